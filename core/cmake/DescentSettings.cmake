@@ -1,0 +1,17 @@
+# How everything of Descent is compiled. Flags belong to targets; nothing leaks to a host project.
+
+if(PROJECT_IS_TOP_LEVEL AND NOT CMAKE_BUILD_TYPE AND NOT CMAKE_CONFIGURATION_TYPES)
+  set(CMAKE_BUILD_TYPE Release CACHE STRING "Debug, Release or RelWithDebInfo" FORCE)
+endif()
+
+function(descent_compile_options target)
+  # -fno-math-errno and -fno-trapping-math change no value: they let sqrt and comparisons vectorise.
+  target_compile_options(${target} PRIVATE -fno-math-errno -fno-trapping-math -ffp-contract=off
+    -Wall -Wextra -Wpedantic -Wshadow $<$<CXX_COMPILER_ID:GNU>:-Wno-psabi> $<$<CXX_COMPILER_ID:GNU>:-Wno-restrict>
+    $<$<BOOL:${DESCENT_WARNINGS_AS_ERRORS}>:-Werror>)
+  target_compile_features(${target} PRIVATE cxx_std_20)
+  if(DESCENT_SANITIZE)
+    target_compile_options(${target} PRIVATE -fsanitize=${DESCENT_SANITIZE} -fno-sanitize-recover=all -fno-omit-frame-pointer)
+    target_link_options(${target} PUBLIC -fsanitize=${DESCENT_SANITIZE})
+  endif()
+endfunction()

@@ -1,0 +1,166 @@
+#include <descent/core/create.h>
+#include <descent/core/kernels/copy.h>
+#include <descent/core/random.h>
+
+#include <cmath>
+#include <cstring>
+
+namespace descent {
+
+Tensor empty(const Shape& shape, DType dtype) {
+  return kernel::empty_strided(shape, shape.contiguous_strides(), dtype);
+}
+
+Tensor full(const Shape& shape, Scalar value, DType dtype) {
+  Tensor t = empty(shape, dtype);
+  kernel::fill(t, value);
+  return t;
+}
+
+Tensor zeros(const Shape& shape, DType dtype) { return full(shape, 0, dtype); }
+Tensor ones(const Shape& shape, DType dtype) { return full(shape, 1, dtype); }
+
+Tensor empty_like(const Tensor& t) {
+  return kernel::empty_strided(
+      t.shape(), kernel::is_dense(t) ? t.strides() : t.shape().contiguous_strides(), t.dtype());
+}
+Tensor full_like(const Tensor& t, Scalar value) {
+  Tensor out = empty_like(t);
+  kernel::fill(out, value);
+  return out;
+}
+Tensor zeros_like(const Tensor& t) { return full_like(t, 0); }
+Tensor ones_like(const Tensor& t) { return full_like(t, 1); }
+
+Tensor eye(std::int64_t rows, std::int64_t columns, DType dtype) {
+  if (columns < 0) columns = rows;
+  Tensor t = zeros({rows, columns}, dtype);
+  kernel::fill(kernel::view_of(t, {std::min(rows, columns)}, {columns + 1}, 0), 1);
+  return t;
+}
+
+Tensor arange(Scalar end) { return arange(0, end, 1); }
+
+Tensor arange(Scalar begin, Scalar end, Scalar step) {
+  const bool integral = begin.is_integral() && end.is_integral() && step.is_integral();
+  return arange(begin, end, step, integral ? kInt64 : kFloat32);
+}
+
+Tensor arange(Scalar begin, Scalar end, Scalar step, DType dtype) {
+  const double a = begin.to_double(), b = end.to_double(), s = step.to_double();
+  if (s == 0 || !std::isfinite(a) || !std::isfinite(b) || !std::isfinite(s) || (b - a) / s < 0)
+    fail<ValueError>("arange", "got begin ", a, ", end ", b, ", step ", s,
+                     ", expected finite numbers and a step that leads from begin to end");
+  const auto n = static_cast<std::int64_t>(std::ceil((b - a) / s));
+  Tensor out = empty({n}, dtype == kInt64 ? kInt64 : kFloat64);
+  if (dtype == kInt64) {
+    auto* p = out.data_ptr<std::int64_t>();
+    for (std::int64_t i = 0; i < n; ++i) p[i] = begin.to_int() + i * step.to_int();
+  } else {
+    auto* p = out.data_ptr<double>();
+    for (std::int64_t i = 0; i < n; ++i) p[i] = a + static_cast<double>(i) * s;
+  }
+  return kernel::cast(out, dtype);
+}
+
+Tensor linspace(double begin, double end, std::int64_t steps, DType dtype) {
+  if (steps < 0) fail<ValueError>("linspace", "got ", steps, " steps, expected 0 or more");
+  Tensor out = empty({steps}, kFloat64);
+  auto* p = out.data_ptr<double>();
+  for (std::int64_t i = 0; i < steps; ++i) {
+    const double t = steps > 1 ? static_cast<double>(i) / static_cast<double>(steps - 1) : 0;
+    p[i] = t == 1 ? end : begin + (end - begin) * t;
+  }
+  return kernel::cast(out, dtype);
+}
+
+NestedList::NestedList(std::initializer_list<NestedList> items) : items_(items) {}
+
+Tensor tensor(std::initializer_list<NestedList> list) { return tensor(NestedList(list)); }
+Tensor tensor(std::initializer_list<NestedList> list, DType dtype) {
+  return tensor(NestedList(list), dtype);
+}
+
+Tensor tensor(const NestedList& list) {
+  // The widest number anywhere decides; a list without numbers is float32.
+  std::vector<const NestedList*> pending{&list};
+  bool any = false;
+  DType dtype = kBool;
+  while (!pending.empty()) {
+    const NestedList* item = pending.back();
+    pending.pop_back();
+    if (!item->is_list_) {
+      dtype = promote(dtype, item->scalar_.dtype());
+      any = true;
+    }
+    for (const NestedList& child : item->items_) pending.push_back(&child);
+  }
+  return tensor(list, !any || dtype == kFloat64 ? kFloat32 : dtype);
+}
+
+Tensor tensor(const NestedList& list, DType dtype) {
+  Shape shape;
+  for (const NestedList* l = &list; l->is_list_; l = &l->items_.front()) {
+    shape.push_back(static_cast<std::int64_t>(l->items_.size()));
+    if (l->items_.empty()) break;
+  }
+  // Level by level: every list of level d must hold shape[d] items.
+  std::vector<const NestedList*> level{&list};
+  for (int d = 0; d < shape.rank(); ++d) {
+    std::vector<const NestedList*> next;
+    for (const NestedList* l : level) {
+      if (!l->is_list_ || static_cast<std::int64_t>(l->items_.size()) != shape[d])
+        fail<ShapeError>("tensor", "got a ragged list, expected ", shape[d],
+                         " items in every list at depth ", d);
+      for (const NestedList& child : l->items_) next.push_back(&child);
+    }
+    level = std::move(next);
+  }
+  Tensor out = empty(shape, kFloat64), integers = empty(shape, kInt64);
+  for (std::size_t i = 0; i < level.size(); ++i) {
+    if (level[i]->is_list_)
+      fail<ShapeError>("tensor", "got a ragged list, expected a number at depth ", shape.rank());
+    out.data_ptr<double>()[i] = level[i]->scalar_.to_double();
+    integers.data_ptr<std::int64_t>()[i] = level[i]->scalar_.to_int();
+  }
+  return kernel::cast(dtype == kInt64 ? integers : out, dtype);
+}
+
+template <class T>
+Tensor tensor(const std::vector<T>& values, const Shape& shape) {
+  if (shape.numel() != static_cast<std::int64_t>(values.size()))
+    fail<ShapeError>("tensor", "got ", values.size(), " values for shape ", shape, ", expected ",
+                     shape.numel());
+  Tensor out = empty(shape, dtype_of<T>);
+  std::copy(values.begin(), values.end(), out.data_ptr<T>());
+  return out;
+}
+template <class T>
+Tensor tensor(const std::vector<T>& values) {
+  return tensor(values, {static_cast<std::int64_t>(values.size())});
+}
+
+template <class T>
+Tensor from_blob(T* data, const Shape& shape, std::function<void(void*)> deleter) {
+  auto* body = detail::Body::make();
+  Tensor t{detail::RefPtr<detail::Body>(body)};
+  body->storage = detail::Storage::borrow(data, sizeof(T) * static_cast<std::size_t>(shape.numel()),
+                                          std::move(deleter));
+  body->shape = shape;
+  body->strides = shape.contiguous_strides();
+  body->dtype = dtype_of<T>;
+  body->update_layout();
+  return t;
+}
+
+#define DESCENT_INSTANTIATE(T)                                 \
+  template Tensor tensor(const std::vector<T>&, const Shape&); \
+  template Tensor tensor(const std::vector<T>&);               \
+  template Tensor from_blob(T*, const Shape&, std::function<void(void*)>);
+DESCENT_INSTANTIATE(float)
+DESCENT_INSTANTIATE(double)
+DESCENT_INSTANTIATE(std::int64_t)
+DESCENT_INSTANTIATE(bool)
+#undef DESCENT_INSTANTIATE
+
+}  // namespace descent

@@ -1,0 +1,48 @@
+// The four element types and the rule by which two of them meet.
+//
+// Promotion: boolean < int64 < float32 < float64; an operator on two tensors works in the larger
+// type. A C++ number never widens a floating tensor (`x * 0.1` keeps float32), and only turns an
+// integer tensor into float32 when the number itself is floating. Division, mean and every
+// transcendental function turn integers into float32 first.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <string_view>
+#include <type_traits>
+
+namespace descent {
+
+enum class DType : std::uint8_t { boolean, int64, float32, float64 };
+
+inline constexpr DType kBool = DType::boolean, kInt64 = DType::int64, kFloat32 = DType::float32,
+                       kFloat64 = DType::float64;
+
+/// Bytes of one element.
+constexpr std::size_t size_of(DType t) { return t == kBool ? 1 : t == kFloat32 ? 4 : 8; }
+constexpr bool is_floating(DType t) { return t >= DType::float32; }
+constexpr DType promote(DType a, DType b) { return a < b ? b : a; }
+/// The type in which a function of real numbers is computed: integers become float32.
+constexpr DType promote_to_floating(DType t) { return is_floating(t) ? t : DType::float32; }
+
+constexpr std::string_view to_string(DType t) {
+  constexpr std::string_view names[] = {"bool", "int64", "float32", "float64"};
+  return names[static_cast<int>(t)];
+}
+
+template <class T>
+struct DTypeOf;
+template <>
+struct DTypeOf<bool> : std::integral_constant<DType, DType::boolean> {};
+template <>
+struct DTypeOf<std::int64_t> : std::integral_constant<DType, DType::int64> {};
+template <>
+struct DTypeOf<float> : std::integral_constant<DType, DType::float32> {};
+template <>
+struct DTypeOf<double> : std::integral_constant<DType, DType::float64> {};
+
+/// `dtype_of<float>` is float32, and so on; any other type does not compile.
+template <class T>
+inline constexpr DType dtype_of = DTypeOf<T>::value;
+
+}  // namespace descent

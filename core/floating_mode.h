@@ -1,0 +1,46 @@
+// Denormal numbers: nets trained to a loss near zero fill gradients and moments with them, and
+// arithmetic on them is ten times slower. While a FlushDenormals lives, its thread and the tasks it
+// starts treat them as zero; the host's setting is put back afterwards.
+#pragma once
+
+#if defined(__SSE2__)
+#include <xmmintrin.h>
+#endif
+
+namespace descent::detail {
+
+inline unsigned floating_mode() noexcept {
+#if defined(__SSE2__)
+  return _mm_getcsr();
+#else
+  return 0;
+#endif
+}
+
+/// Sets the thread's floating-point control word, and puts the old one back.
+class FloatingMode {
+ public:
+  explicit FloatingMode([[maybe_unused]] unsigned mode) noexcept : before_(floating_mode()) {
+#if defined(__SSE2__)
+    if (mode != before_) _mm_setcsr(mode);
+    mode_ = mode;
+#endif
+  }
+  ~FloatingMode() {
+#if defined(__SSE2__)
+    if (mode_ != before_) _mm_setcsr(before_);
+#endif
+  }
+  FloatingMode(const FloatingMode&) = delete;
+  FloatingMode& operator=(const FloatingMode&) = delete;
+
+ private:
+  unsigned before_, mode_ = before_;
+};
+
+struct FlushDenormals : FloatingMode {
+  static constexpr unsigned kFlushToZero = 0x8000, kDenormalsAreZero = 0x0040;
+  FlushDenormals() noexcept : FloatingMode(floating_mode() | kFlushToZero | kDenormalsAreZero) {}
+};
+
+}  // namespace descent::detail

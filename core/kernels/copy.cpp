@@ -1,0 +1,227 @@
+#include <descent/core/kernels/copy.h>
+#include <descent/core/kernels/elementwise.h>
+#include <descent/core/parallel.h>
+
+#include <algorithm>
+#include <cstring>
+#include <limits>
+#include <type_traits>
+
+namespace descent::kernel {
+
+Tensor empty_strided(const Shape& shape, const Shape& strides, DType dtype) {
+  for (const std::int64_t extent : shape)
+    if (extent < 0) fail<ShapeError>("empty", "got shape ", shape, ", expected no negative extent");
+  auto* body = detail::Body::make();
+  Tensor t{detail::RefPtr<detail::Body>(body)};
+  body->shape = shape;
+  body->strides = strides;
+  body->dtype = dtype;
+  body->update_layout();
+  body->storage = detail::Storage::make(static_cast<std::size_t>(body->numel) * size_of(dtype));
+  return t;
+}
+
+Tensor view_of(const Tensor& t, const Shape& shape, const Shape& strides, std::int64_t offset) {
+  const detail::Body& from = t.body();
+  auto* body = detail::Body::make();
+  Tensor view{detail::RefPtr<detail::Body>(body)};
+  body->storage = from.storage;
+  body->shape = shape;
+  body->strides = strides;
+  body->offset = from.offset + offset;
+  body->dtype = from.dtype;
+  body->is_view = true;
+  body->recorded_at = from.is_view ? from.recorded_at : from.storage->recorded;
+  body->update_layout();
+  return view;
+}
+
+std::optional<Shape> view_strides(const Tensor& t, const Shape& shape) {
+  if (t.is_contiguous()) return shape.contiguous_strides();
+  // From the back: neighbouring old dimensions that step as one form a run; new ones divide it up.
+  const Shape &old = t.shape(), &step = t.strides();
+  Shape strides = Shape::filled(shape.rank(), 1);
+  int n = shape.rank() - 1;
+  for (int d = old.rank() - 1; d >= 0;) {
+    if (old[d] == 1) {
+      --d;
+      continue;
+    }
+    const std::int64_t base = step[d];
+    std::int64_t run = old[d--];
+    for (; d >= 0 && (old[d] == 1 || step[d] == base * run); --d) run *= old[d];
+    for (std::int64_t served = 1; served < run; --n) {
+      if (n < 0 || run % (served * shape[n]) != 0) return std::nullopt;
+      strides[n] = base * served;
+      served *= shape[n];
+    }
+  }
+  return strides;  // what is left of the new dimensions are ones, the counts being equal
+}
+
+Tensor broadcast_to(const Tensor& t, const Shape& shape) {
+  if (t.shape() == shape) return t;
+  Shape strides = Shape::filled(shape.rank(), 0);
+  const int shift = shape.rank() - t.shape().rank();
+  for (int d = shift; d < shape.rank(); ++d)
+    strides[d] = t.shape()[d - shift] == 1 ? 0 : t.strides()[d - shift];
+  return view_of(t, shape, strides, 0);
+}
+
+bool is_dense(const Tensor& t) {
+  if (t.is_contiguous()) return true;
+  // Dense when the dimensions, sorted by stride, step exactly over each other.
+  Shape shape = t.shape(), strides = t.strides();
+  std::int64_t expected = 1;
+  for (int placed = 0; placed < shape.rank(); ++placed) {
+    int next = -1;
+    for (int d = 0; d < shape.rank(); ++d)
+      if (shape[d] > 1 && strides[d] == expected) next = d;
+    if (next < 0) break;
+    expected *= shape[next];
+    shape[next] = 1;
+  }
+  return shape.numel() == 1;
+}
+
+Tensor contiguous(const Tensor& t) {
+  if (t.is_contiguous()) return t;
+  Tensor out = empty(t.shape(), t.dtype());
+  copy(t, out);
+  return out;
+}
+
+Tensor clone(const Tensor& t) {
+  Tensor out = empty_like(t);
+  copy(t, out);
+  return out;
+}
+
+namespace {
+
+template <class To, class From>
+To convert(From x) {
+  if constexpr (std::is_same_v<To, bool>) {
+    return x != 0;
+  } else if constexpr (std::is_integral_v<To> && std::is_floating_point_v<From>) {
+    constexpr double kLow = -0x1p63, kHigh = 0x1p63;
+    if (x != x) return 0;
+    return x < kLow     ? std::numeric_limits<To>::min()
+           : x >= kHigh ? std::numeric_limits<To>::max()
+                        : static_cast<To>(x);
+  } else {
+    return static_cast<To>(x);
+  }
+}
+
+// A matrix read down its columns: 16 × 16 blocks, so that each cache line is used whole.
+template <class U>
+void copy_transposed(const U* from, std::int64_t from_row, std::int64_t from_col, U* to,
+                     std::int64_t rows, std::int64_t columns) {
+  constexpr std::int64_t kBlock = 16;
+  for (std::int64_t r = 0; r < rows; r += kBlock)
+    for (std::int64_t c = 0; c < columns; c += kBlock)
+      for (std::int64_t i = r; i < std::min(r + kBlock, rows); ++i)
+        for (std::int64_t j = c; j < std::min(c + kBlock, columns); ++j)
+          to[i * columns + j] = from[i * from_row + j * from_col];
+}
+
+bool copy_matrix(const Tensor& from, const Tensor& to) {
+  if (from.dim() != 2 || !to.is_contiguous() || !(from.shape() == to.shape())) return false;
+  const auto run = [&]<class U>(U) {
+    copy_transposed(static_cast<const U*>(from.raw()), from.strides()[0], from.strides()[1],
+                    static_cast<U*>(to.raw()), from.shape()[0], from.shape()[1]);
+  };
+  switch (size_of(from.dtype())) {
+    case 8:
+      run(std::uint64_t{});
+      break;
+    case 4:
+      run(std::uint32_t{});
+      break;
+    default:
+      run(std::uint8_t{});
+  }
+  return true;
+}
+
+// Writes the contiguous `from` through the strides of `to`.
+void scatter(const Tensor& from, const Tensor& to) {
+  const Shape &shape = to.shape(), &strides = to.strides();
+  const std::size_t size = size_of(to.dtype());
+  const char* in = static_cast<const char*>(from.raw());
+  char* out = static_cast<char*>(to.raw());
+  Shape index = Shape::filled(shape.rank(), 0);
+  for (std::int64_t i = 0; i < to.numel(); ++i) {
+    std::int64_t offset = 0;
+    for (int d = 0; d < shape.rank(); ++d) offset += index[d] * strides[d];
+    std::memcpy(out + offset * static_cast<std::int64_t>(size),
+                in + i * static_cast<std::int64_t>(size), size);
+    for (int d = shape.rank() - 1; d >= 0 && ++index[d] == shape[d]; --d) index[d] = 0;
+  }
+}
+
+// A row-major copy of `from` in `to`'s shape.
+Tensor gathered(const Tensor& from, const Shape& shape) {
+  const Tensor t = broadcast_to(from, shape);
+  const std::size_t size = size_of(t.dtype());
+  const auto span = [size](void* out, const void* const* in, std::int64_t n) {
+    std::memcpy(out, in[0], static_cast<std::size_t>(n) * size);
+  };
+  return elementwise("copy", {&t}, t.dtype(), span, Layout::row_major);
+}
+
+}  // namespace
+
+Tensor cast(const Tensor& t, DType dtype) {
+  if (t.dtype() == dtype) return t;
+  return dispatch_all(t.dtype(), [&]<class From>(From) {
+    return dispatch_all(dtype, [&]<class To>(To) {
+      return elementwise("to", {&t}, dtype, [](void* out, const void* const* in, std::int64_t n) {
+        const From* a = static_cast<const From*>(in[0]);
+        To* o = static_cast<To*>(out);
+        for (std::int64_t i = 0; i < n; ++i) o[i] = convert<To>(a[i]);
+      });
+    });
+  });
+}
+
+void copy(const Tensor& from, const Tensor& to) {
+  if (to.numel() == 0) return;
+  const Tensor source = cast(from, to.dtype());
+  const std::size_t bytes = static_cast<std::size_t>(to.numel()) * size_of(to.dtype());
+  const bool same_layout =
+      source.shape() == to.shape() && ((source.is_contiguous() && to.is_contiguous()) ||
+                                       (source.strides() == to.strides() && is_dense(to)));
+  if (same_layout) {
+    if (source.raw() != to.raw()) std::memmove(to.raw(), source.raw(), bytes);
+    return;
+  }
+  // Where both lie in one storage, `from` is read whole before `to` is written.
+  const bool overlaps = source.shares_storage(to);
+  if (!overlaps && copy_matrix(source, to)) return;
+  const Tensor flat = gathered(source, to.shape());
+  if (to.is_contiguous())
+    std::memcpy(to.raw(), flat.raw(), bytes);
+  else
+    scatter(flat, to);
+}
+
+void fill(const Tensor& t, Scalar value) {
+  dispatch_all(t.dtype(), [&]<class T>(T) {
+    T v;
+    if constexpr (std::is_integral_v<T>)
+      v = value.is_integral() ? convert<T>(value.to_int()) : convert<T>(value.to_double());
+    else
+      v = static_cast<T>(value.to_double());
+    if (is_dense(t)) {
+      std::fill_n(t.data_ptr<T>(), t.numel(), v);
+    } else {
+      const Tensor flat = full(t.shape(), value, t.dtype());
+      scatter(flat, t);
+    }
+  });
+}
+
+}  // namespace descent::kernel

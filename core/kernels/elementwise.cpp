@@ -1,0 +1,173 @@
+#include <descent/core/kernels/elementwise.h>
+#include <descent/core/parallel.h>
+
+#include <cstring>
+#include <span>
+
+namespace descent::kernel {
+namespace {
+
+constexpr int kMaxInputs = 3;
+constexpr std::int64_t kTile = 1024;  // elements gathered at a time: three tiles stay in L1
+
+// One operand during the walk: where it is, and how it steps along the innermost dimension.
+struct Operand {
+  char* data;
+  Shape strides;  // in bytes, one per walked dimension
+  std::size_t size;
+  std::int64_t inner;  // innermost stride, in bytes
+};
+
+// The walked dimensions: neighbours are merged when every operand steps through them as one.
+Shape merge_dimensions(Shape shape, Operand* operands, int count) {
+  for (int d = shape.rank() - 2; d >= 0; --d) {
+    bool merges = true;
+    for (int k = 0; k < count; ++k) {
+      const Shape& s = operands[k].strides;
+      merges &= shape[d] == 1 || shape[d + 1] == 1 || s[d] == s[d + 1] * shape[d + 1];
+    }
+    if (!merges) continue;
+    for (int k = 0; k < count; ++k) {
+      Shape& s = operands[k].strides;
+      s[d] = shape[d + 1] == 1 ? s[d] : s[d + 1];
+      s.erase(d + 1);
+    }
+    shape[d] *= shape[d + 1];
+    shape.erase(d + 1);
+  }
+  return shape;
+}
+
+template <class U>
+void gather(const char* from, std::int64_t stride, std::int64_t n, void* to) {
+  for (std::int64_t i = 0; i < n; ++i)
+    std::memcpy(static_cast<U*>(to) + i, from + i * stride, sizeof(U));
+}
+
+void gather(const Operand& o, const char* from, std::int64_t n, void* to) {
+  if (o.size == 8)
+    gather<std::uint64_t>(from, o.inner, n, to);
+  else if (o.size == 4)
+    gather<std::uint32_t>(from, o.inner, n, to);
+  else
+    gather<std::uint8_t>(from, o.inner, n, to);
+}
+
+// A row, or a piece of one: n elements from each operand, whose first elements are given.
+struct RowWorker {
+  RowWorker(const Operand* operands, int n, SpanFunction formula)  // leaves the buffers unset
+      : inputs(operands), count(n), f(formula) {}
+
+  const Operand* inputs;
+  int count;
+  SpanFunction f;
+  alignas(64) char buffer[kMaxInputs][kTile * 8];
+  const char* repeated[kMaxInputs] = {};  // whose value fills the buffer now
+  std::int64_t filled[kMaxInputs] = {};
+
+  void run(char* out, std::size_t out_size, const char* const* first, std::int64_t n) {
+    const void* in[kMaxInputs] = {};
+    bool whole = true;
+    for (int k = 0; k < count; ++k) {
+      in[k] = first[k];
+      whole &= inputs[k].inner == static_cast<std::int64_t>(inputs[k].size) || n == 1;
+    }
+    if (whole) return f(out, in, n);
+    for (std::int64_t i = 0; i < n; i += kTile) {
+      const std::int64_t length = n - i < kTile ? n - i : kTile;
+      for (int k = 0; k < count; ++k) {
+        const Operand& o = inputs[k];
+        const char* from = first[k] + i * o.inner;
+        if (o.inner == static_cast<std::int64_t>(o.size)) {
+          in[k] = from;
+          continue;
+        }
+        in[k] = buffer[k];
+        if (o.inner == 0) {
+          if (repeated[k] == from && filled[k] >= length) continue;
+          repeated[k] = from;
+          filled[k] = length;
+        }
+        gather(o, from, length, buffer[k]);
+      }
+      f(out + i * static_cast<std::int64_t>(out_size), in, length);
+    }
+  }
+};
+
+bool all_of_one_layout(const Tensor* const* inputs, int count) {
+  const Tensor& a = *inputs[0];
+  for (int k = 1; k < count; ++k)
+    if (!(inputs[k]->shape() == a.shape())) return false;
+  bool contiguous = true;
+  for (int k = 0; k < count; ++k) contiguous &= inputs[k]->is_contiguous();
+  if (contiguous) return true;
+  for (int k = 1; k < count; ++k)
+    if (!(inputs[k]->strides() == a.strides())) return false;
+  return is_dense(a);
+}
+
+}  // namespace
+
+Tensor elementwise(std::string_view op, std::initializer_list<const Tensor*> list, DType out_dtype,
+                   SpanFunction f, Layout layout) {
+  const Tensor* const* inputs = list.begin();
+  const int count = static_cast<int>(list.size());
+
+  if (all_of_one_layout(inputs, count) &&
+      (layout == Layout::as_inputs || inputs[0]->is_contiguous())) {
+    const Tensor& a = *inputs[0];
+    Tensor out = empty_strided(
+        a.shape(), a.is_contiguous() ? a.shape().contiguous_strides() : a.strides(), out_dtype);
+    const std::int64_t size = static_cast<std::int64_t>(size_of(out_dtype));
+    char* to = static_cast<char*>(out.raw());
+    parallel_for(out.numel(), kElementwiseGrain, [&](std::int64_t begin, std::int64_t end) {
+      const void* in[kMaxInputs] = {};
+      for (int k = 0; k < count; ++k)
+        in[k] = static_cast<const char*>(inputs[k]->raw()) +
+                begin * static_cast<std::int64_t>(size_of(inputs[k]->dtype()));
+      f(to + begin * size, in, end - begin);
+    });
+    return out;
+  }
+
+  Shape shape = inputs[0]->shape();
+  for (int k = 1; k < count; ++k) shape = broadcast_shapes(op, shape, inputs[k]->shape());
+  Tensor out = empty(shape, out_dtype);
+  if (out.numel() == 0) return out;
+
+  Operand operands[kMaxInputs + 1];  // the inputs, then the output
+  for (int k = 0; k <= count; ++k) {
+    const Tensor t = k < count ? broadcast_to(*inputs[k], shape) : out;
+    operands[k] = {static_cast<char*>(t.raw()), t.strides(), size_of(t.dtype()), 0};
+    for (int d = 0; d < shape.rank(); ++d)
+      operands[k].strides[d] *= static_cast<std::int64_t>(operands[k].size);
+  }
+  Shape walk = merge_dimensions(shape, operands, count + 1);
+  const int last = walk.rank() - 1;
+  for (Operand& o : std::span(operands, static_cast<std::size_t>(count) + 1))
+    o.inner = o.strides[last];
+
+  const std::int64_t row = walk[last], rows = out.numel() / row;
+  const std::int64_t pieces = (row + kElementwiseGrain - 1) / kElementwiseGrain;
+  const std::int64_t grain = row < kElementwiseGrain ? kElementwiseGrain / row : 1;
+  parallel_for(rows * pieces, grain, [&](std::int64_t begin, std::int64_t end) {
+    RowWorker worker(operands, count, f);
+    for (std::int64_t unit = begin; unit < end; ++unit) {
+      std::int64_t index = unit / pieces;
+      const std::int64_t start = unit % pieces * kElementwiseGrain;
+      const std::int64_t length = row - start < kElementwiseGrain ? row - start : kElementwiseGrain;
+      const char* first[kMaxInputs + 1];
+      for (int k = 0; k <= count; ++k) first[k] = operands[k].data + start * operands[k].inner;
+      for (int d = last - 1; d >= 0; --d) {
+        const std::int64_t i = index % walk[d];
+        index /= walk[d];
+        for (int k = 0; k <= count; ++k) first[k] += i * operands[k].strides[d];
+      }
+      worker.run(const_cast<char*>(first[count]), operands[count].size, first, length);
+    }
+  });
+  return out;
+}
+
+}  // namespace descent::kernel

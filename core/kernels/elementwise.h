@@ -1,0 +1,113 @@
+// The driver of every elementwise kernel.
+//
+// A formula sees contiguous spans only. Where an operand is strided or repeated, the driver gathers
+// a tile of it into a small buffer first; so each formula is compiled for one access pattern, and
+// how to walk eight dimensions is written once.
+#pragma once
+
+#include <descent/core/create.h>
+#include <descent/core/kernels/copy.h>
+#include <descent/core/simd.h>
+
+#include <initializer_list>
+
+namespace descent::kernel {
+
+/// Work of this many elements is one task; below it everything runs on the calling thread.
+inline constexpr std::int64_t kElementwiseGrain = 65536;
+
+/// Computes out[i] from in[0][i], in[1][i], … for n elements.
+class SpanFunction {
+ public:
+  template <class F>
+  SpanFunction(const F& f)
+      : context_(&f), call_([](const void* c, void* out, const void* const* in, std::int64_t n) {
+          (*static_cast<const F*>(c))(out, in, n);
+        }) {}
+  void operator()(void* out, const void* const* in, std::int64_t n) const {
+    call_(context_, out, in, n);
+  }
+
+ private:
+  const void* context_;
+  void (*call_)(const void*, void*, const void* const*, std::int64_t);
+};
+
+enum class Layout { as_inputs, row_major };
+
+/// Broadcasts up to three inputs and applies f to all elements. Dense inputs of equal strides give
+/// an output of the same strides, unless row-major is asked for.
+Tensor elementwise(std::string_view op, std::initializer_list<const Tensor*> inputs, DType out,
+                   SpanFunction f, Layout layout = Layout::as_inputs);
+
+/// f(T{}) for the floating T of dtype.
+template <class F>
+auto dispatch_floating(DType dtype, F f) {
+  return dtype == kFloat64 ? f(double{}) : f(float{});
+}
+template <class F>
+auto dispatch_numeric(DType dtype, F f) {
+  return dtype == kInt64 ? f(std::int64_t{}) : dispatch_floating(dtype, f);
+}
+template <class F>
+auto dispatch_all(DType dtype, F f) {
+  return dtype == kBool ? f(bool{}) : dispatch_numeric(dtype, f);
+}
+
+/// out[i] = f(x[i]) where f takes and gives the T of x's floating type; integers become float32.
+template <class F>
+Tensor map(std::string_view op, const Tensor& x, F f) {
+  const DType dtype = promote_to_floating(x.dtype());
+  const Tensor a = cast(x, dtype);
+  return dispatch_floating(dtype, [&]<class T>(T) {
+    return elementwise(op, {&a}, dtype, [&](void* out, const void* const* in, std::int64_t n) {
+      simd::loop(
+          n, [f](const T& v, T& o) { o = f(v); }, static_cast<const T*>(in[0]),
+          static_cast<T*>(out));
+    });
+  });
+}
+
+/// out[i] = f(a[i], b[i]) in the promoted floating type.
+template <class F>
+Tensor map2(std::string_view op, const Tensor& x, const Tensor& y, F f) {
+  const DType dtype = promote_to_floating(promote(x.dtype(), y.dtype()));
+  const Tensor a = cast(x, dtype), b = cast(y, dtype);
+  return dispatch_floating(dtype, [&]<class T>(T) {
+    return elementwise(op, {&a, &b}, dtype, [&](void* out, const void* const* in, std::int64_t n) {
+      simd::loop(
+          n, [f](const T& v, const T& w, T& o) { o = f(v, w); }, static_cast<const T*>(in[0]),
+          static_cast<const T*>(in[1]), static_cast<T*>(out));
+    });
+  });
+}
+
+/// As map2, keeping int64; bool counts as int64.
+template <class F>
+Tensor map2_numeric(std::string_view op, const Tensor& x, const Tensor& y, F f) {
+  const DType dtype = promote(promote(x.dtype(), y.dtype()), kInt64);
+  if (dtype != kInt64) return map2(op, x, y, f);
+  const Tensor a = cast(x, dtype), b = cast(y, dtype);
+  return elementwise(op, {&a, &b}, dtype, [&](void* out, const void* const* in, std::int64_t n) {
+    using T = std::int64_t;
+    simd::loop(
+        n, [f](const T& v, const T& w, T& o) { o = f(v, w); }, static_cast<const T*>(in[0]),
+        static_cast<const T*>(in[1]), static_cast<T*>(out));
+  });
+}
+
+/// out[i] = f(a[i], b[i]) as bool, compared in the promoted type.
+template <class F>
+Tensor compare(std::string_view op, const Tensor& x, const Tensor& y, F f) {
+  const DType dtype = promote(promote(x.dtype(), y.dtype()), kInt64);
+  const Tensor a = cast(x, dtype), b = cast(y, dtype);
+  return dispatch_numeric(dtype, [&]<class T>(T) {
+    return elementwise(op, {&a, &b}, kBool, [&](void* out, const void* const* in, std::int64_t n) {
+      simd::loop(
+          n, [f](const T& v, const T& w, bool& o) { o = f(v, w); }, static_cast<const T*>(in[0]),
+          static_cast<const T*>(in[1]), static_cast<bool*>(out));
+    });
+  });
+}
+
+}  // namespace descent::kernel

@@ -1,0 +1,186 @@
+#include <descent/core/kernels/elementwise.h>
+#include <descent/core/kernels/index.h>
+#include <descent/core/parallel.h>
+
+#include <cstring>
+
+namespace descent::kernel {
+namespace {
+
+const std::int64_t* indices(const char* op, const Tensor& index, std::int64_t extent) {
+  if (index.dtype() != kInt64)
+    fail<DTypeError>(op, "got an index of dtype ", index.dtype(), ", expected int64");
+  const auto* p = index.data_ptr<std::int64_t>();
+  for (std::int64_t i = 0; i < index.numel(); ++i)
+    if (p[i] < 0 || p[i] >= extent)
+      fail<ValueError>(op, "got index ", p[i], " at position ", i, ", expected one in [0, ", extent,
+                       ")");
+  return p;
+}
+
+/// A contiguous tensor as (outer, n, inner) around one dimension.
+struct Slabs {
+  std::int64_t outer = 1, n = 1, inner = 1;
+  Slabs(const Shape& shape, int dim) {
+    for (int d = 0; d < shape.rank(); ++d) (d < dim ? outer : d == dim ? n : inner) *= shape[d];
+  }
+};
+
+void check_vector(const char* op, const Tensor& index) {
+  if (index.dim() != 1)
+    fail<ShapeError>(op, "got an index of shape ", index.shape(), ", expected (n,)");
+}
+
+}  // namespace
+
+Tensor index_select(const Tensor& input, std::int64_t dim, const Tensor& index_input) {
+  check_vector("index_select", index_input);
+  const int d = normalize_dim("index_select", dim, input.shape().rank());
+  if (input.dim() == 0)
+    fail<ShapeError>("index_select", "got a scalar, expected a dimension to select along");
+  const Tensor x = contiguous(input), index = contiguous(index_input);
+  const Slabs s(x.shape(), d);
+  const std::int64_t* at = indices("index_select", index, s.n);
+  const std::int64_t n = index.numel();
+  Shape shape = x.shape();
+  shape[d] = n;
+  Tensor out = empty(shape, x.dtype());
+  const std::size_t bytes = static_cast<std::size_t>(s.inner) * size_of(x.dtype());
+  const char* from = static_cast<const char*>(x.raw());
+  char* to = static_cast<char*>(out.raw());
+  for (std::int64_t o = 0; o < s.outer; ++o)
+    for (std::int64_t i = 0; i < n; ++i)
+      std::memcpy(to + static_cast<std::size_t>(o * n + i) * bytes,
+                  from + static_cast<std::size_t>(o * s.n + at[i]) * bytes, bytes);
+  return out;
+}
+
+Tensor index_add(const Shape& shape, std::int64_t dim, const Tensor& index_input,
+                 const Tensor& source) {
+  check_vector("index_add", index_input);
+  const int d = normalize_dim("index_add", dim, shape.rank());
+  const Tensor src = contiguous(source), index = contiguous(index_input);
+  Tensor out = zeros(shape, src.dtype());
+  const Slabs s(shape, d);
+  const std::int64_t* at = indices("index_add", index, s.n);
+  const std::int64_t n = index.numel();
+  dispatch_numeric(src.dtype(), [&]<class T>(T) {
+    const T* from = src.data_ptr<T>();
+    T* to = out.data_ptr<T>();
+    for (std::int64_t o = 0; o < s.outer; ++o)
+      for (std::int64_t i = 0; i < n; ++i)
+        for (std::int64_t k = 0; k < s.inner; ++k)
+          to[(o * s.n + at[i]) * s.inner + k] += from[(o * n + i) * s.inner + k];
+  });
+  return out;
+}
+
+namespace {
+
+/// Calls f(position in index, position in x), both contiguous, for a gather along dim.
+template <class F>
+void for_gathered(const char* op, const Tensor& x, int d, const Tensor& index, F f) {
+  if (index.dim() != x.dim())
+    fail<ShapeError>(op, "got an index of shape ", index.shape(), " for a tensor of shape ",
+                     x.shape(), ", expected equal ranks");
+  for (int k = 0; k < x.shape().rank(); ++k)
+    if (k != d && index.shape()[k] > x.shape()[k])
+      fail<ShapeError>(op, "got an index of shape ", index.shape(), " for a tensor of shape ",
+                       x.shape(), ", expected no larger extent outside dimension ", d);
+  const std::int64_t* at = indices(op, index, x.dim() > 0 ? x.shape()[d] : 1);
+  const Shape strides = x.shape().contiguous_strides();
+  Shape place = Shape::filled(index.shape().rank(), 0);
+  for (std::int64_t i = 0; i < index.numel(); ++i) {
+    std::int64_t offset = 0;
+    for (int k = 0; k < place.rank(); ++k) offset += (k == d ? at[i] : place[k]) * strides[k];
+    f(i, offset);
+    for (int k = place.rank() - 1; k >= 0 && ++place[k] == index.shape()[k]; --k) place[k] = 0;
+  }
+}
+
+}  // namespace
+
+Tensor gather(const Tensor& input, std::int64_t dim, const Tensor& index_input) {
+  const int d = normalize_dim("gather", dim, input.shape().rank());
+  const Tensor x = contiguous(input), index = contiguous(index_input);
+  Tensor out = empty(index.shape(), x.dtype());
+  dispatch_all(x.dtype(), [&]<class T>(T) {
+    const T* from = x.data_ptr<T>();
+    T* to = out.data_ptr<T>();
+    for_gathered("gather", x, d, index,
+                 [&](std::int64_t i, std::int64_t offset) { to[i] = from[offset]; });
+  });
+  return out;
+}
+
+Tensor scatter_add(const Tensor& input, std::int64_t dim, const Tensor& index_input,
+                   const Tensor& source) {
+  const int d = normalize_dim("scatter_add", dim, input.shape().rank());
+  if (!(index_input.shape() == source.shape()))
+    fail<ShapeError>("scatter_add", "got an index of shape ", index_input.shape(),
+                     " and values of shape ", source.shape(), ", expected equal shapes");
+  const DType dtype = promote(promote(input.dtype(), source.dtype()), kInt64);
+  const Tensor index = contiguous(index_input), src = contiguous(cast(source, dtype));
+  Tensor out = empty(input.shape(), dtype);
+  copy(input, out);
+  dispatch_numeric(dtype, [&]<class T>(T) {
+    const T* from = src.data_ptr<T>();
+    T* to = out.data_ptr<T>();
+    for_gathered("scatter_add", out, d, index,
+                 [&](std::int64_t i, std::int64_t offset) { to[offset] += from[i]; });
+  });
+  return out;
+}
+
+Tensor one_hot(const Tensor& labels_input, std::int64_t classes, DType dtype) {
+  if (labels_input.dtype() != kInt64)
+    fail<DTypeError>("one_hot", "got labels of dtype ", labels_input.dtype(), ", expected int64");
+  const Tensor labels = contiguous(labels_input);
+  const auto* label = labels.data_ptr<std::int64_t>();
+  if (classes < 0) {  // as many as the largest label needs
+    classes = 0;
+    for (std::int64_t i = 0; i < labels.numel(); ++i) classes = std::max(classes, label[i] + 1);
+  }
+  Shape shape = labels.shape();
+  shape.push_back(classes);
+  Tensor out = zeros(shape, dtype);
+  dispatch_all(dtype, [&]<class T>(T) {
+    T* to = out.data_ptr<T>();
+    for (std::int64_t i = 0; i < labels.numel(); ++i) {
+      if (label[i] < 0 || label[i] >= classes)
+        fail<ValueError>("one_hot", "got label ", label[i], " at position ", i,
+                         ", expected one in [0, ", classes, ")");
+      to[i * classes + label[i]] = T(1);
+    }
+  });
+  return out;
+}
+
+Tensor cat(const std::vector<Tensor>& tensors, std::int64_t dim) {
+  if (tensors.empty()) fail<ValueError>("cat", "got no tensors, expected at least one");
+  const Shape& first = tensors[0].shape();
+  const int d = normalize_dim("cat", dim, first.rank());
+  if (first.rank() == 0)
+    fail<ShapeError>("cat", "got scalars, expected at least one dimension. Hint: use stack()");
+  Shape shape = first;
+  DType dtype = tensors[0].dtype();
+  for (std::size_t i = 1; i < tensors.size(); ++i) {
+    const Shape& s = tensors[i].shape();
+    bool fits = s.rank() == first.rank();
+    for (int k = 0; fits && k < s.rank(); ++k) fits = k == d || s[k] == first[k];
+    if (!fits)
+      fail<ShapeError>("cat", "got ", first, " and ", s, " (number ", i,
+                       "), expected equal extents outside dimension ", d);
+    shape[d] += s[d];
+    dtype = promote(dtype, tensors[i].dtype());
+  }
+  Tensor out = empty(shape, dtype);
+  std::int64_t at = 0;
+  for (const Tensor& t : tensors) {
+    if (t.numel() > 0) copy(t, view_of(out, t.shape(), out.strides(), at * out.strides()[d]));
+    at += t.shape()[d];
+  }
+  return out;
+}
+
+}  // namespace descent::kernel

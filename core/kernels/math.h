@@ -1,0 +1,145 @@
+// Elementary functions of float that a compiler can vectorise: no branch, no call, no table.
+//
+// Each is within 4 ulp of the true value over its whole range (see tests/core/math_test.cpp) and
+// handles infinities, NaN and subnormal numbers. Double uses the C++ library: it serves checking,
+// where accuracy counts and speed does not. Coefficients: tests/reference/fit_polynomials.py.
+#pragma once
+
+#include <bit>
+#include <cmath>
+#include <cstdint>
+#include <limits>
+
+namespace descent::math {
+
+namespace detail {
+inline constexpr float kInf = std::numeric_limits<float>::infinity();
+inline constexpr float kNaN = std::numeric_limits<float>::quiet_NaN();
+// ln 2 in two parts: the first has zeros at the end, so that n · kLn2High is exact.
+inline constexpr float kLn2High = 0.693359375f, kLn2Low = -2.12194440e-4f;
+
+/// c0 + c1·x + c2·x² + …
+template <class... C>
+[[gnu::always_inline]] inline float polynomial(float x, float c0, C... c) {
+  if constexpr (sizeof...(c) == 0)
+    return c0;
+  else
+    return c0 + x * polynomial(x, c...);
+}
+
+/// x rounded to the nearest integer, |x| < 2^22.
+[[gnu::always_inline]] inline float nearest(float x) { return (x + 12582912.0f) - 12582912.0f; }
+
+/// 2^n for integers -126 <= n <= 127.
+[[gnu::always_inline]] inline float power_of_two(float n) {
+  return std::bit_cast<float>((static_cast<std::int32_t>(n) + 127) << 23);
+}
+
+/// e^x = (1 + tail) · scale1 · scale2; x is clamped to where the result is 0 or infinite.
+struct ExpParts {
+  float tail, scale1, scale2;
+};
+[[gnu::always_inline]] inline ExpParts exp_parts(float x) {
+  x = x < 89.0f ? x : 89.0f;  // a NaN becomes 89 here; callers put it back
+  x = x > -104.0f ? x : -104.0f;
+  const float n = nearest(x * 1.44269504f);
+  const float r = (x - n * kLn2High) - n * kLn2Low;
+  const float half = nearest(n * 0.5f);  // 2^n in two steps reaches the subnormal numbers
+  return {r + r * r *
+                  polynomial(r, 5.000000000e-01f, 1.666666716e-01f, 4.166645557e-02f,
+                             8.333361708e-03f, 1.393449726e-03f, 1.985812996e-04f),
+          power_of_two(half), power_of_two(n - half)};
+}
+}  // namespace detail
+
+[[gnu::always_inline]] inline float exp(float x) {
+  const detail::ExpParts e = detail::exp_parts(x);
+  const float y = (1.0f + e.tail) * e.scale1 * e.scale2;
+  return x != x ? x : x > 88.7228394f ? detail::kInf : y;
+}
+
+[[gnu::always_inline]] inline float expm1(float x) {
+  const float near =
+      x + x * x *
+              detail::polynomial(x, 5.000000000e-01f, 1.666666716e-01f, 4.166666418e-02f,
+                                 8.333182894e-03f, 1.388904057e-03f, 1.996195788e-04f,
+                                 2.484167999e-05f);
+  return x > -0.5f && x < 0.5f ? near : exp(x) - 1.0f;
+}
+
+[[gnu::always_inline]] inline float log(float x) {
+  const bool subnormal = x < 1.17549435e-38f;
+  const float y = subnormal ? x * 8388608.0f : x;
+  // Subtracting √½ in integer form splits y into 2^e · (1 + f) with √½ <= 1 + f < √2.
+  const std::int32_t bits = std::bit_cast<std::int32_t>(y), top = bits - 0x3f3504f3;
+  const std::int32_t e_int = top >> 23;
+  const float e = static_cast<float>(e_int) - (subnormal ? 23.0f : 0.0f);
+  const float f = std::bit_cast<float>(bits - (e_int << 23)) - 1.0f;
+  const float tail =
+      f * f * f *
+          detail::polynomial(f, 3.333333135e-01f, -2.499999404e-01f, 2.000071406e-01f,
+                             -1.666805744e-01f, 1.424932331e-01f, -1.242014095e-01f,
+                             1.167700067e-01f, -1.151461080e-01f, 7.037678361e-02f) +
+      e * detail::kLn2Low - 0.5f * f * f;
+  const float r = f + tail + e * detail::kLn2High;
+  return x > 0.0f ? (x == detail::kInf ? x : r) : x == 0.0f ? -detail::kInf : detail::kNaN;
+}
+
+[[gnu::always_inline]] inline float log1p(float x) {  // the rounding of 1 + x is put back
+  const float u = 1.0f + x;
+  const float y = log(u) - ((u - 1.0f) - x) / u;
+  return u == 1.0f ? x : x == detail::kInf ? x : x == -1.0f ? -detail::kInf : y;
+}
+
+[[gnu::always_inline]] inline float tanh(float x) {
+  const float a = x < 0.0f ? -x : x, s = x * x;
+  const float near =
+      x + x * s *
+              detail::polynomial(s, -3.333332837e-01f, 1.333277076e-01f, -5.385095254e-02f,
+                                 2.099735849e-02f, -6.096941419e-03f);
+  const float far = 1.0f - 2.0f / (exp(2.0f * a) + 1.0f);
+  return a < 0.625f ? near : x < 0.0f ? -far : far;
+}
+
+[[gnu::always_inline]] inline float sigmoid(float x) {  // of -|x| first: exp never overflows
+  const float e = exp(x < 0.0f ? x : -x);
+  return (x < 0.0f ? e : 1.0f) / (1.0f + e);
+}
+
+[[gnu::always_inline]] inline float erf(float x) {
+  const float a = x < 0.0f ? -x : x, s = x * x;
+  const float near =
+      x + x * detail::polynomial(s, 1.283791661e-01f, -3.761262298e-01f, 1.128358319e-01f,
+                                 -2.685444988e-02f, 5.190598313e-03f, -8.037583320e-04f,
+                                 7.964413817e-05f);
+  const float t = a < 4.2f ? a : 4.2f;
+  const float far =
+      1.0f - exp(-t * detail::polynomial(t, 1.128904939e+00f, 6.341496110e-01f, 1.078433096e-01f,
+                                         -2.512433939e-02f, 4.295415245e-03f, -4.964661202e-04f,
+                                         3.405875032e-05f, -1.028066436e-06f));
+  return a < 1.0f ? near : x < 0.0f ? -far : x != x ? x : far;
+}
+
+inline float sin(float x) { return static_cast<float>(std::sin(static_cast<double>(x))); }
+inline float cos(float x) { return static_cast<float>(std::cos(static_cast<double>(x))); }
+
+inline double exp(double x) { return std::exp(x); }
+inline double expm1(double x) { return std::expm1(x); }
+inline double log(double x) { return std::log(x); }
+inline double log1p(double x) { return std::log1p(x); }
+inline double tanh(double x) { return std::tanh(x); }
+inline double erf(double x) { return std::erf(x); }
+inline double sin(double x) { return std::sin(x); }
+inline double cos(double x) { return std::cos(x); }
+inline double sigmoid(double x) {
+  const double e = std::exp(x < 0 ? x : -x);
+  return (x < 0 ? e : 1) / (1 + e);
+}
+
+/// log(1 + eˣ) without overflow.
+template <class T>
+[[gnu::always_inline]] inline T softplus(T x) {
+  return (x > 0 ? x : T(0)) + log1p(exp(x > 0 ? -x : x));
+}
+
+}  // namespace descent::math

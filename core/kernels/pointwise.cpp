@@ -1,0 +1,212 @@
+#include <descent/core/kernels/elementwise.h>
+#include <descent/core/kernels/math.h>
+#include <descent/core/kernels/pointwise.h>
+
+#include <cmath>
+
+// Legend: v, w elements of the operands; g an incoming gradient, y an output.
+
+namespace descent::kernel {
+
+Tensor add(const Tensor& a, const Tensor& b) {
+  return map2_numeric("add", a, b, [](auto v, auto w) { return v + w; });
+}
+Tensor sub(const Tensor& a, const Tensor& b) {
+  return map2_numeric("sub", a, b, [](auto v, auto w) { return v - w; });
+}
+Tensor mul(const Tensor& a, const Tensor& b) {
+  return map2_numeric("mul", a, b, [](auto v, auto w) { return v * w; });
+}
+Tensor div(const Tensor& a, const Tensor& b) {
+  return map2("div", a, b, [](auto v, auto w) { return v / w; });
+}
+Tensor pow(const Tensor& a, const Tensor& b) {
+  return map2("pow", a, b, [](auto v, auto w) { return std::pow(v, w); });
+}
+Tensor maximum(const Tensor& a, const Tensor& b) {
+  return map2_numeric("maximum", a, b, [](auto v, auto w) { return v != v || v > w ? v : w; });
+}
+Tensor minimum(const Tensor& a, const Tensor& b) {
+  return map2_numeric("minimum", a, b, [](auto v, auto w) { return v != v || v < w ? v : w; });
+}
+
+Tensor eq(const Tensor& a, const Tensor& b) {
+  return compare("eq", a, b, [](auto v, auto w) { return v == w; });
+}
+Tensor ne(const Tensor& a, const Tensor& b) {
+  return compare("ne", a, b, [](auto v, auto w) { return v != w; });
+}
+Tensor lt(const Tensor& a, const Tensor& b) {
+  return compare("lt", a, b, [](auto v, auto w) { return v < w; });
+}
+Tensor le(const Tensor& a, const Tensor& b) {
+  return compare("le", a, b, [](auto v, auto w) { return v <= w; });
+}
+Tensor gt(const Tensor& a, const Tensor& b) {
+  return compare("gt", a, b, [](auto v, auto w) { return v > w; });
+}
+Tensor ge(const Tensor& a, const Tensor& b) {
+  return compare("ge", a, b, [](auto v, auto w) { return v >= w; });
+}
+
+namespace {
+
+// Unary on int64 too; bool counts as int64.
+template <class F>
+Tensor map_numeric(std::string_view op, const Tensor& x, F f) {
+  if (is_floating(x.dtype())) return map(op, x, f);
+  const Tensor a = cast(x, kInt64);
+  return elementwise(op, {&a}, kInt64, [&](void* out, const void* const* in, std::int64_t n) {
+    using T = std::int64_t;
+    simd::loop(
+        n, [f](const T& v, T& o) { o = f(v); }, static_cast<const T*>(in[0]), static_cast<T*>(out));
+  });
+}
+
+constexpr double kSqrtHalf = 0.70710678118654752440;
+
+}  // namespace
+
+Tensor neg(const Tensor& x) {
+  return map_numeric("neg", x, [](auto v) { return -v; });
+}
+Tensor abs(const Tensor& x) {
+  return map_numeric("abs", x, [](auto v) -> decltype(v) {
+    if constexpr (std::is_floating_point_v<decltype(v)>)
+      return std::fabs(v);
+    else
+      return v < 0 ? -v : v;
+  });
+}
+Tensor sign(const Tensor& x) {
+  return map_numeric("sign", x, [](auto v) -> decltype(v) {
+    using T = decltype(v);
+    return v > 0 ? T(1) : v < 0 ? T(-1) : v;  // v itself: 0 stays 0, NaN stays NaN
+  });
+}
+Tensor exp(const Tensor& x) {
+  return map("exp", x, [](auto v) { return math::exp(v); });
+}
+Tensor expm1(const Tensor& x) {
+  return map("expm1", x, [](auto v) { return math::expm1(v); });
+}
+Tensor log(const Tensor& x) {
+  return map("log", x, [](auto v) { return math::log(v); });
+}
+Tensor log1p(const Tensor& x) {
+  return map("log1p", x, [](auto v) { return math::log1p(v); });
+}
+Tensor sqrt(const Tensor& x) {
+  return map("sqrt", x, [](auto v) { return std::sqrt(v); });
+}
+Tensor rsqrt(const Tensor& x) {
+  return map("rsqrt", x, [](auto v) { return 1 / std::sqrt(v); });
+}
+Tensor reciprocal(const Tensor& x) {
+  return map("reciprocal", x, [](auto v) { return 1 / v; });
+}
+Tensor sin(const Tensor& x) {
+  return map("sin", x, [](auto v) { return math::sin(v); });
+}
+Tensor cos(const Tensor& x) {
+  return map("cos", x, [](auto v) { return math::cos(v); });
+}
+Tensor tanh(const Tensor& x) {
+  return map("tanh", x, [](auto v) { return math::tanh(v); });
+}
+Tensor sigmoid(const Tensor& x) {
+  return map("sigmoid", x, [](auto v) { return math::sigmoid(v); });
+}
+Tensor erf(const Tensor& x) {
+  return map("erf", x, [](auto v) { return math::erf(v); });
+}
+Tensor softplus(const Tensor& x) {
+  return map("softplus", x, [](auto v) { return math::softplus(v); });
+}
+Tensor silu(const Tensor& x) {
+  return map("silu", x, [](auto v) { return v * math::sigmoid(v); });
+}
+Tensor gelu(const Tensor& x) {
+  return map("gelu", x, [](auto v) {
+    using T = decltype(v);
+    return T(0.5) * v * (T(1) + math::erf(v * T(kSqrtHalf)));
+  });
+}
+Tensor elu(const Tensor& x, double alpha) {
+  return map("elu", x, [alpha](auto v) {
+    using T = decltype(v);
+    return v > 0 ? v : T(alpha) * math::expm1(v < 0 ? v : T(0));
+  });
+}
+Tensor relu(const Tensor& x) {
+  return map("relu", x, [](auto v) { return v < 0 ? decltype(v)(0) : v; });
+}
+Tensor leaky_relu(const Tensor& x, double slope) {
+  return map("leaky_relu", x, [slope](auto v) { return v > 0 ? v : decltype(v)(slope) * v; });
+}
+
+Tensor clamp(const Tensor& x, std::optional<Scalar> low, std::optional<Scalar> high) {
+  const double a = low ? low->to_double() : -INFINITY, b = high ? high->to_double() : INFINITY;
+  return map("clamp", x, [a, b](auto v) {
+    using T = decltype(v);
+    return v < T(a) ? T(a) : v > T(b) ? T(b) : v;
+  });
+}
+Tensor step(const Tensor& x, double below, double at, double above) {
+  return map("step", x, [=](auto v) {
+    using T = decltype(v);
+    return v > 0 ? T(above) : v < 0 ? T(below) : T(at);
+  });
+}
+Tensor inside(const Tensor& x, std::optional<Scalar> low, std::optional<Scalar> high) {
+  const double a = low ? low->to_double() : -INFINITY, b = high ? high->to_double() : INFINITY;
+  return map("clamp", x, [a, b](auto v) {
+    using T = decltype(v);
+    return v >= T(a) && v <= T(b) ? T(1) : T(0);
+  });
+}
+
+Tensor where(const Tensor& condition, const Tensor& x, const Tensor& y) {
+  if (condition.dtype() != kBool)
+    fail<DTypeError>("where", "got a condition of dtype ", condition.dtype(),
+                     ", expected bool. Hint: compare first, as in where(x > 0, a, b)");
+  const DType dtype = promote(x.dtype(), y.dtype());
+  const Tensor a = cast(x, dtype), b = cast(y, dtype);
+  return dispatch_all(dtype, [&]<class T>(T) {
+    return elementwise("where", {&condition, &a, &b}, dtype,
+                       [&](void* out, const void* const* in, std::int64_t n) {
+                         simd::loop(
+                             n, [](const bool& c, const T& v, const T& w, T& o) { o = c ? v : w; },
+                             static_cast<const bool*>(in[0]), static_cast<const T*>(in[1]),
+                             static_cast<const T*>(in[2]), static_cast<T*>(out));
+                       });
+  });
+}
+
+Tensor relu_grad(const Tensor& g, const Tensor& y) {
+  return map2("relu", g, y, [](auto v, auto w) { return w > 0 ? v : decltype(v)(0); });
+}
+Tensor tanh_grad(const Tensor& g, const Tensor& y) {
+  return map2("tanh", g, y, [](auto v, auto w) { return v * (1 - w * w); });
+}
+Tensor sigmoid_grad(const Tensor& g, const Tensor& y) {
+  return map2("sigmoid", g, y, [](auto v, auto w) { return v * w * (1 - w); });
+}
+
+bool all_finite(const Tensor& x) {
+  if (!is_floating(x.dtype())) return true;
+  const Tensor flat = is_dense(x) ? x : contiguous(x);
+  return dispatch_floating(x.dtype(), [&]<class T>(T) {
+    const T* p = flat.data_ptr<T>();
+    // x − x is 0 for a number and NaN for anything else; blocks let it vectorise and end early.
+    for (std::int64_t i = 0; i < flat.numel(); i += 4096) {
+      const std::int64_t n = std::min<std::int64_t>(4096, flat.numel() - i);
+      int bad = 0;
+      for (std::int64_t k = 0; k < n; ++k) bad |= (p[i + k] - p[i + k] != 0);
+      if (bad) return false;
+    }
+    return true;
+  });
+}
+
+}  // namespace descent::kernel

@@ -1,0 +1,30 @@
+// Reductions, scans and row-wise softmax, without gradients. Sums are taken in blocks whose size
+// does not depend on the number of threads, and combined in order.
+#pragma once
+
+#include <descent/core/tensor.h>
+
+namespace descent::kernel {
+
+/// dims as a bit set of non-negative dimensions; all of them for an empty list. Throws ValueError
+/// for a dimension out of range or given twice.
+unsigned dim_set(std::string_view op, const Dims& dims, int rank);
+/// x's shape with the dimensions in `set` removed, or kept as 1.
+Shape reduced_shape(const Shape& shape, unsigned set, bool keepdim);
+
+Tensor sum(const Tensor& x, const Dims& dims, bool keepdim);  ///< int64 for integers and bool
+Tensor max(const Tensor& x, const Dims& dims, bool keepdim);  ///< NaN if there is one
+Tensor min(const Tensor& x, const Dims& dims, bool keepdim);
+Tensor argmax(const Tensor& x, std::int64_t dim, bool keepdim);  ///< int64; the first of equals
+Tensor argmin(const Tensor& x, std::int64_t dim, bool keepdim);
+Tensor cumsum(const Tensor& x, std::int64_t dim, bool reverse);
+/// x summed down to `shape`, which broadcasts to x's: the gradient of broadcasting.
+Tensor sum_to(const Tensor& x, const Shape& shape);
+
+Tensor softmax(const Tensor& x, std::int64_t dim);  ///< shifted by the row's maximum
+Tensor log_softmax(const Tensor& x, std::int64_t dim);
+
+/// Euclidean norm of all elements, accumulated in double; NaN or infinite if an element is.
+double norm2(const Tensor& x);
+
+}  // namespace descent::kernel

@@ -1,0 +1,75 @@
+#include <descent/core/error.h>
+#include <descent/core/floating_mode.h>
+#include <descent/core/parallel.h>
+
+#include <tbb/parallel_for.h>
+#include <tbb/task_arena.h>
+#include <atomic>
+#include <charconv>
+#include <cstdlib>
+#include <memory>
+#include <mutex>
+#include <string_view>
+#include <thread>
+
+namespace descent {
+namespace {
+
+int threads_at_start() {
+  if (const char* text = std::getenv("DESCENT_NUM_THREADS")) {
+    const std::string_view s = text;
+    int n = 0;
+    const auto [end, error] = std::from_chars(s.data(), s.data() + s.size(), n);
+    if (error != std::errc() || end != s.data() + s.size() || n < 1)
+      fail<ValueError>("DESCENT_NUM_THREADS", "got '", s,
+                       "', expected a whole number of at least 1");
+    return n;
+  }
+  const unsigned cores = std::thread::hardware_concurrency();
+  return cores > 0 ? static_cast<int>(cores) : 1;
+}
+
+std::atomic<int>& threads() {
+  static std::atomic<int> n{threads_at_start()};
+  return n;
+}
+
+std::shared_ptr<tbb::task_arena> arena_of(int n) {
+  static std::mutex mutex;
+  static std::shared_ptr<tbb::task_arena> arena;
+  static int size = 0;
+  const std::lock_guard lock(mutex);
+  if (size != n) {
+    arena = std::make_shared<tbb::task_arena>(n);
+    size = n;
+  }
+  return arena;
+}
+
+}  // namespace
+
+void set_num_threads(int n) {
+  if (n < 1) fail<ValueError>("set_num_threads", "got ", n, ", expected at least 1");
+  threads() = n;
+}
+
+int num_threads() { return threads(); }
+
+void detail::parallel_ranges(std::int64_t n, std::int64_t grain, RangeBody body, void* context) {
+  const std::int64_t pieces = (n + grain - 1) / grain;
+  const unsigned mode = floating_mode();
+  const auto piece = [=](std::int64_t i) {
+    const FloatingMode as_caller(mode);
+    body(context, i * grain, i + 1 == pieces ? n : (i + 1) * grain);
+  };
+  const int limit = num_threads();
+  if (limit == 1) {
+    for (std::int64_t i = 0; i < pieces; ++i) piece(i);
+    return;
+  }
+  // Held by value: another thread may change the number of threads meanwhile.
+  const auto arena = arena_of(limit);
+  arena->execute([&] { tbb::parallel_for(std::int64_t{0}, pieces, piece); });
+}
+
+}  // namespace descent

@@ -1,0 +1,69 @@
+#include <descent/core/kernels/copy.h>
+#include <descent/core/tensor.h>
+
+#include <cstdio>
+#include <ostream>
+
+namespace descent {
+namespace {
+
+constexpr std::int64_t kEdge = 3;     // values shown at either end of a long dimension
+constexpr std::int64_t kLong = 1000;  // elements from which dimensions are shortened
+
+std::string value_at(const Tensor& flat, std::int64_t i) {
+  char buffer[40];
+  switch (flat.dtype()) {
+    case kBool:
+      return flat.data_ptr<bool>()[i] ? "true" : "false";
+    case kInt64:
+      return std::to_string(flat.data_ptr<std::int64_t>()[i]);
+    case kFloat32:
+      std::snprintf(buffer, sizeof buffer, "%.4g", flat.data_ptr<float>()[i]);
+      break;
+    default:
+      std::snprintf(buffer, sizeof buffer, "%.6g", flat.data_ptr<double>()[i]);
+  }
+  return buffer;
+}
+
+// One bracketed dimension; at most kMaxRank deep.
+void print(std::string& s, const Tensor& flat, int d, std::int64_t offset, bool shorten) {
+  const Shape& shape = flat.shape();
+  if (d == shape.rank()) {
+    s += value_at(flat, offset);
+    return;
+  }
+  const bool innermost = d == shape.rank() - 1;
+  s += '[';
+  for (std::int64_t i = 0; i < shape[d]; ++i) {
+    if (i > 0) {
+      s += ',';
+      s += innermost ? " " : "\n" + std::string(static_cast<std::size_t>(d) + 1, ' ');
+    }
+    if (shorten && i == kEdge && shape[d] > 2 * kEdge + 1) {
+      s += innermost ? "…, " : "…,\n" + std::string(static_cast<std::size_t>(d) + 1, ' ');
+      i = shape[d] - kEdge;
+    }
+    print(s, flat, d + 1, offset + i * flat.strides()[d], shorten);
+  }
+  s += ']';
+}
+
+}  // namespace
+
+std::string Tensor::to_string() const {
+  if (!defined()) return "Tensor(undefined)";
+  std::string s;
+  const Tensor flat = kernel::contiguous(*this);
+  if (numel() == 0)
+    s = "[]";
+  else
+    print(s, flat, 0, 0, numel() > kLong);
+  s += concat(dim() > 1 && numel() > 0 ? "\n" : " ", "Tensor", shape(), " ", dtype());
+  if (requires_grad()) s += " requires_grad";
+  return s;
+}
+
+std::ostream& operator<<(std::ostream& out, const Tensor& t) { return out << t.to_string(); }
+
+}  // namespace descent

@@ -1,0 +1,87 @@
+// One loop, compiled three times and chosen once: for any x86-64, for AVX2 + FMA, and for AVX-512.
+//
+// The formula is a lambda in plain scalar C++; the compiler inlines it into each version and
+// vectorises it. With -ffp-contract=off, as the library is compiled, the three give the same bits.
+// The environment variable DESCENT_SIMD (baseline, avx2, avx512) lowers the choice.
+#pragma once
+
+#include <cstdint>
+#include <string_view>
+
+namespace descent::simd {
+
+enum class Level { baseline, avx2, avx512 };
+
+/// What this processor and DESCENT_SIMD allow. Throws ValueError for an unknown DESCENT_SIMD.
+Level level();
+std::string_view to_string(Level level);
+
+#if defined(__x86_64__)
+#define DESCENT_TARGET_AVX2 __attribute__((target("arch=x86-64-v3")))
+#define DESCENT_TARGET_AVX512 __attribute__((target("arch=x86-64-v4")))
+#else
+#define DESCENT_TARGET_AVX2
+#define DESCENT_TARGET_AVX512
+#endif
+namespace detail {
+
+template <class F, class... P>
+void loop_baseline(std::int64_t n, F f, P* __restrict... p) {
+  for (std::int64_t i = 0; i < n; ++i) f(p[i]...);
+}
+template <class F, class... P>
+DESCENT_TARGET_AVX2 void loop_avx2(std::int64_t n, F f, P* __restrict... p) {
+  for (std::int64_t i = 0; i < n; ++i) f(p[i]...);
+}
+template <class F, class... P>
+DESCENT_TARGET_AVX512 void loop_avx512(std::int64_t n, F f, P* __restrict... p) {
+  for (std::int64_t i = 0; i < n; ++i) f(p[i]...);
+}
+
+template <class F>
+void call_baseline(F& f) {
+  f();
+}
+template <class F>
+DESCENT_TARGET_AVX2 void call_avx2(F& f) {
+  f();
+}
+template <class F>
+DESCENT_TARGET_AVX512 void call_avx512(F& f) {
+  f();
+}
+
+}  // namespace detail
+
+/// Calls f, compiled for the chosen level: for loops that are no plain element-by-element formula.
+/// f must be a lambda marked `__attribute__((always_inline))`, or it stays code for any x86-64.
+template <class F>
+void call(F f) {
+  switch (level()) {
+    case Level::avx512:
+      return detail::call_avx512(f);
+    case Level::avx2:
+      return detail::call_avx2(f);
+    default:
+      return detail::call_baseline(f);
+  }
+}
+
+/// f(p[0]...), f(p[1]...), … f(p[n-1]...). Arrays that are written must not overlap the others,
+/// unless they are the same array read and written at the same index through one pointer.
+template <class F, class... P>
+void loop(std::int64_t n, F f, P*... p) {
+  switch (level()) {
+    case Level::avx512:
+      return detail::loop_avx512(n, f, p...);
+    case Level::avx2:
+      return detail::loop_avx2(n, f, p...);
+    default:
+      return detail::loop_baseline(n, f, p...);
+  }
+}
+
+#undef DESCENT_TARGET_AVX2
+#undef DESCENT_TARGET_AVX512
+
+}  // namespace descent::simd

@@ -1,0 +1,119 @@
+#include <descent/core/create.h>
+#include <descent/core/kernels/copy.h>
+#include <descent/core/memory.h>
+#include <descent/core/tensor.h>
+
+#include <new>
+
+namespace descent {
+namespace detail {
+
+RefPtr<Storage> Storage::make(std::size_t bytes) {
+  void* data = bytes > 0 ? allocate(bytes) : nullptr;
+  auto* s = new (allocate(sizeof(Storage))) Storage;
+  s->data = data;
+  s->bytes = bytes;
+  return RefPtr<Storage>(s);
+}
+
+RefPtr<Storage> Storage::borrow(void* data, std::size_t bytes, std::function<void(void*)> deleter) {
+  auto* s = new (allocate(sizeof(Storage))) Storage;
+  s->data = data;
+  s->bytes = bytes;
+  s->foreign = true;
+  s->deleter = std::move(deleter);
+  return RefPtr<Storage>(s);
+}
+
+void Storage::destroy(Storage* s) noexcept {
+  if (!s->foreign)
+    deallocate(s->data, s->bytes);
+  else if (s->deleter)
+    s->deleter(s->data);
+  s->~Storage();
+  deallocate(s, sizeof(Storage));
+}
+
+Body* Body::make() { return new (allocate(sizeof(Body))) Body; }
+
+void Body::destroy(Body* b) noexcept {
+  b->~Body();
+  deallocate(b, sizeof(Body));
+}
+
+void Body::update_layout() noexcept {
+  numel = shape.numel();
+  contiguous = true;
+  std::int64_t expected = 1;
+  for (int d = shape.rank() - 1; d >= 0; --d) {
+    if (shape[d] != 1 && strides[d] != expected) contiguous = false;
+    expected *= shape[d];
+  }
+  if (numel == 0) contiguous = true;
+}
+
+}  // namespace detail
+
+std::int64_t Tensor::size(std::int64_t d) const {
+  return shape()[normalize_dim("size", d, shape().rank())];
+}
+
+bool Tensor::shares_storage(const Tensor& o) const {
+  return body().storage.get() == o.body().storage.get();
+}
+
+void Tensor::throw_undefined() {
+  fail<ValueError>("tensor",
+                   "got an undefined tensor, expected one with values. Hint: a gradient is "
+                   "undefined until backward() has reached its leaf");
+}
+
+void Tensor::check_dtype(DType wanted) const {
+  if (dtype() != wanted)
+    fail<DTypeError>("data_ptr", "got ", wanted, ", expected the tensor's own type, ", dtype(),
+                     ". Hint: convert with .to(…)");
+}
+
+namespace {
+
+template <class T>
+T only_value(const Tensor& t) {
+  if (t.numel() != 1)
+    fail<ShapeError>("item", "got shape ", t.shape(),
+                     ", expected one element. Hint: select one with t[i], or reduce with sum()");
+  switch (t.dtype()) {
+    case kBool:
+      return static_cast<T>(*t.data_ptr<bool>());
+    case kInt64:
+      return static_cast<T>(*t.data_ptr<std::int64_t>());
+    case kFloat32:
+      return static_cast<T>(*t.data_ptr<float>());
+    default:
+      return static_cast<T>(*t.data_ptr<double>());
+  }
+}
+
+}  // namespace
+
+double Tensor::item_as_double() const { return only_value<double>(*this); }
+template <>
+std::int64_t Tensor::item<std::int64_t>() const {
+  return only_value<std::int64_t>(*this);
+}
+template <>
+bool Tensor::item<bool>() const {
+  return only_value<bool>(*this);
+}
+
+template <class T>
+std::vector<T> Tensor::to_vector() const {
+  const Tensor flat = kernel::contiguous(kernel::cast(*this, dtype_of<T>));
+  const T* p = flat.data_ptr<T>();
+  return std::vector<T>(p, p + numel());
+}
+template std::vector<float> Tensor::to_vector<float>() const;
+template std::vector<double> Tensor::to_vector<double>() const;
+template std::vector<std::int64_t> Tensor::to_vector<std::int64_t>() const;
+template std::vector<bool> Tensor::to_vector<bool>() const;
+
+}  // namespace descent
