@@ -1,0 +1,156 @@
+// Arithmetic, comparison and choice between two tensors.
+#include <descent/autograd/node.h>
+#include <descent/autograd/ops.h>
+#include <descent/core/create.h>
+#include <descent/core/kernels/pointwise.h>
+
+namespace descent {
+
+using detail::Grads;
+using detail::Need;
+using detail::record;
+using detail::Saved;
+
+Tensor add(const Tensor& a, const Tensor& b) {
+  return record("add", kernel::add(a, b), {a, b},
+                [](const Tensor& g, Need) { return Grads(g, g); });
+}
+
+Tensor sub(const Tensor& a, const Tensor& b) {
+  return record("sub", kernel::sub(a, b), {a, b},
+                [](const Tensor& g, Need need) { return Grads(g, need[1] ? -g : Tensor()); });
+}
+
+Tensor mul(const Tensor& a, const Tensor& b) {  // ∂(ab)/∂a = b, ∂(ab)/∂b = a
+  return record("mul", kernel::mul(a, b), {a, b},
+                [a = Saved(a), b = Saved(b)](const Tensor& g, Need need) {
+                  return Grads(need[0] ? g * b : Tensor(), need[1] ? g * a : Tensor());
+                });
+}
+
+Tensor div(const Tensor& a, const Tensor& b) {  // ∂(a/b)/∂a = 1/b, ∂(a/b)/∂b = −(a/b)/b
+  return record("div", kernel::div(a, b), {a, b},
+                [b = Saved(b)](const Tensor& g, const Tensor& y, Need need) {
+                  return Grads(need[0] ? g / b : Tensor(), need[1] ? -g * y / b : Tensor());
+                });
+}
+
+Tensor pow(const Tensor& a, const Tensor& b) {  // ∂aᵇ/∂a = b·aᵇ⁻¹, ∂aᵇ/∂b = aᵇ·log a
+  return record("pow", kernel::pow(a, b), {a, b},
+                [a = Saved(a), b = Saved(b)](const Tensor& g, const Tensor& y, Need need) {
+                  const Tensor zero_exponent = kernel::eq(b, zeros({}, b->dtype()));
+                  Tensor da, db;
+                  if (need[0]) da = where(zero_exponent, 0.0, g * b * pow(a, b - 1.0));
+                  if (need[1]) {
+                    const Tensor at_zero = kernel::eq(a, zeros({}, a->dtype()));
+                    db = where(at_zero, 0.0, g * y * log(where(at_zero, 1.0, a)));
+                  }
+                  return Grads(da, db);
+                });
+}
+
+Tensor neg(const Tensor& x) {
+  return record("neg", kernel::neg(x), {x}, [](const Tensor& g, Need) { return Grads(-g); });
+}
+
+namespace {
+
+// The share of each side in the larger (or smaller): 1, 0, or ½ where they are equal.
+template <class Value>
+Tensor larger(const char* name, Tensor value, const Tensor& a, const Tensor& b, Value difference) {
+  return record(name, std::move(value), {a, b},
+                [a = Saved(a), b = Saved(b), difference](const Tensor& g, Need need) {
+                  const Tensor share = kernel::step(difference(*a, *b), 0, 0.5, 1);
+                  return Grads(
+                      need[0] ? g * share : Tensor(),
+                      need[1] ? g * kernel::sub(ones({}, share.dtype()), share) : Tensor());
+                });
+}
+
+}  // namespace
+
+Tensor maximum(const Tensor& a, const Tensor& b) {
+  return larger("maximum", kernel::maximum(a, b), a, b,
+                [](const Tensor& x, const Tensor& y) { return kernel::sub(x, y); });
+}
+
+Tensor minimum(const Tensor& a, const Tensor& b) {
+  return larger("minimum", kernel::minimum(a, b), a, b,
+                [](const Tensor& x, const Tensor& y) { return kernel::sub(y, x); });
+}
+
+Tensor where(const Tensor& condition, const Tensor& a, const Tensor& b) {
+  return record("where", kernel::where(condition, a, b), {a, b},
+                [c = Saved(condition)](const Tensor& g, Need need) {
+                  return Grads(need[0] ? where(c, g, 0.0) : Tensor(),
+                               need[1] ? where(c, 0.0, g) : Tensor());
+                });
+}
+
+// ---- a number in place of a tensor: a scalar of the type in which it meets the other ----
+
+namespace {
+Tensor number(Scalar s, const Tensor& other) { return full({}, s, promote(other.dtype(), s)); }
+}  // namespace
+
+Tensor where(const Tensor& condition, const Tensor& a, Scalar b) {
+  return where(condition, a, number(b, a));
+}
+Tensor where(const Tensor& condition, Scalar a, const Tensor& b) {
+  return where(condition, number(a, b), b);
+}
+Tensor pow(const Tensor& a, Scalar b) {
+  if (b.to_double() == 2) return square(a);
+  return pow(a, number(b, a));
+}
+Tensor pow(Scalar a, const Tensor& b) { return pow(number(a, b), b); }
+Tensor maximum(const Tensor& a, Scalar b) { return maximum(a, number(b, a)); }
+Tensor minimum(const Tensor& a, Scalar b) { return minimum(a, number(b, a)); }
+
+Tensor operator+(const Tensor& a, const Tensor& b) { return add(a, b); }
+Tensor operator-(const Tensor& a, const Tensor& b) { return sub(a, b); }
+Tensor operator*(const Tensor& a, const Tensor& b) { return mul(a, b); }
+Tensor operator/(const Tensor& a, const Tensor& b) { return div(a, b); }
+Tensor operator+(const Tensor& a, Scalar b) { return add(a, number(b, a)); }
+Tensor operator-(const Tensor& a, Scalar b) { return sub(a, number(b, a)); }
+Tensor operator*(const Tensor& a, Scalar b) { return mul(a, number(b, a)); }
+Tensor operator/(const Tensor& a, Scalar b) { return div(a, number(b, a)); }
+Tensor operator+(Scalar a, const Tensor& b) { return add(number(a, b), b); }
+Tensor operator-(Scalar a, const Tensor& b) { return sub(number(a, b), b); }
+Tensor operator*(Scalar a, const Tensor& b) { return mul(number(a, b), b); }
+Tensor operator/(Scalar a, const Tensor& b) { return div(number(a, b), b); }
+Tensor operator-(const Tensor& x) { return neg(x); }
+
+// ---- comparison ----
+
+Tensor eq(const Tensor& a, const Tensor& b) { return kernel::eq(a, b); }
+Tensor ne(const Tensor& a, const Tensor& b) { return kernel::ne(a, b); }
+Tensor lt(const Tensor& a, const Tensor& b) { return kernel::lt(a, b); }
+Tensor le(const Tensor& a, const Tensor& b) { return kernel::le(a, b); }
+Tensor gt(const Tensor& a, const Tensor& b) { return kernel::gt(a, b); }
+Tensor ge(const Tensor& a, const Tensor& b) { return kernel::ge(a, b); }
+Tensor operator==(const Tensor& a, const Tensor& b) { return eq(a, b); }
+Tensor operator!=(const Tensor& a, const Tensor& b) { return ne(a, b); }
+Tensor operator<(const Tensor& a, const Tensor& b) { return lt(a, b); }
+Tensor operator<=(const Tensor& a, const Tensor& b) { return le(a, b); }
+Tensor operator>(const Tensor& a, const Tensor& b) { return gt(a, b); }
+Tensor operator>=(const Tensor& a, const Tensor& b) { return ge(a, b); }
+Tensor operator==(const Tensor& a, Scalar b) { return eq(a, number(b, a)); }
+Tensor operator!=(const Tensor& a, Scalar b) { return ne(a, number(b, a)); }
+Tensor operator<(const Tensor& a, Scalar b) { return lt(a, number(b, a)); }
+Tensor operator<=(const Tensor& a, Scalar b) { return le(a, number(b, a)); }
+Tensor operator>(const Tensor& a, Scalar b) { return gt(a, number(b, a)); }
+Tensor operator>=(const Tensor& a, Scalar b) { return ge(a, number(b, a)); }
+
+bool allclose(const Tensor& a, const Tensor& b, double rtol, double atol) {
+  if (!(a.shape() == b.shape())) return false;
+  const std::vector<double> x = a.to_vector(), y = b.to_vector();
+  for (std::size_t i = 0; i < x.size(); ++i) {
+    const double gap = x[i] > y[i] ? x[i] - y[i] : y[i] - x[i];
+    const double size = y[i] < 0 ? -y[i] : y[i];
+    if (x[i] != y[i] && !(gap <= atol + rtol * size)) return false;
+  }
+  return true;
+}
+
+}  // namespace descent

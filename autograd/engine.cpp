@@ -1,0 +1,261 @@
+#include <descent/autograd/engine.h>
+#include <descent/autograd/node.h>
+#include <descent/autograd/ops.h>
+#include <descent/core/create.h>
+#include <descent/core/floating_mode.h>
+#include <descent/core/kernels/accumulate.h>
+#include <descent/core/kernels/copy.h>
+#include <descent/core/kernels/pointwise.h>
+
+#include <algorithm>
+
+namespace descent {
+namespace detail {
+
+namespace {
+thread_local const Node* t_current = nullptr;
+
+bool earlier(const Node* a, const Node* b) { return a->order < b->order; }
+
+bool sole_owner(const Tensor& t) {
+  const Body& b = t.body();
+  return b.use_count() == 1 && b.storage->use_count() == 1 && !b.storage->foreign;
+}
+}  // namespace
+
+const Node* current_node() noexcept { return t_current; }
+
+/// One run: nodes wait in a heap on their order; the largest has received all its gradients.
+struct Backward {
+  bool create_graph, retain_graph;
+  PoolVector<Node*> heap;
+  // For grad(): the nodes from which a wanted input can be reached, sorted; empty means all.
+  PoolVector<Node*> useful;
+  bool collect_leaves = true;
+
+  Backward(bool create, bool retain) : create_graph(create), retain_graph(retain) {}
+  Backward(const Backward&) = delete;
+  Backward& operator=(const Backward&) = delete;
+  ~Backward() {  // after an exception, waiting nodes are left as they were found
+    for (Node* node : heap) {
+      node->pending = Tensor();
+      node->run = nullptr;
+    }
+  }
+
+  bool is_useful(Node* node) const {
+    return useful.empty() || std::binary_search(useful.begin(), useful.end(), node);
+  }
+
+  /// Adds g to what the node has received, in place when nobody else holds it.
+  void give(Node* node, Tensor g) {
+    if (node->run && node->run != this)
+      fail<GraphError>("backward", "got a graph that another backward() is running through at '",
+                       node->name, "', expected one run at a time");
+    if (g.dtype() != node->dtype) g = g.to(node->dtype);
+    if (!(g.shape() == node->shape)) g = sum_to(g, node->shape);
+    if (!node->run) {
+      node->run = this;
+      heap.push_back(node);
+      std::push_heap(heap.begin(), heap.end(), earlier);
+    }
+    if (!node->pending.defined()) {
+      node->pending = std::move(g);
+    } else if (!create_graph && sole_owner(node->pending) &&
+               kernel::can_accumulate(node->pending, g)) {
+      kernel::accumulate(node->pending, g);
+    } else {
+      node->pending = add(node->pending, g);
+    }
+  }
+
+  void run_hooks(Node& node, Tensor& g) {
+    if (!node.extra) return;
+    for (const auto& hook : node.extra->hooks) {
+      const Tensor replaced = hook(g);
+      if (!replaced.defined()) continue;
+      if (!(replaced.shape() == g.shape()))
+        fail<ShapeError>("hook", "got a gradient of shape ", replaced.shape(), ", expected ",
+                         g.shape());
+      g = replaced;
+    }
+    if (node.extra->retain) node.extra->grad = g;
+  }
+
+  void collect(Leaf& leaf, Tensor g) {
+    if (!leaf.grad.defined())
+      leaf.grad = create_graph || sole_owner(g) ? std::move(g) : kernel::clone(g);
+    else if (!create_graph && sole_owner(leaf.grad) && kernel::can_accumulate(leaf.grad, g))
+      kernel::accumulate(leaf.grad, g);
+    else
+      leaf.grad = add(leaf.grad, g);
+  }
+
+  void step(Node& node, Tensor g) {
+    run_hooks(node, g);
+    if (node.is_leaf()) {
+      if (collect_leaves) collect(static_cast<Leaf&>(node), std::move(g));
+      return;
+    }
+    const auto inputs = node.inputs();
+    std::uint64_t need = 0;
+    for (std::size_t i = 0; i < inputs.size() && i < 64; ++i)
+      if (inputs[i] && is_useful(inputs[i].get())) need |= std::uint64_t{1} << i;
+    struct Current {  // names the operator in errors; hooks and rules may run another backward
+      const Node* before = t_current;
+      ~Current() { t_current = before; }
+    } current;
+    t_current = &node;
+    Grads grads = node.backward(g, Need(need));
+    if (grads.size() != inputs.size())
+      fail<GraphError>(node.name, "gave ", grads.size(),
+                       " gradients, expected one for each of its ", inputs.size(), " inputs");
+    if (!retain_graph) node.release();
+    for (std::size_t i = 0; i < inputs.size(); ++i) {
+      if (!inputs[i] || !grads[i].defined() || !is_useful(inputs[i].get())) continue;
+      if (anomaly_enabled()) check_for_nan(concat("gradient of ", node.name).c_str(), grads[i]);
+      give(inputs[i].get(), std::move(grads[i]));
+    }
+  }
+
+  /// Calls found(node, gradient) for each node that is reached, when its gradient is complete.
+  template <class Found>
+  void run(Found found) {
+    const GradModeGuard mode(create_graph);
+    const FlushDenormals flush;
+    while (!heap.empty()) {
+      std::pop_heap(heap.begin(), heap.end(), earlier);
+      Node* node = heap.back();
+      heap.pop_back();
+      node->run = nullptr;
+      Tensor g = std::move(node->pending);
+      node->pending = Tensor();
+      found(node, g);
+      step(*node, std::move(g));
+    }
+  }
+};
+
+namespace {
+
+void start(Backward& run, const std::vector<Tensor>& outputs,
+           const std::vector<Tensor>& grad_outputs) {
+  if (!grad_outputs.empty() && grad_outputs.size() != outputs.size())
+    fail<ValueError>("backward", "got ", grad_outputs.size(), " gradients for ", outputs.size(),
+                     " outputs, expected one for each");
+  for (std::size_t i = 0; i < outputs.size(); ++i) {
+    const Tensor& y = outputs[i];
+    if (!y.requires_grad())
+      fail<GraphError>("backward",
+                       "got a tensor without a history, expected one computed from a tensor that "
+                       "requires a gradient. Hint: call requires_grad_() on the parameters, and "
+                       "compute outside NoGradGuard");
+    const Tensor g = i < grad_outputs.size() ? grad_outputs[i] : Tensor();
+    if (!g.defined() && y.numel() != 1)
+      fail<ShapeError>(
+          "backward", "got an output of shape ", y.shape(),
+          ", expected one element. Hint: reduce the loss with mean() or sum(), or pass "
+          "a gradient of that shape");
+    if (g.defined() && !(g.shape() == y.shape()))
+      fail<ShapeError>("backward", "got a gradient of shape ", g.shape(),
+                       " for an output of shape ", y.shape(), ", expected equal shapes");
+    const GradModeGuard mode(run.create_graph);
+    run.give(node_of(y), g.defined() ? g : ones_like(y));
+  }
+}
+
+/// All nodes from which one of `wanted` can be reached (itself included), sorted by address.
+PoolVector<Node*> nodes_towards(const std::vector<Tensor>& outputs,
+                                const std::vector<Node*>& wanted) {
+  PoolVector<Node*> all, pending;
+  for (const Tensor& y : outputs)
+    if (Node* n = node_of(y)) pending.push_back(n);
+  while (!pending.empty()) {  // `run` marks a visited node with a value no run can have
+    Node* node = pending.back();
+    pending.pop_back();
+    if (node->run) continue;
+    node->run = reinterpret_cast<Backward*>(1);
+    all.push_back(node);
+    for (const auto& input : node->inputs())
+      if (input && !input->run) pending.push_back(input.get());
+  }
+  for (Node* node : all) node->run = nullptr;
+  std::sort(all.begin(), all.end(), earlier);  // inputs before what uses them
+  PoolVector<Node*> useful;
+  for (Node* node : all) {
+    bool leads = std::find(wanted.begin(), wanted.end(), node) != wanted.end();
+    for (const auto& input : node->inputs())
+      leads = leads || (input && input->run == reinterpret_cast<Backward*>(2));
+    if (leads) {
+      node->run = reinterpret_cast<Backward*>(2);
+      useful.push_back(node);
+    }
+  }
+  for (Node* node : useful) node->run = nullptr;
+  std::sort(useful.begin(), useful.end());
+  return useful;
+}
+
+}  // namespace
+}  // namespace detail
+
+void backward(const std::vector<Tensor>& outputs, const std::vector<Tensor>& grad_outputs,
+              GradOptions options) {
+  detail::Backward run(options.create_graph, options.retain_graph.value_or(options.create_graph));
+  detail::start(run, outputs, grad_outputs);
+  run.run([](detail::Node*, const Tensor&) {});
+}
+
+std::vector<Tensor> grad(const std::vector<Tensor>& outputs, const std::vector<Tensor>& inputs,
+                         const std::vector<Tensor>& grad_outputs, GradOptions options) {
+  std::vector<detail::Node*> wanted;
+  for (const Tensor& x : inputs) {
+    if (!x.requires_grad())
+      fail<GraphError>("grad", "got an input of shape ", x.shape(),
+                       " that does not require a gradient. Hint: call requires_grad_() before it "
+                       "is used");
+    wanted.push_back(detail::node_of(x));
+  }
+  detail::Backward run(options.create_graph, options.retain_graph.value_or(options.create_graph));
+  run.collect_leaves = false;
+  run.useful = detail::nodes_towards(outputs, wanted);
+  std::vector<Tensor> result(inputs.size());
+  if (!run.useful.empty()) {
+    detail::start(run, outputs, grad_outputs);
+    run.run([&](detail::Node* node, Tensor& g) {
+      for (std::size_t i = 0; i < wanted.size(); ++i)
+        if (wanted[i] == node) result[i] = g;
+    });
+  }
+  for (std::size_t i = 0; i < inputs.size(); ++i)
+    if (!result[i].defined() && !options.allow_unused)
+      fail<GraphError>("grad", "got input ", i, " of shape ", inputs[i].shape(),
+                       " that the outputs do not depend on. Hint: set allow_unused to get an "
+                       "undefined gradient for it");
+  return result;
+}
+
+std::string to_graphviz(const Tensor& t) {
+  std::string s = "digraph descent {\n  rankdir = BT\n  node [fontname = \"sans-serif\"]\n";
+  std::vector<detail::Node*> pending, seen;
+  const auto id = [&](detail::Node* node) {
+    const auto at = std::find(seen.begin(), seen.end(), node);
+    if (at != seen.end()) return at - seen.begin();
+    seen.push_back(node);
+    pending.push_back(node);
+    return static_cast<std::ptrdiff_t>(seen.size() - 1);
+  };
+  if (detail::Node* root = detail::node_of(t)) id(root);
+  while (!pending.empty()) {
+    detail::Node* node = pending.back();
+    pending.pop_back();
+    const auto own = id(node);
+    s += concat("  n", own, " [shape = ", node->is_leaf() ? "ellipse" : "box", ", label = \"",
+                node->name, " ", node->shape, "\"]\n");
+    for (const auto& input : node->inputs())
+      if (input) s += concat("  n", id(input.get()), " -> n", own, "\n");
+  }
+  return s + "}\n";
+}
+
+}  // namespace descent

@@ -1,0 +1,59 @@
+// Whether operators record themselves for backward: per thread, on at first.
+#pragma once
+
+namespace descent {
+
+bool grad_enabled() noexcept;
+
+namespace detail {
+/// Sets the mode and puts the old one back, also when an exception passes.
+class GradModeGuard {
+ public:
+  explicit GradModeGuard(bool on) noexcept;
+  ~GradModeGuard();
+  GradModeGuard(const GradModeGuard&) = delete;
+  GradModeGuard& operator=(const GradModeGuard&) = delete;
+
+ private:
+  bool before_;
+};
+}  // namespace detail
+
+/// Nothing is recorded on this thread while one lives.
+struct NoGradGuard : detail::GradModeGuard {
+  NoGradGuard() noexcept : GradModeGuard(false) {}
+};
+/// Recording is on again inside a NoGradGuard.
+struct EnableGradGuard : detail::GradModeGuard {
+  EnableGradGuard() noexcept : GradModeGuard(true) {}
+};
+
+/// While one lives, the thread checks every value and gradient for NaN, and the error names the
+/// operator that made the first. Slow; for finding a bug.
+class AnomalyGuard {
+ public:
+  explicit AnomalyGuard(bool on = true) noexcept;
+  ~AnomalyGuard();
+  AnomalyGuard(const AnomalyGuard&) = delete;
+  AnomalyGuard& operator=(const AnomalyGuard&) = delete;
+
+ private:
+  bool before_;
+};
+bool anomaly_enabled() noexcept;
+
+/// While one lives on a thread, layers leave their running statistics alone: for a forward pass
+/// that is a probe, as SAM's second, and not a look at new data.
+class FrozenStatisticsGuard {
+ public:
+  FrozenStatisticsGuard() noexcept;
+  ~FrozenStatisticsGuard();
+  FrozenStatisticsGuard(const FrozenStatisticsGuard&) = delete;
+  FrozenStatisticsGuard& operator=(const FrozenStatisticsGuard&) = delete;
+
+ private:
+  bool before_;
+};
+bool statistics_frozen() noexcept;
+
+}  // namespace descent

@@ -1,0 +1,92 @@
+// Products of matrices.
+// Legend: B… batch dimensions, M, K, N the extents of a product.
+#include <descent/autograd/node.h>
+#include <descent/autograd/ops.h>
+#include <descent/core/kernels/copy.h>
+#include <descent/core/kernels/gemm.h>
+#include <descent/core/kernels/reduce.h>
+
+namespace descent {
+
+using detail::Grads;
+using detail::Need;
+using detail::record;
+using detail::Saved;
+
+namespace {
+
+/// (B…, M, K) · (B…, K, N). ∂/∂a = g·bᵀ, ∂/∂b = aᵀ·g; the engine sums over broadcast batches.
+Tensor product(const Tensor& a, const Tensor& b) {
+  return record("matmul", kernel::matmul(a, b), {a, b},
+                [a = Saved(a), b = Saved(b)](const Tensor& g, Need need) {
+                  return Grads(need[0] ? product(g, b->transpose(-1, -2)) : Tensor(),
+                               need[1] ? product(a->transpose(-1, -2), g) : Tensor());
+                });
+}
+
+}  // namespace
+
+Tensor matmul(const Tensor& a, const Tensor& b) {
+  if (a.dim() == 0 || b.dim() == 0)
+    fail<ShapeError>("matmul", "got ", a.shape(), " and ", b.shape(),
+                     ", expected vectors, matrices or batches. Hint: use * for a scalar");
+  const std::int64_t inner = b.size(b.dim() == 1 ? 0 : -2);
+  if (a.size(-1) != inner)
+    fail<ShapeError>("matmul", "got ", a.shape(), " and ", b.shape(),
+                     ", expected inner dimensions to agree (", a.size(-1), " != ", inner,
+                     "). Hint: transpose one of them with .t()");
+  if (a.dim() == 1 && b.dim() == 1) return sum(a * b);
+  if (a.dim() == 1) return product(a.unsqueeze(0), b).squeeze(-2);
+  if (b.dim() == 1) return product(a, b.unsqueeze(1)).squeeze(-1);
+  // Batches against one matrix are one product of many rows.
+  if (a.dim() > 2 && b.dim() == 2) {
+    Shape shape = a.shape();
+    shape[shape.rank() - 1] = b.size(1);
+    return product(a.reshape({-1, a.size(-1)}), b).reshape(shape);
+  }
+  return product(a, b);
+}
+
+Tensor outer(const Tensor& a, const Tensor& b) {
+  if (a.dim() != 1 || b.dim() != 1)
+    fail<ShapeError>("outer", "got ", a.shape(), " and ", b.shape(), ", expected two vectors");
+  return a.unsqueeze(1) * b.unsqueeze(0);
+}
+
+Tensor dot(const Tensor& a, const Tensor& b) {
+  if (a.dim() != 1 || !(a.shape() == b.shape()))
+    fail<ShapeError>("dot", "got ", a.shape(), " and ", b.shape(),
+                     ", expected two vectors of equal length. Hint: use matmul()");
+  return sum(a * b);
+}
+
+Tensor linear(const Tensor& x, const Tensor& w, const Tensor& bias) {
+  if (w.dim() != 2 || x.dim() == 0 || x.size(-1) != w.size(1))
+    fail<ShapeError>("linear", "got input ", x.shape(), " and weight ", w.shape(),
+                     ", expected input (…, in) and weight (out, in)",
+                     w.dim() == 2 && x.dim() > 0
+                         ? concat(" with equal in (", x.size(-1), " != ", w.size(1), ")")
+                         : "",
+                     ". Hint: images need flatten(1) first");
+  if (bias.defined() && !(bias.shape() == Shape{w.size(0)}))
+    fail<ShapeError>("linear", "got bias ", bias.shape(), " for weight ", w.shape(), ", expected (",
+                     w.size(0), ",)");
+  if (x.dtype() != w.dtype() || !is_floating(x.dtype()) ||
+      (bias.defined() && bias.dtype() != w.dtype()))
+    fail<DTypeError>("linear", "got input of ", x.dtype(), " and weight of ", w.dtype(),
+                     ", expected one floating type. Hint: convert the input with .to(", w.dtype(),
+                     ") or the module with to()");
+  if (x.dim() != 2) {
+    Shape shape = x.shape();
+    shape[shape.rank() - 1] = w.size(0);
+    return linear(x.reshape({-1, x.size(-1)}), w, bias).reshape(shape);
+  }
+  const auto rule = [x = Saved(x), w = Saved(w)](const Tensor& g, Need need) {
+    // The gradient of w is made as (xᵀ·g)ᵀ: it then has w's own layout, (in, out) in memory.
+    return Grads(need[0] ? matmul(g, w) : Tensor(), need[1] ? matmul(x->t(), g).t() : Tensor(),
+                 need[2] ? sum(g, {0}) : Tensor());
+  };
+  return record("linear", kernel::linear(x, w, bias), {x, w, bias}, rule);
+}
+
+}  // namespace descent

@@ -1,0 +1,94 @@
+#include <descent/autograd/engine.h>
+#include <descent/autograd/node.h>
+#include <descent/core/kernels/copy.h>
+#include <descent/core/kernels/pointwise.h>
+
+#include <atomic>
+
+namespace descent {
+namespace detail {
+namespace {
+
+std::atomic<std::int64_t> g_live_nodes{0};
+thread_local std::uint64_t t_order = 0;
+
+// Nodes whose last reference went, waiting to be destroyed: a chain of a million operators unwinds
+// here in a loop, not on the stack.
+thread_local Node* t_disposed = nullptr;
+thread_local bool t_disposing = false;
+
+}  // namespace
+
+Node::Node(const char* node_name, const Tensor& output, std::uint64_t node_order) noexcept
+    : name(node_name), order(node_order), shape(output.shape()), dtype(output.dtype()) {
+  g_live_nodes.fetch_add(1, std::memory_order_relaxed);
+}
+
+Node::~Node() { g_live_nodes.fetch_sub(1, std::memory_order_relaxed); }
+
+void Node::dispose() noexcept {
+  next_disposed_ = t_disposed;
+  t_disposed = this;
+  if (t_disposing) return;
+  t_disposing = true;
+  while (Node* node = t_disposed) {
+    t_disposed = node->next_disposed_;
+    node->destroy_self();
+  }
+  t_disposing = false;
+}
+
+void Leaf::destroy_self() noexcept {
+  this->~Leaf();
+  deallocate(this, sizeof(Leaf));
+}
+
+std::uint64_t next_order(std::span<const RefPtr<Node>> inputs) noexcept {
+  for (const auto& input : inputs)
+    if (input && input->order > t_order) t_order = input->order;  // made by another thread
+  return ++t_order;
+}
+
+Tensor alias(const Tensor& t) {
+  Tensor a = kernel::view_of(t, t.shape(), t.strides(), 0);
+  a.body().is_view = t.body().is_view;
+  return a;
+}
+
+void throw_released(const char* name) {
+  fail<GraphError>("backward", "got a graph that was freed at '", name,
+                   "', expected one not used before. Hint: pass retain_graph = true to the first "
+                   "backward(), or compute the loss again");
+}
+
+void throw_stale_view(const char* name) {
+  fail<GraphError>(name,
+                   "got a view whose base was changed in place after the view was taken, expected "
+                   "a view taken afterwards. Hint: take the view again, or change a clone()");
+}
+
+void Saved::check() const {
+  if (tensor_.defined() && tensor_.version() != version_) {
+    const Node* node = current_node();
+    fail<GraphError>(node ? node->name : "backward", "needs a tensor of shape ", tensor_.shape(),
+                     " at version ", version_, " for its gradient, got version ", tensor_.version(),
+                     ": it was changed in place after the forward pass. Hint: use the operator "
+                     "without the underscore, or change a clone()");
+  }
+}
+
+void check_for_nan(const char* name, const Tensor& value) {
+  if (!value.defined() || !is_floating(value.dtype())) return;
+  const Tensor bad = kernel::ne(value, value);
+  const std::vector<bool> flags = bad.to_vector<bool>();
+  for (std::size_t i = 0; i < flags.size(); ++i)
+    if (flags[i])
+      fail<NonFiniteError>(name, "made a NaN in its value of shape ", value.shape(), " at element ",
+                           i, ", expected numbers. Hint: look at its inputs");
+}
+
+}  // namespace detail
+
+std::int64_t live_nodes() noexcept { return detail::g_live_nodes.load(std::memory_order_relaxed); }
+
+}  // namespace descent

@@ -1,0 +1,247 @@
+// The graph: a node per recorded operator, and `record`, with which every operator is written.
+//
+//   Tensor mul(const Tensor& a, const Tensor& b) {  // ∂(ab)/∂a = b, ∂(ab)/∂b = a
+//     return record("mul", kernel::mul(a, b), {a, b},
+//                   [a = Saved(a), b = Saved(b)](const Tensor& g, Need need) {
+//                     return Grads(need[0] ? g * b : Tensor(), need[1] ? g * a : Tensor());
+//                   });
+//   }
+//
+// The rule beside the value gives the gradients of the inputs from the gradient g of the output.
+// It is written in differentiable operators, so second and higher order cost no code. A rule that
+// needs the output takes it as its second argument, (g, y, need): capturing it would keep the
+// graph alive for ever. The engine sums broadcast gradients back and converts their type.
+#pragma once
+
+#include <descent/autograd/grad_mode.h>
+#include <descent/core/memory.h>
+#include <descent/core/tensor.h>
+
+#include <array>
+#include <memory>
+#include <new>
+#include <optional>
+#include <span>
+#include <type_traits>
+#include <vector>
+
+namespace descent::detail {
+
+/// std::vector on the free lists: growing it is no system allocation in steady state.
+template <class T>
+struct PoolAllocator {
+  using value_type = T;
+  PoolAllocator() = default;
+  template <class U>
+  PoolAllocator(const PoolAllocator<U>&) {}
+  T* allocate(std::size_t n) { return static_cast<T*>(detail::allocate(n * sizeof(T))); }
+  void deallocate(T* p, std::size_t n) { detail::deallocate(p, n * sizeof(T)); }
+  friend bool operator==(PoolAllocator, PoolAllocator) { return true; }
+};
+template <class T>
+using PoolVector = std::vector<T, PoolAllocator<T>>;
+
+/// Which inputs of a node need a gradient.
+class Need {
+ public:
+  explicit Need(std::uint64_t bits) : bits_(bits) {}
+  /// Inputs beyond the 64th are always computed.
+  bool operator[](std::size_t i) const { return i >= 64 || (bits_ >> i & 1) != 0; }
+
+ private:
+  std::uint64_t bits_;
+};
+
+/// The gradients of a node's inputs; an undefined one means zero.
+class Grads {
+ public:
+  template <class... T>
+  requires(std::is_convertible_v<T, Tensor>&&...) explicit Grads(T&&... g)
+      : few_{Tensor(std::forward<T>(g))...}, count_(sizeof...(T)) {}
+  explicit Grads(std::vector<Tensor> many) : many_(std::move(many)), count_(many_.size()) {}
+
+  std::size_t size() const { return count_; }
+  Tensor& operator[](std::size_t i) { return many_.empty() ? few_[i] : many_[i]; }
+
+ private:
+  std::array<Tensor, 4> few_;
+  std::vector<Tensor> many_;
+  std::size_t count_;
+};
+
+/// A tensor kept for backward. Reading it after it was changed in place is a GraphError.
+class Saved {
+ public:
+  Saved() = default;
+  explicit Saved(Tensor t)
+      : tensor_(std::move(t)), version_(tensor_.defined() ? tensor_.version() : 0) {}
+  operator const Tensor&() const {
+    check();
+    return tensor_;
+  }
+  const Tensor& operator*() const { return *this; }
+  const Tensor* operator->() const { return &**this; }
+
+ private:
+  void check() const;
+  Tensor tensor_;
+  std::uint32_t version_ = 0;
+};
+
+struct Backward;  // a run of the engine
+
+class Node : public GradEdge {
+ public:
+  const char* name;
+  std::uint64_t order;  // larger than that of every input; 0 for a leaf
+  Shape shape;          // of the output, to which gradients are summed
+  DType dtype;
+
+  /// Rarely used parts, made on demand.
+  struct Extra {
+    Tensor grad;  // when retained
+    bool retain = false;
+    std::vector<std::function<Tensor(const Tensor&)>> hooks;
+  };
+  std::unique_ptr<Extra> extra;
+
+  bool is_leaf() const noexcept { return order == 0; }
+  virtual std::span<const RefPtr<Node>> inputs() const = 0;
+  virtual Grads backward(const Tensor& g, Need need) = 0;
+  /// Drops what was saved; backward is an error afterwards.
+  virtual void release() noexcept = 0;
+  virtual bool released() const noexcept { return false; }
+
+  // The engine's, during a run.
+  Tensor pending;
+  Backward* run = nullptr;
+
+ protected:
+  Node(const char* node_name, const Tensor& output, std::uint64_t node_order) noexcept;
+  ~Node() override;
+  void dispose() noexcept override;
+  virtual void destroy_self() noexcept = 0;
+
+ private:
+  Node* next_disposed_ = nullptr;
+};
+
+/// Where a leaf's gradient is collected.
+class Leaf final : public Node {
+ public:
+  explicit Leaf(const Tensor& t) noexcept : Node("leaf", t, 0) {}
+  Tensor grad;
+  std::span<const RefPtr<Node>> inputs() const override { return {}; }
+  Grads backward(const Tensor&, Need) override { return Grads(); }
+  void release() noexcept override {}
+
+ private:
+  void destroy_self() noexcept override;
+};
+
+/// A number for a new node: larger than any that this thread gave and than all inputs'.
+std::uint64_t next_order(std::span<const RefPtr<Node>> inputs) noexcept;
+[[noreturn]] void throw_released(const char* name);
+void check_for_nan(const char* name, const Tensor& value);
+[[noreturn]] void throw_stale_view(const char* name);
+
+inline Node* node_of(const Tensor& t) noexcept {
+  return t.defined() ? static_cast<Node*>(t.body().edge.get()) : nullptr;
+}
+inline RefPtr<Node> input_edge(const Tensor& t, const char* name) {
+  Node* n = node_of(t);
+  if (n && t.body().is_view && t.body().recorded_at != t.body().storage->recorded) [[unlikely]]
+    throw_stale_view(name);
+  return RefPtr<Node>::share(n);
+}
+/// A tensor of the same values with no history.
+Tensor alias(const Tensor& t);
+
+/// One operator with its rule stored inline. Inputs is an array or a vector of edges.
+template <class Rule, class Inputs>
+class RuleNode final : public Node {
+  static constexpr bool kUsesOutput =
+      std::is_invocable_v<Rule&, const Tensor&, const Tensor&, Need>;
+
+ public:
+  RuleNode(const char* node_name, const Tensor& output, Inputs in, Rule&& rule)
+      : Node(node_name, output, next_order(in)), inputs_(std::move(in)), rule_(std::move(rule)) {
+    if constexpr (kUsesOutput) output_ = Saved(alias(output));
+  }
+
+  std::span<const RefPtr<Node>> inputs() const override { return inputs_; }
+
+  Grads backward(const Tensor& g, Need need) override {
+    if (!rule_) throw_released(name);
+    if constexpr (kUsesOutput) {
+      if (!grad_enabled()) return (*rule_)(g, *output_, need);
+      Tensor y = alias(*output_);
+      y.body().edge = RefPtr<GradEdge>::share(this);
+      return (*rule_)(g, y, need);
+    } else {
+      return (*rule_)(g, need);
+    }
+  }
+  void release() noexcept override {
+    rule_.reset();
+    output_ = Saved();
+  }
+  bool released() const noexcept override { return !rule_; }
+
+ private:
+  void destroy_self() noexcept override {
+    this->~RuleNode();
+    deallocate(this, sizeof(RuleNode));
+  }
+  Inputs inputs_;
+  std::optional<Rule> rule_;
+  Saved output_;
+};
+
+template <class Rule, class Inputs>
+Tensor attach(const char* name, Tensor value, Inputs edges, Rule&& rule) {
+  using N = RuleNode<std::remove_cvref_t<Rule>, Inputs>;
+  void* block = allocate(sizeof(N));
+  auto* node = new (block) N(name, value, std::move(edges), std::move(rule));
+  value.body().edge = RefPtr<GradEdge>(node);
+  return value;
+}
+
+/// A reference to an input, so that a braced list of them costs no counting.
+struct Input {
+  const Tensor* tensor;
+  Input(const Tensor& t) : tensor(&t) {}
+};
+
+/// Gives `value` a history when recording is on and an input requires a gradient.
+template <std::size_t N, class Rule>
+Tensor record(const char* name, Tensor value, const Input (&inputs)[N], Rule rule) {
+  if (anomaly_enabled()) [[unlikely]]
+    check_for_nan(name, value);
+  if (!grad_enabled()) return value;
+  std::array<RefPtr<Node>, N> edges;
+  bool any = false;
+  for (std::size_t i = 0; i < N; ++i) {
+    edges[i] = input_edge(*inputs[i].tensor, name);
+    any |= static_cast<bool>(edges[i]);
+  }
+  if (!any) return value;
+  return attach(name, std::move(value), std::move(edges), std::move(rule));
+}
+/// record for any number of inputs.
+template <class Rule>
+Tensor record_many(const char* name, Tensor value, const std::vector<Tensor>& inputs, Rule rule) {
+  if (anomaly_enabled()) [[unlikely]]
+    check_for_nan(name, value);
+  if (!grad_enabled()) return value;
+  std::vector<RefPtr<Node>> edges;
+  bool any = false;
+  for (const Tensor& t : inputs) {
+    edges.push_back(input_edge(t, name));
+    any |= static_cast<bool>(edges.back());
+  }
+  if (!any) return value;
+  return attach(name, std::move(value), std::move(edges), std::move(rule));
+}
+
+}  // namespace descent::detail

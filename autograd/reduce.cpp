@@ -1,0 +1,158 @@
+// Reductions and scans.
+#include <descent/autograd/node.h>
+#include <descent/autograd/ops.h>
+#include <descent/core/create.h>
+#include <descent/core/kernels/pointwise.h>
+#include <descent/core/kernels/reduce.h>
+
+#include <cmath>
+
+namespace descent {
+
+using detail::Grads;
+using detail::Need;
+using detail::record;
+using detail::Saved;
+
+namespace {
+
+/// A result of reducing `shape` over `set`, seen with the reduced dimensions as ones.
+Tensor keep_dims(const Tensor& y, const Shape& shape, unsigned set) {
+  return y.reshape(kernel::reduced_shape(shape, set, true));
+}
+
+double count(const Shape& shape, unsigned set) {
+  double n = 1;
+  for (int d = 0; d < shape.rank(); ++d)
+    if ((set >> d & 1) != 0) n *= static_cast<double>(shape[d]);
+  return n;
+}
+
+Tensor floating(const Tensor& x) { return x.to(promote_to_floating(x.dtype())); }
+
+}  // namespace
+
+Tensor sum(const Tensor& x, const Dims& dims, bool keepdim) {
+  const unsigned set = kernel::dim_set("sum", dims, x.shape().rank());
+  return record("sum", kernel::sum(x, dims, keepdim), {x},
+                [shape = x.shape(), set](const Tensor& g, Need) {
+                  return Grads(keep_dims(g, shape, set).expand(shape));
+                });
+}
+
+Tensor sum_to(const Tensor& x, const Shape& shape) {
+  if (x.shape() == shape) return x;
+  return record("sum_to", kernel::sum_to(x, shape), {x},
+                [from = x.shape()](const Tensor& g, Need) { return Grads(g.expand(from)); });
+}
+
+Tensor mean(const Tensor& x, const Dims& dims, bool keepdim) {
+  const unsigned set = kernel::dim_set("mean", dims, x.shape().rank());
+  return sum(floating(x), dims, keepdim) * (1 / count(x.shape(), set));
+}
+
+Tensor var(const Tensor& x, const Dims& dims, std::int64_t correction, bool keepdim) {
+  const unsigned set = kernel::dim_set("var", dims, x.shape().rank());
+  const double n = count(x.shape(), set) - static_cast<double>(correction);
+  const Tensor squares = sum(square(x - mean(x, dims, true)), dims, keepdim);
+  return squares * (n > 0 ? 1 / n : NAN);
+}
+
+Tensor std(const Tensor& x, const Dims& dims, std::int64_t correction, bool keepdim) {
+  return sqrt(var(x, dims, correction, keepdim));
+}
+
+Tensor prod(const Tensor& x, const Dims& dims, bool keepdim) {
+  // Halves multiplied until one is left: exact where elements are 0, to any order.
+  const int rank = x.shape().rank();
+  const unsigned set = kernel::dim_set("prod", dims, rank);
+  Dims order;
+  for (const bool reduced : {false, true})
+    for (int d = 0; d < rank; ++d)
+      if (static_cast<bool>(set >> d & 1) == reduced) order.push_back(d);
+  Shape kept = kernel::reduced_shape(x.shape(), set, false);
+  auto n = static_cast<std::int64_t>(count(x.shape(), set));
+  const Shape out = kernel::reduced_shape(x.shape(), set, keepdim);
+  if (n == 0) return ones(out, is_floating(x.dtype()) ? x.dtype() : kInt64);
+  kept.push_back(n);
+  Tensor y = (rank > 0 ? x.permute(order) : x).reshape(kept);
+  const int last = kept.rank() - 1;
+  while (n > 1) {
+    const std::int64_t half = n / 2;
+    Tensor folded = y.narrow(last, 0, half) * y.narrow(last, half, half);
+    y = n % 2 == 0 ? folded : cat({folded, y.narrow(last, n - 1, 1)}, last);
+    n = y.size(last);
+  }
+  return y.reshape(out);
+}
+
+namespace {
+
+Tensor extreme(const char* name, Tensor value, const Tensor& x, const Dims& dims) {
+  const unsigned set = kernel::dim_set(name, dims, x.shape().rank());
+  const Dims same = dims;
+  return record(name, std::move(value), {x},
+                [x = Saved(x), same, set](const Tensor& g, const Tensor& y, Need) {
+                  const Tensor wide = keep_dims(y.detach(), x->shape(), set);
+                  const Tensor hit = kernel::eq(x, wide).to(g.dtype());
+                  const Tensor share = kernel::div(hit, kernel::sum(hit, same, true));
+                  return Grads(keep_dims(g, x->shape(), set) * share);
+                });
+}
+
+}  // namespace
+
+Tensor max(const Tensor& x, const Dims& dims, bool keepdim) {
+  return extreme("max", kernel::max(x, dims, keepdim), x, dims);
+}
+Tensor min(const Tensor& x, const Dims& dims, bool keepdim) {
+  return extreme("min", kernel::min(x, dims, keepdim), x, dims);
+}
+
+Tensor argmax(const Tensor& x, std::optional<std::int64_t> dim, bool keepdim) {
+  return dim ? kernel::argmax(x, *dim, keepdim)
+             : kernel::argmax(x.detach().reshape({-1}), 0, false);
+}
+Tensor argmin(const Tensor& x, std::optional<std::int64_t> dim, bool keepdim) {
+  return dim ? kernel::argmin(x, *dim, keepdim)
+             : kernel::argmin(x.detach().reshape({-1}), 0, false);
+}
+
+Tensor logsumexp(const Tensor& input, const Dims& dims, bool keepdim) {
+  const Tensor x = floating(input);
+  const unsigned set = kernel::dim_set("logsumexp", dims, x.shape().rank());
+  const Tensor m = kernel::max(x, dims, true);
+  // An infinite maximum must not turn into inf − inf.
+  const Tensor shift = kernel::where(kernel::lt(kernel::abs(m), full({}, INFINITY, m.dtype())), m,
+                                     zeros({}, m.dtype()));
+  const Tensor y = log(sum(exp(x - shift), dims, true)) + shift;
+  return keepdim ? y : y.reshape(kernel::reduced_shape(x.shape(), set, false));
+}
+
+Tensor norm(const Tensor& input, double p, const Dims& dims, bool keepdim) {
+  const Tensor x = floating(input);
+  if (p != p || p < 0) fail<ValueError>("norm", "got p = ", p, ", expected 0 or more");
+  if (p == INFINITY) return max(abs(x), dims, keepdim);
+  if (p == 0) return sum((x != 0).to(x.dtype()), dims, keepdim);
+  if (p == 1) return sum(abs(x), dims, keepdim);
+  const unsigned set = kernel::dim_set("norm", dims, x.shape().rank());
+  if (p != 2) return pow(sum(pow(abs(x), p), dims, keepdim), 1 / p);
+  // x/‖x‖, and 0 where the norm is 0.
+  const Tensor value = kernel::sqrt(kernel::sum(kernel::mul(x, x), dims, keepdim));
+  return record("norm", value, {x}, [x = Saved(x), set](const Tensor& g, const Tensor& y, Need) {
+    const Tensor at_zero = kernel::eq(y, zeros({}, y.dtype()));
+    const Tensor unit = where(at_zero, 0.0, g / where(at_zero, 1.0, y));
+    return Grads(keep_dims(unit, x->shape(), set) * x);
+  });
+}
+
+namespace {
+Tensor scan(const Tensor& x, std::int64_t dim, bool reverse) {
+  return record("cumsum", kernel::cumsum(x, dim, reverse), {x},
+                [dim, reverse](const Tensor& g, Need) { return Grads(scan(g, dim, !reverse)); });
+}
+}  // namespace
+
+Tensor cumsum(const Tensor& x, std::int64_t dim) { return scan(x, dim, false); }
+
+}  // namespace descent

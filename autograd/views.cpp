@@ -1,0 +1,282 @@
+// Views, and joining and cutting. A view shares storage; its gradient goes back through the inverse
+// view.
+#include <descent/autograd/node.h>
+#include <descent/autograd/ops.h>
+#include <descent/core/create.h>
+#include <descent/core/kernels/copy.h>
+#include <descent/core/kernels/index.h>
+
+namespace descent {
+
+using detail::Grads;
+using detail::Need;
+using detail::record;
+
+namespace {
+
+/// `shape` with its -1 worked out for n elements.
+Shape complete_shape(const char* op, const Tensor& x, const Shape& shape) {
+  Shape out = shape;
+  std::int64_t known = 1;
+  int open = -1;
+  for (int d = 0; d < shape.rank(); ++d) {
+    if (shape[d] >= 0) {
+      known *= shape[d];
+    } else if (shape[d] == -1 && open < 0) {
+      open = d;
+    } else {
+      fail<ShapeError>(op, "got ", shape, ", expected extents of 0 or more and at most one -1");
+    }
+  }
+  if (open >= 0 && known > 0 && x.numel() % known == 0) out[open] = x.numel() / known;
+  if (out.numel() != x.numel() || (open >= 0 && out[open] < 0))
+    fail<ShapeError>(op, "got ", x.shape(), " to be seen as ", shape, ", expected ", x.numel(),
+                     " elements");
+  return out;
+}
+
+Tensor reshaped(const Tensor& x, const Shape& shape, const Shape& strides, const Tensor& base) {
+  return record("reshape", kernel::view_of(base, shape, strides, 0), {x},
+                [from = x.shape()](const Tensor& g, Need) { return Grads(g.reshape(from)); });
+}
+
+/// The gradient of a view that leaves elements out: zeros of `shape`, with g at the view's place.
+Tensor embed(const Tensor& g, const Shape& shape, int dim, std::int64_t begin, std::int64_t step) {
+  Tensor wide = zeros(shape, g.dtype());
+  Shape strides = wide.strides();
+  const std::int64_t offset = begin * strides[dim];
+  strides[dim] *= step;
+  kernel::copy(g, kernel::view_of(wide, g.shape(), strides, offset));
+  return record("embed", wide, {g}, [dim, begin, step, n = g.shape()[dim]](const Tensor& gg, Need) {
+    return Grads(gg.slice(dim, begin, begin + (n - 1) * step + 1, step));
+  });
+}
+
+}  // namespace
+
+Tensor Tensor::reshape(const Shape& wanted) const {
+  const Shape to = complete_shape("reshape", *this, wanted);
+  if (to == shape()) return *this;
+  if (const auto strides = kernel::view_strides(*this, to))
+    return reshaped(*this, to, *strides, *this);
+  const Tensor copy = kernel::contiguous(*this);
+  return reshaped(*this, to, to.contiguous_strides(), copy);
+}
+
+Tensor Tensor::view(const Shape& wanted) const {
+  const Shape to = complete_shape("view", *this, wanted);
+  const auto strides = kernel::view_strides(*this, to);
+  if (!strides)
+    fail<ShapeError>("view", "got ", shape(), " with strides ", this->strides(), " to be seen as ",
+                     to, ", expected a layout that allows it. Hint: use reshape(), which copies");
+  return reshaped(*this, to, *strides, *this);
+}
+
+Tensor Tensor::flatten(std::int64_t first, std::int64_t last) const {
+  const int rank = shape().rank();
+  const int a = normalize_dim("flatten", first, rank), b = normalize_dim("flatten", last, rank);
+  if (a > b)
+    fail<ValueError>("flatten", "got dimensions ", first, " to ", last, ", expected first <= last");
+  if (rank == 0) return reshape({1});
+  Shape to;
+  std::int64_t merged = 1;
+  for (int d = 0; d < rank; ++d) {
+    if (d < a || d > b) {
+      to.push_back(shape()[d]);
+    } else {
+      merged *= shape()[d];
+      if (d == b) to.push_back(merged);
+    }
+  }
+  return reshape(to);
+}
+
+Tensor Tensor::permute(const Dims& order) const {
+  const int rank = shape().rank();
+  if (static_cast<int>(order.size()) != rank)
+    fail<ValueError>("permute", "got ", order.size(), " dimensions for shape ", shape(),
+                     ", expected ", rank);
+  Shape to, steps;
+  Dims inverse(order.size());
+  unsigned seen = 0;
+  for (int i = 0; i < rank; ++i) {
+    const int d = normalize_dim("permute", order[static_cast<std::size_t>(i)], rank);
+    if ((seen >> d & 1) != 0)
+      fail<ValueError>("permute", "got dimension ", d, " twice, expected each once");
+    seen |= 1u << d;
+    to.push_back(shape()[d]);
+    steps.push_back(strides()[d]);
+    inverse[static_cast<std::size_t>(d)] = i;
+  }
+  return record("permute", kernel::view_of(*this, to, steps, 0), {*this},
+                [inverse](const Tensor& g, Need) { return Grads(g.permute(inverse)); });
+}
+
+Tensor Tensor::transpose(std::int64_t x, std::int64_t y) const {
+  const int a = normalize_dim("transpose", x, shape().rank()),
+            b = normalize_dim("transpose", y, shape().rank());
+  Shape to = shape(), steps = strides();
+  if (a != b) {
+    std::swap(to[a], to[b]);
+    std::swap(steps[a], steps[b]);
+  }
+  return record("transpose", kernel::view_of(*this, to, steps, 0), {*this},
+                [a, b](const Tensor& g, Need) { return Grads(g.transpose(a, b)); });
+}
+
+Tensor Tensor::t() const {
+  if (dim() > 2)
+    fail<ShapeError>("t", "got ", shape(),
+                     ", expected at most two dimensions. Hint: transpose(-1, -2)");
+  return dim() < 2 ? *this : transpose(0, 1);
+}
+
+Tensor Tensor::squeeze() const {
+  Shape to;
+  for (const std::int64_t n : shape())
+    if (n != 1) to.push_back(n);
+  return reshape(to);
+}
+
+Tensor Tensor::squeeze(std::int64_t dim) const {
+  const int d = normalize_dim("squeeze", dim, shape().rank());
+  if (shape().rank() == 0 || shape()[d] != 1) return *this;
+  Shape to = shape(), steps = strides();
+  to.erase(d);
+  steps.erase(d);
+  return reshaped(*this, to, steps, *this);
+}
+
+Tensor Tensor::unsqueeze(std::int64_t dim) const {
+  const int d = normalize_dim("unsqueeze", dim, shape().rank() + 1);
+  Shape to = shape(), steps = strides();
+  steps.insert(d, d < to.rank() ? to[d] * steps[d] : 1);
+  to.insert(d, 1);
+  return reshaped(*this, to, steps, *this);
+}
+
+Tensor Tensor::expand(const Shape& wanted) const {
+  Shape to = wanted;
+  const int shift = to.rank() - shape().rank();
+  for (int d = 0; d < to.rank(); ++d) {
+    if (to[d] == -1 && d >= shift) to[d] = shape()[d - shift];
+    if (shift < 0 || to[d] < 0 ||
+        (d >= shift && shape()[d - shift] != 1 && shape()[d - shift] != to[d]))
+      fail<ShapeError>("expand", "got ", shape(), " to expand to ", wanted,
+                       ", expected only extents of 1 to change");
+  }
+  if (shift < 0)
+    fail<ShapeError>("expand", "got ", shape(), " to expand to ", wanted,
+                     ", expected no fewer dimensions");
+  if (to == shape()) return *this;
+  return record("expand", kernel::broadcast_to(*this, to), {*this},
+                [from = shape()](const Tensor& g, Need) { return Grads(sum_to(g, from)); });
+}
+
+Tensor Tensor::slice(std::int64_t dim, std::int64_t begin, std::int64_t end,
+                     std::int64_t step) const {
+  const int d = normalize_dim("slice", dim, shape().rank());
+  if (shape().rank() == 0) fail<ShapeError>("slice", "got a scalar, expected a dimension to cut");
+  if (step < 1) fail<ValueError>("slice", "got step ", step, ", expected 1 or more");
+  const std::int64_t n = shape()[d];
+  const auto clip = [n](std::int64_t i) {  // as in Python: from the end if negative, then limited
+    if (i < 0) i += n;
+    return i < 0 ? 0 : i > n ? n : i;
+  };
+  begin = clip(begin);
+  end = clip(end);
+  Shape to = shape(), steps = strides();
+  to[d] = end > begin ? (end - begin - 1) / step + 1 : 0;
+  const std::int64_t offset = begin * steps[d];
+  steps[d] *= step;
+  return record("slice", kernel::view_of(*this, to, steps, offset), {*this},
+                [from = shape(), d, begin, step](const Tensor& g, Need) {
+                  return Grads(embed(g, from, d, begin, step));
+                });
+}
+
+Tensor Tensor::narrow(std::int64_t dim, std::int64_t begin, std::int64_t length) const {
+  const std::int64_t n = size(dim);
+  if (begin < 0 || length < 0 || begin > n - length)
+    fail<ValueError>("narrow", "got ", length, " from ", begin, " along dimension ", dim,
+                     " of shape ", shape(), ", expected a range within [0, ", n, "]");
+  return slice(dim, begin, begin + length);
+}
+
+Tensor Tensor::select(std::int64_t dim, std::int64_t index) const {
+  const int d = normalize_dim("select", dim, shape().rank());
+  if (shape().rank() == 0)
+    fail<ShapeError>("select", "got a scalar, expected a dimension to index. Hint: use item()");
+  const std::int64_t n = shape()[d];
+  if (index < -n || index >= n)
+    fail<ValueError>("select", "got index ", index, " for dimension ", d, " of shape ", shape(),
+                     ", expected one in [", -n, ", ", n - 1, "]");
+  const std::int64_t at = index < 0 ? index + n : index;
+  return slice(d, at, at + 1).squeeze(d);
+}
+
+Tensor reshape(const Tensor& x, const Shape& shape) { return x.reshape(shape); }
+Tensor flatten(const Tensor& x, std::int64_t first, std::int64_t last) {
+  return x.flatten(first, last);
+}
+Tensor transpose(const Tensor& x, std::int64_t a, std::int64_t b) { return x.transpose(a, b); }
+Tensor permute(const Tensor& x, const Dims& order) { return x.permute(order); }
+Tensor squeeze(const Tensor& x) { return x.squeeze(); }
+Tensor squeeze(const Tensor& x, std::int64_t dim) { return x.squeeze(dim); }
+Tensor unsqueeze(const Tensor& x, std::int64_t dim) { return x.unsqueeze(dim); }
+Tensor expand(const Tensor& x, const Shape& shape) { return x.expand(shape); }
+
+Tensor cat(const std::vector<Tensor>& tensors, std::int64_t dim) {
+  Tensor value = kernel::cat(tensors, dim);
+  const int d = normalize_dim("cat", dim, value.shape().rank());
+  std::vector<std::int64_t> sizes;
+  for (const Tensor& t : tensors) sizes.push_back(t.shape()[d]);
+  return detail::record_many("cat", value, tensors, [sizes, d](const Tensor& g, Need) {
+    return Grads(split(g, sizes, d));
+  });
+}
+
+Tensor stack(const std::vector<Tensor>& tensors, std::int64_t dim) {
+  std::vector<Tensor> layers;
+  for (const Tensor& t : tensors) {
+    if (!(t.shape() == tensors[0].shape()))
+      fail<ShapeError>("stack", "got ", tensors[0].shape(), " and ", t.shape(),
+                       ", expected equal shapes");
+    layers.push_back(t.unsqueeze(dim));
+  }
+  if (layers.empty()) fail<ValueError>("stack", "got no tensors, expected at least one");
+  return cat(layers, normalize_dim("stack", dim, layers[0].shape().rank()));
+}
+
+std::vector<Tensor> split(const Tensor& x, const std::vector<std::int64_t>& sizes,
+                          std::int64_t dim) {
+  std::int64_t total = 0;
+  for (const std::int64_t n : sizes) total += n;
+  if (total != x.size(dim))
+    fail<ValueError>("split", "got sizes that add up to ", total, " for dimension ", dim,
+                     " of shape ", x.shape(), ", expected ", x.size(dim));
+  std::vector<Tensor> pieces;
+  std::int64_t at = 0;
+  for (const std::int64_t n : sizes) {
+    pieces.push_back(x.narrow(dim, at, n));
+    at += n;
+  }
+  return pieces;
+}
+
+std::vector<Tensor> split(const Tensor& x, std::int64_t size, std::int64_t dim) {
+  if (size < 1) fail<ValueError>("split", "got size ", size, ", expected 1 or more");
+  const std::int64_t n = x.size(dim);
+  std::vector<std::int64_t> sizes;
+  for (std::int64_t at = 0; at < n; at += size) sizes.push_back(size < n - at ? size : n - at);
+  if (n == 0) sizes.push_back(0);
+  return split(x, sizes, dim);
+}
+
+std::vector<Tensor> chunk(const Tensor& x, std::int64_t chunks, std::int64_t dim) {
+  if (chunks < 1) fail<ValueError>("chunk", "got ", chunks, " chunks, expected 1 or more");
+  const std::int64_t size = (x.size(dim) + chunks - 1) / chunks;
+  return split(x, size > 0 ? size : 1, dim);
+}
+
+}  // namespace descent
