@@ -1,0 +1,190 @@
+#include <descent/autograd/fused.h>
+#include <descent/autograd/grad_mode.h>
+#include <descent/autograd/ops.h>
+#include <descent/core/create.h>
+#include <descent/nn/loss.h>
+
+#include <cmath>
+
+namespace descent::nn {
+namespace {
+
+Tensor reduce(const Tensor& loss, Reduction r) {
+  return r == Reduction::mean ? mean(loss) : r == Reduction::sum ? sum(loss) : loss;
+}
+
+void check_same(const char* op, const Tensor& input, const Tensor& target) {
+  if (!(input.shape() == target.shape()))
+    fail<ShapeError>(
+        op, "got input ", input.shape(), " and target ", target.shape(),
+        ", expected equal shapes. Hint: a column (N, 1) against (N) would broadcast to "
+        "(N, N); squeeze(1) or unsqueeze(1) one of them");
+}
+
+}  // namespace
+
+Tensor mse_loss(const Tensor& input, const Tensor& target, Reduction r) {
+  check_same("mse_loss", input, target);
+  return reduce(square(input - target), r);
+}
+
+Tensor l1_loss(const Tensor& input, const Tensor& target, Reduction r) {
+  check_same("l1_loss", input, target);
+  return reduce(abs(input - target), r);
+}
+
+Tensor huber_loss(const Tensor& input, const Tensor& target, double delta, Reduction r) {
+  check_same("huber_loss", input, target);
+  if (!(delta > 0))
+    fail<ValueError>("huber_loss", "got delta = ", delta, ", expected a positive number");
+  const Tensor d = input - target, size = abs(d);
+  return reduce(where(size <= delta, square(d) * 0.5, (size - 0.5 * delta) * delta), r);
+}
+
+Tensor smooth_l1_loss(const Tensor& input, const Tensor& target, double beta, Reduction r) {
+  check_same("smooth_l1_loss", input, target);
+  if (!(beta >= 0)) fail<ValueError>("smooth_l1_loss", "got beta = ", beta, ", expected 0 or more");
+  if (beta == 0) return l1_loss(input, target, r);
+  const Tensor d = input - target, size = abs(d);
+  return reduce(where(size < beta, square(d) * (0.5 / beta), size - 0.5 * beta), r);
+}
+
+namespace {
+
+void check_logits(const char* op, const Tensor& logits, const Tensor& target) {
+  if (logits.dim() != 2 || logits.size(0) != target.size(0))
+    fail<ShapeError>(op, "got logits ", logits.shape(), " and target ", target.shape(),
+                     ", expected (N, C) and (N) labels or (N, C) probabilities");
+}
+
+void check_labels(const char* op, const Tensor& labels, std::int64_t classes, std::int64_t ignore) {
+  if (labels.dtype() != kInt64)
+    fail<DTypeError>(op, "got labels of dtype ", labels.dtype(),
+                     ", expected int64. Hint: .to(kInt64)");
+  const Tensor flat = labels.contiguous();
+  const auto* label = flat.data_ptr<std::int64_t>();
+  for (std::int64_t i = 0; i < flat.numel(); ++i)
+    if (label[i] != ignore && (label[i] < 0 || label[i] >= classes))
+      fail<ValueError>(op, "got label ", label[i], " at position ", i, ", expected one in [0, ",
+                       classes, ")", ignore >= 0 || ignore == -100 ? "" : concat(" or ", ignore),
+                       ". Hint: the last layer needs as many outputs as there are classes");
+}
+
+/// (N, C): what each class counts in each row's loss, −Σ t·log p. The sum of the rows' own weights
+/// divides the mean.
+struct Targets {
+  Tensor t;
+  Tensor divisor;
+};
+
+Targets label_targets(const Tensor& labels, std::int64_t classes, const Tensor& weight,
+                      std::int64_t ignore, double smoothing, DType dtype) {
+  const NoGradGuard guard;
+  const Tensor counts = (labels != Scalar(ignore)).to(dtype);  // (N)
+  const Tensor safe = where(labels == Scalar(ignore), zeros({}, kInt64), labels);
+  Tensor t = one_hot(safe, classes, dtype);
+  if (weight.defined()) t = t * weight;
+  const Tensor row_weight = sum(t, {1}) * counts;
+  if (smoothing > 0) {
+    Tensor even = full({1, classes}, smoothing / static_cast<double>(classes), dtype);
+    if (weight.defined()) even = even * weight;
+    t = t * (1 - smoothing) + even;
+  }
+  return {t * counts.unsqueeze(1), sum(row_weight)};
+}
+
+void check_weight(const char* op, const Tensor& weight, std::int64_t classes) {
+  if (weight.defined() && !(weight.shape() == Shape{classes}))
+    fail<ShapeError>(op, "got class weights ", weight.shape(), ", expected (", classes, ",)");
+}
+
+}  // namespace
+
+Tensor cross_entropy(const Tensor& logits, const Tensor& target, const CrossEntropyOptions& o) {
+  if (logits.dim() != 2 || target.dim() < 1 || target.dim() > 2)
+    fail<ShapeError>("cross_entropy", "got logits ", logits.shape(), " and target ", target.shape(),
+                     ", expected (N, C) and (N) labels or (N, C) probabilities");
+  check_logits("cross_entropy", logits, target);
+  const std::int64_t classes = logits.size(1);
+  check_weight("cross_entropy", o.weight, classes);
+  if (!(o.label_smoothing >= 0 && o.label_smoothing <= 1))
+    fail<ValueError>("cross_entropy", "got label_smoothing = ", o.label_smoothing,
+                     ", expected a number in [0, 1]");
+  if (target.dim() == 1) {
+    check_labels("cross_entropy", target, classes, o.ignore_index);
+    if (!o.weight.defined() && o.label_smoothing == 0 && o.reduction != Reduction::none)
+      return softmax_cross_entropy(logits, target, o.ignore_index, o.reduction == Reduction::mean);
+    const Targets targets =
+        label_targets(target, classes, o.weight, o.ignore_index, o.label_smoothing, logits.dtype());
+    const Tensor rows = -sum(log_softmax(logits, 1) * targets.t, {1});
+    return o.reduction == Reduction::mean ? sum(rows) / targets.divisor : reduce(rows, o.reduction);
+  }
+  check_same("cross_entropy", logits, target);
+  if (!is_floating(target.dtype()))
+    fail<DTypeError>("cross_entropy", "got probabilities of dtype ", target.dtype(),
+                     ", expected a floating type. Hint: labels have shape (N)");
+  Tensor t = target;
+  if (o.label_smoothing > 0)
+    t = t * (1 - o.label_smoothing) + o.label_smoothing / static_cast<double>(classes);
+  if (o.weight.defined()) t = t * o.weight;
+  return reduce(-sum(log_softmax(logits, 1) * t, {1}), o.reduction);
+}
+
+Tensor nll_loss(const Tensor& log_p, const Tensor& labels, const NllOptions& o) {
+  if (labels.dim() != 1)
+    fail<ShapeError>("nll_loss", "got labels ", labels.shape(), ", expected (N)");
+  check_logits("nll_loss", log_p, labels);
+  check_weight("nll_loss", o.weight, log_p.size(1));
+  check_labels("nll_loss", labels, log_p.size(1), o.ignore_index);
+  const Targets targets =
+      label_targets(labels, log_p.size(1), o.weight, o.ignore_index, 0, log_p.dtype());
+  // where() and not a product: the unused log-probabilities may be −∞.
+  const Tensor rows = -sum(where(targets.t != 0, log_p * targets.t, 0.0), {1});
+  return o.reduction == Reduction::mean ? sum(rows) / targets.divisor : reduce(rows, o.reduction);
+}
+
+Tensor bce_loss(const Tensor& input, const Tensor& target, Reduction r) {
+  check_same("bce_loss", input, target);
+  if (input.numel() > 0) {
+    const double low = min(input.detach()).item(), high = max(input.detach()).item();
+    if (!(low >= 0 && high <= 1))
+      fail<ValueError>("bce_loss", "got inputs from ", low, " to ", high,
+                       ", expected probabilities in [0, 1]. Hint: use bce_with_logits for logits");
+  }
+  const Tensor log_p = maximum(log(input), -100), log_q = maximum(log1p(-input), -100);
+  return reduce(-(target * log_p + (1 - target) * log_q), r);
+}
+
+Tensor bce_with_logits(const Tensor& x, const Tensor& t, const Tensor& pos_weight, Reduction r) {
+  check_same("bce_with_logits", x, t);
+  if (!pos_weight.defined())
+    return reduce(softplus(x) - x * t, r);  // −t·log σ − (1 − t)·log(1 − σ)
+  return reduce((1 - t) * x + ((pos_weight - 1) * t + 1) * softplus(-x), r);
+}
+
+Tensor kl_div(const Tensor& input, const Tensor& t, KlReduction r) {
+  check_same("kl_div", input, t);
+  const Tensor positive = t.detach() > 0;
+  const Tensor loss = where(positive, t * (log(where(positive, t, 1.0)) - input), 0.0);
+  if (r == KlReduction::batchmean) return sum(loss) / static_cast<double>(input.size(0));
+  return reduce(loss, r == KlReduction::mean  ? Reduction::mean
+                      : r == KlReduction::sum ? Reduction::sum
+                                              : Reduction::none);
+}
+
+Tensor hinge_loss(const Tensor& input, const Tensor& target, Reduction r) {
+  check_same("hinge_loss", input, target);
+  return reduce(relu(1 - target * input), r);
+}
+
+double accuracy(const Tensor& logits, const Tensor& labels) {
+  const NoGradGuard guard;
+  if (logits.dim() != 2 || labels.dim() != 1 || logits.size(0) != labels.size(0))
+    fail<ShapeError>("accuracy", "got logits ", logits.shape(), " and labels ", labels.shape(),
+                     ", expected (N, C) and (N)");
+  const Tensor guess =
+      logits.size(1) == 1 ? (logits.detach().reshape({-1}) > 0).to(kInt64) : argmax(logits, 1);
+  return mean(eq(guess, labels).to(kFloat64)).item();
+}
+
+}  // namespace descent::nn

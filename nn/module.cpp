@@ -1,0 +1,221 @@
+#include <descent/autograd/grad_mode.h>
+#include <descent/autograd/ops.h>
+#include <descent/core/archive.h>
+#include <descent/nn/module.h>
+
+#include <algorithm>
+
+namespace descent::nn {
+
+struct Module::State {
+  std::string name, configuration;
+  bool training = true;
+  Parameters parameters, buffers;
+  std::vector<std::shared_ptr<State>> children;
+
+  /// Calls f(state, path) for this and all below, parents first.
+  template <class F>
+  void visit(const F& f, const std::string& path = "") {
+    f(*this, path);
+    for (const auto& child : children)
+      child->visit(f, path.empty() ? child->name : path + "." + child->name);
+  }
+};
+
+namespace {
+
+std::string join(const std::string& path, const std::string& name) {
+  return path.empty() ? name : path + "." + name;
+}
+
+// While a summary is made, the shape each module gave last.
+thread_local std::map<const void*, Shape>* t_shapes = nullptr;
+
+}  // namespace
+
+Module::Module(std::string configuration) : state_(std::make_shared<State>()) {
+  state_->configuration = std::move(configuration);
+}
+
+Tensor Module::operator()(const Tensor& x) {
+  try {
+    Tensor y = forward(x);
+    if (t_shapes && y.defined()) (*t_shapes)[state_.get()] = y.shape();
+    return y;
+  } catch (Error& e) {
+    const std::string& c = state_->configuration;
+    e.add_module(state_->name.empty() ? c.substr(0, c.find(' ')) : state_->name, c);
+    throw;
+  }
+}
+
+Tensor Module::forward(const Tensor&) {
+  fail<Error>(state_->configuration,
+              "got a call, expected forward(const Tensor&) to be overridden");
+}
+
+const std::string& Module::configuration() const { return state_->configuration; }
+
+Parameters Module::parameters() const {
+  Parameters all;
+  state_->visit([&](const State& s, const std::string& path) {
+    for (const Parameter& p : s.parameters) all.push_back({join(path, p.name), p.value});
+  });
+  return all;
+}
+
+Parameters Module::buffers() const {
+  Parameters all;
+  state_->visit([&](const State& s, const std::string& path) {
+    for (const Parameter& p : s.buffers) all.push_back({join(path, p.name), p.value});
+  });
+  return all;
+}
+
+std::vector<std::string> Module::children() const {
+  std::vector<std::string> names;
+  for (const auto& child : state_->children) names.push_back(child->name);
+  return names;
+}
+
+void Module::train(bool on) {
+  state_->visit([on](State& s, const std::string&) { s.training = on; });
+}
+bool Module::is_training() const { return state_->training; }
+
+void Module::to(DType dtype) {
+  if (!is_floating(dtype))
+    fail<DTypeError>("to", "got ", dtype, ", expected float32 or float64 for a module");
+  const NoGradGuard guard;
+  state_->visit([dtype](State& s, const std::string&) {
+    for (const Parameters* list : {&s.parameters, &s.buffers})
+      for (const Parameter& p : *list)
+        if (is_floating(p.value.dtype()) && p.value.dtype() != dtype)
+          set_data(p.value, p.value.to(dtype));
+  });
+}
+
+void Module::zero_grad() {
+  for (const Parameter& p : parameters()) p.value.zero_grad();
+}
+
+std::int64_t Module::num_parameters() const {
+  std::int64_t n = 0;
+  for (const Parameter& p : parameters()) n += p.value.numel();
+  return n;
+}
+
+void Module::apply(
+    const std::function<void(const std::string&, const std::string&, const Parameters&)>& f) const {
+  std::vector<std::pair<State*, std::string>> all;
+  state_->visit([&](State& s, const std::string& path) { all.emplace_back(&s, path); });
+  for (auto i = all.rbegin(); i != all.rend(); ++i)
+    f(i->second, i->first->configuration, i->first->parameters);
+}
+
+std::string Module::summary(const Tensor& example) {
+  std::map<const void*, Shape> shapes;
+  if (example.defined()) {
+    struct Recording {
+      explicit Recording(std::map<const void*, Shape>* s) { t_shapes = s; }
+      ~Recording() { t_shapes = nullptr; }
+    } recording(&shapes);
+    const NoGradGuard no_grad;
+    const FrozenStatisticsGuard frozen;
+    (*this)(example);
+  }
+  struct Row {
+    std::string path, configuration, shape, count;
+  };
+  std::vector<Row> rows{
+      {"module", "configuration", example.defined() ? "output" : "", "parameters"}};
+  state_->visit([&](State& s, const std::string& path) {
+    std::int64_t n = 0;
+    for (const Parameter& p : s.parameters) n += p.value.numel();
+    const auto shape = shapes.find(&s);
+    rows.push_back({path.empty() ? "(root)" : path, s.configuration,
+                    shape == shapes.end() ? "" : to_string(shape->second),
+                    n > 0 ? std::to_string(n) : "-"});
+  });
+  std::size_t a = 0, b = 0, c = 0, d = 0;
+  for (const Row& r : rows) {
+    a = std::max(a, r.path.size());
+    b = std::max(b, r.configuration.size());
+    c = std::max(c, r.shape.size());
+    d = std::max(d, r.count.size());
+  }
+  const auto pad = [](const std::string& s, std::size_t width) {
+    return s + std::string(width + 2 - s.size(), ' ');
+  };
+  std::string out;
+  for (const Row& r : rows)
+    out += concat(pad(r.path, a), pad(r.configuration, b), c > 0 ? pad(r.shape, c) : "",
+                  std::string(d - r.count.size(), ' '), r.count, "\n");
+  return out + concat("parameters in all: ", num_parameters(), "\n");
+}
+
+std::map<std::string, Tensor> Module::state_dict() const {
+  std::map<std::string, Tensor> state;
+  for (const Parameters& list : {parameters(), buffers()})
+    for (const Parameter& p : list) state[p.name] = p.value.detach();
+  return state;
+}
+
+void Module::load_state_dict(const std::map<std::string, Tensor>& state) {
+  const auto own = state_dict();
+  std::string differences;
+  for (const auto& [name, t] : own) {
+    const auto found = state.find(name);
+    if (found == state.end())
+      differences += concat("\n  missing: ", name, " ", t.shape());
+    else if (!(found->second.shape() == t.shape()))
+      differences +=
+          concat("\n  ", name, ": got ", found->second.shape(), ", expected ", t.shape());
+  }
+  for (const auto& [name, t] : state)
+    if (!own.contains(name)) differences += concat("\n  unexpected: ", name, " ", t.shape());
+  if (!differences.empty())
+    fail<StateError>("load_state_dict", "got a state that does not fit the module:", differences);
+  const NoGradGuard guard;
+  for (const auto& [name, t] : own) t.copy_(state.at(name));
+}
+
+void Module::save(const std::string& path) const { save_tensors(path, state_dict()); }
+void Module::load(const std::string& path) { load_state_dict(load_tensors(path).tensors); }
+
+namespace {
+template <class List>
+void check_name(const char* op, const std::string& name, const List& taken) {
+  if (name.empty() || name.find('.') != std::string::npos)
+    fail<ValueError>(op, "got the name '", name, "', expected one without a dot");
+  for (const auto& t : taken)
+    if (t == name) fail<ValueError>(op, "got the name '", name, "' twice, expected each once");
+}
+}  // namespace
+
+Tensor Module::register_parameter(const std::string& name, const Tensor& t) {
+  std::vector<std::string> taken;
+  for (const Parameter& p : state_->parameters) taken.push_back(p.name);
+  for (const Parameter& p : state_->buffers) taken.push_back(p.name);
+  check_name("register_parameter", name, taken);
+  t.requires_grad_();
+  state_->parameters.push_back({name, t});
+  return t;
+}
+
+Tensor Module::register_buffer(const std::string& name, const Tensor& t) {
+  std::vector<std::string> taken;
+  for (const Parameter& p : state_->parameters) taken.push_back(p.name);
+  for (const Parameter& p : state_->buffers) taken.push_back(p.name);
+  check_name("register_buffer", name, taken);
+  state_->buffers.push_back({name, t});
+  return t;
+}
+
+void Module::adopt(const std::string& name, const Module& child) {
+  check_name("register_module", name, children());
+  child.state_->name = name;
+  state_->children.push_back(child.state_);
+}
+
+}  // namespace descent::nn
