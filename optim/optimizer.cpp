@@ -1,0 +1,174 @@
+#include <descent/optim/rule_stage.h>
+
+#include <algorithm>
+#include <set>
+
+namespace descent::optim {
+
+using detail::Closure;
+using detail::RuleStage;
+using detail::Stage;
+using detail::Update;
+
+std::string Range::text() const {
+  return concat(low_open ? "(" : "[", low, ", ", high, high_open ? ")" : "]");
+}
+
+Optimizer::Optimizer() {
+  auto rules = std::make_unique<RuleStage>();
+  rules_ = rules.get();
+  stage_ = std::move(rules);
+}
+Optimizer::Optimizer(Optimizer&&) noexcept = default;
+Optimizer& Optimizer::operator=(Optimizer&&) noexcept = default;
+Optimizer::~Optimizer() = default;
+
+Optimizer wrap(Optimizer inner, const Optimizer::Wrap& make) {
+  inner.stage_ = make(std::move(inner.stage_));
+  return inner;
+}
+
+Parameters Optimizer::named(const std::vector<Tensor>& tensors) {
+  Parameters named;
+  for (const Tensor& t : tensors) named.push_back({std::to_string(named.size()), t});
+  return named;
+}
+
+void Optimizer::add_rule(Parameters parameters, std::unique_ptr<detail::AnyRule> rule) {
+  if (stage_.get() != rules_)
+    fail<StateError>("add_group",
+                     "got an optimizer that is wrapped already, expected a plain one. "
+                     "Hint: add groups before sam(), clip_norm() and their kin");
+  rules_->add(std::move(parameters), std::move(rule));
+}
+
+const Parameters& Optimizer::parameters() const { return rules_->parameters(); }
+std::int64_t Optimizer::steps() const { return rules_->steps; }
+std::int64_t Optimizer::skipped_steps() const { return rules_->skipped; }
+std::int64_t Optimizer::gradient_evaluations() const { return rules_->evaluations; }
+void Optimizer::set_non_finite(NonFinite policy) { rules_->policy = policy; }
+
+void Optimizer::zero_grad() {
+  for (const Parameter& p : parameters()) p.value.zero_grad();
+}
+
+void Optimizer::apply() {
+  Update update;
+  update.views.resize(parameters().size());
+  stage_->apply(update);
+}
+
+void Optimizer::step() {
+  if (stage_->needs_closure())
+    fail<GraphError>("step", "got no closure, expected one: ", to_string(),
+                     " evaluates the gradient more than once. Hint: step([&] { …; loss.backward(); "
+                     "return loss; })");
+  ++rules_->evaluations;
+  apply();
+}
+
+double Optimizer::step_with(const Closure& closure) {
+  const double loss = stage_->evaluate(closure);
+  apply();
+  return loss;
+}
+
+// ---- hyper-parameters by name ----
+
+namespace {
+
+/// Finds the first field of a name; `all` goes on to the others of that name.
+struct Finder final : FieldVisitor {
+  std::string_view wanted;
+  std::vector<std::pair<Hyper*, Range>> hypers;
+  std::vector<bool*> switches;
+  std::vector<std::string> names;
+
+  explicit Finder(std::string_view name) : wanted(name) {}
+  void operator()(std::string_view name, Hyper& value, const Range& range) override {
+    names.emplace_back(name);
+    if (name == wanted) hypers.emplace_back(&value, range);
+  }
+  void operator()(std::string_view name, bool& value) override {
+    names.emplace_back(name);
+    if (name == wanted) switches.push_back(&value);
+  }
+};
+
+Finder find(Stage& stage, std::string_view op, std::string_view name, int group,
+            std::size_t groups) {
+  if (group >= static_cast<int>(groups))
+    fail<ValueError>(op, "got group ", group, ", expected one in [0, ", groups, ")");
+  Finder finder(name);
+  stage.visit_fields(finder, group);
+  if (finder.hypers.empty() && finder.switches.empty()) {
+    const std::string near = nearest_match(name, finder.names);
+    std::sort(finder.names.begin(), finder.names.end());
+    finder.names.erase(std::unique(finder.names.begin(), finder.names.end()), finder.names.end());
+    std::string all;
+    for (const std::string& n : finder.names) all += (all.empty() ? "" : ", ") + n;
+    fail<ValueError>(op, "got the name '", name, "', expected one of ", all,
+                     near.empty() ? "" : concat(". Hint: did you mean '", near, "'?"));
+  }
+  return finder;
+}
+
+}  // namespace
+
+double Optimizer::get(std::string_view name, int group) const {
+  const Finder f = find(*stage_, "get", name, group < 0 ? 0 : group, rules_->groups());
+  return f.hypers.empty() ? (*f.switches[0] ? 1 : 0) : (*f.hypers[0].first)(steps());
+}
+
+void Optimizer::set(std::string_view name, Hyper value, int group) {
+  const Finder f = find(*stage_, "set", name, group, rules_->groups());
+  for (const auto& [hyper, range] : f.hypers)
+    if (!range.holds(value(0)))
+      fail<ValueError>("set", "got ", name, " = ", value(0), ", expected a number in ",
+                       range.text());
+  if (!f.switches.empty() && value(0) != 0 && value(0) != 1)
+    fail<ValueError>("set", "got ", name, " = ", value(0), ", expected 0 or 1 for a switch");
+  for (const auto& [hyper, range] : f.hypers) *hyper = value;
+  for (bool* s : f.switches) *s = value(0) != 0;
+}
+
+void Optimizer::swap_average() {
+  for (Stage* s = stage_.get(); s; s = s->inner())
+    if (s->swap_average()) return;
+  fail<StateError>("swap_average", "got ", to_string(),
+                   ", expected an optimizer with an average. Hint: wrap it in swa() or ema()");
+}
+
+// ---- state ----
+
+State Optimizer::state_dict() const {
+  State state;
+  stage_->save(state);
+  return state;
+}
+
+void Optimizer::load_state_dict(const State& state) {
+  std::vector<detail::StateEntry> entries;
+  stage_->expect(state, entries);
+  std::string differences;
+  std::set<std::string> known;
+  for (const detail::StateEntry& e : entries) {
+    known.insert(e.key);
+    const auto found = state.find(e.key);
+    if (found == state.end()) {
+      if (e.required) differences += concat("\n  missing: ", e.key, " ", e.shape);
+    } else if (!(found->second.shape() == e.shape)) {
+      differences += concat("\n  ", e.key, ": got ", found->second.shape(), ", expected ", e.shape);
+    }
+  }
+  for (const auto& [key, t] : state)
+    if (!known.contains(key)) differences += concat("\n  unexpected: ", key, " ", t.shape());
+  if (!differences.empty())
+    fail<StateError>("load_state_dict", "got a state that does not fit ", to_string(), ":",
+                     differences);
+  stage_->load(state);
+}
+
+std::string Optimizer::to_string() const { return stage_->text(); }
+
+}  // namespace descent::optim

@@ -1,0 +1,207 @@
+// Optimizer: a rule over a model's parameters, and whatever wraps it.
+//
+//   optim::Optimizer optimizer(model.parameters(), optim::AdamW{.lr = 1e-3});
+//   for (auto [x, y] : loader) {
+//     optimizer.zero_grad();
+//     nn::cross_entropy(model(x), y).backward();
+//     optimizer.step();
+//   }
+//
+// or, as SAM and its kin need, with a closure that computes the loss and calls backward():
+//
+//   auto optimizer = optim::sam(optim::Optimizer(model.parameters(), optim::SGD{.lr = 0.1}));
+//   double loss = optimizer.step([&] { …; loss.backward(); return loss; });
+//
+// A parameter without a gradient is skipped: no decay, no count. One with a zero gradient is
+// updated. Gradients are never written. Not thread-safe.
+#pragma once
+
+#include <descent/autograd/parameter.h>
+#include <descent/optim/rule.h>
+
+#include <map>
+#include <string>
+#include <vector>
+
+namespace descent::optim {
+
+/// State by name: "adamw/m/fc1.weight".
+using State = std::map<std::string, Tensor>;
+
+/// What happens when a gradient is NaN or infinite: throw NonFiniteError and change nothing; skip
+/// the step and count it; or go on.
+enum class NonFinite { throw_error, skip, ignore };
+
+namespace detail {
+
+using Closure = std::function<double()>;
+
+/// How the rule sees each parameter's gradient: clamp(scale·g, ±limit). Scaling and clamping again
+/// gives the same form, so wrappers nest in any order and none writes a gradient.
+struct GradientView {
+  double scale = 1, limit = kInfinity;
+};
+struct Update {
+  std::vector<GradientView> views;  // one per parameter
+  bool non_finite = false;          // a wrapper met a norm that is no number
+  bool skipped = false;             // set by the rule: nothing was changed
+};
+
+/// What a stage reads from a state.
+struct StateEntry {
+  std::string key;
+  Shape shape;
+  bool required;
+};
+
+/// One layer of an optimizer: the rule itself at the bottom, wrappers around it. A wrapper
+/// overrides one of the two verbs: evaluate makes gradients, apply uses them.
+class Stage {
+ public:
+  virtual ~Stage() = default;
+  virtual double evaluate(const Closure& closure) = 0;
+  virtual void apply(Update& update) = 0;
+
+  virtual const Parameters& parameters() const = 0;
+  virtual void visit_fields(FieldVisitor& f, int group) = 0;  // outermost first; -1: all groups
+  virtual std::string text() = 0;
+  virtual void save(State& state) const = 0;
+  /// Lists what load() would read from this state, so that it can be checked before.
+  virtual void expect(const State& state, std::vector<StateEntry>& entries) = 0;
+  virtual void load(const State& state) = 0;
+  virtual Stage* inner() { return nullptr; }
+  virtual bool needs_closure() const { return false; }
+  /// Exchanges weights and average; false when this stage keeps none.
+  virtual bool swap_average() { return false; }
+};
+
+/// A stage around another: everything passes through unless overridden.
+class Wrapper : public Stage {
+ public:
+  explicit Wrapper(std::unique_ptr<Stage> inner) : inner_(std::move(inner)) {}
+  double evaluate(const Closure& closure) override { return inner_->evaluate(closure); }
+  void apply(Update& update) override { inner_->apply(update); }
+  const Parameters& parameters() const override { return inner_->parameters(); }
+  void visit_fields(FieldVisitor& f, int group) override;
+  std::string text() override;
+  void save(State& state) const override { inner_->save(state); }
+  void expect(const State& state, std::vector<StateEntry>& entries) override {
+    inner_->expect(state, entries);
+  }
+  void load(const State& state) override { inner_->load(state); }
+  Stage* inner() override { return inner_.get(); }
+  bool needs_closure() const override { return inner_->needs_closure(); }
+
+ protected:
+  virtual std::string_view name() const = 0;
+  virtual void own_fields(FieldVisitor& f) = 0;
+  std::unique_ptr<Stage> inner_;
+};
+
+class RuleStage;
+
+/// Throws ValueError for a field outside its range, naming rule, field, value and range.
+void check_fields(std::string_view rule, const std::function<void(FieldVisitor&)>& visit);
+
+}  // namespace detail
+
+class Optimizer {
+ public:
+  /// Throws ValueError for no parameters, one given twice, or a bad hyper-parameter; GraphError for
+  /// one that does not require a gradient.
+  template <class Rule>
+  Optimizer(Parameters parameters, Rule rule) : Optimizer() {
+    add_group(std::move(parameters), std::move(rule));
+  }
+  template <class Rule>
+  Optimizer(const std::vector<Tensor>& parameters, Rule rule) : Optimizer() {
+    add_group(parameters, std::move(rule));
+  }
+  /// More parameters with settings, or a rule, of their own. Nothing is inherited from other
+  /// groups.
+  template <class Rule>
+  void add_group(Parameters parameters, Rule rule) {
+    add_rule(std::move(parameters), std::make_unique<detail::RuleOf<Rule>>(std::move(rule)));
+  }
+  template <class Rule>
+  void add_group(const std::vector<Tensor>& parameters, Rule rule) {
+    add_group(named(parameters), std::move(rule));
+  }
+
+  Optimizer(Optimizer&&) noexcept;
+  Optimizer& operator=(Optimizer&&) noexcept;
+  ~Optimizer();
+
+  void zero_grad();
+  /// Uses the gradients that backward() left.
+  void step();
+  /// Clears gradients, calls closure (perhaps more than once), and uses the gradients it left.
+  /// closure returns the loss, a number or a tensor of one element. Returns the first one.
+  template <class F>
+  requires std::is_invocable_v<F&>
+  double step(F&& closure) {
+    return step_with([&closure]() -> double {
+      if constexpr (std::is_convertible_v<std::invoke_result_t<F&>, Tensor>)
+        return Tensor(closure()).item();
+      else
+        return static_cast<double>(closure());
+    });
+  }
+
+  /// Reads a hyper-parameter by name, of the outermost wrapper that has it, else of the group's
+  /// rule, at the present step. A switch reads as 0 or 1. Throws ValueError for an unknown name.
+  double get(std::string_view name, int group = 0) const;
+  /// Sets it, replacing a schedule; group −1 is every group that has it. Throws ValueError for an
+  /// unknown name or a value outside the range, and then changes nothing.
+  void set(std::string_view name, Hyper value, int group = -1);
+
+  std::int64_t steps() const;                 ///< steps taken or skipped
+  std::int64_t skipped_steps() const;         ///< for non-finite gradients
+  std::int64_t gradient_evaluations() const;  ///< closures called; steps without one count 1
+  const Parameters& parameters() const;
+  void set_non_finite(NonFinite policy);
+
+  /// Exchanges the weights with the average of the outermost SWA or EMA; call it again to go on
+  /// training. Throws StateError when there is none.
+  void swap_average();
+
+  /// Everything that training needs to go on with the same bits, hyper-parameters included.
+  State state_dict() const;
+  /// Throws StateError listing what is missing, unexpected or differently shaped; nothing is
+  /// changed then.
+  void load_state_dict(const State& state);
+
+  /// "sam(adamw(lr=0.001, …), rho=0.05)"
+  std::string to_string() const;
+
+  // For wrappers.
+  using Wrap = std::function<std::unique_ptr<detail::Stage>(std::unique_ptr<detail::Stage>)>;
+  friend Optimizer wrap(Optimizer inner, const Wrap& make);
+
+ private:
+  Optimizer();
+  static Parameters named(const std::vector<Tensor>& tensors);
+  void add_rule(Parameters parameters, std::unique_ptr<detail::AnyRule> rule);
+  double step_with(const detail::Closure& closure);
+  void apply();
+  detail::RuleStage& rules() const { return *rules_; }
+
+  std::unique_ptr<detail::Stage> stage_;  // the outermost
+  detail::RuleStage* rules_;              // the innermost, owned by stage_
+};
+
+/// While one lives, the model has the averaged weights.
+class AverageGuard {
+ public:
+  explicit AverageGuard(Optimizer& optimizer) : optimizer_(optimizer) { optimizer_.swap_average(); }
+  ~AverageGuard() { optimizer_.swap_average(); }
+  AverageGuard(const AverageGuard&) = delete;
+  AverageGuard& operator=(const AverageGuard&) = delete;
+
+ private:
+  Optimizer& optimizer_;
+};
+
+Optimizer wrap(Optimizer inner, const Optimizer::Wrap& make);
+
+}  // namespace descent::optim

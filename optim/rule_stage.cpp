@@ -1,0 +1,341 @@
+#include <descent/autograd/node.h>
+#include <descent/core/create.h>
+#include <descent/core/floating_mode.h>
+#include <descent/core/kernels/copy.h>
+#include <descent/core/kernels/pointwise.h>
+#include <descent/core/parallel.h>
+#include <descent/optim/rule_stage.h>
+
+#include <algorithm>
+
+namespace descent::optim::detail {
+
+using descent::detail::PoolVector;
+
+namespace {
+
+constexpr std::int64_t kChunk = 16384;  // elements a task
+
+/// Calls f for each field as (name, Hyper&, const Range*) or (name, bool&).
+struct Fields final : FieldVisitor {
+  std::function<void(std::string_view, Hyper*, const Range*, bool*)> f;
+  explicit Fields(decltype(f) function) : f(std::move(function)) {}
+  void operator()(std::string_view name, Hyper& value, const Range& range) override {
+    f(name, &value, &range, nullptr);
+  }
+  void operator()(std::string_view name, bool& value) override {
+    f(name, nullptr, nullptr, &value);
+  }
+};
+
+/// "name(a=1, b=true)" of fields, with a leading part.
+std::string list_fields(std::string_view name, const std::string& first,
+                        const std::function<void(FieldVisitor&)>& visit) {
+  std::string s = concat(name, "(", first);
+  Fields fields([&](std::string_view field, Hyper* h, const Range*, bool* b) {
+    s += concat(s.back() == '(' ? "" : ", ", field, "=", h ? h->text() : *b ? "true" : "false");
+  });
+  visit(fields);
+  return s + ")";
+}
+
+}  // namespace
+
+void check_fields(std::string_view rule, const std::function<void(FieldVisitor&)>& visit) {
+  Fields fields([&](std::string_view name, Hyper* h, const Range* range, bool*) {
+    if (h && !range->holds((*h)(0)))
+      fail<ValueError>(rule, "got ", name, " = ", (*h)(0), ", expected a number in ",
+                       range->text());
+  });
+  visit(fields);
+}
+
+void Wrapper::visit_fields(FieldVisitor& f, int group) {
+  own_fields(f);
+  inner_->visit_fields(f, group);
+}
+
+std::string Wrapper::text() {
+  return list_fields(name(), inner_->text(), [this](FieldVisitor& f) { own_fields(f); });
+}
+
+void RuleStage::add(Parameters parameters, std::unique_ptr<AnyRule> rule) {
+  const std::string_view name = rule->card().name;
+  if (parameters.empty())
+    fail<ValueError>(
+        name, "got no parameters, expected at least one. Hint: does the module register them?");
+  check_fields(name, [&](FieldVisitor& f) { rule->visit_fields(f); });
+  rule->check();
+  for (std::size_t i = 0; i < parameters.size(); ++i) {
+    const Parameter& p = parameters[i];
+    if (!p.value.defined() || !p.value.requires_grad() || !p.value.is_leaf())
+      fail<GraphError>(name, "got parameter '", p.name,
+                       "', expected a leaf that requires a gradient. Hint: call requires_grad_()");
+    const auto same = [&](const Parameter& q) { return q.value.is_same(p.value); };
+    const auto before =
+        std::find_if(parameters.begin(), parameters.begin() + static_cast<std::ptrdiff_t>(i), same);
+    const auto other = std::find_if(parameters_.begin(), parameters_.end(), same);
+    if (before != parameters.begin() + static_cast<std::ptrdiff_t>(i) || other != parameters_.end())
+      fail<ValueError>(name, "got parameter '", p.name, "' twice, expected each in one group once");
+    for (const Parameter& q : parameters_)
+      if (q.name == p.name)
+        fail<ValueError>(name, "got the name '", p.name,
+                         "' twice, expected a name for each parameter");
+  }
+  for (std::size_t i = 0; i < parameters.size(); ++i)
+    for (std::size_t j = 0; j < i; ++j)
+      if (parameters[i].name == parameters[j].name)
+        fail<ValueError>(name, "got the name '", parameters[i].name,
+                         "' twice, expected a name for each parameter");
+  for (Parameter& p : parameters) {
+    memory_.push_back({static_cast<int>(groups_.size()), 0,
+                       std::vector<Tensor>(static_cast<std::size_t>(rule->slot_count()))});
+    parameters_.push_back(std::move(p));
+  }
+  groups_.push_back(std::move(rule));
+}
+
+double RuleStage::evaluate(const Closure& closure) {
+  for (const Parameter& p : parameters_) p.value.zero_grad();
+  ++evaluations;
+  return closure();
+}
+
+void RuleStage::visit_fields(FieldVisitor& f, int group) {
+  for (std::size_t i = 0; i < groups_.size(); ++i)
+    if (group < 0 || static_cast<std::size_t>(group) == i) groups_[i]->visit_fields(f);
+}
+
+std::string RuleStage::text() {
+  std::string s;
+  for (const auto& rule : groups_)
+    s += (s.empty() ? "" : " + ") +
+         list_fields(rule->card().name, "", [&](FieldVisitor& f) { rule->visit_fields(f); });
+  return s;
+}
+
+Tensor& RuleStage::slot(std::size_t i, int id) {
+  Tensor& s = memory_[i].slots[static_cast<std::size_t>(id)];
+  const Tensor& w = parameters_[i].value;
+  if (!s.defined()) {
+    s = zeros_like(w);
+  } else if (!(s.shape() == w.shape()) || s.dtype() != w.dtype()) {
+    fail<StateError>(groups_[static_cast<std::size_t>(memory_[i].group)]->card().name,
+                     "got parameter '", parameters_[i].name, "' of ", w.dtype(), w.shape(),
+                     ", expected ", s.dtype(), s.shape(),
+                     " as at the first step. Hint: convert a module before the optimizer is made");
+  } else if (kernel::is_dense(w) && !(s.strides() == w.strides())) {
+    Tensor moved = empty_like(w);
+    kernel::copy(s, moved);
+    s = moved;
+  }
+  return s;
+}
+
+void RuleStage::check_gradient(std::size_t i, const Tensor& g) const {
+  const Tensor& w = parameters_[i].value;
+  if (!(g.shape() == w.shape()) || g.dtype() != w.dtype())
+    fail<ShapeError>("step", "got a gradient of ", g.dtype(), g.shape(), " for parameter '",
+                     parameters_[i].name, "', expected ", w.dtype(), w.shape());
+}
+
+/// A parameter whose elements lie in one block, in some order that all arrays share.
+struct RuleStage::Work {
+  std::size_t index;
+  const BoundRule* rule;
+  std::int64_t first;   // number of its first element among all elements of the update
+  Tensor weight, grad;  // flat in memory; copies when the originals are not
+  bool copied;
+  void* slots[kMaxSlots];
+  GradientView view;
+};
+
+void RuleStage::apply(Update& update) {
+  ++steps;
+  std::vector<Tensor> grads(parameters_.size());
+  bool finite = !update.non_finite;
+  std::string where = "the norm of all gradients";
+  for (std::size_t i = 0; i < parameters_.size(); ++i) {
+    grads[i] = parameters_[i].value.grad();
+    if (!grads[i].defined()) continue;
+    check_gradient(i, grads[i]);
+    if (finite && policy != NonFinite::ignore && !kernel::all_finite(grads[i])) {
+      finite = false;
+      where = concat("the gradient of '", parameters_[i].name, "'");
+    }
+  }
+  if (!finite && policy == NonFinite::skip) {
+    ++skipped;
+    update.skipped = true;
+    return;
+  }
+  if (!finite && policy == NonFinite::throw_error) {
+    --steps;
+    fail<NonFiniteError>("step", "got a NaN or infinity in ", where,
+                         ", expected numbers; nothing was changed. Hint: lower lr, clip with "
+                         "clip_norm, or find the operator with AnomalyGuard");
+  }
+
+  // Each rule is bound once for every group, count and type that occurs: usually one.
+  struct Binding {
+    int group;
+    std::int64_t t;
+    DType dtype;
+    BoundRule rule;
+  };
+  PoolVector<std::unique_ptr<Binding>> bindings;
+  PoolVector<Work> work;
+  std::int64_t total = 0;
+  for (std::size_t i = 0; i < parameters_.size(); ++i) {
+    if (!grads[i].defined()) continue;
+    Memory& memory = memory_[i];
+    const Tensor& w = parameters_[i].value;
+    const std::int64_t t = memory.t + 1;
+    const AnyRule& any = *groups_[static_cast<std::size_t>(memory.group)];
+    const BoundRule* rule = nullptr;
+    for (const auto& b : bindings)
+      if (b->group == memory.group && b->t == t && b->dtype == w.dtype()) rule = &b->rule;
+    if (!rule) {
+      bindings.push_back(std::make_unique<Binding>(
+          Binding{memory.group, t, w.dtype(), any.bind({t, steps - 1}, w.dtype())}));
+      rule = &bindings.back()->rule;
+    }
+    Work item{i, rule, total, w, grads[i], false, {}, update.views[i]};
+    if (any.maximize()) item.view.scale = -item.view.scale;
+    if (!kernel::is_dense(w)) {
+      item.weight = kernel::contiguous(w);
+      item.copied = true;
+    }
+    if (!(item.grad.strides() == item.weight.strides()) &&
+        !(item.grad.is_contiguous() && item.weight.is_contiguous())) {
+      item.grad = empty_like(item.weight);
+      kernel::copy(grads[i], item.grad);
+    }
+    for (int k = 0; k < rule->slot_count; ++k) item.slots[k] = slot(i, rule->slot_ids[k]).raw();
+    total += w.numel();
+    work.push_back(std::move(item));
+  }
+  for (const Work& item : work) ++memory_[item.index].t;
+
+  const descent::detail::FlushDenormals flush;
+  parallel_for(total, kChunk, [&](std::int64_t begin, std::int64_t end) {
+    auto item = std::upper_bound(work.begin(), work.end(), begin,
+                                 [](std::int64_t at, const Work& w) { return at < w.first; }) -
+                1;
+    for (; begin < end; ++item) {
+      const std::int64_t from = begin - item->first;
+      const std::int64_t n = std::min(end - begin, item->weight.numel() - from);
+      const auto size = static_cast<std::int64_t>(size_of(item->weight.dtype()));
+      void* slots[kMaxSlots];
+      for (int k = 0; k < item->rule->slot_count; ++k)
+        slots[k] = static_cast<char*>(item->slots[k]) + from * size;
+      item->rule->run(item->rule->formula, n, static_cast<char*>(item->weight.raw()) + from * size,
+                      static_cast<const char*>(item->grad.raw()) + from * size, slots,
+                      item->view.scale, item->view.limit);
+      begin += n;
+    }
+  });
+  for (const Work& item : work) {
+    const Tensor& w = parameters_[item.index].value;
+    if (item.copied) kernel::copy(item.weight, w);
+    ++w.body().storage->version;
+  }
+}
+
+std::string RuleStage::key(std::size_t i, std::string_view slot_name) const {
+  return concat(groups_[static_cast<std::size_t>(memory_[i].group)]->card().name, "/", slot_name,
+                "/", parameters_[i].name);
+}
+
+namespace {
+Tensor number(double x) { return full({}, x, kFloat64); }
+Tensor number(std::int64_t n) { return full({}, n, kInt64); }
+}  // namespace
+
+void RuleStage::save(State& state) const {
+  state["optimizer/steps"] = number(steps);
+  state["optimizer/skipped"] = number(skipped);
+  state["optimizer/gradient_evaluations"] = number(evaluations);
+  for (std::size_t g = 0; g < groups_.size(); ++g) {
+    Fields fields([&](std::string_view name, Hyper* h, const Range*, bool* b) {
+      const std::string k = concat("group/", g, "/", name);
+      if (b)
+        state[k] = number(*b ? 1.0 : 0.0);
+      else if (h->is_constant())  // a schedule is code, and a function of optimizer/steps
+        state[k] = number((*h)(0));
+    });
+    groups_[g]->visit_fields(fields);
+  }
+  for (std::size_t i = 0; i < parameters_.size(); ++i) {
+    state[key(i, "step")] = number(memory_[i].t);
+    const AnyRule& rule = *groups_[static_cast<std::size_t>(memory_[i].group)];
+    for (int k = 0; k < rule.slot_count(); ++k) {
+      const Tensor& s = memory_[i].slots[static_cast<std::size_t>(k)];
+      if (s.defined()) state[key(i, rule.slot_name(k))] = kernel::clone(s);
+    }
+  }
+}
+
+void RuleStage::load_fields(const State& state) {
+  for (std::size_t g = 0; g < groups_.size(); ++g) {
+    Fields fields([&](std::string_view name, Hyper* h, const Range*, bool* b) {
+      const auto found = state.find(concat("group/", g, "/", name));
+      if (found == state.end() || found->second.numel() != 1) return;
+      if (b)
+        *b = found->second.item() != 0;
+      else if (h->is_constant())
+        *h = found->second.item();
+    });
+    groups_[g]->visit_fields(fields);
+  }
+}
+
+void RuleStage::expect(const State& state, std::vector<StateEntry>& entries) {
+  for (const char* key : {"optimizer/steps", "optimizer/skipped", "optimizer/gradient_evaluations"})
+    entries.push_back({key, {}, true});
+  // Which slots a parameter must have depends on the settings that the state brings along: these
+  // are tried on, and taken off again.
+  State before;
+  for (std::size_t g = 0; g < groups_.size(); ++g) {
+    Fields fields([&](std::string_view name, Hyper* h, const Range*, bool* b) {
+      const std::string k = concat("group/", g, "/", name);
+      if (b || h->is_constant()) before[k] = number(b ? (*b ? 1.0 : 0.0) : (*h)(0));
+      entries.push_back({k, {}, b || h->is_constant()});
+    });
+    groups_[g]->visit_fields(fields);
+  }
+  load_fields(state);
+  for (std::size_t i = 0; i < parameters_.size(); ++i) {
+    const Tensor& w = parameters_[i].value;
+    const AnyRule& rule = *groups_[static_cast<std::size_t>(memory_[i].group)];
+    entries.push_back({key(i, "step"), {}, true});
+    const auto t = state.find(key(i, "step"));
+    const bool used = t != state.end() && t->second.numel() == 1 && t->second.item() > 0;
+    const BoundRule bound = rule.bind({1, 0}, w.dtype());
+    for (int k = 0; k < rule.slot_count(); ++k) {
+      const bool needed = std::find(bound.slot_ids, bound.slot_ids + bound.slot_count, k) !=
+                          bound.slot_ids + bound.slot_count;
+      entries.push_back({key(i, rule.slot_name(k)), w.shape(), used && needed});
+    }
+  }
+  load_fields(before);
+}
+
+void RuleStage::load(const State& state) {
+  steps = state.at("optimizer/steps").item<std::int64_t>();
+  skipped = state.at("optimizer/skipped").item<std::int64_t>();
+  evaluations = state.at("optimizer/gradient_evaluations").item<std::int64_t>();
+  load_fields(state);
+  for (std::size_t i = 0; i < parameters_.size(); ++i) {
+    memory_[i].t = state.at(key(i, "step")).item<std::int64_t>();
+    const AnyRule& rule = *groups_[static_cast<std::size_t>(memory_[i].group)];
+    for (int k = 0; k < rule.slot_count(); ++k) {
+      const auto found = state.find(key(i, rule.slot_name(k)));
+      Tensor& own = memory_[i].slots[static_cast<std::size_t>(k)];
+      own = Tensor();
+      if (found != state.end()) kernel::copy(found->second, slot(i, k));
+    }
+  }
+}
+
+}  // namespace descent::optim::detail

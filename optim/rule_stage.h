@@ -1,0 +1,44 @@
+// The engine: runs the rules of all groups over all parameters in one pass. Internal.
+#pragma once
+
+#include <descent/optim/optimizer.h>
+
+namespace descent::optim::detail {
+
+class RuleStage final : public Stage {
+ public:
+  void add(Parameters parameters, std::unique_ptr<AnyRule> rule);
+
+  double evaluate(const Closure& closure) override;
+  void apply(Update& update) override;
+  const Parameters& parameters() const override { return parameters_; }
+  void visit_fields(FieldVisitor& f, int group) override;
+  std::string text() override;
+  void save(State& state) const override;
+  void expect(const State& state, std::vector<StateEntry>& entries) override;
+  void load(const State& state) override;
+  std::size_t groups() const { return groups_.size(); }
+
+  std::int64_t steps = 0, skipped = 0, evaluations = 0;
+  NonFinite policy = NonFinite::throw_error;
+
+ private:
+  /// What the rule keeps for one parameter.
+  struct Memory {
+    int group;
+    std::int64_t t = 0;         // updates of this parameter
+    std::vector<Tensor> slots;  // laid out as the parameter; undefined until needed
+  };
+  struct Work;  // one parameter's share of an update
+
+  Tensor& slot(std::size_t parameter, int id);
+  void load_fields(const State& state);
+  std::string key(std::size_t parameter, std::string_view slot) const;
+  void check_gradient(std::size_t parameter, const Tensor& g) const;
+
+  Parameters parameters_;
+  std::vector<Memory> memory_;  // one per parameter
+  std::vector<std::unique_ptr<AnyRule>> groups_;
+};
+
+}  // namespace descent::optim::detail
