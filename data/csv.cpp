@@ -1,0 +1,197 @@
+#include <descent/core/archive.h>
+#include <descent/core/create.h>
+#include <descent/data/files.h>
+
+#include <algorithm>
+#include <charconv>
+#include <cmath>
+#include <map>
+
+namespace descent::data {
+namespace {
+
+using Row = std::vector<std::string>;
+
+std::string_view trim(std::string_view s) {
+  const auto space = [](char c) { return c == ' ' || c == '\t' || c == '\r'; };
+  while (!s.empty() && space(s.front())) s.remove_prefix(1);
+  while (!s.empty() && space(s.back())) s.remove_suffix(1);
+  return s;
+}
+
+std::optional<double> number(std::string_view field) {
+  if (!field.empty() && field.front() == '+') field.remove_prefix(1);
+  double x = 0;
+  const auto [end, error] = std::from_chars(field.data(), field.data() + field.size(), x);
+  if (error != std::errc() || end != field.data() + field.size() || !std::isfinite(x)) return {};
+  return x;
+}
+
+/// One line into fields; a field may stand in double quotes.
+Row fields(std::string_view line, char separator) {
+  Row row;
+  std::size_t i = 0;
+  while (true) {
+    std::string field;
+    while (i < line.size() && line[i] == ' ') ++i;
+    if (i < line.size() && line[i] == '"') {
+      for (++i; i < line.size(); ++i) {
+        if (line[i] != '"')
+          field += line[i];
+        else if (i + 1 < line.size() && line[i + 1] == '"')
+          field += line[++i];
+        else
+          break;
+      }
+      while (i < line.size() && line[i] != separator) ++i;
+    } else {
+      const std::size_t end = std::min(line.find(separator, i), line.size());
+      field = trim(line.substr(i, end - i));
+      i = end;
+    }
+    row.push_back(std::move(field));
+    if (i >= line.size()) return row;
+    ++i;
+  }
+}
+
+char separator_of(std::string_view line) {
+  for (const char c : {',', ';', '\t'})
+    if (line.find(c) != std::string_view::npos) return c;
+  return ',';
+}
+
+}  // namespace
+
+Dataset csv(const std::string& path, const CsvOptions& options) {
+  return parse_csv(gunzip(read_file(path), path), options, path);
+}
+
+Dataset parse_csv(std::string_view text, const CsvOptions& options, const std::string& name) {
+  const auto bad = [&](const auto&... parts) { fail<FileError>("csv", name, ": ", parts...); };
+  if (text.starts_with("\xEF\xBB\xBF")) text.remove_prefix(3);
+  std::vector<Row> rows;
+  std::vector<std::size_t> lines;  // the line of each row, for messages
+  Row header;
+  char separator = 0;
+  for (std::size_t line = 1; !text.empty(); ++line) {
+    const std::size_t end = std::min(text.find('\n'), text.size());
+    const std::string_view content = trim(text.substr(0, end));
+    text.remove_prefix(std::min(end + 1, text.size()));
+    if (content.empty()) continue;
+    if (separator == 0) separator = separator_of(content);
+    Row row = fields(content, separator);
+    if (rows.empty() && header.empty()) {
+      // Words in the first line make it a header, unless only the target, if it is the last, is
+      // one.
+      const auto words =
+          std::count_if(row.begin(), row.end(), [](const std::string& f) { return !number(f); });
+      const bool only_last = words == 1 && !number(row.back()) && row.size() > 1;
+      if (options.header.value_or(words > 0 && !only_last)) {
+        header = std::move(row);
+        continue;
+      }
+    }
+    const std::size_t expected =
+        rows.empty() ? (header.empty() ? row.size() : header.size()) : rows[0].size();
+    if (row.size() != expected)
+      bad("got ", row.size(), " fields in line ", line, ", expected ", expected,
+          ". Hint: is the separator '", separator, "'?");
+    rows.push_back(std::move(row));
+    lines.push_back(line);
+  }
+  if (rows.empty()) bad("got no rows, expected at least one line of numbers");
+  const auto columns = static_cast<std::int64_t>(rows[0].size());
+  if (columns < 2)
+    bad("got ", columns,
+        " column, expected features and a target. Hint: is the separator a comma, semicolon or "
+        "tab?");
+
+  std::int64_t target = 0;
+  if (const auto* wanted = std::get_if<std::string>(&options.target)) {
+    const auto found = std::find(header.begin(), header.end(), *wanted);
+    if (found == header.end()) {
+      const std::string near = nearest_match(*wanted, header);
+      fail<ValueError>("csv", name, ": got the target '", *wanted,
+                       "', expected a name of the header",
+                       header.empty() ? ", and there is none. Hint: give its number"
+                       : near.empty() ? ""
+                                      : concat(". Hint: did you mean '", near, "'?"));
+    }
+    target = found - header.begin();
+  } else {
+    target = std::get<std::int64_t>(options.target);
+    if (target < -columns || target >= columns)
+      fail<ValueError>("csv", name, ": got target column ", target, ", expected one in [", -columns,
+                       ", ", columns - 1, "]");
+    if (target < 0) target += columns;
+  }
+
+  const auto n = static_cast<std::int64_t>(rows.size());
+  Dataset d;
+  d.name = name;
+  d.x = empty({n, columns - 1});
+  float* x = d.x.data_ptr<float>();
+  bool all_numbers = true, all_whole = true;
+  std::map<std::string, std::int64_t> words;
+  std::map<double, std::int64_t> values;
+  for (std::int64_t r = 0; r < n; ++r)
+    for (std::int64_t c = 0; c < columns; ++c) {
+      const std::string& field = rows[static_cast<std::size_t>(r)][static_cast<std::size_t>(c)];
+      const auto value = number(field);
+      if (c == target) {
+        words.emplace(field, 0);
+        all_numbers &= value.has_value();
+        if (value) values.emplace(*value, 0);
+        all_whole &= value && *value == std::floor(*value);
+        if (field.empty())
+          bad("got an empty target in line ", lines[static_cast<std::size_t>(r)],
+              ", expected a class or a number");
+      } else if (!value) {
+        bad("got '", field, "' in line ", lines[static_cast<std::size_t>(r)], ", column ", c + 1,
+            header.empty() ? "" : concat(" (", header[static_cast<std::size_t>(c)], ")"),
+            ", expected a finite number. Hint: turn categories into numbers and fill in missing "
+            "values first");
+      } else {
+        *x++ = static_cast<float>(*value);
+      }
+    }
+  for (std::int64_t c = 0; c < columns && !header.empty(); ++c)
+    if (c != target) d.features.push_back(header[static_cast<std::size_t>(c)]);
+
+  const bool few = values.size() <= 50 && values.size() * 2 <= rows.size();
+  Task task = options.task;
+  if (task == Task::automatic)
+    task = !all_numbers || (all_whole && few) ? Task::classification : Task::regression;
+  const auto target_of = [&](std::int64_t r) -> const std::string& {
+    return rows[static_cast<std::size_t>(r)][static_cast<std::size_t>(target)];
+  };
+  if (task == Task::regression) {
+    d.y = empty({n, 1});
+    for (std::int64_t r = 0; r < n; ++r) {
+      const auto value = number(target_of(r));
+      if (!value)
+        bad("got the target '", target_of(r), "' in line ", lines[static_cast<std::size_t>(r)],
+            ", expected a finite number for regression");
+      d.y.data_ptr<float>()[r] = static_cast<float>(*value);
+    }
+    return d;
+  }
+  d.y = empty({n}, kInt64);
+  const auto label = [](auto& table) {
+    std::int64_t next = 0;
+    for (auto& [key, index] : table) index = next++;
+  };
+  label(words);
+  label(values);
+  if (all_numbers)
+    for (const auto& [value, index] : values) d.classes.push_back(concat(value));
+  else
+    for (const auto& [word, index] : words) d.classes.push_back(word);
+  for (std::int64_t r = 0; r < n; ++r)
+    d.y.data_ptr<std::int64_t>()[r] =
+        all_numbers ? values.at(*number(target_of(r))) : words.at(target_of(r));
+  return d;
+}
+
+}  // namespace descent::data

@@ -1,0 +1,39 @@
+#include <descent/autograd/ops.h>
+#include <descent/core/create.h>
+#include <descent/core/random.h>
+#include <descent/data/dataset.h>
+
+namespace descent::data {
+
+Dataset Dataset::subset(const Tensor& index) const {
+  return {name, x.index_select(0, index), y.index_select(0, index), features, classes};
+}
+
+Split split(const Dataset& all, double fraction, std::uint64_t seed) {
+  const std::int64_t n = all.size();
+  const auto first = static_cast<std::int64_t>(static_cast<double>(n) * fraction);
+  if (!(fraction > 0 && fraction < 1) || first < 1 || first >= n)
+    fail<ValueError>("split", "got fraction ", fraction, " of ", n,
+                     " samples, expected one in (0, 1) that leaves samples on both sides");
+  Generator generator(seed, 1);
+  const Tensor order = randperm(n, generator);
+  return {all.subset(order.slice(0, 0, first)), all.subset(order.slice(0, first))};
+}
+
+Standardizer Standardizer::fit(const Tensor& x) {
+  if (x.dim() != 2 || x.size(0) < 1)
+    fail<ShapeError>("standardize", "got ", x.shape(),
+                     ", expected (N, D) with at least one sample");
+  const Tensor deviation = descent::std(x.to(kFloat64), {0}, 0);
+  return {descent::mean(x.to(kFloat64), {0}).to(x.dtype()),
+          where(deviation > 1e-12, deviation, 1.0).to(x.dtype())};
+}
+
+Tensor Standardizer::apply(const Tensor& x) const {
+  if (x.dim() != 2 || x.size(1) != mean.numel())
+    fail<ShapeError>("standardize", "got ", x.shape(), ", expected (N, ", mean.numel(),
+                     ") as when it was fitted");
+  return (x - mean) / std;
+}
+
+}  // namespace descent::data

@@ -1,0 +1,77 @@
+// The data sets that ship: their files become part of the library, so they are found wherever it is
+// linked, from a build tree or installed.
+#include <descent/data/dataset.h>
+#include <descent/data/files.h>
+
+#include <string_view>
+
+#define DESCENT_EMBED(symbol, file)          \
+  __asm__(                                   \
+      ".section .rodata\n"                   \
+      ".global descent_data_" #symbol        \
+      "\n"                                   \
+      ".global descent_data_" #symbol        \
+      "_end\n"                               \
+      "descent_data_" #symbol                \
+      ":\n"                                  \
+      ".incbin \"" DESCENT_DATA_DIR "/" file \
+      "\"\n"                                 \
+      "descent_data_" #symbol                \
+      "_end:\n"                              \
+      ".byte 0\n"                            \
+      ".previous\n");                        \
+  extern "C" const char descent_data_##symbol[], descent_data_##symbol##_end[]
+
+DESCENT_EMBED(digits, "digits.csv.gz");
+DESCENT_EMBED(iris, "iris.csv");
+DESCENT_EMBED(wine, "wine.csv");
+
+namespace descent::data {
+namespace {
+
+Dataset parse(const char* begin, const char* end, const char* name) {
+  std::string text = gunzip(std::string(begin, end), name);
+  CsvOptions options{.header = false, .task = Task::classification};
+  std::vector<std::string> classes;
+  // scikit-learn's files begin with "samples,features,class,class,…".
+  const std::string first = text.substr(0, text.find('\n'));
+  if (first.find_first_not_of("0123456789.,\r") != std::string::npos) {
+    std::size_t at = first.find(',', first.find(',') + 1);
+    while (at != std::string::npos) {
+      const std::size_t next = first.find(',', at + 1);
+      std::string c = first.substr(at + 1, next == std::string::npos ? next : next - at - 1);
+      if (!c.empty() && c.back() == '\r') c.pop_back();
+      classes.push_back(c);
+      at = next;
+    }
+    text.erase(0, text.find('\n') + 1);
+  }
+  Dataset d = parse_csv(text, options, name);
+  if (!classes.empty()) d.classes = classes;
+  return d;
+}
+
+}  // namespace
+
+Dataset digits() {
+  Dataset d = parse(descent_data_digits, descent_data_digits_end, "digits");
+  d.x.mul_(1.0 / 16);
+  return d;
+}
+
+Dataset iris() {
+  Dataset d = parse(descent_data_iris, descent_data_iris_end, "iris");
+  d.features = {"sepal length (cm)", "sepal width (cm)", "petal length (cm)", "petal width (cm)"};
+  return d;
+}
+
+Dataset wine() {
+  Dataset d = parse(descent_data_wine, descent_data_wine_end, "wine");
+  d.features = {"alcohol",         "malic acid",       "ash",        "alcalinity of ash",
+                "magnesium",       "total phenols",    "flavanoids", "nonflavanoid phenols",
+                "proanthocyanins", "colour intensity", "hue",        "od280/od315",
+                "proline"};
+  return d;
+}
+
+}  // namespace descent::data
