@@ -1,0 +1,33 @@
+// Everything a program that trains a network needs.
+#pragma once
+
+#include <descent/autograd/engine.h>
+#include <descent/autograd/function.h>
+#include <descent/autograd/grad_mode.h>
+#include <descent/autograd/gradcheck.h>
+#include <descent/autograd/ops.h>
+#include <descent/core/archive.h>
+#include <descent/core/create.h>
+#include <descent/core/memory.h>
+#include <descent/core/parallel.h>
+#include <descent/core/random.h>
+#include <descent/core/tensor.h>
+#include <descent/data/dataset.h>
+#include <descent/data/files.h>
+#include <descent/data/loader.h>
+#include <descent/nn/activations.h>
+#include <descent/nn/batch_norm_update.h>
+#include <descent/nn/init.h>
+#include <descent/nn/layers.h>
+#include <descent/nn/loss.h>
+#include <descent/nn/rnn.h>
+#include <descent/nn/sequential.h>
+#include <descent/optim/adagrad.h>
+#include <descent/optim/adam.h>
+#include <descent/optim/adamw.h>
+#include <descent/optim/plateau.h>
+#include <descent/optim/registry.h>
+#include <descent/optim/rmsprop.h>
+#include <descent/optim/schedule.h>
+#include <descent/optim/sgd.h>
+#include <descent/optim/wrappers.h>
