@@ -138,8 +138,7 @@ struct Backward {
 
 namespace {
 
-void start(Backward& run, const std::vector<Tensor>& outputs,
-           const std::vector<Tensor>& grad_outputs) {
+void start(Backward& run, std::span<const Tensor> outputs, std::span<const Tensor> grad_outputs) {
   if (!grad_outputs.empty() && grad_outputs.size() != outputs.size())
     fail<ValueError>("backward", "got ", grad_outputs.size(), " gradients for ", outputs.size(),
                      " outputs, expected one for each");
@@ -199,11 +198,16 @@ PoolVector<Node*> nodes_towards(const std::vector<Tensor>& outputs,
 }  // namespace
 }  // namespace detail
 
-void backward(const std::vector<Tensor>& outputs, const std::vector<Tensor>& grad_outputs,
-              GradOptions options) {
+void detail::run_backward(std::span<const Tensor> outputs, std::span<const Tensor> grad_outputs,
+                          GradOptions options) {
   detail::Backward run(options.create_graph, options.retain_graph.value_or(options.create_graph));
   detail::start(run, outputs, grad_outputs);
-  run.run([](detail::Node*, const Tensor&) {});
+  run.run([](Node*, const Tensor&) {});
+}
+
+void backward(const std::vector<Tensor>& outputs, const std::vector<Tensor>& grad_outputs,
+              GradOptions options) {
+  detail::run_backward(outputs, grad_outputs, options);
 }
 
 std::vector<Tensor> grad(const std::vector<Tensor>& outputs, const std::vector<Tensor>& inputs,

@@ -4,6 +4,7 @@
 #include <descent/autograd/grad_mode.h>
 #include <descent/core/tensor.h>
 
+#include <span>
 #include <vector>
 
 namespace descent {
@@ -33,6 +34,8 @@ std::string to_graphviz(const Tensor& t);
 
 namespace detail {
 class Node;
+void run_backward(std::span<const Tensor> outputs, std::span<const Tensor> grad_outputs,
+                  GradOptions options);
 /// The node whose rule runs on this thread, or null.
 const Node* current_node() noexcept;
 }  // namespace detail

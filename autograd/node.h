@@ -15,6 +15,7 @@
 
 #include <descent/autograd/grad_mode.h>
 #include <descent/core/memory.h>
+#include <descent/core/pool_vector.h>
 #include <descent/core/tensor.h>
 
 #include <array>
@@ -26,20 +27,6 @@
 #include <vector>
 
 namespace descent::detail {
-
-/// std::vector on the free lists: growing it is no system allocation in steady state.
-template <class T>
-struct PoolAllocator {
-  using value_type = T;
-  PoolAllocator() = default;
-  template <class U>
-  PoolAllocator(const PoolAllocator<U>&) {}
-  T* allocate(std::size_t n) { return static_cast<T*>(detail::allocate(n * sizeof(T))); }
-  void deallocate(T* p, std::size_t n) { detail::deallocate(p, n * sizeof(T)); }
-  friend bool operator==(PoolAllocator, PoolAllocator) { return true; }
-};
-template <class T>
-using PoolVector = std::vector<T, PoolAllocator<T>>;
 
 /// Which inputs of a node need a gradient.
 class Need {

@@ -93,20 +93,20 @@ Tensor Tensor::flatten(std::int64_t first, std::int64_t last) const {
 
 Tensor Tensor::permute(const Dims& order) const {
   const int rank = shape().rank();
-  if (static_cast<int>(order.size()) != rank)
-    fail<ValueError>("permute", "got ", order.size(), " dimensions for shape ", shape(),
+  if (order.rank() != rank)
+    fail<ValueError>("permute", "got ", order.rank(), " dimensions for shape ", shape(),
                      ", expected ", rank);
   Shape to, steps;
-  Dims inverse(order.size());
+  Dims inverse = order;
   unsigned seen = 0;
   for (int i = 0; i < rank; ++i) {
-    const int d = normalize_dim("permute", order[static_cast<std::size_t>(i)], rank);
+    const int d = normalize_dim("permute", order[i], rank);
     if ((seen >> d & 1) != 0)
       fail<ValueError>("permute", "got dimension ", d, " twice, expected each once");
     seen |= 1u << d;
     to.push_back(shape()[d]);
     steps.push_back(strides()[d]);
-    inverse[static_cast<std::size_t>(d)] = i;
+    inverse[d] = i;
   }
   return record("permute", kernel::view_of(*this, to, steps, 0), {*this},
                 [inverse](const Tensor& g, Need) { return Grads(g.permute(inverse)); });

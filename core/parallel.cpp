@@ -69,7 +69,11 @@ void detail::parallel_ranges(std::int64_t n, std::int64_t grain, RangeBody body,
   }
   // Held by value: another thread may change the number of threads meanwhile.
   const auto arena = arena_of(limit);
-  arena->execute([&] { tbb::parallel_for(std::int64_t{0}, pieces, piece); });
+  // Isolated: a thread that waits here takes no foreign task, which might find this thread's guards
+  // and generator in the middle of something.
+  arena->execute([&] {
+    tbb::this_task_arena::isolate([&] { tbb::parallel_for(std::int64_t{0}, pieces, piece); });
+  });
 }
 
 }  // namespace descent

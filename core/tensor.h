@@ -24,8 +24,8 @@
 namespace descent {
 
 class Tensor;
-/// Dimensions to reduce over; empty means all of them.
-using Dims = std::vector<std::int64_t>;
+/// A list of dimensions, stored inline as a shape is. To a reduction an empty one means all.
+using Dims = Shape;
 /// The end of a slice when none is given.
 inline constexpr std::int64_t kEnd = std::numeric_limits<std::int64_t>::max();
 

@@ -17,6 +17,7 @@
 #pragma once
 
 #include <descent/autograd/parameter.h>
+#include <descent/core/pool_vector.h>
 #include <descent/optim/rule.h>
 
 #include <map>
@@ -42,9 +43,9 @@ struct GradientView {
   double scale = 1, limit = kInfinity;
 };
 struct Update {
-  std::vector<GradientView> views;  // one per parameter
-  bool non_finite = false;          // a wrapper met a norm that is no number
-  bool skipped = false;             // set by the rule: nothing was changed
+  descent::detail::PoolVector<GradientView> views;  // one per parameter
+  bool non_finite = false;                          // a wrapper met a norm that is no number
+  bool skipped = false;                             // set by the rule: nothing was changed
 };
 
 /// What a stage reads from a state.

@@ -142,7 +142,7 @@ void RuleStage::check_gradient(std::size_t i, const Tensor& g) const {
 /// A parameter whose elements lie in one block, in some order that all arrays share.
 struct RuleStage::Work {
   std::size_t index;
-  const BoundRule* rule;
+  std::size_t binding;  // number of its bound rule
   std::int64_t first;   // number of its first element among all elements of the update
   Tensor weight, grad;  // flat in memory; copies when the originals are not
   bool copied;
@@ -152,16 +152,16 @@ struct RuleStage::Work {
 
 void RuleStage::apply(Update& update) {
   ++steps;
-  std::vector<Tensor> grads(parameters_.size());
+  PoolVector<Tensor> grads(parameters_.size());
   bool finite = !update.non_finite;
-  std::string where = "the norm of all gradients";
+  std::size_t culprit = parameters_.size();  // whose gradient is bad; none if it is a norm
   for (std::size_t i = 0; i < parameters_.size(); ++i) {
     grads[i] = parameters_[i].value.grad();
     if (!grads[i].defined()) continue;
     check_gradient(i, grads[i]);
     if (finite && policy != NonFinite::ignore && !kernel::all_finite(grads[i])) {
       finite = false;
-      where = concat("the gradient of '", parameters_[i].name, "'");
+      culprit = i;
     }
   }
   if (!finite && policy == NonFinite::skip) {
@@ -171,7 +171,10 @@ void RuleStage::apply(Update& update) {
   }
   if (!finite && policy == NonFinite::throw_error) {
     --steps;
-    fail<NonFiniteError>("step", "got a NaN or infinity in ", where,
+    fail<NonFiniteError>("step", "got a NaN or infinity in ",
+                         culprit < parameters_.size()
+                             ? concat("the gradient of '", parameters_[culprit].name, "'")
+                             : "the norm of all gradients",
                          ", expected numbers; nothing was changed. Hint: lower lr, clip with "
                          "clip_norm, or find the operator with AnomalyGuard");
   }
@@ -183,7 +186,7 @@ void RuleStage::apply(Update& update) {
     DType dtype;
     BoundRule rule;
   };
-  PoolVector<std::unique_ptr<Binding>> bindings;
+  PoolVector<Binding> bindings;
   PoolVector<Work> work;
   std::int64_t total = 0;
   for (std::size_t i = 0; i < parameters_.size(); ++i) {
@@ -192,15 +195,15 @@ void RuleStage::apply(Update& update) {
     const Tensor& w = parameters_[i].value;
     const std::int64_t t = memory.t + 1;
     const AnyRule& any = *groups_[static_cast<std::size_t>(memory.group)];
-    const BoundRule* rule = nullptr;
-    for (const auto& b : bindings)
-      if (b->group == memory.group && b->t == t && b->dtype == w.dtype()) rule = &b->rule;
-    if (!rule) {
-      bindings.push_back(std::make_unique<Binding>(
-          Binding{memory.group, t, w.dtype(), any.bind({t, steps - 1}, w.dtype())}));
-      rule = &bindings.back()->rule;
-    }
-    Work item{i, rule, total, w, grads[i], false, {}, update.views[i]};
+    std::size_t bound = 0;
+    while (bound < bindings.size() &&
+           !(bindings[bound].group == memory.group && bindings[bound].t == t &&
+             bindings[bound].dtype == w.dtype()))
+      ++bound;
+    if (bound == bindings.size())
+      bindings.push_back({memory.group, t, w.dtype(), any.bind({t, steps - 1}, w.dtype())});
+    const BoundRule& rule = bindings[bound].rule;
+    Work item{i, bound, total, w, grads[i], false, {}, update.views[i]};
     if (any.maximize()) item.view.scale = -item.view.scale;
     if (!kernel::is_dense(w)) {
       item.weight = kernel::contiguous(w);
@@ -211,7 +214,7 @@ void RuleStage::apply(Update& update) {
       item.grad = empty_like(item.weight);
       kernel::copy(grads[i], item.grad);
     }
-    for (int k = 0; k < rule->slot_count; ++k) item.slots[k] = slot(i, rule->slot_ids[k]).raw();
+    for (int k = 0; k < rule.slot_count; ++k) item.slots[k] = slot(i, rule.slot_ids[k]).raw();
     total += w.numel();
     work.push_back(std::move(item));
   }
@@ -226,12 +229,13 @@ void RuleStage::apply(Update& update) {
       const std::int64_t from = begin - item->first;
       const std::int64_t n = std::min(end - begin, item->weight.numel() - from);
       const auto size = static_cast<std::int64_t>(size_of(item->weight.dtype()));
+      const BoundRule& rule = bindings[item->binding].rule;
       void* slots[kMaxSlots];
-      for (int k = 0; k < item->rule->slot_count; ++k)
+      for (int k = 0; k < rule.slot_count; ++k)
         slots[k] = static_cast<char*>(item->slots[k]) + from * size;
-      item->rule->run(item->rule->formula, n, static_cast<char*>(item->weight.raw()) + from * size,
-                      static_cast<const char*>(item->grad.raw()) + from * size, slots,
-                      item->view.scale, item->view.limit);
+      rule.run(rule.formula, n, static_cast<char*>(item->weight.raw()) + from * size,
+               static_cast<const char*>(item->grad.raw()) + from * size, slots, item->view.scale,
+               item->view.limit);
       begin += n;
     }
   });

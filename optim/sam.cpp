@@ -90,7 +90,7 @@ class Sam final : public detail::Wrapper {
     Climb& operator=(const Climb&) = delete;
 
    private:
-    std::vector<std::pair<Tensor, Tensor>> saved_;
+    descent::detail::PoolVector<std::pair<Tensor, Tensor>> saved_;
   };
 
   SamOptions options_;

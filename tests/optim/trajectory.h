@@ -1,0 +1,43 @@
+// The problem on which optimizers are compared with tests/reference/optimizers.py.
+#pragma once
+
+#include <descent/descent.h>
+
+#include <cmath>
+
+namespace descent::testing {
+
+/// f(a, b) = Σ ½ k_i (w_i − c_i)² + 2 sin(3 w_i), w = (a, b): a (2, 3), b (4); the gradient changes
+/// sign and scale.
+struct Problem {
+  Tensor a, b;
+
+  explicit Problem(DType dtype = kFloat64) {
+    const Tensor start = sin(arange(10, 20, 1, kFloat64) - 9);
+    a = start.slice(0, 0, 6).reshape({2, 3}).to(dtype).clone().detach().requires_grad_();
+    b = start.slice(0, 6).to(dtype).clone().detach().requires_grad_();
+  }
+  Parameters parameters() const { return {{"a", a}, {"b", b}}; }
+
+  Tensor loss() const {
+    const DType dtype = a.dtype();
+    const Tensor i = arange(0, 10, 1, kFloat64);
+    const Tensor k = (square(i + 1) * 0.05).to(dtype), c = cos(i).to(dtype);
+    const Tensor w = cat({a.reshape({-1}), b});
+    return sum(k * square(w - c) * 0.5 + sin(w * 3) * 2);
+  }
+  /// a and b in one row of 10, in double.
+  Tensor values() const {
+    const NoGradGuard guard;
+    return cat({a.reshape({-1}), b}).to(kFloat64).detach().clone();
+  }
+  double step(optim::Optimizer& optimizer) const {
+    return optimizer.step([&] {
+      const Tensor l = loss();
+      l.backward();
+      return l;
+    });
+  }
+};
+
+}  // namespace descent::testing
