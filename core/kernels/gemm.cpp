@@ -10,6 +10,12 @@
 
 // Legend: C (M, N) = A (M, K) · B (K, N) + bias (N); MR rows and NV vectors of columns a tile.
 
+// Declared here too: the cblas.h of another BLAS, if that is the one found, lacks them.
+extern "C" {
+void openblas_set_num_threads(int);
+int openblas_get_num_threads(void);
+}
+
 namespace descent::kernel {
 namespace {
 

@@ -1,0 +1,14 @@
+// The commands; each prints its results on stdout and gives the program's exit code.
+#pragma once
+
+#include "options.h"
+
+namespace app {
+
+inline constexpr int kOk = 0, kUsage = 2, kBadInput = 3, kTrainingFailed = 4;
+
+int train_command(const Options& o);
+int compare_command(const Options& o);
+int explain_command(const std::string& name);
+
+}  // namespace app

@@ -1,0 +1,35 @@
+// What a person sees: a progress bar, and tables.
+#pragma once
+
+#include <chrono>
+#include <string>
+#include <vector>
+
+namespace app {
+
+/// A bar with the time left on a terminal, and a plain line now and then elsewhere; on stderr.
+class Progress {
+ public:
+  explicit Progress(std::size_t total);
+  ~Progress();
+  Progress(const Progress&) = delete;
+  Progress& operator=(const Progress&) = delete;
+  void update(std::size_t done, const std::string& note);
+
+ private:
+  std::size_t total_, printed_ = 0;
+  bool terminal_, drawn_ = false;
+  std::chrono::steady_clock::time_point start_, last_;
+};
+
+/// Columns padded to their widest cell; the first row is the header. Numbers are set right.
+std::string table(const std::vector<std::vector<std::string>>& rows);
+
+/// "12.3 s", "4 min 05 s"
+std::string duration(double seconds);
+/// Printf with one number: format(x, "%.4f").
+std::string format(double x, const char* pattern);
+/// Columns a text takes on a terminal (code points).
+std::size_t columns(const std::string& s);
+
+}  // namespace app

@@ -1,0 +1,48 @@
+// The command-line program `descent`.
+//
+// Exit codes: 0 ok, 2 wrong usage, 3 bad input, 4 training failed; 130 when interrupted.
+#include "commands.h"
+
+#include <iostream>
+
+int main(int argc, char** argv) {
+  CLI::App program("Trains small networks and compares optimizers.", "descent");
+  program.require_subcommand(1);
+  app::Options train, compare;
+  compare.optimizer.clear();
+  std::string name;
+  CLI::App* train_command = program.add_subcommand("train", "Train a network on a data set");
+  CLI::App* compare_command = program.add_subcommand(
+      "compare", "Train with every optimizer, side by side, and write a report");
+  CLI::App* explain_command =
+      program.add_subcommand("explain", "What an optimizer does, and when to use it");
+  app::add_options(*train_command, train, false);
+  app::add_options(*compare_command, compare, true);
+  explain_command->add_option("name", name, "an optimizer (default: list them all)");
+
+  try {
+    program.parse(argc, argv);
+  } catch (const CLI::ParseError& e) {
+    const int code = program.exit(e);
+    return code == 0 ? app::kOk : app::kUsage;
+  }
+  try {
+    const int threads = *train_command ? train.threads : compare.threads;
+    if (threads > 0) descent::set_num_threads(threads);
+    if (*train_command) return app::train_command(train);
+    if (*compare_command) return app::compare_command(compare);
+    return app::explain_command(name);
+  } catch (const descent::FileError& e) {
+    std::cerr << e.what() << "\n";
+    return app::kBadInput;
+  } catch (const descent::NonFiniteError& e) {
+    std::cerr << e.what() << "\n";
+    return app::kTrainingFailed;
+  } catch (const descent::Error& e) {
+    std::cerr << e.what() << "\n";
+    return app::kUsage;
+  } catch (const std::exception& e) {
+    std::cerr << "descent: " << e.what() << "\n";
+    return app::kBadInput;
+  }
+}

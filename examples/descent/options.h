@@ -1,0 +1,47 @@
+// What `train` and `compare` are asked to do, in one listing: the command line, settings.json and
+// the report are all made from it.
+#pragma once
+
+#include <descent/descent.h>
+
+#include <CLI/CLI.hpp>
+#include <string>
+#include <vector>
+
+namespace app {
+
+struct Options {
+  std::string data = "digits";
+  std::string target;  // of a CSV: name or number; empty: the last column
+  std::string standardize = "auto";
+  std::vector<int> hidden{64};
+  std::string activation = "relu";
+  double dropout = 0;
+  bool batch_norm = false;
+  std::string optimizer = "adamw";
+  double lr = 0;  // 0: the rule's default
+  std::vector<std::string> set;
+  std::string schedule = "constant";
+  std::int64_t warmup = 0;
+  double sam = 0, clip_norm = 0, clip_value = 0, swa = 0, ema = 0;
+  std::int64_t epochs = 20, batch = 32;
+  std::uint64_t seed = 1;
+  int seeds = 5;    // compare: seeds 1 … seeds
+  int threads = 0;  // 0: as the library decides
+  double validation = 0.2;
+  std::string out;
+};
+
+/// Adds the options to a command; `compare` has --seeds in place of --seed and takes several
+/// optimizers.
+void add_options(CLI::App& command, Options& o, bool compare);
+
+/// A wrong command line: exit code 2.
+struct UsageError : descent::Error {
+  using Error::Error;
+};
+
+/// The settings as name and text, in the order above, for printing and saving.
+std::vector<std::pair<std::string, std::string>> listing(const Options& o, bool compare);
+
+}  // namespace app

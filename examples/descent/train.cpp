@@ -1,0 +1,98 @@
+// descent train: one run, its table, and its folder.
+#include "commands.h"
+#include "console.h"
+#include "training.h"
+
+#include <filesystem>
+#include <iostream>
+#include <nlohmann/json.hpp>
+
+namespace app {
+
+using namespace descent;
+
+namespace {
+
+void save_settings(const Options& o, const optim::Optimizer& optimizer, const std::string& folder) {
+  nlohmann::ordered_json json;
+  for (const auto& [name, value] : listing(o, false)) json[name] = value;
+  json["rule"] = optimizer.to_string();
+  write_file(folder + "/settings.json", json.dump(2) + "\n");
+}
+
+void save_metrics(const Run& run, const std::string& folder) {
+  std::string csv =
+      "epoch,lr,train_loss,train_accuracy,validation_loss,validation_accuracy,seconds\n";
+  for (const Epoch& e : run.epochs)
+    csv +=
+        concat(e.epoch, ",", e.lr, ",", e.train.loss, ",", e.train.accuracy, ",", e.validation.loss,
+               ",", e.validation.accuracy, ",", format(e.seconds, "%.6f"), "\n");
+  write_file(folder + "/metrics.csv", csv);
+}
+
+}  // namespace
+
+int train_command(const Options& o) {
+  data::Dataset all = load_data(o);
+  auto [training, validation] = data::split(all, 1 - o.validation, o.seed);
+  prepare(o, training, {&validation});
+  manual_seed(o.seed);
+  nn::Sequential model = make_model(o, all);
+  // Made once before anything is written, so that a wrong setting leaves no folder behind.
+  const optim::Optimizer described =
+      make_optimizer(o, model.parameters(), o.epochs * ((training.size() + o.batch - 1) / o.batch));
+  if (!o.out.empty()) {
+    std::error_code error;
+    std::filesystem::create_directories(o.out, error);
+    if (error)
+      fail<FileError>("--out", "could not make the folder '", o.out, "': ", error.message());
+    save_settings(o, described, o.out);
+  }
+  std::cout << all.name << ": " << training.size() << " samples to train, " << validation.size()
+            << " to validate, " << all.num_features() << " features"
+            << (all.is_classification() ? concat(", ", all.num_classes(), " classes")
+                                        : std::string())
+            << "\n"
+            << model.summary() << described.to_string() << "\n\n";
+
+  Run run;
+  {
+    Progress progress(static_cast<std::size_t>(o.epochs));
+    run = train(o, model, training, validation, [&](const Epoch& e) {
+      progress.update(static_cast<std::size_t>(e.epoch),
+                      concat("loss ", format(e.train.loss, "%.4f"), "  validation ",
+                             format(e.validation.loss, "%.4f"),
+                             all.is_classification() ? "  accuracy " : "  R² ",
+                             format(e.validation.accuracy, "%.4f")));
+    });
+  }
+  const char* measure = all.is_classification() ? "accuracy" : "R²";
+  std::vector<std::vector<std::string>> rows{{"epoch", "lr", "train loss",
+                                              concat("train ", measure), "validation loss",
+                                              concat("validation ", measure)}};
+  const std::size_t every = std::max<std::size_t>(1, (run.epochs.size() + 9) / 10);
+  for (std::size_t i = 0; i < run.epochs.size(); ++i)
+    if ((i + 1) % every == 0 || i + 1 == run.epochs.size()) {
+      const Epoch& e = run.epochs[i];
+      rows.push_back({concat(e.epoch), format(e.lr, "%.3g"), format(e.train.loss, "%.4f"),
+                      format(e.train.accuracy, "%.4f"), format(e.validation.loss, "%.4f"),
+                      format(e.validation.accuracy, "%.4f")});
+    }
+  std::cout << table(rows);
+  if (!o.out.empty()) save_metrics(run, o.out);
+  if (run.diverged) {
+    std::cerr << run.failure << "\n";
+    return kTrainingFailed;
+  }
+  if (!o.out.empty()) model.save(o.out + "/model.safetensors");
+  std::cout << "\nvalidation loss " << format(run.validation.loss, "%.4f") << ", " << measure << " "
+            << format(run.validation.accuracy, "%.4f")
+            << (o.swa > 0 || o.ema > 0 ? " (averaged weights)" : "") << "; "
+            << run.gradient_evaluations << " gradient evaluations in " << duration(run.seconds)
+            << "\n";
+  if (!o.out.empty())
+    std::cout << "settings.json, metrics.csv and model.safetensors are in " << o.out << "\n";
+  return kOk;
+}
+
+}  // namespace app

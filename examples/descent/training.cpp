@@ -1,0 +1,215 @@
+#include "training.h"
+
+#include <chrono>
+#include <filesystem>
+
+namespace app {
+
+using namespace descent;
+
+namespace {
+
+bool is_table(const Options& o) {
+  return o.data == "iris" || o.data == "wine" || std::filesystem::is_regular_file(o.data);
+}
+
+data::CsvOptions csv_options(const Options& o) {
+  data::CsvOptions options;
+  if (o.target.empty()) return options;
+  char* end = nullptr;
+  const long number = std::strtol(o.target.c_str(), &end, 10);
+  if (*end == '\0')
+    options.target = std::int64_t{number};
+  else
+    options.target = o.target;
+  return options;
+}
+
+double number_of(const std::string& text, const std::string& setting) {
+  if (text == "true") return 1;
+  if (text == "false") return 0;
+  char* end = nullptr;
+  const double x = std::strtod(text.c_str(), &end);
+  if (text.empty() || *end != '\0')
+    fail<UsageError>("--set", "got '", setting,
+                     "', expected name=number. Hint: for example --set weight_decay=0.05");
+  return x;
+}
+
+double default_rate(const optim::Entry& e) {
+  for (const auto& f : e.fields)
+    if (f.name == "lr") return std::stod(f.text);
+  return 0;
+}
+
+optim::Hyper rate(const Options& o, double lr, std::int64_t steps) {
+  const std::int64_t left = std::max<std::int64_t>(1, steps - o.warmup);
+  optim::Hyper h = lr;
+  if (o.schedule == "step") h = optim::step_decay(lr, std::max<std::int64_t>(1, left / 3), 0.1);
+  if (o.schedule == "exponential")
+    h = optim::exponential(lr, std::pow(0.01, 1.0 / static_cast<double>(left)));
+  if (o.schedule == "linear") h = optim::linear(lr, 0, left);
+  if (o.schedule == "cosine") h = optim::cosine(lr, left);
+  if (o.schedule == "one_cycle") h = optim::one_cycle(lr, left);
+  return o.warmup > 0 ? optim::Hyper(optim::warmup(o.warmup, h)) : h;
+}
+
+}  // namespace
+
+data::Dataset load_data(const Options& o) {
+  namespace fs = std::filesystem;
+  if (o.data == "digits") return data::digits();
+  if (o.data == "iris") return data::iris();
+  if (o.data == "wine") return data::wine();
+  if (o.data == "moons") return data::moons(1000, 0.2);
+  if (o.data == "spirals") return data::spirals(1000, 2, 0.02);
+  if (o.data == "blobs") return data::blobs(1000, 5, 2, 1.5);
+  if (o.data == "xor") return data::xor_points(1000, 0.05);
+  if (o.data == "linear") return data::linear_regression(500, 5);
+  if (o.data == "sine") return data::sine_regression(500);
+  if (fs::is_directory(o.data)) return data::idx_folder(o.data);
+  if (fs::exists(o.data)) return data::csv(o.data, csv_options(o));
+  const std::vector<std::string> names{"digits", "iris", "wine",   "moons", "spirals",
+                                       "blobs",  "xor",  "linear", "sine"};
+  const std::string near = nearest_match(o.data, names);
+  fail<FileError>("--data", "got '", o.data,
+                  "', which is no file or folder, expected one, or digits, iris, wine, moons, "
+                  "spirals, blobs, xor, linear, sine",
+                  near.empty() ? "" : concat(". Hint: did you mean '", near, "'?"));
+}
+
+nn::Sequential make_model(const Options& o, const data::Dataset& d) {
+  nn::Sequential model;
+  std::int64_t width = d.num_features();
+  const std::string& a = o.activation;
+  for (const int h : o.hidden) {
+    if (h == 0 && o.hidden.size() == 1) break;
+    if (h < 1)
+      fail<UsageError>(
+          "--hidden", "got a layer of ", h,
+          ", expected 1 or more units. Hint: --hidden 64,64, or --hidden 0 for a linear model");
+    model.push_back(nn::Linear(width, h));
+    if (o.batch_norm) model.push_back(nn::BatchNorm1d(h));
+    if (a == "relu")
+      model.push_back(nn::ReLU());
+    else if (a == "tanh")
+      model.push_back(nn::Tanh());
+    else if (a == "sigmoid")
+      model.push_back(nn::Sigmoid());
+    else if (a == "gelu")
+      model.push_back(nn::GELU());
+    else if (a == "silu")
+      model.push_back(nn::SiLU());
+    else if (a == "leaky_relu")
+      model.push_back(nn::LeakyReLU());
+    else if (a == "elu")
+      model.push_back(nn::ELU());
+    else if (a == "softplus")
+      model.push_back(nn::Softplus());
+    else {
+      const std::vector<std::string> names{"relu", "tanh",       "sigmoid", "gelu",
+                                           "silu", "leaky_relu", "elu",     "softplus"};
+      const std::string near = nearest_match(a, names);
+      fail<UsageError>("--activation", "got '", a,
+                       "', expected relu, tanh, sigmoid, gelu, silu, leaky_relu, elu or softplus",
+                       near.empty() ? "" : concat(". Hint: did you mean '", near, "'?"));
+    }
+    if (o.dropout > 0) model.push_back(nn::Dropout(o.dropout));
+    width = h;
+  }
+  model.push_back(nn::Linear(width, d.is_classification() ? d.num_classes() : 1));
+  return model;
+}
+
+optim::Optimizer make_optimizer(const Options& o, const Parameters& parameters,
+                                std::int64_t steps) {
+  const optim::Entry& entry = optim::find_optimizer(o.optimizer);
+  std::map<std::string, optim::Hyper> settings{{"lr", rate(o,
+                                                           o.lr > 0           ? o.lr
+                                                           : entry.is_wrapper ? 1e-3
+                                                                              : default_rate(entry),
+                                                           steps)}};
+  for (const std::string& s : o.set) {
+    const std::size_t equals = s.find('=');
+    if (equals == std::string::npos || equals == 0)
+      fail<UsageError>("--set", "got '", s,
+                       "', expected name=number. Hint: for example --set weight_decay=0.05");
+    settings.insert_or_assign(s.substr(0, equals), number_of(s.substr(equals + 1), s));
+  }
+  optim::Optimizer optimizer = optim::make(o.optimizer, parameters, settings);
+  if (o.clip_value > 0) optimizer = optim::clip_value(std::move(optimizer), o.clip_value);
+  if (o.clip_norm > 0) optimizer = optim::clip_norm(std::move(optimizer), o.clip_norm);
+  if (o.sam > 0) optimizer = optim::sam(std::move(optimizer), {.rho = o.sam});
+  if (o.ema > 0) optimizer = optim::ema(std::move(optimizer), o.ema);
+  if (o.swa > 0)
+    optimizer =
+        optim::swa(std::move(optimizer),
+                   {.start = static_cast<std::int64_t>(o.swa * static_cast<double>(steps))});
+  return optimizer;
+}
+
+Score evaluate(nn::Module& model, const data::Dataset& d) {
+  const NoGradGuard guard;
+  const bool training = model.is_training();
+  model.eval();
+  const Tensor y = model(d.x);
+  model.train(training);
+  if (d.is_classification()) return {nn::cross_entropy(y, d.y).item(), nn::accuracy(y, d.y)};
+  const double error = nn::mse_loss(y, d.y).item();
+  return {error, 1 - error / std::max(1e-300, var(d.y.to(kFloat64), {}, 0).item())};
+}
+
+void prepare(const Options& o, data::Dataset& train, std::vector<data::Dataset*> others) {
+  if (o.standardize == "off" || (o.standardize == "auto" && !is_table(o))) return;
+  const data::Standardizer scale = data::Standardizer::fit(train.x);
+  scale.apply(train);
+  for (data::Dataset* d : others) scale.apply(*d);
+}
+
+Run train(const Options& o, nn::Sequential& model, const data::Dataset& train_set,
+          const data::Dataset& validation, const std::function<void(const Epoch&)>& watch) {
+  using Clock = std::chrono::steady_clock;
+  data::DataLoader loader(train_set, {.batch_size = o.batch,
+                                      .seed = o.seed,
+                                      .drop_last = o.batch_norm && train_set.size() > o.batch});
+  optim::Optimizer optimizer = make_optimizer(o, model.parameters(), o.epochs * loader.size());
+  std::optional<optim::ReduceOnPlateau> plateau;
+  if (o.schedule == "plateau")
+    plateau.emplace(optimizer, optim::PlateauOptions{.factor = 0.3, .patience = 2});
+
+  Run run;
+  try {
+    for (std::int64_t epoch = 1; epoch <= o.epochs; ++epoch) {
+      const auto start = Clock::now();
+      const double lr = optimizer.get("lr");
+      for (auto [x, y] : loader)
+        optimizer.step([&, x = x, y = y] {
+          const Tensor out = model(x);
+          const Tensor loss =
+              train_set.is_classification() ? nn::cross_entropy(out, y) : nn::mse_loss(out, y);
+          loss.backward();
+          return loss;
+        });
+      run.seconds += std::chrono::duration<double>(Clock::now() - start).count();
+      run.epochs.push_back(
+          {epoch, evaluate(model, train_set), evaluate(model, validation), lr, run.seconds});
+      if (!std::isfinite(run.epochs.back().train.loss))
+        fail<NonFiniteError>("train", "got a loss that is no number after epoch ", epoch,
+                             ", expected one. Hint: lower --lr or add --clip-norm 1");
+      if (plateau) plateau->step(run.epochs.back().validation.loss);
+      if (watch) watch(run.epochs.back());
+    }
+    if (o.swa > 0 || o.ema > 0) {
+      optimizer.swap_average();  // the averaged weights are the result, and stay
+      if (o.batch_norm) nn::update_batch_norm(model, loader);
+    }
+    run.validation = evaluate(model, validation);
+  } catch (const NonFiniteError& e) {
+    run.diverged = true;
+    run.failure = e.what();
+  }
+  run.gradient_evaluations = optimizer.gradient_evaluations();
+  return run;
+}
+
+}  // namespace app
