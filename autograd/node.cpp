@@ -83,8 +83,10 @@ void check_for_nan(const char* name, const Tensor& value) {
   const std::vector<bool> flags = bad.to_vector<bool>();
   for (std::size_t i = 0; i < flags.size(); ++i)
     if (flags[i])
-      fail<NonFiniteError>(name, "made a NaN in its value of shape ", value.shape(), " at element ",
-                           i, ", expected numbers. Hint: look at its inputs");
+      fail<NonFiniteError>(
+          name, "made a NaN in its value of shape ", value.shape(), " at element ", i,
+          current_node() ? concat(", in the gradient of '", current_node()->name, "'") : "",
+          ", expected numbers. Hint: look at its inputs");
 }
 
 }  // namespace detail

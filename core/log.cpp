@@ -5,7 +5,7 @@
 #include <cstdlib>
 #include <memory>
 
-namespace descent::log {
+namespace descent::logging {
 namespace {
 
 spdlog::level::level_enum native(Level level) {
@@ -43,4 +43,4 @@ void info(std::string_view message) { logger().info("{}", message); }
 void warning(std::string_view message) { logger().warn("{}", message); }
 void error(std::string_view message) { logger().error("{}", message); }
 
-}  // namespace descent::log
+}  // namespace descent::logging

@@ -3,7 +3,7 @@
 
 #include <string_view>
 
-namespace descent::log {
+namespace descent::logging {
 
 enum class Level { debug, info, warning, error, off };
 
@@ -14,4 +14,4 @@ void info(std::string_view message);
 void warning(std::string_view message);
 void error(std::string_view message);
 
-}  // namespace descent::log
+}  // namespace descent::logging

@@ -3,6 +3,7 @@
 #include <descent/core/floating_mode.h>
 #include <descent/core/kernels/copy.h>
 #include <descent/core/kernels/pointwise.h>
+#include <descent/core/log.h>
 #include <descent/core/parallel.h>
 #include <descent/optim/rule_stage.h>
 
@@ -167,6 +168,8 @@ void RuleStage::apply(Update& update) {
   if (!finite && policy == NonFinite::skip) {
     ++skipped;
     update.skipped = true;
+    logging::warning(
+        concat("step ", steps, " skipped: NaN or infinity in a gradient (", skipped, " so far)"));
     return;
   }
   if (!finite && policy == NonFinite::throw_error) {

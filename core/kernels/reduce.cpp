@@ -73,14 +73,17 @@ void sum_columns(const T* x, T* out, std::int64_t outer, std::int64_t n, std::in
                    const T* in = x + unit / pieces * n * inner + first;
                    T* to = out + unit / pieces * inner + first;
                    simd::call([=]() __attribute__((always_inline)) {
+                     using Total = std::conditional_t<std::is_integral_v<T>, T, double>;
                      T fold[kWidth];
-                     for (std::int64_t k = 0; k < width; ++k) to[k] = 0;
+                     Total total[kWidth];
+                     for (std::int64_t k = 0; k < width; ++k) total[k] = 0;
                      for (std::int64_t block = 0; block < n; block += kRows) {
                        for (std::int64_t k = 0; k < width; ++k) fold[k] = 0;
                        for (std::int64_t r = block; r < std::min(n, block + kRows); ++r)
                          for (std::int64_t k = 0; k < width; ++k) fold[k] += in[r * inner + k];
-                       for (std::int64_t k = 0; k < width; ++k) to[k] += fold[k];
+                       for (std::int64_t k = 0; k < width; ++k) total[k] += fold[k];
                      }
+                     for (std::int64_t k = 0; k < width; ++k) to[k] = static_cast<T>(total[k]);
                    });
                  }
                });
@@ -325,9 +328,9 @@ Tensor log_softmax(const Tensor& x, std::int64_t dim) {
                         simd::call([=]() __attribute__((always_inline)) {
                           const T m = row_max(in, n);
                           for (std::int64_t i = 0; i < n; ++i) out[i] = math::exp(in[i] - m);
-                          const T shift =
-                              static_cast<T>(m + std::log(static_cast<double>(block_sum(out, n))));
-                          for (std::int64_t i = 0; i < n; ++i) out[i] = in[i] - shift;
+                          const T log_sum =
+                              static_cast<T>(std::log(static_cast<double>(block_sum(out, n))));
+                          for (std::int64_t i = 0; i < n; ++i) out[i] = (in[i] - m) - log_sum;
                         });
                       });
 }

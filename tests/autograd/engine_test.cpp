@@ -1,0 +1,342 @@
+#include "tests/support/errors.h"
+
+#include <descent/descent.h>
+#include <pthread.h>
+#include <thread>
+
+namespace descent {
+namespace {
+
+using testing::has_text;
+using testing::message_of;
+using Doubles = std::vector<double>;
+
+Tensor leaf(double x) { return full({}, x, kFloat64).requires_grad_(); }
+
+TEST(Backward, AccumulatesIntoLeaves) {
+  const Tensor x = leaf(3);
+  (x * x).backward();
+  EXPECT_EQ(x.grad().item(), 6);
+  (x * 2).backward();
+  EXPECT_EQ(x.grad().item(), 8);
+  x.zero_grad();
+  EXPECT_FALSE(x.grad().defined());
+}
+
+TEST(Backward, AddsUpEveryPath) {
+  const Tensor x = leaf(2);
+  const Tensor a = x * x, b = a + x, c = a * b;  // c = x⁴ + x³
+  c.backward();
+  EXPECT_EQ(x.grad().item(), 4 * 8 + 3 * 4);
+}
+
+TEST(Backward, DoesNotLetGradientsShareMemory) {
+  const Tensor x = tensor({1.0, 2.0}).requires_grad_(), y = tensor({3.0, 4.0}).requires_grad_();
+  sum(x + y).backward();
+  const NoGradGuard guard;
+  x.grad().mul_(100);
+  EXPECT_EQ(y.grad().to_vector(), (Doubles{1, 1}));
+}
+
+TEST(Backward, LeavesAGradientThatWasReadAlone) {
+  const Tensor x = leaf(1);
+  (x * 2).backward();
+  const Tensor kept = x.grad();
+  (x * 3).backward();
+  EXPECT_EQ(kept.item(), 2);
+  EXPECT_EQ(x.grad().item(), 5);
+}
+
+TEST(Backward, IsRefusedASecondTimeUnlessRetained) {
+  const Tensor x = leaf(2), y = exp(x) * x;
+  y.backward({}, true);
+  y.backward();
+  EXPECT_TRUE(has_text(message_of<GraphError>([&] { y.backward(); }),
+                       "[backward] got a graph that was freed at 'mul'"));
+}
+
+TEST(Backward, WantsAScalarOrAGradient) {
+  const Tensor x = ones({2}).requires_grad_(), y = x * 3;
+  EXPECT_TRUE(has_text(message_of<ShapeError>([&] { y.backward(); }),
+                       "got an output of shape (2,), expected one element"));
+  EXPECT_TRUE(has_text(message_of<ShapeError>([&] { y.backward(ones({3})); }),
+                       "got a gradient of shape (3,) for an output of shape (2,)"));
+  y.backward(tensor({1.0, 10.0}));
+  EXPECT_EQ(x.grad().to_vector(), (Doubles{3, 30}));
+  EXPECT_TRUE(has_text(message_of<GraphError>([&] { ones({}).backward(); }),
+                       "got a tensor without a history"));
+}
+
+TEST(Backward, ConvertsGradientsToTheLeafsType) {
+  const Tensor x = ones({2}).requires_grad_(), y = ones({2}, kFloat64).requires_grad_();
+  sum(x * y).backward();
+  EXPECT_EQ(x.grad().dtype(), kFloat32);
+  EXPECT_EQ(y.grad().dtype(), kFloat64);
+}
+
+TEST(HigherOrder, DerivativesOfAPowerAreExact) {
+  const Tensor x = leaf(2);
+  Tensor y = x * x * x * x;  // 16, 32, 48, 48, 24, 0
+  for (const double expected : {32.0, 48.0, 48.0, 24.0}) {
+    y = grad({y}, {x}, {}, {.create_graph = true})[0];
+    EXPECT_EQ(y.item(), expected);
+  }
+}
+
+TEST(HigherOrder, BackwardWithCreateGraphGivesADifferentiableGradient) {
+  const Tensor x = leaf(3);
+  (x * x * x).backward({}, false, true);
+  EXPECT_EQ(x.grad().item(), 27);
+  EXPECT_TRUE(x.grad().requires_grad());
+  EXPECT_EQ(grad({x.grad()}, {x})[0].item(), 18);
+}
+
+TEST(Grad, LeavesLeavesAloneAndReportsUnused) {
+  const Tensor x = leaf(2), z = leaf(5), y = x * x;
+  EXPECT_EQ(grad({y}, {x}, {}, {.retain_graph = true})[0].item(), 4);
+  EXPECT_FALSE(x.grad().defined());
+  EXPECT_TRUE(has_text(message_of<GraphError>([&] {
+                         grad({y}, {x, z}, {}, {.retain_graph = true});
+                       }),
+                       "[grad] got input 1 of shape () that the outputs do not depend on"));
+  EXPECT_FALSE(grad({y}, {x, z}, {}, {.allow_unused = true})[1].defined());
+}
+
+TEST(Grad, ReachesTensorsInTheMiddle) {
+  const Tensor x = leaf(2), h = x * 3, y = h * h;
+  EXPECT_EQ(grad({y}, {h})[0].item(), 12);
+}
+
+TEST(GradMode, RecordsNothingInsideAGuardAlsoAfterAnException) {
+  const Tensor x = leaf(1);
+  try {
+    const NoGradGuard guard;
+    EXPECT_FALSE((x * 2).requires_grad());
+    {
+      const EnableGradGuard enable;
+      EXPECT_TRUE((x * 2).requires_grad());
+    }
+    throw 1;
+  } catch (int) {
+  }
+  EXPECT_TRUE((x * 2).requires_grad());
+  bool other = false;
+  const NoGradGuard guard;
+  std::thread([&] { other = (x * 2).requires_grad(); }).join();
+  EXPECT_TRUE(other) << "the mode belongs to a thread";
+}
+
+TEST(Leaves, HaveRules) {
+  const Tensor x = leaf(1), y = x * 2;
+  EXPECT_TRUE(x.is_leaf());
+  EXPECT_FALSE(y.is_leaf());
+  EXPECT_EQ(y.grad_fn(), "mul");
+  EXPECT_FALSE(y.detach().requires_grad());
+  EXPECT_TRUE(y.detach().shares_storage(y));
+  EXPECT_TRUE(has_text(message_of<GraphError>([&] { y.requires_grad_(); }),
+                       "got the result of 'mul', expected a leaf"));
+  EXPECT_TRUE(has_text(message_of<DTypeError>([] { arange(3).requires_grad_(); }),
+                       "[requires_grad_] got dtype int64"));
+}
+
+TEST(Hooks, SeeAndReplaceTheCompleteGradient) {
+  const Tensor x = leaf(2);
+  const Tensor h = x * 3;
+  double seen = 0;
+  h.register_hook([&](const Tensor& g) {
+    seen = g.item();
+    return g * 10;
+  });
+  h.retain_grad();
+  (h * h + h).backward();
+  EXPECT_EQ(seen, 13);
+  EXPECT_EQ(h.grad().item(), 130);
+  EXPECT_EQ(x.grad().item(), 390);
+  const Tensor z = leaf(1);
+  z.register_hook([](const Tensor&) { return Tensor(); });
+  (z * 4).backward();
+  EXPECT_EQ(z.grad().item(), 4);
+}
+
+TEST(InPlace, ChangingWhatBackwardNeedsIsAnErrorNamingTheOperator) {
+  const Tensor x = ones({2}).requires_grad_(), h = x * 2, y = exp(h);
+  const Tensor z = sum(square(h));
+  h.add_(1);
+  EXPECT_TRUE(has_text(
+      message_of<GraphError>([&] { z.backward(); }),
+      "[square] needs a tensor of shape (2,) at version 0 for its gradient, got version 1"));
+  const Tensor w = sum(y);
+  y.mul_(2);
+  EXPECT_TRUE(has_text(message_of<GraphError>([&] { w.backward(); }), "[exp] needs"));
+}
+
+TEST(InPlace, IsDifferentiatedWhereItIsSafe) {
+  const Tensor x = tensor({1.0, 2.0}).requires_grad_();
+  const Tensor h = x * 3;
+  h.mul_(2);
+  h.add_(x);
+  sum(h * h).backward();  // h = 7x
+  EXPECT_EQ(x.grad().to_vector(), (Doubles{98, 196}));
+}
+
+TEST(InPlace, OnALeafOrAViewIsRefusedWhileRecording) {
+  const Tensor x = ones({2, 2}).requires_grad_();
+  EXPECT_TRUE(has_text(message_of<GraphError>([&] { x.add_(1); }),
+                       "[add_] got a leaf that requires a gradient"));
+  const Tensor h = x * 2;
+  EXPECT_TRUE(has_text(message_of<GraphError>([&] { h[0].mul_(3); }), "[mul_] got a view"));
+  const Tensor row = h[0];
+  h.mul_(2);
+  EXPECT_TRUE(has_text(message_of<GraphError>([&] { row * 2; }),
+                       "got a view whose base was changed in place"));
+  const NoGradGuard guard;
+  x.add_(1);
+  EXPECT_EQ(x[0][0].item(), 2);
+}
+
+struct Cube : Function<Cube> {
+  static constexpr const char* name = "cube";
+  static Tensor forward(FunctionContext& ctx, const Tensor& x, double scale) {
+    ctx.save(x);
+    return x * x * x * scale;
+  }
+  static std::vector<Tensor> backward(FunctionContext& ctx, const Tensor& g) {
+    return {g * square(ctx.saved(0)) * 6};
+  }
+};
+struct Cut : Function<Cut> {
+  static Tensor forward(FunctionContext& ctx, const Tensor& x) {
+    ctx.save(exp(x));
+    return exp(x);
+  }
+  static std::vector<Tensor> backward(FunctionContext& ctx, const Tensor& g) {
+    return {g * ctx.saved(0)};
+  }
+};
+struct Wrong : Function<Wrong> {
+  static Tensor forward(FunctionContext&, const Tensor& a, const Tensor& b) { return a + b; }
+  static std::vector<Tensor> backward(FunctionContext&, const Tensor& g) { return {g}; }
+};
+
+TEST(Functions, OfTheUserDifferentiateToAnyOrder) {
+  const Tensor x = tensor({1.0, -2.0}, kFloat64).requires_grad_();
+  const auto f = [](const std::vector<Tensor>& in) { return Cube::apply(in[0], 2.0); };
+  EXPECT_TRUE(gradcheck(f, {x})) << gradcheck(f, {x}).message;
+  EXPECT_TRUE(gradgradcheck(f, {x})) << gradgradcheck(f, {x}).message;
+  EXPECT_EQ(Cube::apply(x, 2.0).grad_fn(), "cube");
+}
+
+TEST(Functions, SayWhenASecondDerivativeWouldBeLost) {
+  const Tensor x = leaf(1);
+  EXPECT_NEAR(grad({Cut::apply(x)}, {x})[0].item(), std::exp(1), 1e-15);
+  EXPECT_TRUE(has_text(
+      message_of<GraphError>([&] { grad({Cut::apply(x)}, {x}, {}, {.create_graph = true}); }),
+      "saved tensor 0 is not an argument"));
+  EXPECT_TRUE(has_text(message_of<GraphError>([&] { Wrong::apply(x, x).backward(); }),
+                       "backward gave 1 gradients, expected 2"));
+}
+
+TEST(Gradcheck, FindsAWrongRule) {
+  struct Bad : Function<Bad> {
+    static Tensor forward(FunctionContext& ctx, const Tensor& x) {
+      ctx.save(x);
+      return sin(x);
+    }
+    static std::vector<Tensor> backward(FunctionContext& ctx, const Tensor& g) {
+      return {g * cos(ctx.saved(0)) * 1.001};
+    }
+  };
+  const Tensor x = tensor({0.3, 0.7}, kFloat64).requires_grad_();
+  const GradcheckResult r =
+      gradcheck([](const std::vector<Tensor>& in) { return Bad::apply(in[0]); }, {x});
+  EXPECT_FALSE(r);
+  EXPECT_TRUE(has_text(r.message, "[gradcheck] input 0 of shape (2,), element 0"));
+  EXPECT_TRUE(has_text(message_of<DTypeError>([] {
+                         gradcheck([](const auto& in) { return in[0]; },
+                                   {ones({1}).requires_grad_()});
+                       }),
+                       "expected float64"));
+}
+
+TEST(Anomaly, NamesTheOperatorThatMadeTheNaN) {
+  const AnomalyGuard guard;
+  const Tensor x = tensor({-1.0, 4.0}, kFloat64).requires_grad_();
+  EXPECT_TRUE(has_text(message_of<NonFiniteError>([&] { sqrt(x); }),
+                       "[sqrt] made a NaN in its value of shape (2,) at element 0"));
+  const Tensor zero = zeros({1}, kFloat64).requires_grad_();
+  EXPECT_TRUE(has_text(message_of<NonFiniteError>([&] { sum(sqrt(zero) * 0).backward(); }),
+                       "in the gradient of 'sqrt'"));
+}
+
+TEST(Graphviz, DrawsTheGraph) {
+  const Tensor x = ones({2}).requires_grad_();
+  const std::string s = to_graphviz(sum(x * x));
+  EXPECT_TRUE(has_text(s, "label = \"sum ()\""));
+  EXPECT_TRUE(has_text(s, "label = \"mul (2,)\""));
+  EXPECT_TRUE(has_text(s, "shape = ellipse, label = \"leaf (2,)\""));
+}
+
+TEST(Nodes, AreAllGoneAfterwards) {
+  const auto before = live_nodes();
+  {
+    const Tensor x = ones({3}).requires_grad_();
+    Tensor y = x;
+    for (int i = 0; i < 10; ++i) y = tanh(y) * x;
+    EXPECT_EQ(live_nodes(), before + 21);
+    sum(y).backward({}, false, true);
+    x.zero_grad();
+  }
+  EXPECT_EQ(live_nodes(), before);
+}
+
+void* long_chain(void*) {
+  const Tensor x = ones({}).requires_grad_();
+  Tensor y = x;
+  for (int i = 0; i < 1000000; ++i) y = y + 1e-6;
+  y.backward();
+  EXPECT_EQ(x.grad().item(), 1);
+  Tensor again = x;
+  for (int i = 0; i < 1000000; ++i) again = tanh(again);  // destroyed without a backward
+  return nullptr;
+}
+
+TEST(Nodes, AMillionOfThemUnwindOnASmallStack) {
+  pthread_attr_t attributes;
+  pthread_attr_init(&attributes);
+  pthread_attr_setstacksize(&attributes, 256 * 1024);
+  pthread_t thread;
+  ASSERT_EQ(pthread_create(&thread, &attributes, long_chain, nullptr), 0);
+  pthread_join(thread, nullptr);
+  pthread_attr_destroy(&attributes);
+}
+
+TEST(Threads, MayDifferentiateAtTheSameTime) {
+  std::vector<std::thread> threads;
+  std::vector<double> results(4);
+  for (std::size_t i = 0; i < 4; ++i)
+    threads.emplace_back([&, i] {
+      const Tensor w = full({50, 50}, 0.01).requires_grad_();
+      for (int k = 0; k < 20; ++k) sum(tanh(matmul(w, w))).backward();
+      results[i] = sum(w.grad()).item();
+    });
+  for (std::thread& t : threads) t.join();
+  for (const double r : results) EXPECT_EQ(r, results[0]);
+}
+
+TEST(Backward, RestoresEverythingAfterAnError) {
+  const Tensor x = leaf(1), h = x * 2, y = h * 3;
+  bool fail_now = true;
+  h.register_hook([&](const Tensor& g) -> Tensor {
+    if (fail_now) throw std::runtime_error("hook");
+    return g;
+  });
+  EXPECT_THROW(y.backward({}, true), std::runtime_error);
+  EXPECT_FALSE(x.grad().defined());
+  fail_now = false;
+  const Tensor again = h * 3;
+  again.backward();
+  EXPECT_EQ(x.grad().item(), 6);
+}
+
+}  // namespace
+}  // namespace descent

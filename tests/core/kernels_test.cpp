@@ -1,0 +1,127 @@
+// Products, reductions and copies: against plain loops, and bit-identical for any number of
+// threads.
+#include <descent/core/kernels/gemm.h>
+#include <descent/core/kernels/reduce.h>
+#include <descent/core/simd.h>
+#include <descent/descent.h>
+#include <gtest/gtest.h>
+
+extern "C" {
+void openblas_set_num_threads(int);
+int openblas_get_num_threads(void);
+}
+
+namespace descent {
+namespace {
+
+/// a (M, K) · b (K, N) in double, the plain way.
+std::vector<double> plain_product(const Tensor& a, const Tensor& b) {
+  const auto M = a.size(0), K = a.size(1), N = b.size(1);
+  const std::vector<double> x = a.to_vector(), y = b.to_vector();
+  std::vector<double> z(static_cast<std::size_t>(M * N));
+  for (std::int64_t i = 0; i < M; ++i)
+    for (std::int64_t k = 0; k < K; ++k)
+      for (std::int64_t j = 0; j < N; ++j)
+        z[static_cast<std::size_t>(i * N + j)] +=
+            x[static_cast<std::size_t>(i * K + k)] * y[static_cast<std::size_t>(k * N + j)];
+  return z;
+}
+
+TEST(Gemm, AgreesWithPlainLoopsForOddSizesAndEveryLayout) {
+  Generator generator(4);
+  const std::int64_t sizes[] = {1, 2, 5, 7, 13, 16, 33, 64, 67};
+  for (const std::int64_t M : sizes)
+    for (const std::int64_t N : sizes)
+      for (const std::int64_t K : {std::int64_t{1}, std::int64_t{6}, std::int64_t{40}})
+        for (int layout = 0; layout < 4; ++layout)
+          for (const DType dtype : {kFloat32, kFloat64}) {
+            const Tensor a = (layout & 1 ? randn({K, M}, generator, dtype).t()
+                                         : randn({M, K}, generator, dtype));
+            const Tensor b = (layout & 2 ? randn({N, K}, generator, dtype).t()
+                                         : randn({K, N}, generator, dtype));
+            const std::vector<double> got = matmul(a, b).to_vector(),
+                                      expected = plain_product(a, b);
+            for (std::size_t i = 0; i < got.size(); ++i)
+              ASSERT_NEAR(got[i], expected[i], dtype == kFloat32 ? 2e-5 : 1e-12)
+                  << M << " " << N << " " << K << " layout " << layout;
+          }
+}
+
+TEST(Gemm, SumsNothingToZeroAndAddsTheBias) {
+  EXPECT_EQ(matmul(zeros({3, 0}), zeros({0, 2})).to_vector(), std::vector<double>(6));
+  const Tensor y = linear(zeros({2, 3}), ones({5, 3}), arange(0, 5, 1, kFloat32));
+  EXPECT_EQ(y[1].to_vector(), (std::vector<double>{0, 1, 2, 3, 4}));
+}
+
+TEST(Gemm, LargeProductsGoThroughBlasAndLeaveItsThreadsAlone) {
+  Generator generator(9);
+  const Tensor a = randn({700, 700}, generator), b = randn({700, 700}, generator).t();
+  openblas_set_num_threads(2);
+  const Tensor c = matmul(a, b);
+  EXPECT_EQ(openblas_get_num_threads(), 2);
+  const Tensor rows = a.slice(0, 0, 3).to(kFloat64), exact = matmul(rows, b.to(kFloat64));
+  EXPECT_TRUE(allclose(c.slice(0, 0, 3).to(kFloat64), exact, 1e-4, 1e-3));
+}
+
+TEST(Threads, GiveTheSameBitsWhateverTheirNumber) {
+  Generator generator(6);
+  const Tensor a = randn({300, 500}, generator), b = randn({500, 257}, generator),
+               big = randn({1000, 700}, generator), wide = randn({700, 1100}, generator),
+               cube = randn({40, 70, 90}, generator);
+  const int before = num_threads();
+  const std::vector<std::function<Tensor()>> all{
+      [&] { return matmul(a, b); },
+      [&] { return matmul(big, wide); },
+      [&] { return linear(a, b.t()); },
+      [&] { return sum(big); },
+      [&] { return sum(big, {0}); },
+      [&] { return sum(big, {1}); },
+      [&] {
+        return sum(cube, {0, 2});
+      },
+      [&] { return exp(big); },
+      [&] { return big * 2 + big.slice(0, 0, 1); },
+      [&] { return softmax(big, 0); },
+      [&] { return max(cube, {1}); },
+      [&] { return big.t() + wide.slice(1, 0, 1000); },
+      [&] { return cumsum(cube, 1); },
+      [&] { return full({}, kernel::norm2(big), kFloat64); },
+      [&] {
+        Generator g(3);
+        return randn({100001}, g);
+      },
+      [&] {
+        Generator g(3);
+        return rand({70001}, g, kFloat64);
+      }};
+  for (std::size_t i = 0; i < all.size(); ++i) {
+    std::vector<std::vector<double>> results;
+    for (const int n : {1, 2, 7}) {
+      set_num_threads(n);
+      results.push_back(all[i]().to_vector());
+    }
+    EXPECT_EQ(results[0], results[1]) << "operator " << i;
+    EXPECT_EQ(results[0], results[2]) << "operator " << i;
+  }
+  set_num_threads(before);
+}
+
+TEST(Sum, IsAccurateOverManyElements) {
+  const Tensor x = full({3000000}, 0.1f);
+  EXPECT_NEAR(sum(x).item(), 0.1f * 3e6, 0.5);
+  EXPECT_NEAR(sum(full({1000000, 3}, 0.1f), {0})[1].item(), 0.1f * 1e6, 1);
+}
+
+TEST(Max, ReportsNaN) {
+  const Tensor x = tensor({{1.0, NAN, 3.0}, {4.0, 5.0, 6.0}});
+  EXPECT_TRUE(std::isnan(max(x, {1})[0].item()));
+  EXPECT_EQ(max(x, {1})[1].item(), 6);
+  EXPECT_EQ(argmax(x, 1)[0].item(), 1);
+  EXPECT_TRUE(std::isnan(maximum(x[0], 0.0)[1].item()));
+  EXPECT_TRUE(std::isnan(relu(x[0])[1].item()));
+}
+
+TEST(Simd, HasALevel) { EXPECT_FALSE(simd::to_string(simd::level()).empty()); }
+
+}  // namespace
+}  // namespace descent

@@ -1,0 +1,103 @@
+// The float functions of core/kernels/math.h against the double-precision library.
+#include <descent/core/kernels/math.h>
+#include <descent/descent.h>
+#include <gtest/gtest.h>
+
+#include <bit>
+
+namespace descent {
+namespace {
+
+/// |got − true value| in units of the last place of the true value, rounded to float.
+double ulps(float got, double truth) {
+  const auto rounded = static_cast<float>(truth);
+  if (std::isnan(truth)) return std::isnan(got) ? 0 : INFINITY;
+  if (std::isinf(rounded) || std::isinf(got)) return got == rounded ? 0 : INFINITY;
+  const float size = std::max(std::fabs(rounded), 0x1p-126f);
+  const double ulp = std::nextafter(size, INFINITY) - size;
+  return std::fabs(static_cast<double>(got) - truth) / ulp;
+}
+
+/// Every 997th float, of both signs, NaNs and infinities included.
+template <class F, class G>
+void expect_within(double limit, F own, G exact) {
+  double worst = 0;
+  float at = 0;
+  for (std::uint64_t bits = 0; bits <= 0xFFFFFFFFu; bits += 997) {
+    const auto x = std::bit_cast<float>(static_cast<std::uint32_t>(bits));
+    const double u = ulps(own(x), exact(static_cast<double>(x)));
+    if (!(u <= worst)) {
+      worst = u;
+      at = x;
+    }
+  }
+  EXPECT_LE(worst, limit) << "at " << at;
+}
+
+TEST(Math, Exp) {
+  expect_within(
+      1.5, [](float x) { return math::exp(x); }, [](double x) { return std::exp(x); });
+}
+TEST(Math, Expm1) {
+  expect_within(
+      4, [](float x) { return math::expm1(x); }, [](double x) { return std::expm1(x); });
+}
+TEST(Math, Log) {
+  expect_within(
+      2, [](float x) { return math::log(x); }, [](double x) { return std::log(x); });
+}
+TEST(Math, Log1p) {
+  expect_within(
+      4, [](float x) { return math::log1p(x); }, [](double x) { return std::log1p(x); });
+}
+TEST(Math, Tanh) {
+  expect_within(
+      4, [](float x) { return math::tanh(x); }, [](double x) { return std::tanh(x); });
+}
+TEST(Math, Erf) {
+  expect_within(
+      4, [](float x) { return math::erf(x); }, [](double x) { return std::erf(x); });
+}
+TEST(Math, Sigmoid) {
+  expect_within(
+      4, [](float x) { return math::sigmoid(x); }, [](double x) { return 1 / (1 + std::exp(-x)); });
+}
+
+TEST(Math, VectorisedAndAloneGiveTheSameBits) {
+  // Each function over a long array, and over each element by itself: body and tail must agree.
+  Generator generator(2);
+  const Tensor x = randn({1003}, generator) * 3, y = abs(x) + 0.01;
+  const std::vector<std::pair<const char*, std::function<Tensor(const Tensor&)>>> all{
+      {"exp", [](const Tensor& t) { return exp(t); }},
+      {"expm1", [](const Tensor& t) { return expm1(t); }},
+      {"log", [](const Tensor& t) { return log(abs(t)); }},
+      {"log1p", [](const Tensor& t) { return log1p(abs(t)); }},
+      {"tanh", [](const Tensor& t) { return tanh(t); }},
+      {"erf", [](const Tensor& t) { return erf(t); }},
+      {"sigmoid", [](const Tensor& t) { return sigmoid(t); }},
+      {"gelu", [](const Tensor& t) { return gelu(t); }},
+      {"softplus", [](const Tensor& t) { return softplus(t); }},
+      {"silu", [](const Tensor& t) { return silu(t); }},
+      {"rsqrt", [](const Tensor& t) { return rsqrt(abs(t)); }}};
+  for (const auto& [name, f] : all) {
+    const std::vector<float> together = f(x).to_vector<float>();
+    for (std::int64_t i = 0; i < x.numel(); ++i)
+      ASSERT_EQ(std::bit_cast<std::uint32_t>(together[static_cast<std::size_t>(i)]),
+                std::bit_cast<std::uint32_t>(f(x.slice(0, i, i + 1)).item<float>()))
+          << name << " at " << i;
+  }
+}
+
+TEST(Softmax, DoesNotOverflowOrLoseRows) {
+  const Tensor x = tensor({{1000.0, 1001.0}, {-1e30, -1e30}, {0.0, -1e38}});
+  const std::vector<double> p = softmax(x, 1).to_vector();
+  EXPECT_NEAR(p[0], 1 / (1 + std::exp(1.0)), 1e-7);
+  EXPECT_EQ(p[2], 0.5);
+  EXPECT_EQ(p[4], 1);
+  EXPECT_NEAR(log_softmax(x, 1).to_vector()[0], -std::log1p(std::exp(1.0)), 1e-6);
+  EXPECT_EQ(logsumexp(tensor({-INFINITY, -INFINITY})).item(), -INFINITY);
+  EXPECT_EQ(logsumexp(tensor({INFINITY, 1.0})).item(), INFINITY);
+}
+
+}  // namespace
+}  // namespace descent

@@ -1,0 +1,198 @@
+#include "tests/support/errors.h"
+
+#include <descent/descent.h>
+#include <zlib.h>
+#include <algorithm>
+#include <filesystem>
+#include <set>
+
+namespace descent {
+namespace {
+
+using testing::has_text;
+using testing::message_of;
+using Doubles = std::vector<double>;
+
+TEST(Shipped, SetsAreWhole) {
+  const data::Dataset digits = data::digits(), iris = data::iris(), wine = data::wine();
+  EXPECT_EQ(digits.x.shape(), (Shape{1797, 64}));
+  EXPECT_EQ(digits.num_classes(), 10);
+  EXPECT_EQ(max(digits.x).item(), 1);
+  EXPECT_EQ(iris.x.shape(), (Shape{150, 4}));
+  EXPECT_EQ(iris.classes, (std::vector<std::string>{"setosa", "versicolor", "virginica"}));
+  EXPECT_NEAR(iris.x[0][0].item(), 5.1, 1e-6);
+  EXPECT_EQ(wine.x.shape(), (Shape{178, 13}));
+  EXPECT_EQ(wine.features.size(), 13u);
+  for (const data::Dataset& d : {digits, iris, wine}) {
+    EXPECT_EQ(min(d.y).item(), 0);
+    EXPECT_EQ(max(d.y).item() + 1, d.num_classes());
+  }
+}
+
+TEST(Csv, DetectsHeaderSeparatorAndTask) {
+  const data::Dataset a = data::parse_csv("x,y,kind\n1,2,cat\n3,4,dog\n5,6,cat\n");
+  EXPECT_EQ(a.features, (std::vector<std::string>{"x", "y"}));
+  EXPECT_EQ(a.classes, (std::vector<std::string>{"cat", "dog"}));
+  EXPECT_EQ(a.y.to_vector(), (Doubles{0, 1, 0}));
+  const data::Dataset b = data::parse_csv(
+      "\xEF\xBB\xBF"
+      "1;2.5\r\n3;4.25\r\n\r\n");
+  EXPECT_FALSE(b.is_classification());
+  EXPECT_EQ(b.y.shape(), (Shape{2, 1}));
+  EXPECT_EQ(b.y.to_vector(), (Doubles{2.5, 4.25}));
+  const data::Dataset c =
+      data::parse_csv("1,2,a\n3,4,b\n");  // a word only in the target: no header
+  EXPECT_EQ(c.size(), 2);
+  const data::Dataset d = data::parse_csv("\"price, total\",\"a \"\"b\"\"\"\n1,7\n2,7\n3,8\n4,8\n",
+                                          {.target = "price, total"});
+  EXPECT_EQ(d.features, (std::vector<std::string>{"a \"b\""}));
+  const data::Dataset e = data::parse_csv("5,1,2\n5,3,4\n9,5,6\n9,1,1\n", {.target = 0});
+  EXPECT_EQ(e.classes, (std::vector<std::string>{"5", "9"}));
+  EXPECT_EQ(e.x[1].to_vector(), (Doubles{3, 4}));
+}
+
+TEST(Csv, SaysWhereItIsWrong) {
+  EXPECT_TRUE(has_text(message_of<FileError>([] { data::parse_csv("a,b,c\n1,2,3\n4,oops,6\n"); }),
+                       "csv: got 'oops' in line 3, column 2 (b), expected a finite number"));
+  EXPECT_TRUE(has_text(message_of<FileError>([] { data::parse_csv("1,2,3\n4,5\n"); }),
+                       "got 2 fields in line 2, expected 3"));
+  EXPECT_TRUE(has_text(message_of<FileError>([] { data::parse_csv("a,b\n"); }), "got no rows"));
+  EXPECT_TRUE(has_text(message_of<FileError>([] { data::parse_csv("1\n2\n"); }), "got 1 column"));
+  EXPECT_TRUE(has_text(message_of<FileError>([] { data::parse_csv("1,2\nnan,3\n"); }),
+                       "got 'nan' in line 2"));
+  EXPECT_TRUE(has_text(message_of<ValueError>(
+                           [] { data::parse_csv("price,size\n1,2\n3,4\n", {.target = "prise"}); }),
+                       "did you mean 'price'"));
+  EXPECT_TRUE(has_text(message_of<ValueError>([] { data::parse_csv("1,2\n3,4\n", {.target = 2}); }),
+                       "got target column 2, expected one in [-2, 1]"));
+  EXPECT_TRUE(has_text(message_of<FileError>([] { data::csv("/no/such.csv"); }),
+                       "could not open '/no/such.csv'"));
+}
+
+TEST(Csv, SurvivesAnyText) {
+  Generator generator(12);
+  SCOPED_TRACE("seed 12");
+  const std::string letters = "0123456789.,;-+eE\"\n\r\t abc\xff";
+  for (int i = 0; i < 5000; ++i) {
+    std::string text;
+    for (std::uint64_t n = generator.below(60); n > 0; --n)
+      text += letters[generator.below(letters.size())];
+    try {
+      data::parse_csv(text);
+    } catch (const Error&) {
+    }
+  }
+}
+
+std::string idx_bytes(const std::vector<unsigned>& shape, const std::string& values) {
+  std::string s{'\0', '\0', '\x08', static_cast<char>(shape.size())};
+  for (const unsigned n : shape)
+    for (int shift = 24; shift >= 0; shift -= 8) s += static_cast<char>(n >> shift & 255);
+  return s + values;
+}
+
+TEST(Idx, ReadsPlainAndGzippedFiles) {
+  const auto folder =
+      std::filesystem::temp_directory_path() / concat("descent-idx-", static_cast<long>(getpid()));
+  std::filesystem::create_directories(folder);
+  const std::string images = (folder / "t10k-images-idx3-ubyte.gz").string(),
+                    labels = (folder / "t10k-labels-idx1-ubyte").string();
+  const std::string bytes =
+      idx_bytes({2, 2, 2}, std::string{'\0', '\x33', '\xff', '\0', '\1', '\2', '\3', '\4'});
+  gzFile file = gzopen(images.c_str(), "wb");
+  gzwrite(file, bytes.data(), static_cast<unsigned>(bytes.size()));
+  gzclose(file);
+  write_file(labels, idx_bytes({2}, std::string{'\1', '\0'}));
+  const data::Dataset d = data::idx_folder(folder.string());
+  EXPECT_EQ(d.x.shape(), (Shape{2, 4}));
+  EXPECT_NEAR(d.x[0][1].item(), 0x33 / 255.0, 1e-7);
+  EXPECT_EQ(d.y.to_vector(), (Doubles{1, 0}));
+  EXPECT_EQ(d.num_classes(), 2);
+
+  const std::string packed = read_file(images);
+  write_file(images, packed.substr(0, packed.size() / 2));
+  EXPECT_TRUE(has_text(message_of<FileError>([&] { data::load_idx(images); }),
+                       "got damaged or truncated gzip data"));
+  write_file(labels, idx_bytes({3}, "ab"));
+  EXPECT_TRUE(has_text(message_of<FileError>([&] { data::load_idx(labels); }),
+                       "got 2 values for shape (3,), expected 3"));
+  write_file(labels, "hello");
+  EXPECT_TRUE(has_text(message_of<FileError>([&] { data::load_idx(labels); }), "got no IDX file"));
+  std::filesystem::remove_all(folder);
+  EXPECT_TRUE(has_text(message_of<FileError>([&] { data::idx_folder(folder.string()); }),
+                       "could not read"));
+}
+
+TEST(Synthetic, SetsRepeatFromTheirSeed) {
+  for (const auto& make : std::vector<std::function<data::Dataset(std::uint64_t)>>{
+           [](auto s) { return data::moons(100, 0.1, s); },
+           [](auto s) { return data::spirals(100, 3, 0.1, s); },
+           [](auto s) { return data::blobs(100, 4, 3, 1, s); },
+           [](auto s) { return data::xor_points(100, 0.1, s); },
+           [](auto s) { return data::linear_regression(100, 2, 0.1, s); },
+           [](auto s) { return data::sine_regression(100, 0.1, s); }}) {
+    const data::Dataset a = make(1), b = make(1), c = make(2);
+    EXPECT_EQ(a.size(), 100);
+    EXPECT_EQ(a.x.to_vector(), b.x.to_vector()) << a.name;
+    EXPECT_NE(a.x.to_vector(), c.x.to_vector()) << a.name;
+    if (a.is_classification()) EXPECT_EQ(max(a.y).item() + 1, a.num_classes());
+  }
+  EXPECT_TRUE(has_text(message_of<ValueError>([] { data::moons(1); }), "[moons] got n = 1"));
+}
+
+TEST(Split, IsDisjointCompleteAndSeeded) {
+  data::Dataset d{"n", arange(0, 50, 1, kFloat32).reshape({50, 1}), zeros({50}, kInt64), {}, {"a"}};
+  const auto [train, test] = data::split(d, 0.8, 3);
+  EXPECT_EQ(train.size(), 40);
+  std::set<double> seen;
+  for (const Tensor& part : {train.x, test.x})
+    for (const double v : part.to_vector()) seen.insert(v);
+  EXPECT_EQ(seen.size(), 50u);
+  EXPECT_EQ(data::split(d, 0.8, 3).train.x.to_vector(), train.x.to_vector());
+  EXPECT_NE(data::split(d, 0.8, 4).train.x.to_vector(), train.x.to_vector());
+  EXPECT_TRUE(has_text(message_of<ValueError>([&] { data::split(d, 1.0); }),
+                       "[split] got fraction 1 of 50 samples"));
+}
+
+TEST(Standardizer, UsesTrainingStatistics) {
+  const Tensor x = tensor({{1.0, 5.0}, {3.0, 5.0}});
+  const auto s = data::Standardizer::fit(x);
+  EXPECT_EQ(s.apply(x).to_vector(), (Doubles{-1, 0, 1, 0}));
+  EXPECT_EQ(s.apply(tensor({{5.0, 6.0}})).to_vector(), (Doubles{3, 1}));
+}
+
+TEST(DataLoader, ShufflesAnewEveryEpochAndRepeatsFromItsSeed) {
+  const Tensor x = arange(0, 10, 1, kFloat32).reshape({10, 1}), y = arange(10);
+  const auto epoch = [](data::DataLoader& l) {
+    Doubles order;
+    for (auto [bx, by] : l) {
+      EXPECT_EQ(bx.reshape({-1}).to_vector(), by.to_vector());
+      for (const double v : by.to_vector()) order.push_back(v);
+    }
+    return order;
+  };
+  data::DataLoader a(x, y, {.batch_size = 4, .seed = 7}), b(x, y, {.batch_size = 4, .seed = 7});
+  const Doubles first = epoch(a), second = epoch(a);
+  EXPECT_NE(first, second);
+  EXPECT_EQ(first.size(), 10u);
+  EXPECT_EQ(std::set<double>(first.begin(), first.end()).size(), 10u);
+  b.set_epoch(1);
+  EXPECT_EQ(epoch(b), second) << "a resumed run sees the order it would have seen";
+  EXPECT_EQ(a.size(), 3);
+  data::DataLoader dropping(x, y, {.batch_size = 4, .shuffle = false, .drop_last = true});
+  EXPECT_EQ(epoch(dropping), (Doubles{0, 1, 2, 3, 4, 5, 6, 7}));
+}
+
+TEST(DataLoader, RefusesWhatMakesNoBatches) {
+  const Tensor x = zeros({3, 2}), y = zeros({3});
+  EXPECT_TRUE(has_text(message_of<ValueError>([&] { data::DataLoader(x, y, {.batch_size = 0}); }),
+                       "[DataLoader] got batch_size = 0"));
+  EXPECT_TRUE(has_text(message_of<ShapeError>([&] { data::DataLoader(x, zeros({2})); }),
+                       "got x (3, 2) and y (2,)"));
+  EXPECT_TRUE(has_text(
+      message_of<ValueError>([&] { data::DataLoader(x, y, {.batch_size = 4, .drop_last = true}); }),
+      "expected at least one batch"));
+}
+
+}  // namespace
+}  // namespace descent
