@@ -88,7 +88,8 @@ template <class E, class... Parts>
   throw E(concat("[", op, "] ", parts...));
 }
 
-/// The candidate closest to `name` by edit distance, or "" when none is near: for "did you mean".
+/// The candidate closest to `name` by edit distance (of equals, one of the same length), or "" when
+/// none is near: for "did you mean".
 template <class Names>
 std::string nearest_match(std::string_view name, const Names& candidates);
 
@@ -102,7 +103,9 @@ std::string nearest_match(std::string_view name, const Names& candidates) {
   std::size_t least = name.size() / 2 + 1;
   for (const auto& candidate : candidates) {
     const std::size_t distance = detail::edit_distance(name, candidate);
-    if (distance < least) {
+    const bool tie_won =
+        distance == least && candidate.size() == name.size() && best.size() != name.size();
+    if (distance < least || (tie_won && !best.empty())) {
       least = distance;
       best = candidate;
     }

@@ -1,4 +1,3 @@
-#include <descent/autograd/ops.h>
 #include <descent/core/create.h>
 #include <descent/core/random.h>
 #include <descent/data/dataset.h>
@@ -24,16 +23,18 @@ Standardizer Standardizer::fit(const Tensor& x) {
   if (x.dim() != 2 || x.size(0) < 1)
     fail<ShapeError>("standardize", "got ", x.shape(),
                      ", expected (N, D) with at least one sample");
-  const Tensor deviation = descent::std(x.to(kFloat64), {0}, 0);
-  return {descent::mean(x.to(kFloat64), {0}).to(x.dtype()),
-          where(deviation > 1e-12, deviation, 1.0).to(x.dtype())};
+  const Tensor wide = x.to(kFloat64);
+  Tensor deviation = wide.std({0}, 0);
+  for (std::int64_t d = 0; d < deviation.numel(); ++d)
+    if (!(deviation[d].item() > 1e-12)) deviation[d].fill_(1);
+  return {wide.mean({0}).to(x.dtype()), deviation.to(x.dtype())};
 }
 
 Tensor Standardizer::apply(const Tensor& x) const {
   if (x.dim() != 2 || x.size(1) != mean.numel())
     fail<ShapeError>("standardize", "got ", x.shape(), ", expected (N, ", mean.numel(),
                      ") as when it was fitted");
-  return (x - mean) / std;
+  return x.clone().sub_(mean).div_(std);
 }
 
 }  // namespace descent::data

@@ -1,4 +1,3 @@
-#include <descent/autograd/ops.h>
 #include <descent/core/create.h>
 #include <descent/core/random.h>
 #include <descent/data/dataset.h>
@@ -27,7 +26,7 @@ Dataset points(const char* name, std::int64_t n, std::int64_t classes, double no
     const std::int64_t c = f(i, d.x.data_ptr<float>() + 2 * i);
     d.y.data_ptr<std::int64_t>()[i] = c;
   }
-  if (noise > 0) d.x.add_(randn({n, 2}, generator) * noise);
+  if (noise > 0) d.x.add_(randn({n, 2}, generator), noise);
   return d;
 }
 
@@ -68,11 +67,11 @@ Dataset blobs(std::int64_t n, std::int64_t centres, std::int64_t features, doubl
   check("blobs", n, centres, std);
   if (features < 1) fail<ValueError>("blobs", "got ", features, " features, expected 1 or more");
   Generator generator(seed);
-  const Tensor centre = rand({centres, features}, generator) * 10 - 5;
+  const Tensor centre = rand({centres, features}, generator).mul_(10).sub_(5);
   Dataset d{"blobs", Tensor(), empty({n}, kInt64), {}, {}};
   for (std::int64_t c = 0; c < centres; ++c) d.classes.push_back(std::to_string(c));
   for (std::int64_t i = 0; i < n; ++i) d.y.data_ptr<std::int64_t>()[i] = i % centres;
-  d.x = centre.index_select(0, d.y) + randn({n, features}, generator) * std;
+  d.x = centre.index_select(0, d.y).add_(randn({n, features}, generator), std);
   return d;
 }
 
@@ -93,15 +92,17 @@ Dataset linear_regression(std::int64_t n, std::int64_t features, double noise, s
   std::vector<float> w;
   for (std::int64_t k = 1; k <= features; ++k) w.push_back(static_cast<float>(k % 2 == 1 ? k : -k));
   Dataset d{"linear", randn({n, features}, generator), Tensor(), {}, {}};
-  d.y = matmul(d.x, tensor(w, {features, 1})) + 1 + randn({n, 1}, generator) * noise;
+  d.y = d.x.matmul(tensor(w, {features, 1})).add_(1).add_(randn({n, 1}, generator), noise);
   return d;
 }
 
 Dataset sine_regression(std::int64_t n, double noise, std::uint64_t seed) {
   check("sine_regression", n, 1, noise);
   Generator generator(seed);
-  Dataset d{"sine", rand({n, 1}, generator) * (2 * kPi) - kPi, Tensor(), {"x"}, {}};
-  d.y = sin(d.x) + randn({n, 1}, generator) * noise;
+  Dataset d{"sine", rand({n, 1}, generator).mul_(2 * kPi).sub_(kPi), empty({n, 1}), {"x"}, {}};
+  for (std::int64_t i = 0; i < n; ++i)
+    d.y.data_ptr<float>()[i] = std::sin(d.x.data_ptr<float>()[i]);
+  d.y.add_(randn({n, 1}, generator), noise);
   return d;
 }
 

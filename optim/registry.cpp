@@ -222,4 +222,16 @@ std::string explain(const Entry& e, std::size_t width) {
   return s;
 }
 
+std::string markdown_table() {
+  std::string s =
+      "| Name | What | Update | Source | State | Gradients |\n|---|---|---|---|---|---|\n";
+  for (const Entry& e : registry()) {
+    std::string formula;
+    for (const char c : e.card.formula) formula += c == '|' ? "\\|" : std::string(1, c);
+    s += concat("| `", e.name, "` | ", e.card.title, " | ", formula, " | ", e.card.paper, " | ",
+                e.card.state, " | ", e.card.gradient_evaluations, " |\n");
+  }
+  return s;
+}
+
 }  // namespace descent::optim

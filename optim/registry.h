@@ -31,4 +31,7 @@ Optimizer make(std::string_view name, Parameters parameters,
 /// The card in full: formula, paper, fields with defaults and ranges, cost, advice.
 std::string explain(const Entry& entry, std::size_t width = 80);
 
+/// All cards as a table in Markdown, as it stands in the README.
+std::string markdown_table();
+
 }  // namespace descent::optim

@@ -71,10 +71,11 @@ struct ExpParts {
   const bool subnormal = x < 1.17549435e-38f;
   const float y = subnormal ? x * 8388608.0f : x;
   // Subtracting √½ in integer form splits y into 2^e · (1 + f) with √½ <= 1 + f < √2.
-  const std::int32_t bits = std::bit_cast<std::int32_t>(y), top = bits - 0x3f3504f3;
+  const auto bits = std::bit_cast<std::uint32_t>(y);
+  const auto top = static_cast<std::int32_t>(bits - 0x3f3504f3u);
   const std::int32_t e_int = top >> 23;
   const float e = static_cast<float>(e_int) - (subnormal ? 23.0f : 0.0f);
-  const float f = std::bit_cast<float>(bits - (e_int << 23)) - 1.0f;
+  const float f = std::bit_cast<float>(bits - (static_cast<std::uint32_t>(e_int) << 23)) - 1.0f;
   const float tail =
       f * f * f *
           detail::polynomial(f, 3.333333135e-01f, -2.499999404e-01f, 2.000071406e-01f,

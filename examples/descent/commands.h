@@ -9,6 +9,6 @@ inline constexpr int kOk = 0, kUsage = 2, kBadInput = 3, kTrainingFailed = 4;
 
 int train_command(const Options& o);
 int compare_command(const Options& o);
-int explain_command(const std::string& name);
+int explain_command(const std::string& name, bool markdown);
 
 }  // namespace app

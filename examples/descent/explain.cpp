@@ -7,7 +7,11 @@ namespace app {
 
 using namespace descent;
 
-int explain_command(const std::string& name) {
+int explain_command(const std::string& name, bool markdown) {
+  if (markdown) {
+    std::cout << optim::markdown_table();
+    return kOk;
+  }
   if (!name.empty()) {
     std::cout << optim::explain(optim::find_optimizer(name));
     return kOk;

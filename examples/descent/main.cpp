@@ -11,6 +11,7 @@ int main(int argc, char** argv) {
   app::Options train, compare;
   compare.optimizer.clear();
   std::string name;
+  bool markdown = false;
   CLI::App* train_command = program.add_subcommand("train", "Train a network on a data set");
   CLI::App* compare_command = program.add_subcommand(
       "compare", "Train with every optimizer, side by side, and write a report");
@@ -19,6 +20,7 @@ int main(int argc, char** argv) {
   app::add_options(*train_command, train, false);
   app::add_options(*compare_command, compare, true);
   explain_command->add_option("name", name, "an optimizer (default: list them all)");
+  explain_command->add_flag("--markdown", markdown, "all of them as the table of the README");
 
   try {
     program.parse(argc, argv);
@@ -31,7 +33,7 @@ int main(int argc, char** argv) {
     if (threads > 0) descent::set_num_threads(threads);
     if (*train_command) return app::train_command(train);
     if (*compare_command) return app::compare_command(compare);
-    return app::explain_command(name);
+    return app::explain_command(name, markdown);
   } catch (const descent::FileError& e) {
     std::cerr << e.what() << "\n";
     return app::kBadInput;

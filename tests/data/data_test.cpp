@@ -135,7 +135,9 @@ TEST(Synthetic, SetsRepeatFromTheirSeed) {
     EXPECT_EQ(a.size(), 100);
     EXPECT_EQ(a.x.to_vector(), b.x.to_vector()) << a.name;
     EXPECT_NE(a.x.to_vector(), c.x.to_vector()) << a.name;
-    if (a.is_classification()) EXPECT_EQ(max(a.y).item() + 1, a.num_classes());
+    if (a.is_classification()) {
+      EXPECT_EQ(max(a.y).item() + 1, a.num_classes());
+    }
   }
   EXPECT_TRUE(has_text(message_of<ValueError>([] { data::moons(1); }), "[moons] got n = 1"));
 }

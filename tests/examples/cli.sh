@@ -1,0 +1,75 @@
+#!/usr/bin/env bash
+# The program descent: what it prints, what it writes, and how it refuses. cli.sh DESCENT
+set -uo pipefail
+descent=$1
+folder=$(mktemp -d)
+trap 'rm -rf "$folder"' EXIT
+cd "$folder"
+failures=0
+
+# expect CODE TEXT ARGUMENT…: the exit code, and a text in what is printed.
+expect() {
+  local code=$1 text=$2 output actual
+  shift 2
+  output=$("$descent" "$@" 2>&1)
+  actual=$?
+  if [ "$actual" -ne "$code" ]; then
+    echo "descent $*: exit code $actual, expected $code"; echo "$output"; failures=$((failures + 1))
+  elif ! grep -qF -- "$text" <<<"$output"; then
+    echo "descent $*: lacks '$text'"; echo "$output"; failures=$((failures + 1))
+  fi
+}
+has() { grep -qE "$2" "$1" || { echo "$1 lacks $2"; failures=$((failures + 1)); }; }
+
+expect 0 'validation loss' train --data digits --hidden 64,64 --activation relu --optimizer adamw --lr 1e-3 \
+  --set weight_decay=0.05 --schedule cosine --warmup 50 --sam 0.05 --clip-norm 1 --swa 0.75 --epochs 3 \
+  --batch 32 --seed 1 --threads 2 --out run/
+has run/settings.json '"optimizer": "adamw"'
+has run/settings.json 'swa\(sam\(clip_norm\(adamw\(lr=warmup\(50, cosine\(0.001'
+has run/metrics.csv '^3,'
+[ -s run/model.safetensors ] || { echo "no model"; failures=$((failures + 1)); }
+
+# Results on stdout, progress on stderr; the same seed gives the same results with any threads.
+"$descent" train --data iris --epochs 5 --threads 1 2>progress >one
+"$descent" train --data iris --epochs 5 --threads 2 2>/dev/null >two
+has progress '^5/5 '
+has one 'accuracy 0\.'
+diff <(sed 's/ in [0-9].*//' one) <(sed 's/ in [0-9].*//' two) >/dev/null || { echo "two threads change results"; failures=$((failures + 1)); }
+
+printf 'a,b,yield\n' >table.csv
+for i in $(seq 1 60); do echo "$i,$((i % 7)),$((3 * i)).5" >>table.csv; done
+for data in wine moons spirals blobs xor linear sine table.csv; do expect 0 'validation loss' train --data $data --epochs 2; done
+expect 0 'R²' train --data table.csv --target yield --epochs 2
+for rule in sgd momentum nesterov adagrad rmsprop adam amsgrad adamw; do expect 0 "$( [ $rule = momentum ] || [ $rule = nesterov ] && echo sgd || { [ $rule = amsgrad ] && echo adam || echo $rule; } )(" train --data iris --optimizer $rule --epochs 1; done
+for schedule in constant step exponential linear cosine one_cycle plateau; do expect 0 'validation loss' train --data iris --epochs 3 --schedule $schedule; done
+expect 0 'averaged weights' train --data iris --epochs 2 --batch-norm --dropout 0.1 --ema 0.9
+
+expect 0 'Highest median test' compare --data iris --epochs 3 --seeds 2 --out cmp
+has cmp/report.html '</svg>'
+has cmp/report.html 'Optimizers compared on iris'
+! grep -qE 'https?://' <(sed 's#http://www.w3.org/2000/svg##g' cmp/report.html) || { echo "the report needs a network"; failures=$((failures + 1)); }
+[ "$(wc -l <cmp/results.csv)" -eq 25 ] || { echo "results.csv has not 24 runs"; failures=$((failures + 1)); }
+expect 0 'adam' compare --data iris --epochs 2 --seeds 1 --optimizer sgd,adam --out cmp
+
+expect 0 'Loshchilov & Hutter' explain adamw
+expect 0 'rmsprop' explain
+expect 2 "did you mean 'adamw'" explain adamv
+expect 2 'expected one of sgd, momentum' explain nonsense
+expect 2 "did you mean 'rmsprop'" train --optimizer rmspop
+expect 2 'got momentum = 1.5, expected a number in [0, 1)' train --optimizer sgd --set momentum=1.5
+expect 2 "got the setting 'beta3', expected one of lr, beta1, beta2" train --optimizer adam --set beta3=1
+expect 2 "got 'weight_decay', expected name=number" train --set weight_decay
+expect 2 "did you mean 'relu'" train --activation rellu
+expect 2 'epochs' train --epochs 0
+expect 2 'wrong' train --wrong 1
+expect 2 'A subcommand is required'
+expect 2 "wraps another" train --optimizer sam
+expect 3 "did you mean 'digits'" train --data digitz
+expect 3 "expected train-images" train --data "$folder"
+printf '1,2,3\n4,x,6\n' >bad.csv
+expect 3 "got 'x' in line 2, column 2" train --data bad.csv
+expect 2 "did you mean 'yield'" train --data table.csv --target yeild
+expect 4 'Hint' train --data linear --optimizer sgd --lr 1000 --epochs 5
+
+[ $failures -eq 0 ] && echo "all as expected"
+exit $((failures > 0))

@@ -1,0 +1,30 @@
+#!/usr/bin/env bash
+# The house keeps its order: who may include whom, where third parties may stand, and what may not
+# be written anywhere. layers.sh SOURCE
+set -uo pipefail
+cd "$1"
+bad=0
+report() { [ -z "$2" ] || { printf '%s:\n%s\n' "$1" "$2"; bad=1; }; }
+
+forbid() {  # forbid FOLDER PATTERN…: no file of it includes from those folders
+  local folder=$1 part
+  shift
+  for part in "$@"; do
+    report "$folder/ may not include $part/" "$(grep -rnE "#include <descent/$part/" "$folder" --include=*.h --include=*.cpp)"
+  done
+}
+forbid autograd nn optim data
+forbid nn optim data
+forbid optim nn data
+# core declares Tensor's differentiable members and autograd defines them; core includes none of it.
+forbid core autograd nn optim data
+forbid data nn optim
+
+report 'cblas only in core/kernels/gemm.cpp' "$(grep -rln 'cblas' core autograd nn optim data --include=*.h --include=*.cpp | grep -vx 'core/kernels/gemm.cpp')"
+report 'TBB only in core/parallel.cpp' "$(grep -rlE '#include [<"](tbb|oneapi)' core autograd nn optim data examples descent.h | grep -vx 'core/parallel.cpp')"
+report 'spdlog only in core/log.cpp' "$(grep -rlE '#include [<"]spdlog' core autograd nn optim data examples descent.h | grep -vx 'core/log.cpp')"
+report 'third parties in a public header' "$(grep -rnE '#include [<"](tbb|cblas|spdlog|fmt|nlohmann|zlib|CLI)' core autograd nn optim data descent.h --include=*.h)"
+report 'banned flags' "$(grep -rnE 'march=native|ffast-math' CMakeLists.txt core/cmake core/*.cpp core/kernels examples tests/CMakeLists.txt CMakePresets.json)"
+report 'the top level is fixed' "$(ls | grep -vxE 'CMakeLists.txt|CMakePresets.json|LICENSE|README.md|descent.h|core|autograd|nn|optim|data|examples|tests|build.*')"
+[ $bad -eq 0 ] && echo "all in order"
+exit $bad
