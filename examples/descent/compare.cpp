@@ -302,8 +302,12 @@ std::string verdict_of(std::vector<Result> results, bool classification) {
   std::size_t overlapping = 0;
   for (std::size_t i = 1; i < results.size(); ++i) overlapping += of(results[i]).high >= best.low;
   if (overlapping == 0) return s + "; its worst seed beats the best of every other.";
-  return concat(s, "; over the seeds its range overlaps with that of ", overlapping, " of the ",
-                results.size() - 1, " others, so from those it is not told apart.");
+  const std::string others =
+      overlapping == results.size() - 1
+          ? "that of every other"
+          : concat("those of ", overlapping, " of the ", results.size() - 1, " others");
+  return concat(s, ". Over the seeds its range overlaps with ", others,
+                ", so from these it is not told apart.");
 }
 
 }  // namespace

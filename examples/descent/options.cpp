@@ -92,7 +92,9 @@ std::vector<std::pair<std::string, std::string>> listing(const Options& o, bool 
       {"dropout", concat(o.dropout)},
       {"batch_norm", concat(o.batch_norm)},
       {"optimizer", o.optimizer},
-      {"lr", o.lr > 0 ? concat(o.lr) : "default"},
+      {"lr", o.lr > 0  ? concat(o.lr)
+             : compare ? "each one's list"
+                       : "the rule's default"},
       {"set", set},
       {"schedule", o.schedule},
       {"warmup", concat(o.warmup)},
