@@ -126,7 +126,9 @@ Archive load_tensors(const std::string& path) {
   if (!header.is_object()) bad(path, "whose header is not a JSON object");
   Archive archive;
   std::vector<std::pair<std::size_t, std::size_t>> ranges;
-  for (const auto& [name, entry] : header.items()) {
+  for (const auto& item : header.items()) {
+    const std::string& name = item.key();
+    const json& entry = item.value();
     if (name == "__metadata__") {
       if (!entry.is_object()) bad(path, "whose metadata is not an object");
       for (const auto& [key, value] : entry.items()) {

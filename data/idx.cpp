@@ -107,7 +107,13 @@ Dataset idx_folder(const std::string& folder) {
   for (const char* part : {"train", "t10k"}) {
     const std::string images = find(concat(part, "-images")),
                       labels = find(concat(part, "-labels"));
-    if (!images.empty() && !labels.empty()) return idx(images, labels);
+    if (!images.empty() && !labels.empty()) {
+      Dataset d = idx(images, labels);
+      d.name = fs::path(folder).lexically_normal().filename().string();
+      if (d.name.empty())
+        d.name = fs::path(folder).lexically_normal().parent_path().filename().string();
+      return d;
+    }
   }
   fail<FileError>("idx_folder", "got '", folder, "' with ", files.size(),
                   " files, expected train-images… and train-labels… or t10k-images… and "

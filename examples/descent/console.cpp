@@ -36,10 +36,10 @@ void Progress::update(std::size_t done, const std::string& note) {
   winsize size{};
   const std::size_t width =
       ioctl(STDERR_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 20 ? size.ws_col : 80;
-  constexpr std::size_t kBar = 24;
-  const auto full = static_cast<std::size_t>(share * kBar);
+  const std::size_t bar = width < 100 ? 12 : 24;
+  const auto full = static_cast<std::size_t>(share * static_cast<double>(bar));
   std::string line;
-  for (std::size_t i = 0; i < kBar; ++i) line += i < full ? "█" : "░";
+  for (std::size_t i = 0; i < bar; ++i) line += i < full ? "█" : "░";
   line += "  " + std::to_string(done) + "/" + std::to_string(total_) + "  " + note + "  " + left;
   while (columns(line) > width - 1) line.pop_back();
   std::fprintf(stderr, "\r\033[K%s", line.c_str());
