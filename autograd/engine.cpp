@@ -27,13 +27,17 @@ const Node* current_node() noexcept { return t_current; }
 
 /// One run: nodes wait in a heap on their order; the largest has received all its gradients.
 struct Backward {
+  const char* op;  // what the user called
   bool create_graph, retain_graph;
   PoolVector<Node*> heap;
   // For grad(): the nodes from which a wanted input can be reached, sorted; empty means all.
   PoolVector<Node*> useful;
   bool collect_leaves = true;
 
-  Backward(bool create, bool retain) : create_graph(create), retain_graph(retain) {}
+  Backward(const char* name, GradOptions options)
+      : op(name),
+        create_graph(options.create_graph),
+        retain_graph(options.retain_graph.value_or(options.create_graph)) {}
   Backward(const Backward&) = delete;
   Backward& operator=(const Backward&) = delete;
   ~Backward() {  // after an exception, waiting nodes are left as they were found
@@ -71,20 +75,23 @@ struct Backward {
 
   void run_hooks(Node& node, Tensor& g) {
     if (!node.extra) return;
-    for (const auto& hook : node.extra->hooks) {
+    for (std::size_t i = 0; i < node.extra->hooks.size(); ++i) {
+      const auto hook = node.extra->hooks[i];  // a copy: it may register others
       const Tensor replaced = hook(g);
       if (!replaced.defined()) continue;
-      if (!(replaced.shape() == g.shape()))
-        fail<ShapeError>("hook", "got a gradient of shape ", replaced.shape(), ", expected ",
-                         g.shape());
+      if (!(replaced.shape() == g.shape()) || replaced.dtype() != g.dtype())
+        fail<ShapeError>("hook", "got a gradient of ", replaced.dtype(), replaced.shape(),
+                         ", expected ", g.dtype(), g.shape());
       g = replaced;
     }
     if (node.extra->retain) node.extra->grad = g;
   }
 
   void collect(Leaf& leaf, Tensor g) {
+    // The leaf's own: dense memory that nobody else holds.
+    if (!sole_owner(g) || !kernel::is_dense(g)) g = g.clone();
     if (!leaf.grad.defined())
-      leaf.grad = create_graph || sole_owner(g) ? std::move(g) : kernel::clone(g);
+      leaf.grad = std::move(g);
     else if (!create_graph && sole_owner(leaf.grad) && kernel::can_accumulate(leaf.grad, g))
       kernel::accumulate(leaf.grad, g);
     else
@@ -101,6 +108,7 @@ struct Backward {
     std::uint64_t need = 0;
     for (std::size_t i = 0; i < inputs.size() && i < 64; ++i)
       if (inputs[i] && is_useful(inputs[i].get())) need |= std::uint64_t{1} << i;
+    if (need == 0 && inputs.size() <= 64) return;  // grad() asked for this node and nothing below
     struct Current {  // names the operator in errors; hooks and rules may run another backward
       const Node* before = t_current;
       ~Current() { t_current = before; }
@@ -140,15 +148,17 @@ namespace {
 
 void start(Backward& run, std::span<const Tensor> outputs, std::span<const Tensor> grad_outputs) {
   if (!grad_outputs.empty() && grad_outputs.size() != outputs.size())
-    fail<ValueError>("backward", "got ", grad_outputs.size(), " gradients for ", outputs.size(),
+    fail<ValueError>(run.op, "got ", grad_outputs.size(), " gradients for ", outputs.size(),
                      " outputs, expected one for each");
   for (std::size_t i = 0; i < outputs.size(); ++i) {
     const Tensor& y = outputs[i];
+    check_view(y, run.op);
     if (!y.requires_grad())
-      fail<GraphError>("backward",
-                       "got a tensor without a history, expected one computed from a tensor that "
-                       "requires a gradient. Hint: call requires_grad_() on the parameters, and "
-                       "compute outside NoGradGuard");
+      fail<GraphError>(
+          run.op,
+          "got a tensor without a history, expected one computed from a tensor that "
+          "requires a gradient. Hint: call requires_grad_() on the parameters, and "
+          "compute outside NoGradGuard; to differentiate a gradient, make it with create_graph");
     const Tensor g = i < grad_outputs.size() ? grad_outputs[i] : Tensor();
     if (!g.defined() && y.numel() != 1)
       fail<ShapeError>(
@@ -156,8 +166,9 @@ void start(Backward& run, std::span<const Tensor> outputs, std::span<const Tenso
           ", expected one element. Hint: reduce the loss with mean() or sum(), or pass "
           "a gradient of that shape");
     if (g.defined() && !(g.shape() == y.shape()))
-      fail<ShapeError>("backward", "got a gradient of shape ", g.shape(),
-                       " for an output of shape ", y.shape(), ", expected equal shapes");
+      fail<ShapeError>(run.op, "got a gradient of shape ", g.shape(), " for an output of shape ",
+                       y.shape(), ", expected equal shapes");
+    if (!run.is_useful(node_of(y))) continue;  // leads to no wanted input
     const GradModeGuard mode(run.create_graph);
     run.give(node_of(y), g.defined() ? g : ones_like(y));
   }
@@ -169,28 +180,27 @@ PoolVector<Node*> nodes_towards(const std::vector<Tensor>& outputs,
   PoolVector<Node*> all, pending;
   for (const Tensor& y : outputs)
     if (Node* n = node_of(y)) pending.push_back(n);
-  while (!pending.empty()) {  // `run` marks a visited node with a value no run can have
+  while (!pending.empty()) {
     Node* node = pending.back();
     pending.pop_back();
-    if (node->run) continue;
-    node->run = reinterpret_cast<Backward*>(1);
+    if (node->mark != Node::Mark::none) continue;
+    node->mark = Node::Mark::seen;
     all.push_back(node);
     for (const auto& input : node->inputs())
-      if (input && !input->run) pending.push_back(input.get());
+      if (input && input->mark == Node::Mark::none) pending.push_back(input.get());
   }
-  for (Node* node : all) node->run = nullptr;
   std::sort(all.begin(), all.end(), earlier);  // inputs before what uses them
   PoolVector<Node*> useful;
   for (Node* node : all) {
     bool leads = std::find(wanted.begin(), wanted.end(), node) != wanted.end();
     for (const auto& input : node->inputs())
-      leads = leads || (input && input->run == reinterpret_cast<Backward*>(2));
+      leads = leads || (input && input->mark == Node::Mark::useful);
     if (leads) {
-      node->run = reinterpret_cast<Backward*>(2);
+      node->mark = Node::Mark::useful;
       useful.push_back(node);
     }
   }
-  for (Node* node : useful) node->run = nullptr;
+  for (Node* node : all) node->mark = Node::Mark::none;
   std::sort(useful.begin(), useful.end());
   return useful;
 }
@@ -200,7 +210,7 @@ PoolVector<Node*> nodes_towards(const std::vector<Tensor>& outputs,
 
 void detail::run_backward(std::span<const Tensor> outputs, std::span<const Tensor> grad_outputs,
                           GradOptions options) {
-  detail::Backward run(options.create_graph, options.retain_graph.value_or(options.create_graph));
+  detail::Backward run("backward", options);
   detail::start(run, outputs, grad_outputs);
   run.run([](Node*, const Tensor&) {});
 }
@@ -220,7 +230,7 @@ std::vector<Tensor> grad(const std::vector<Tensor>& outputs, const std::vector<T
                        "is used");
     wanted.push_back(detail::node_of(x));
   }
-  detail::Backward run(options.create_graph, options.retain_graph.value_or(options.create_graph));
+  detail::Backward run("grad", options);
   run.collect_leaves = false;
   run.useful = detail::nodes_towards(outputs, wanted);
   std::vector<Tensor> result(inputs.size());
@@ -233,9 +243,10 @@ std::vector<Tensor> grad(const std::vector<Tensor>& outputs, const std::vector<T
   }
   for (std::size_t i = 0; i < inputs.size(); ++i)
     if (!result[i].defined() && !options.allow_unused)
-      fail<GraphError>("grad", "got input ", i, " of shape ", inputs[i].shape(),
-                       " that the outputs do not depend on. Hint: set allow_unused to get an "
-                       "undefined gradient for it");
+      fail<GraphError>(
+          "grad", "got input ", i, " of shape ", inputs[i].shape(),
+          " that the outputs do not depend on. Hint: to differentiate a gradient, make it with "
+          "create_graph; or set allow_unused to get an undefined gradient");
   return result;
 }
 

@@ -10,4 +10,8 @@ namespace descent {
 Tensor softmax_cross_entropy(const Tensor& logits, const Tensor& labels, std::int64_t ignore_index,
                              bool mean);
 
+/// −t·log p − (1 − t)·log(1 − p), element by element, the logarithms limited to −100 and the
+/// denominator of the gradient (p − t)/(p(1 − p)) to 1e-12, as in PyTorch.
+Tensor binary_cross_entropy(const Tensor& p, const Tensor& t);
+
 }  // namespace descent

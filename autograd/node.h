@@ -102,6 +102,7 @@ class Node : public GradEdge {
   // The engine's, during a run.
   Tensor pending;
   Backward* run = nullptr;
+  enum class Mark : std::uint8_t { none, seen, useful } mark = Mark::none;
 
  protected:
   Node(const char* node_name, const Tensor& output, std::uint64_t node_order) noexcept;
@@ -135,11 +136,15 @@ void check_for_nan(const char* name, const Tensor& value);
 inline Node* node_of(const Tensor& t) noexcept {
   return t.defined() ? static_cast<Node*>(t.body().edge.get()) : nullptr;
 }
-inline RefPtr<Node> input_edge(const Tensor& t, const char* name) {
-  Node* n = node_of(t);
-  if (n && t.body().is_view && t.body().recorded_at != t.body().storage->recorded) [[unlikely]]
+/// A view whose base was since changed in place has values that its history does not know.
+inline void check_view(const Tensor& t, const char* name) {
+  if (t.defined() && t.body().is_view && t.body().recorded_at != t.body().storage->recorded)
+      [[unlikely]]
     throw_stale_view(name);
-  return RefPtr<Node>::share(n);
+}
+inline RefPtr<Node> input_edge(const Tensor& t, const char* name) {
+  check_view(t, name);
+  return RefPtr<Node>::share(node_of(t));
 }
 /// A tensor of the same values with no history.
 Tensor alias(const Tensor& t);

@@ -193,6 +193,11 @@ const Tensor& operator-=(const Tensor& a, const Tensor& b) { return a.sub_(b); }
 const Tensor& operator*=(const Tensor& a, const Tensor& b) { return a.mul_(b); }
 const Tensor& operator/=(const Tensor& a, const Tensor& b) { return a.div_(b); }
 
+const Tensor& operator+=(const Tensor& a, Scalar b) { return a.add_(b); }
+const Tensor& operator-=(const Tensor& a, Scalar b) { return a.sub_(b); }
+const Tensor& operator*=(const Tensor& a, Scalar b) { return a.mul_(b); }
+const Tensor& operator/=(const Tensor& a, Scalar b) { return a.div_(b); }
+
 // ---- operators that can be chained ----
 
 Tensor Tensor::index_select(std::int64_t d, const Tensor& i) const {

@@ -18,6 +18,9 @@ enum class DType : std::uint8_t { boolean, int64, float32, float64 };
 inline constexpr DType kBool = DType::boolean, kInt64 = DType::int64, kFloat32 = DType::float32,
                        kFloat64 = DType::float64;
 
+// As libtorch calls them.
+inline constexpr DType kFloat = kFloat32, kDouble = kFloat64, kLong = kInt64;
+
 /// Bytes of one element.
 constexpr std::size_t size_of(DType t) { return t == kBool ? 1 : t == kFloat32 ? 4 : 8; }
 constexpr bool is_floating(DType t) { return t >= DType::float32; }

@@ -1,3 +1,4 @@
+#include <descent/core/error.h>
 #include <descent/core/log.h>
 
 #include <spdlog/logger.h>
@@ -23,12 +24,19 @@ spdlog::level::level_enum native(Level level) {
   }
 }
 
+spdlog::level::level_enum level_named(std::string_view name) {
+  constexpr std::string_view names[] = {"debug", "info", "warning", "error", "off"};
+  for (int i = 0; i < 5; ++i)
+    if (name == names[i]) return native(static_cast<Level>(i));
+  fail<ValueError>("DESCENT_LOG", "got '", name, "', expected debug, info, warning, error or off");
+}
+
 // Our own logger, not in spdlog's registry: the host program's loggers are left alone.
 spdlog::logger& logger() {
   static spdlog::logger instance = [] {
     spdlog::logger l("descent", std::make_shared<spdlog::sinks::stderr_color_sink_mt>());
     const char* wanted = std::getenv("DESCENT_LOG");
-    l.set_level(wanted ? spdlog::level::from_str(wanted) : spdlog::level::warn);
+    l.set_level(wanted ? level_named(wanted) : spdlog::level::warn);
     l.set_pattern("[%n %l] %v");
     return l;
   }();

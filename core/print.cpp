@@ -7,8 +7,8 @@
 namespace descent {
 namespace {
 
-constexpr std::int64_t kEdge = 3;     // values shown at either end of a long dimension
-constexpr std::int64_t kLong = 1000;  // elements from which dimensions are shortened
+constexpr std::int64_t kEdge = 3;            // values shown at either end of a long dimension
+constexpr std::int64_t kShortenFrom = 1000;  // elements from which dimensions are shortened
 
 std::string value_at(const Tensor& flat, std::int64_t i) {
   char buffer[40];
@@ -58,7 +58,7 @@ std::string Tensor::to_string() const {
   if (numel() == 0)
     s = "[]";
   else
-    print(s, flat, 0, 0, numel() > kLong);
+    print(s, flat, 0, 0, numel() > kShortenFrom);
   s += concat(dim() > 1 && numel() > 0 ? "\n" : " ", "Tensor", shape(), " ", dtype());
   if (requires_grad()) s += " requires_grad";
   return s;

@@ -3,10 +3,12 @@
 // Rank 0 is a scalar, an extent of 0 an empty tensor. Printed as (2, 3).
 #pragma once
 
+#include <concepts>
 #include <cstdint>
 #include <initializer_list>
 #include <iosfwd>
 #include <string>
+#include <vector>
 
 namespace descent {
 
@@ -18,6 +20,11 @@ class Shape {
   /// Throws ShapeError for more than kMaxRank extents.
   Shape(std::initializer_list<std::int64_t> extents) : Shape(extents.begin(), extents.end()) {}
   Shape(const std::int64_t* first, const std::int64_t* last);
+  /// One extent or dimension, so that `zeros(3)` and `x.sum(0)` read as they do elsewhere.
+  template <std::integral I>
+  Shape(I extent) : Shape{static_cast<std::int64_t>(extent)} {}
+  Shape(const std::vector<std::int64_t>& extents)
+      : Shape(extents.data(), extents.data() + extents.size()) {}
   Shape(const Shape& s) noexcept : rank_(s.rank_) { copy(s); }
   Shape& operator=(const Shape& s) noexcept {
     rank_ = s.rank_;

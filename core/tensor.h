@@ -78,6 +78,7 @@ class Tensor {
   // ---- what it is ----
   bool defined() const noexcept { return static_cast<bool>(body_); }
   const Shape& shape() const { return body().shape; }
+  const Shape& sizes() const { return shape(); }
   const Shape& strides() const { return body().strides; }  ///< in elements
   std::int64_t dim() const { return body().shape.rank(); }
   std::int64_t numel() const { return body().numel; }

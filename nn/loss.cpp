@@ -37,16 +37,16 @@ Tensor huber_loss(const Tensor& input, const Tensor& target, double delta, Reduc
   check_same("huber_loss", input, target);
   if (!(delta > 0))
     fail<ValueError>("huber_loss", "got delta = ", delta, ", expected a positive number");
-  const Tensor d = input - target, size = abs(d);
-  return reduce(where(size <= delta, square(d) * 0.5, (size - 0.5 * delta) * delta), r);
+  const Tensor size = abs(input - target), near = minimum(size, delta);
+  return reduce(square(near) * 0.5 + (size - near) * delta, r);
 }
 
 Tensor smooth_l1_loss(const Tensor& input, const Tensor& target, double beta, Reduction r) {
   check_same("smooth_l1_loss", input, target);
   if (!(beta >= 0)) fail<ValueError>("smooth_l1_loss", "got beta = ", beta, ", expected 0 or more");
   if (beta == 0) return l1_loss(input, target, r);
-  const Tensor d = input - target, size = abs(d);
-  return reduce(where(size < beta, square(d) * (0.5 / beta), size - 0.5 * beta), r);
+  const Tensor size = abs(input - target), near = minimum(size, beta);
+  return reduce(square(near) * (0.5 / beta) + (size - near), r);
 }
 
 namespace {
@@ -106,6 +106,9 @@ Tensor cross_entropy(const Tensor& logits, const Tensor& target, const CrossEntr
                      ", expected (N, C) and (N) labels or (N, C) probabilities");
   check_logits("cross_entropy", logits, target);
   const std::int64_t classes = logits.size(1);
+  if (classes < 1)
+    fail<ShapeError>("cross_entropy", "got logits ", logits.shape(),
+                     ", expected at least one class");
   check_weight("cross_entropy", o.weight, classes);
   if (!(o.label_smoothing >= 0 && o.label_smoothing <= 1))
     fail<ValueError>("cross_entropy", "got label_smoothing = ", o.label_smoothing,
@@ -116,7 +119,8 @@ Tensor cross_entropy(const Tensor& logits, const Tensor& target, const CrossEntr
       return softmax_cross_entropy(logits, target, o.ignore_index, o.reduction == Reduction::mean);
     const Targets targets =
         label_targets(target, classes, o.weight, o.ignore_index, o.label_smoothing, logits.dtype());
-    const Tensor rows = -sum(log_softmax(logits, 1) * targets.t, {1});
+    // where() and not a product: a class that does not count may have a logit of −∞.
+    const Tensor rows = -sum(where(targets.t != 0, log_softmax(logits, 1) * targets.t, 0.0), {1});
     return o.reduction == Reduction::mean ? sum(rows) / targets.divisor : reduce(rows, o.reduction);
   }
   check_same("cross_entropy", logits, target);
@@ -151,14 +155,14 @@ Tensor bce_loss(const Tensor& input, const Tensor& target, Reduction r) {
       fail<ValueError>("bce_loss", "got inputs from ", low, " to ", high,
                        ", expected probabilities in [0, 1]. Hint: use bce_with_logits for logits");
   }
-  const Tensor log_p = maximum(log(input), -100), log_q = maximum(log1p(-input), -100);
-  return reduce(-(target * log_p + (1 - target) * log_q), r);
+  return reduce(binary_cross_entropy(input, target), r);
 }
 
 Tensor bce_with_logits(const Tensor& x, const Tensor& t, const Tensor& pos_weight, Reduction r) {
   check_same("bce_with_logits", x, t);
+  // −t·log σ(x) − (1 − t)·log(1 − σ(x)), from the side on which nothing cancels.
   if (!pos_weight.defined())
-    return reduce(softplus(x) - x * t, r);  // −t·log σ − (1 − t)·log(1 − σ)
+    return reduce(where(x.detach() >= 0, (1 - t) * x + softplus(-x), softplus(x) - x * t), r);
   return reduce((1 - t) * x + ((pos_weight - 1) * t + 1) * softplus(-x), r);
 }
 

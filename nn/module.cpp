@@ -3,7 +3,10 @@
 #include <descent/core/archive.h>
 #include <descent/nn/module.h>
 
+#include <cxxabi.h>
 #include <algorithm>
+#include <cstdlib>
+#include <typeinfo>
 
 namespace descent::nn {
 
@@ -50,8 +53,13 @@ Tensor Module::operator()(const Tensor& x) {
 }
 
 Tensor Module::forward(const Tensor&) {
-  fail<Error>(state_->configuration,
-              "got a call, expected forward(const Tensor&) to be overridden");
+  int status = 0;
+  char* readable = abi::__cxa_demangle(typeid(*this).name(), nullptr, nullptr, &status);
+  const std::string type = status == 0 ? readable : typeid(*this).name();
+  std::free(readable);
+  fail<Error>(type,
+              "got a call without a forward pass, expected an override of exactly: "
+              "Tensor forward(const Tensor& x) override");
 }
 
 const std::string& Module::configuration() const { return state_->configuration; }
@@ -157,12 +165,13 @@ std::string Module::summary(const Tensor& example) {
 std::map<std::string, Tensor> Module::state_dict() const {
   std::map<std::string, Tensor> state;
   for (const Parameters& list : {parameters(), buffers()})
-    for (const Parameter& p : list) state[p.name] = p.value.detach();
+    for (const Parameter& p : list) state[p.name] = p.value.detach().clone();
   return state;
 }
 
 void Module::load_state_dict(const std::map<std::string, Tensor>& state) {
-  const auto own = state_dict();
+  Parameters own = parameters();
+  for (const Parameter& b : buffers()) own.push_back(b);
   std::string differences;
   for (const auto& [name, t] : own) {
     const auto found = state.find(name);
@@ -173,7 +182,9 @@ void Module::load_state_dict(const std::map<std::string, Tensor>& state) {
           concat("\n  ", name, ": got ", found->second.shape(), ", expected ", t.shape());
   }
   for (const auto& [name, t] : state)
-    if (!own.contains(name)) differences += concat("\n  unexpected: ", name, " ", t.shape());
+    if (std::none_of(own.begin(), own.end(),
+                     [&key = name](const Parameter& p) { return p.name == key; }))
+      differences += concat("\n  unexpected: ", name, " ", t.shape());
   if (!differences.empty())
     fail<StateError>("load_state_dict", "got a state that does not fit the module:", differences);
   const NoGradGuard guard;

@@ -30,6 +30,7 @@ class Module {
 
   /// All parameters (buffers), own ones first, with dotted names.
   Parameters parameters() const;
+  Parameters named_parameters() const { return parameters(); }
   Parameters buffers() const;
   /// Direct children by name.
   std::vector<std::string> children() const;
@@ -52,7 +53,7 @@ class Module {
   /// input also the shape each one gives.
   std::string summary(const Tensor& example = {});
 
-  /// Parameters and buffers by name, sharing storage with the module.
+  /// A copy of all parameters and buffers by name: a snapshot that later training leaves alone.
   std::map<std::string, Tensor> state_dict() const;
   /// Copies values in. Throws StateError listing every missing, unexpected or differently shaped
   /// entry, and then changes nothing.

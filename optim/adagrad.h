@@ -35,9 +35,9 @@ struct AdaGrad {
 
   template <class T>
   auto at(Step s) const {
-    const T eta = T(lr(s.schedule) / (1 + static_cast<double>(s.t - 1) * lr_decay(s.schedule)));
-    const T decay = T(weight_decay(s.schedule)), e = T(eps(s.schedule));
-    const T start = s.t == 1 ? T(initial_accumulator(s.schedule)) : T(0);
+    const T eta = T(lr(s) / (1 + static_cast<double>(s.t - 1) * lr_decay(s)));
+    const T decay = T(weight_decay(s)), e = T(eps(s));
+    const T start = s.t == 1 ? T(initial_accumulator(s)) : T(0);
     const T inside = eps_inside_sqrt ? e : T(0), outside = eps_inside_sqrt ? T(0) : e;
     return [=](T& w, T g, T& G) {
       g += decay * w;

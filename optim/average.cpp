@@ -17,8 +17,8 @@ class Averager : public detail::Wrapper {
       fail<StateError>(name(),
                        "got a step while the weights are exchanged for their average, "
                        "expected training weights. Hint: call swap_average() again first");
+    const std::int64_t now = steps();
     inner_->apply(update);
-    const std::int64_t now = step_++;
     if (update.skipped || !takes(now)) return;
     const NoGradGuard guard;
     const double share = weight(now);
@@ -27,6 +27,12 @@ class Averager : public detail::Wrapper {
       average_.clear();
       for (const Parameter& p : all) average_.push_back(kernel::clone(p.value));
     } else {
+      for (std::size_t i = 0; i < all.size(); ++i)
+        if (average_[i].dtype() != all[i].value.dtype())
+          fail<StateError>(
+              name(), "got parameter '", all[i].name, "' of ", all[i].value.dtype(), ", expected ",
+              average_[i].dtype(),
+              " as in its average. Hint: convert a module before the optimizer is made");
       for (std::size_t i = 0; i < all.size(); ++i)
         kernel::copy(average_[i] + (all[i].value - average_[i]) * share, average_[i]);
     }
@@ -38,41 +44,43 @@ class Averager : public detail::Wrapper {
       fail<StateError>(
           name(), "got no snapshot yet, expected at least one. Hint: train past its start first");
     const Parameters& all = parameters();
+    std::vector<Tensor> weights;  // all of them first: two parameters may be views of one tensor
+    for (const Parameter& p : all) weights.push_back(kernel::clone(p.value));
     for (std::size_t i = 0; i < all.size(); ++i) {
-      const Tensor weights = kernel::clone(all[i].value);
       kernel::copy(average_[i], all[i].value);
-      kernel::copy(weights, average_[i]);
       ++all[i].value.body().storage->version;
     }
+    average_ = std::move(weights);
     swapped_ = !swapped_;
     return true;
   }
 
   void save(State& state) const override {
-    inner_->save(state);
-    state[concat(name(), "/steps")] = full({}, step_, kInt64);
-    state[concat(name(), "/count")] = full({}, count_, kInt64);
+    refuse_while_swapped("state_dict");
+    Wrapper::save(state);
+    state[concat(key(), "/count")] = full({}, count_, kInt64);
     for (std::size_t i = 0; i < average_.size(); ++i)
-      state[concat(name(), "/average/", parameters()[i].name)] = kernel::clone(average_[i]);
+      state[concat(key(), "/average/", parameters()[i].name)] = kernel::clone(average_[i]);
   }
   void expect(const State& state, std::vector<detail::StateEntry>& entries) override {
-    inner_->expect(state, entries);
-    for (const char* key : {"/steps", "/count"}) entries.push_back({concat(name(), key), {}, true});
-    const auto count = state.find(concat(name(), "/count"));
+    refuse_while_swapped("load_state_dict");
+    Wrapper::expect(state, entries);
+    entries.push_back({concat(key(), "/count"), {}, kInt64, true});
+    const auto count = state.find(concat(key(), "/count"));
     const bool some =
         count != state.end() && count->second.numel() == 1 && count->second.item() > 0;
     for (const Parameter& p : parameters())
-      entries.push_back({concat(name(), "/average/", p.name), p.value.shape(), some});
+      entries.push_back(
+          {concat(key(), "/average/", p.name), p.value.shape(), p.value.dtype(), some});
   }
   void load(const State& state) override {
-    inner_->load(state);
-    step_ = state.at(concat(name(), "/steps")).item<std::int64_t>();
-    count_ = state.at(concat(name(), "/count")).item<std::int64_t>();
+    Wrapper::load(state);
+    count_ = state.at(concat(key(), "/count")).item<std::int64_t>();
     average_.clear();
     if (count_ == 0) return;
     for (const Parameter& p : parameters()) {
       average_.push_back(empty_like(p.value));
-      kernel::copy(state.at(concat(name(), "/average/", p.name)), average_.back());
+      kernel::copy(state.at(concat(key(), "/average/", p.name)), average_.back());
     }
   }
 
@@ -82,8 +90,12 @@ class Averager : public detail::Wrapper {
   std::int64_t count_ = 0;  // snapshots so far
 
  private:
+  void refuse_while_swapped(const char* op) const {
+    if (swapped_)
+      fail<StateError>(op, "got weights that are exchanged for their average in ", name(),
+                       ", expected training weights. Hint: call swap_average() again first");
+  }
   std::vector<Tensor> average_;
-  std::int64_t step_ = 0;
   bool swapped_ = false;
 };
 

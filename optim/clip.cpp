@@ -1,6 +1,5 @@
 #include <descent/autograd/grad_mode.h>
 #include <descent/autograd/ops.h>
-#include <descent/core/create.h>
 #include <descent/core/kernels/reduce.h>
 #include <descent/optim/wrappers.h>
 
@@ -27,7 +26,7 @@ class Clipper final : public detail::Wrapper {
   }
 
   void apply(detail::Update& update) override {
-    const double c = limit_(step_++);
+    const double c = limit_(steps());
     const Parameters& all = parameters();
     if (kind_ == Clip::value) {
       for (auto& view : update.views) view.limit = std::min(view.limit, c);
@@ -48,19 +47,6 @@ class Clipper final : public detail::Wrapper {
     inner_->apply(update);
   }
 
-  void save(State& state) const override {
-    inner_->save(state);
-    state[concat(name(), "/steps")] = full({}, step_, kInt64);
-  }
-  void expect(const State& state, std::vector<detail::StateEntry>& entries) override {
-    inner_->expect(state, entries);
-    entries.push_back({concat(name(), "/steps"), {}, true});
-  }
-  void load(const State& state) override {
-    inner_->load(state);
-    step_ = state.at(concat(name(), "/steps")).item<std::int64_t>();
-  }
-
  private:
   static void scale(detail::GradientView& view, double norm, double c) {
     if (!(norm > c) || !std::isfinite(norm)) return;
@@ -78,7 +64,6 @@ class Clipper final : public detail::Wrapper {
 
   Clip kind_;
   Hyper limit_;
-  std::int64_t step_ = 0;
 };
 
 Optimizer clip(Optimizer inner, Clip kind, Hyper limit) {

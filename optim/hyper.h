@@ -9,6 +9,12 @@
 
 namespace descent::optim {
 
+/// When a rule is evaluated.
+struct Step {
+  std::int64_t t;         // updates of this parameter, this one included: 1, 2, …
+  std::int64_t schedule;  // steps of the optimizer before this one: 0, 1, …
+};
+
 /// A closed form of the step, which counts from 0: any step can be asked for, in any order.
 struct Schedule {
   std::function<double(std::int64_t)> at;
@@ -23,6 +29,7 @@ class Hyper {
   Hyper(Schedule s) : schedule_(std::make_shared<const Schedule>(std::move(s))) {}
 
   double operator()(std::int64_t step) const { return schedule_ ? (*schedule_)(step) : value_; }
+  double operator()(const Step& step) const { return (*this)(step.schedule); }
   bool is_constant() const { return !schedule_; }
   /// The number as text, or the schedule's.
   std::string text() const;

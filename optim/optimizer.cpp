@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <set>
+#include <utility>
 
 namespace descent::optim {
 
@@ -19,8 +20,13 @@ Optimizer::Optimizer() {
   rules_ = rules.get();
   stage_ = std::move(rules);
 }
-Optimizer::Optimizer(Optimizer&&) noexcept = default;
-Optimizer& Optimizer::operator=(Optimizer&&) noexcept = default;
+Optimizer::Optimizer(Optimizer&& o) noexcept
+    : stage_(std::move(o.stage_)), rules_(std::exchange(o.rules_, nullptr)) {}
+Optimizer& Optimizer::operator=(Optimizer&& o) noexcept {
+  stage_ = std::move(o.stage_);
+  rules_ = std::exchange(o.rules_, nullptr);
+  return *this;
+}
 Optimizer::~Optimizer() = default;
 
 Optimizer wrap(Optimizer inner, const Optimizer::Wrap& make) {
@@ -35,21 +41,31 @@ Parameters Optimizer::named(const std::vector<Tensor>& tensors) {
 }
 
 void Optimizer::add_rule(Parameters parameters, std::unique_ptr<detail::AnyRule> rule) {
-  if (stage_.get() != rules_)
+  if (stage_.get() != &rules())
     fail<StateError>("add_group",
                      "got an optimizer that is wrapped already, expected a plain one. "
                      "Hint: add groups before sam(), clip_norm() and their kin");
-  rules_->add(std::move(parameters), std::move(rule));
+  rules().add(std::move(parameters), std::move(rule));
 }
 
-const Parameters& Optimizer::parameters() const { return rules_->parameters(); }
-std::int64_t Optimizer::steps() const { return rules_->steps; }
-std::int64_t Optimizer::skipped_steps() const { return rules_->skipped; }
-std::int64_t Optimizer::gradient_evaluations() const { return rules_->evaluations; }
-void Optimizer::set_non_finite(NonFinite policy) { rules_->policy = policy; }
+RuleStage& Optimizer::rules() const {
+  if (!rules_)
+    fail<StateError>("optimizer",
+                     "got an optimizer that was moved away, expected one in use. Hint: "
+                     "go on with what the wrapper gave back");
+  return *rules_;
+}
+
+int Optimizer::groups() const { return static_cast<int>(rules().groups()); }
+const Parameters& Optimizer::parameters() const { return rules().parameters(); }
+std::int64_t Optimizer::steps() const { return rules().steps(); }
+std::int64_t Optimizer::skipped_steps() const { return rules().skipped; }
+std::int64_t Optimizer::gradient_evaluations() const { return rules().evaluations; }
+void Optimizer::set_non_finite(NonFinite policy) { rules().policy = policy; }
 
 void Optimizer::zero_grad() {
-  for (const Parameter& p : parameters()) p.value.zero_grad();
+  for (const Parameter& p : parameters())
+    if (p.value.requires_grad()) p.value.zero_grad();
 }
 
 void Optimizer::apply() {
@@ -59,15 +75,17 @@ void Optimizer::apply() {
 }
 
 void Optimizer::step() {
+  RuleStage& r = rules();
   if (stage_->needs_closure())
     fail<GraphError>("step", "got no closure, expected one: ", to_string(),
                      " evaluates the gradient more than once. Hint: step([&] { …; loss.backward(); "
                      "return loss; })");
-  ++rules_->evaluations;
+  ++r.evaluations;
   apply();
 }
 
 double Optimizer::step_with(const Closure& closure) {
+  rules();
   const double loss = stage_->evaluate(closure);
   apply();
   return loss;
@@ -95,6 +113,16 @@ struct Finder final : FieldVisitor {
   }
 };
 
+}  // namespace
+
+void detail::fail_schedule(std::string_view rule, std::string_view field, double value,
+                           const Range& range, std::int64_t step) {
+  fail<ValueError>(rule, "got ", field, " = ", value, " from its schedule at step ", step,
+                   ", expected a number in ", range.text());
+}
+
+namespace {
+
 Finder find(Stage& stage, std::string_view op, std::string_view name, int group,
             std::size_t groups) {
   if (group >= static_cast<int>(groups))
@@ -116,23 +144,37 @@ Finder find(Stage& stage, std::string_view op, std::string_view name, int group,
 }  // namespace
 
 double Optimizer::get(std::string_view name, int group) const {
-  const Finder f = find(*stage_, "get", name, group < 0 ? 0 : group, rules_->groups());
+  rules();
+  const Finder f = find(*stage_, "get", name, group < 0 ? 0 : group, rules().groups());
   return f.hypers.empty() ? (*f.switches[0] ? 1 : 0) : (*f.hypers[0].first)(steps());
 }
 
 void Optimizer::set(std::string_view name, Hyper value, int group) {
-  const Finder f = find(*stage_, "set", name, group, rules_->groups());
+  rules();
+  const Finder f = find(*stage_, "set", name, group, rules().groups());
   for (const auto& [hyper, range] : f.hypers)
     if (!range.holds(value(0)))
       fail<ValueError>("set", "got ", name, " = ", value(0), ", expected a number in ",
                        range.text());
   if (!f.switches.empty() && value(0) != 0 && value(0) != 1)
     fail<ValueError>("set", "got ", name, " = ", value(0), ", expected 0 or 1 for a switch");
+  std::vector<Hyper> hypers_before;
+  std::vector<bool> switches_before;
+  for (const auto& [hyper, range] : f.hypers) hypers_before.push_back(*hyper);
+  for (const bool* s : f.switches) switches_before.push_back(*s);
   for (const auto& [hyper, range] : f.hypers) *hyper = value;
   for (bool* s : f.switches) *s = value(0) != 0;
+  try {
+    rules().check();
+  } catch (...) {
+    for (std::size_t i = 0; i < f.hypers.size(); ++i) *f.hypers[i].first = hypers_before[i];
+    for (std::size_t i = 0; i < f.switches.size(); ++i) *f.switches[i] = switches_before[i];
+    throw;
+  }
 }
 
 void Optimizer::swap_average() {
+  rules();
   for (Stage* s = stage_.get(); s; s = s->inner())
     if (s->swap_average()) return;
   fail<StateError>("swap_average", "got ", to_string(),
@@ -142,12 +184,14 @@ void Optimizer::swap_average() {
 // ---- state ----
 
 State Optimizer::state_dict() const {
+  rules();
   State state;
   stage_->save(state);
   return state;
 }
 
 void Optimizer::load_state_dict(const State& state) {
+  rules();
   std::vector<detail::StateEntry> entries;
   stage_->expect(state, entries);
   std::string differences;
@@ -156,9 +200,13 @@ void Optimizer::load_state_dict(const State& state) {
     known.insert(e.key);
     const auto found = state.find(e.key);
     if (found == state.end()) {
-      if (e.required) differences += concat("\n  missing: ", e.key, " ", e.shape);
-    } else if (!(found->second.shape() == e.shape)) {
-      differences += concat("\n  ", e.key, ": got ", found->second.shape(), ", expected ", e.shape);
+      if (e.required)
+        differences +=
+            concat("\n  missing: ", e.key, " ", e.shape,
+                   e.key.starts_with("group/") ? " (was it saved under a schedule?)" : "");
+    } else if (!(found->second.shape() == e.shape) || found->second.dtype() != e.dtype) {
+      differences += concat("\n  ", e.key, ": got ", found->second.dtype(), found->second.shape(),
+                            ", expected ", e.dtype, e.shape);
     }
   }
   for (const auto& [key, t] : state)
@@ -169,6 +217,9 @@ void Optimizer::load_state_dict(const State& state) {
   stage_->load(state);
 }
 
-std::string Optimizer::to_string() const { return stage_->text(); }
+std::string Optimizer::to_string() const {
+  rules();
+  return stage_->text();
+}
 
 }  // namespace descent::optim

@@ -52,6 +52,7 @@ struct Update {
 struct StateEntry {
   std::string key;
   Shape shape;
+  DType dtype;
   bool required;
 };
 
@@ -64,6 +65,7 @@ class Stage {
   virtual void apply(Update& update) = 0;
 
   virtual const Parameters& parameters() const = 0;
+  virtual std::int64_t steps() const = 0;  // taken or skipped so far: where schedules are read
   virtual void visit_fields(FieldVisitor& f, int group) = 0;  // outermost first; -1: all groups
   virtual std::string text() = 0;
   virtual void save(State& state) const = 0;
@@ -83,19 +85,20 @@ class Wrapper : public Stage {
   double evaluate(const Closure& closure) override { return inner_->evaluate(closure); }
   void apply(Update& update) override { inner_->apply(update); }
   const Parameters& parameters() const override { return inner_->parameters(); }
+  std::int64_t steps() const override { return inner_->steps(); }
   void visit_fields(FieldVisitor& f, int group) override;
   std::string text() override;
-  void save(State& state) const override { inner_->save(state); }
-  void expect(const State& state, std::vector<StateEntry>& entries) override {
-    inner_->expect(state, entries);
-  }
-  void load(const State& state) override { inner_->load(state); }
+  void save(State& state) const override;
+  void expect(const State& state, std::vector<StateEntry>& entries) override;
+  void load(const State& state) override;
   Stage* inner() override { return inner_.get(); }
   bool needs_closure() const override { return inner_->needs_closure(); }
 
  protected:
   virtual std::string_view name() const = 0;
   virtual void own_fields(FieldVisitor& f) = 0;
+  /// The name under which state is kept: "ema", or "ema2" for one around another.
+  std::string key() const;
   std::unique_ptr<Stage> inner_;
 };
 
@@ -109,7 +112,7 @@ void check_fields(std::string_view rule, const std::function<void(FieldVisitor&)
 class Optimizer {
  public:
   /// Throws ValueError for no parameters, one given twice, or a bad hyper-parameter; GraphError for
-  /// one that does not require a gradient.
+  /// one that is no leaf, or when none requires a gradient (those that do not are frozen).
   template <class Rule>
   Optimizer(Parameters parameters, Rule rule) : Optimizer() {
     add_group(std::move(parameters), std::move(rule));
@@ -119,7 +122,7 @@ class Optimizer {
     add_group(parameters, std::move(rule));
   }
   /// More parameters with settings, or a rule, of their own. Nothing is inherited from other
-  /// groups.
+  /// groups. If a name is taken already, the names get a prefix: "group1.weight".
   template <class Rule>
   void add_group(Parameters parameters, Rule rule) {
     add_rule(std::move(parameters), std::make_unique<detail::RuleOf<Rule>>(std::move(rule)));
@@ -156,6 +159,7 @@ class Optimizer {
   /// unknown name or a value outside the range, and then changes nothing.
   void set(std::string_view name, Hyper value, int group = -1);
 
+  int groups() const;
   std::int64_t steps() const;                 ///< steps taken or skipped
   std::int64_t skipped_steps() const;         ///< for non-finite gradients
   std::int64_t gradient_evaluations() const;  ///< closures called; steps without one count 1
@@ -185,9 +189,9 @@ class Optimizer {
   void add_rule(Parameters parameters, std::unique_ptr<detail::AnyRule> rule);
   double step_with(const detail::Closure& closure);
   void apply();
-  detail::RuleStage& rules() const { return *rules_; }
+  detail::RuleStage& rules() const;
 
-  std::unique_ptr<detail::Stage> stage_;  // the outermost
+  std::unique_ptr<detail::Stage> stage_;  // the outermost; null after a move
   detail::RuleStage* rules_;              // the innermost, owned by stage_
 };
 

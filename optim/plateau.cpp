@@ -35,13 +35,19 @@ bool ReduceOnPlateau::step(double metric) {
     bad_ = 0;
   }
   if (bad_ <= options_.patience) return false;
-  const double before = optimizer_->get(field_);
-  const double after = std::max(before * options_.factor, options_.min);
   cooling_ = options_.cooldown;
   bad_ = 0;
-  if (!(before - after > 1e-8)) return false;
-  optimizer_->set(field_, after);
-  return true;
+  bool reduced = false;
+  std::vector<double> before;
+  for (int g = 0; g < optimizer_->groups(); ++g) before.push_back(optimizer_->get(field_, g));
+  for (int g = 0; g < optimizer_->groups(); ++g) {
+    const double now = before[static_cast<std::size_t>(g)],
+                 after = std::max(now * options_.factor, options_.min);
+    if (!(now - after > 1e-8)) continue;
+    optimizer_->set(field_, after, g);
+    reduced = true;
+  }
+  return reduced;
 }
 
 State ReduceOnPlateau::state_dict() const {

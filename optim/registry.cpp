@@ -24,9 +24,14 @@ struct Lister final : FieldVisitor {
 
 /// A rule, or a preset of one, under `name`.
 template <class Rule>
-Entry rule(std::string name, Rule preset = {}, std::string_view title = {}) {
+Entry rule(std::string name, Rule preset = {}, std::string_view title = {},
+           std::string_view formula = {}, std::string_view when = {}, std::string_view traps = {}) {
   Entry e{name, Rule::card, true, false, {}, {}};
+  e.card.state = detail::RuleOf<Rule>(preset).bind({1, 0}, kFloat32).slot_count;
   if (!title.empty()) e.card.title = title;
+  if (!formula.empty()) e.card.formula = formula;
+  if (!when.empty()) e.card.when = when;
+  if (!traps.empty()) e.card.traps = traps;
   Lister lister;
   detail::RuleOf<Rule>(preset).visit_fields(lister);
   e.fields = lister.fields;
@@ -79,13 +84,24 @@ Entry wrapper(Card card, std::vector<Entry::Field> fields) {
 
 std::vector<Entry> all() {
   return {
-      rule("sgd", SGD{}, "Stochastic gradient descent"),
-      rule("momentum", SGD{.momentum = 0.9}, "SGD with momentum"),
-      rule("nesterov", SGD{.momentum = 0.9, .nesterov = true}, "SGD with Nesterov's momentum"),
+      rule("sgd", SGD{}, "Stochastic gradient descent", "θ −= η g"),
+      rule("momentum", SGD{.momentum = 0.9}, "SGD with momentum",
+           "b = μb + (1−τ)g,  θ −= ηb   (step form: v = μv + ηg, θ −= v)",
+           "Narrow valleys and noisy gradients: keeps its direction, and is fast once tuned.",
+           "The effective rate is η/(1−μ): ten times η at 0.9. In the step form a lowered rate "
+           "takes hold only slowly."),
+      rule("nesterov", SGD{.momentum = 0.9, .nesterov = true}, "SGD with Nesterov's momentum",
+           "b = μb + g,  θ −= η(g + μb)",
+           "As momentum, with less overshooting; full batches of convex problems.",
+           "Needs momentum, and no dampening. The effective rate is η/(1−μ)."),
       rule<AdaGrad>("adagrad"),
       rule<RMSProp>("rmsprop"),
       rule<Adam>("adam"),
-      rule("amsgrad", Adam{.amsgrad = true}, "AMSGrad: Adam that divides by the largest v so far"),
+      rule("amsgrad", Adam{.amsgrad = true}, "AMSGrad: Adam that divides by the largest v so far",
+           "m = β₁m + (1−β₁)g,  v = β₂v + (1−β₂)g²,  V = max(V, v),  θ −= η m̂ / (√V̂ + ε)",
+           "Where rare, large gradients carry the information and Adam drifts away.",
+           "Three versions exist; this is PyTorch's: the maximum of the raw v, then corrected. The "
+           "rate can only fall."),
       rule<AdamW>("adamw"),
       wrapper(
           {.name = "sam",
@@ -203,7 +219,7 @@ std::string explain(const Entry& e, std::size_t width) {
   const Card& c = e.card;
   std::string s = concat(e.name, ": ", c.title, "\n\n");
   s += wrap_text(c.formula, width, 2);
-  s += "\n  source     " + wrap_text(c.paper, width - 11, 0);
+  s += "\n  source     " + wrap_text(c.paper, width, 13).substr(13);
   s += concat("  state      ", c.state, c.state == 1 ? " number" : " numbers", " per parameter (",
               4 * c.state, " bytes in float32)\n");
   s += concat("  gradients  ", c.gradient_evaluations,

@@ -39,9 +39,8 @@ struct RMSProp {
 
   template <class T>
   void dispatch(Step s, auto&& run) const {
-    const std::int64_t k = s.schedule;
-    const T eta = T(lr(k)), a = T(alpha(k)), a1 = T(1 - alpha(k)), decay = T(weight_decay(k));
-    const T mu = T(momentum(k)), e = T(eps(k));
+    const T eta = T(lr(s)), a = T(alpha(s)), a1 = T(1 - alpha(s)), decay = T(weight_decay(s));
+    const T mu = T(momentum(s)), e = T(eps(s));
     const T inside = eps_inside_sqrt ? e : T(0), outside = eps_inside_sqrt ? T(0) : e;
     const auto ratio = [=](T g, T square) {
       const T d = std::sqrt(square + inside) + outside;
@@ -57,7 +56,7 @@ struct RMSProp {
       v = a * v + a1 * g * g;
       return ratio(g, v);
     };
-    const bool moves = momentum(k) != 0;
+    const bool moves = momentum(s) != 0;
     if (!centered && !moves)
       run([=](T& w, T g, T& v) { w -= eta * plain(g + decay * w, v); }, 0);
     else if (!centered)

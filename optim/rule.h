@@ -1,25 +1,28 @@
+// clang-format off
 // Rules: what an optimizer is made of. A rule is a value that reads like its paper:
 //
-//   struct Sign {
-//     optim::Hyper lr = 1e-3;
-//
-//     static constexpr optim::Card card{.name = "sign", .title = "…", .formula = "θ −= η sign(g)"};
-//     static constexpr std::array<const char*, 0> slots{};       // names of its state per
-//     parameter static void fields(auto& r, auto&& f) { f("lr", r.lr, optim::kNonNegative); }
-//
+//   struct Momentum {
+//     optim::Hyper lr = 1e-2, mu = 0.9;
+//     static constexpr optim::Card card{.name = "mine", .title = "Momentum", .formula = "v = μv + g, θ −= ηv"};
+//     static constexpr std::array slots{"v"};
+//     static void fields(auto& rule, auto&& f) {
+//       f("lr", rule.lr, optim::kNonNegative);
+//       f("mu", rule.mu, optim::kUnit);
+//     }
 //     template <class T>
-//     auto at(optim::Step s) const {                              // once a step: scalars, in
-//     double
-//       const T eta = lr(s);
-//       return [=](T& w, T g) { w -= g > 0 ? eta : g < 0 ? -eta : T(0); };  // every element
+//     auto at(optim::Step s) const {
+//       const T eta = T(lr(s)), m = T(mu(s));
+//       return [=](T& w, T g, T& v) { v = m * v + g; w -= eta * v; };
 //     }
 //   };
-//   optim::Optimizer optimizer(model.parameters(), Sign{.lr = 1e-2});
+//   optim::Optimizer optimizer(model.parameters(), Momentum{.lr = 1e-2});
 //
-// The engine inlines the lambda into one vectorised loop over all parameters; groups, schedules,
-// checking, saving and printing follow from `fields` and `slots`. Slots start at zero and are
-// passed to the lambda in their order, as T&. A rule whose state depends on its settings has,
-// instead of at(), `dispatch<T>(step, run)`, which calls run(lambda, slot numbers…) once.
+// `slots` names the state kept per parameter, which starts at zero and is passed to the lambda in its
+// order; without any it is std::array<const char*, 0>. `at` computes scalars once a step, in double;
+// the engine inlines the lambda into one vectorised loop over all parameters. Groups, schedules,
+// checking, saving and printing follow from `fields` and `slots`. A rule whose state depends on its
+// settings has, instead of at(), `dispatch<T>(step, run)`, which calls run(lambda, slot numbers…) once.
+// clang-format on
 #pragma once
 
 #include <descent/core/simd.h>
@@ -34,12 +37,6 @@
 #include <type_traits>
 
 namespace descent::optim {
-
-/// When a rule is evaluated.
-struct Step {
-  std::int64_t t;         // updates of this parameter, this one included: 1, 2, …
-  std::int64_t schedule;  // steps of the optimizer before this one: 0, 1, …
-};
 
 /// The legal values of a field.
 struct Range {
@@ -91,7 +88,8 @@ class AnyRule {
   virtual int slot_count() const = 0;
   virtual const char* slot_name(int i) const = 0;
   virtual void visit_fields(FieldVisitor& f) = 0;
-  virtual void check() const = 0;  // across fields; throws ValueError
+  virtual void check() const = 0;                             // across fields; throws ValueError
+  virtual void check_schedules(std::int64_t step) const = 0;  // their values at this step
   virtual bool maximize() const = 0;
   virtual BoundRule bind(Step s, DType dtype) const = 0;
 };
@@ -115,6 +113,14 @@ void run_formula(const F& f, std::int64_t n, T* w, const T* g, void* const* slot
       w, g, static_cast<T*>(slots[I])...);
 }
 
+[[noreturn]] void fail_schedule(std::string_view rule, std::string_view field, double value,
+                                const Range& range, std::int64_t step);
+
+template <class F, class T, std::size_t... I>
+constexpr bool takes_slots(std::index_sequence<I...>) {
+  return std::is_invocable_v<const F&, T&, T, std::enable_if_t<(I >= 0), T&>...>;
+}
+
 template <class Rule>
 class RuleOf final : public AnyRule {
  public:
@@ -127,6 +133,13 @@ class RuleOf final : public AnyRule {
   }
   void check() const override {
     if constexpr (requires(const Rule& r) { r.check(); }) rule_.check();
+  }
+  void check_schedules(std::int64_t step) const override {
+    Rule::fields(rule_, [step](std::string_view field, const auto& value, const auto&... range) {
+      if constexpr (sizeof...(range) == 1)
+        if (!value.is_constant() && !(range.holds(value(step)) && ...))
+          fail_schedule(Rule::card.name, field, value(step), range..., step);
+    });
   }
   bool maximize() const override {
     if constexpr (requires(const Rule& r) { r.maximize; })
@@ -144,6 +157,8 @@ class RuleOf final : public AnyRule {
     BoundRule bound;
     const auto take = [&bound]<class F>(F f, auto... ids) {
       constexpr std::size_t kIds = sizeof...(ids);
+      static_assert(takes_slots<F, T>(std::make_index_sequence<kIds>()),
+                    "a rule's lambda takes (T& w, T g) and one T& for each of its slots");
       static_assert(sizeof(F) <= sizeof(bound.formula) && std::is_trivially_copyable_v<F>,
                     "a rule's lambda captures numbers, by value");
       new (bound.formula) F(f);

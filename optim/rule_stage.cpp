@@ -29,6 +29,9 @@ struct Fields final : FieldVisitor {
   }
 };
 
+Tensor number(double x) { return full({}, x, kFloat64); }
+Tensor number(std::int64_t n) { return full({}, n, kInt64); }
+
 /// "name(a=1, b=true)" of fields, with a leading part.
 std::string list_fields(std::string_view name, const std::string& first,
                         const std::function<void(FieldVisitor&)>& visit) {
@@ -56,6 +59,43 @@ void Wrapper::visit_fields(FieldVisitor& f, int group) {
   inner_->visit_fields(f, group);
 }
 
+std::string Wrapper::key() const {
+  int same = 1;
+  for (Stage* s = inner_.get(); s; s = s->inner())
+    if (const auto* w = dynamic_cast<Wrapper*>(s)) same += w->name() == name();
+  return same == 1 ? std::string(name()) : concat(name(), same);
+}
+
+void Wrapper::save(State& state) const {
+  inner_->save(state);
+  Fields fields([&](std::string_view field, Hyper* h, const Range*, bool* b) {
+    if (b || h->is_constant())
+      state[concat(key(), "/", field)] = number(b ? (*b ? 1.0 : 0.0) : (*h)(0));
+  });
+  const_cast<Wrapper*>(this)->own_fields(fields);
+}
+
+void Wrapper::expect(const State& state, std::vector<StateEntry>& entries) {
+  inner_->expect(state, entries);
+  Fields fields([&](std::string_view field, Hyper* h, const Range*, bool* b) {
+    entries.push_back({concat(key(), "/", field), {}, kFloat64, b || h->is_constant()});
+  });
+  own_fields(fields);
+}
+
+void Wrapper::load(const State& state) {
+  inner_->load(state);
+  Fields fields([&](std::string_view field, Hyper* h, const Range*, bool* b) {
+    const auto found = state.find(concat(key(), "/", field));
+    if (found == state.end()) return;
+    if (b)
+      *b = found->second.item() != 0;
+    else if (h->is_constant())
+      *h = found->second.item();
+  });
+  own_fields(fields);
+}
+
 std::string Wrapper::text() {
   return list_fields(name(), inner_->text(), [this](FieldVisitor& f) { own_fields(f); });
 }
@@ -67,27 +107,30 @@ void RuleStage::add(Parameters parameters, std::unique_ptr<AnyRule> rule) {
         name, "got no parameters, expected at least one. Hint: does the module register them?");
   check_fields(name, [&](FieldVisitor& f) { rule->visit_fields(f); });
   rule->check();
+  bool trains = false, clashes = false;
   for (std::size_t i = 0; i < parameters.size(); ++i) {
     const Parameter& p = parameters[i];
-    if (!p.value.defined() || !p.value.requires_grad() || !p.value.is_leaf())
-      fail<GraphError>(name, "got parameter '", p.name,
-                       "', expected a leaf that requires a gradient. Hint: call requires_grad_()");
-    const auto same = [&](const Parameter& q) { return q.value.is_same(p.value); };
-    const auto before =
-        std::find_if(parameters.begin(), parameters.begin() + static_cast<std::ptrdiff_t>(i), same);
-    const auto other = std::find_if(parameters_.begin(), parameters_.end(), same);
-    if (before != parameters.begin() + static_cast<std::ptrdiff_t>(i) || other != parameters_.end())
-      fail<ValueError>(name, "got parameter '", p.name, "' twice, expected each in one group once");
-    for (const Parameter& q : parameters_)
-      if (q.name == p.name)
-        fail<ValueError>(name, "got the name '", p.name,
-                         "' twice, expected a name for each parameter");
+    if (!p.value.defined() || !p.value.is_leaf())
+      fail<GraphError>(name, "got parameter '", p.name, "', expected a leaf. Hint: detach() it");
+    trains |= p.value.requires_grad();  // one that does not is frozen: without a gradient, skipped
+    const auto repeats = [&](const auto& end) {
+      for (auto q = parameters.begin(); q != end; ++q)
+        if (q->value.is_same(p.value) || q->name == p.name) return true;
+      return false;
+    };
+    const bool in_other = std::any_of(parameters_.begin(), parameters_.end(),
+                                      [&](const Parameter& q) { return q.value.is_same(p.value); });
+    if (repeats(parameters.begin() + static_cast<std::ptrdiff_t>(i)) || in_other)
+      fail<ValueError>(name, "got parameter '", p.name,
+                       "' twice, expected each once, in one group, under a name of its own");
+    for (const Parameter& q : parameters_) clashes |= q.name == p.name;
   }
-  for (std::size_t i = 0; i < parameters.size(); ++i)
-    for (std::size_t j = 0; j < i; ++j)
-      if (parameters[i].name == parameters[j].name)
-        fail<ValueError>(name, "got the name '", parameters[i].name,
-                         "' twice, expected a name for each parameter");
+  if (!trains)
+    fail<GraphError>(name, "got ", parameters.size(),
+                     " parameters none of which requires a gradient, expected at least one. Hint: "
+                     "call requires_grad_()");
+  if (clashes)  // two submodules' "weight", say: the state needs names that differ
+    for (Parameter& p : parameters) p.name = concat("group", groups_.size(), ".", p.name);
   for (Parameter& p : parameters) {
     memory_.push_back({static_cast<int>(groups_.size()), 0,
                        std::vector<Tensor>(static_cast<std::size_t>(rule->slot_count()))});
@@ -96,8 +139,16 @@ void RuleStage::add(Parameters parameters, std::unique_ptr<AnyRule> rule) {
   groups_.push_back(std::move(rule));
 }
 
+void RuleStage::check() const {
+  for (const auto& rule : groups_) {
+    check_fields(rule->card().name, [&](FieldVisitor& f) { rule->visit_fields(f); });
+    rule->check();
+  }
+}
+
 double RuleStage::evaluate(const Closure& closure) {
-  for (const Parameter& p : parameters_) p.value.zero_grad();
+  for (const Parameter& p : parameters_)
+    if (p.value.requires_grad()) p.value.zero_grad();
   ++evaluations;
   return closure();
 }
@@ -152,7 +203,6 @@ struct RuleStage::Work {
 };
 
 void RuleStage::apply(Update& update) {
-  ++steps;
   PoolVector<Tensor> grads(parameters_.size());
   bool finite = !update.non_finite;
   std::size_t culprit = parameters_.size();  // whose gradient is bad; none if it is a norm
@@ -166,21 +216,22 @@ void RuleStage::apply(Update& update) {
     }
   }
   if (!finite && policy == NonFinite::skip) {
+    ++steps_;
     ++skipped;
     update.skipped = true;
     logging::warning(
-        concat("step ", steps, " skipped: NaN or infinity in a gradient (", skipped, " so far)"));
+        concat("step ", steps_, " skipped: NaN or infinity in a gradient (", skipped, " so far)"));
     return;
   }
-  if (!finite && policy == NonFinite::throw_error) {
-    --steps;
+  if (!finite && policy == NonFinite::throw_error)
     fail<NonFiniteError>("step", "got a NaN or infinity in ",
                          culprit < parameters_.size()
                              ? concat("the gradient of '", parameters_[culprit].name, "'")
                              : "the norm of all gradients",
                          ", expected numbers; nothing was changed. Hint: lower lr, clip with "
                          "clip_norm, or find the operator with AnomalyGuard");
-  }
+
+  for (const auto& rule : groups_) rule->check_schedules(steps_);
 
   // Each rule is bound once for every group, count and type that occurs: usually one.
   struct Binding {
@@ -204,7 +255,7 @@ void RuleStage::apply(Update& update) {
              bindings[bound].dtype == w.dtype()))
       ++bound;
     if (bound == bindings.size())
-      bindings.push_back({memory.group, t, w.dtype(), any.bind({t, steps - 1}, w.dtype())});
+      bindings.push_back({memory.group, t, w.dtype(), any.bind({t, steps_}, w.dtype())});
     const BoundRule& rule = bindings[bound].rule;
     Work item{i, bound, total, w, grads[i], false, {}, update.views[i]};
     if (any.maximize()) item.view.scale = -item.view.scale;
@@ -221,6 +272,12 @@ void RuleStage::apply(Update& update) {
     total += w.numel();
     work.push_back(std::move(item));
   }
+  if (work.empty() && !warned_) {
+    warned_ = true;
+    logging::warning("step: no parameter has a gradient. Hint: was backward() called?");
+  }
+  // Nothing can fail from here on.
+  ++steps_;
   for (const Work& item : work) ++memory_[item.index].t;
 
   const descent::detail::FlushDenormals flush;
@@ -254,13 +311,8 @@ std::string RuleStage::key(std::size_t i, std::string_view slot_name) const {
                 "/", parameters_[i].name);
 }
 
-namespace {
-Tensor number(double x) { return full({}, x, kFloat64); }
-Tensor number(std::int64_t n) { return full({}, n, kInt64); }
-}  // namespace
-
 void RuleStage::save(State& state) const {
-  state["optimizer/steps"] = number(steps);
+  state["optimizer/steps"] = number(steps_);
   state["optimizer/skipped"] = number(skipped);
   state["optimizer/gradient_evaluations"] = number(evaluations);
   for (std::size_t g = 0; g < groups_.size(); ++g) {
@@ -299,7 +351,7 @@ void RuleStage::load_fields(const State& state) {
 
 void RuleStage::expect(const State& state, std::vector<StateEntry>& entries) {
   for (const char* key : {"optimizer/steps", "optimizer/skipped", "optimizer/gradient_evaluations"})
-    entries.push_back({key, {}, true});
+    entries.push_back({key, {}, kInt64, true});
   // Which slots a parameter must have depends on the settings that the state brings along: these
   // are tried on, and taken off again.
   State before;
@@ -307,29 +359,35 @@ void RuleStage::expect(const State& state, std::vector<StateEntry>& entries) {
     Fields fields([&](std::string_view name, Hyper* h, const Range*, bool* b) {
       const std::string k = concat("group/", g, "/", name);
       if (b || h->is_constant()) before[k] = number(b ? (*b ? 1.0 : 0.0) : (*h)(0));
-      entries.push_back({k, {}, b || h->is_constant()});
+      entries.push_back({k, {}, kFloat64, b || h->is_constant()});
     });
     groups_[g]->visit_fields(fields);
   }
   load_fields(state);
+  try {
+    check();
+  } catch (...) {
+    load_fields(before);
+    throw;
+  }
   for (std::size_t i = 0; i < parameters_.size(); ++i) {
     const Tensor& w = parameters_[i].value;
     const AnyRule& rule = *groups_[static_cast<std::size_t>(memory_[i].group)];
-    entries.push_back({key(i, "step"), {}, true});
+    entries.push_back({key(i, "step"), {}, kInt64, true});
     const auto t = state.find(key(i, "step"));
     const bool used = t != state.end() && t->second.numel() == 1 && t->second.item() > 0;
     const BoundRule bound = rule.bind({1, 0}, w.dtype());
     for (int k = 0; k < rule.slot_count(); ++k) {
       const bool needed = std::find(bound.slot_ids, bound.slot_ids + bound.slot_count, k) !=
                           bound.slot_ids + bound.slot_count;
-      entries.push_back({key(i, rule.slot_name(k)), w.shape(), used && needed});
+      entries.push_back({key(i, rule.slot_name(k)), w.shape(), w.dtype(), used && needed});
     }
   }
   load_fields(before);
 }
 
 void RuleStage::load(const State& state) {
-  steps = state.at("optimizer/steps").item<std::int64_t>();
+  steps_ = state.at("optimizer/steps").item<std::int64_t>();
   skipped = state.at("optimizer/skipped").item<std::int64_t>();
   evaluations = state.at("optimizer/gradient_evaluations").item<std::int64_t>();
   load_fields(state);

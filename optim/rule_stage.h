@@ -18,8 +18,12 @@ class RuleStage final : public Stage {
   void expect(const State& state, std::vector<StateEntry>& entries) override;
   void load(const State& state) override;
   std::size_t groups() const { return groups_.size(); }
+  /// Throws ValueError when a group's settings are out of range or do not go together.
+  void check() const;
 
-  std::int64_t steps = 0, skipped = 0, evaluations = 0;
+  std::int64_t steps() const override { return steps_; }
+
+  std::int64_t skipped = 0, evaluations = 0;
   NonFinite policy = NonFinite::throw_error;
 
  private:
@@ -36,6 +40,8 @@ class RuleStage final : public Stage {
   std::string key(std::size_t parameter, std::string_view slot) const;
   void check_gradient(std::size_t parameter, const Tensor& g) const;
 
+  std::int64_t steps_ = 0;
+  bool warned_ = false;  // of a step without any gradient
   Parameters parameters_;
   std::vector<Memory> memory_;  // one per parameter
   std::vector<std::unique_ptr<AnyRule>> groups_;

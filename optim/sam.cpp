@@ -21,7 +21,7 @@ class Sam final : public detail::Wrapper {
   double evaluate(const detail::Closure& closure) override {
     const Generator::State draws = default_generator().state();
     const double loss = inner_->evaluate(closure);
-    const double radius = options_.rho(step_++);
+    const double radius = options_.rho(steps());
     const double norm = climb_norm();
     if (norm == 0 || !std::isfinite(norm) || radius == 0) return loss;
 
@@ -33,18 +33,6 @@ class Sam final : public detail::Wrapper {
   }
 
   bool needs_closure() const override { return true; }
-  void save(State& state) const override {
-    inner_->save(state);
-    state["sam/steps"] = full({}, step_, kInt64);
-  }
-  void expect(const State& state, std::vector<detail::StateEntry>& entries) override {
-    inner_->expect(state, entries);
-    entries.push_back({"sam/steps", {}, true});
-  }
-  void load(const State& state) override {
-    inner_->load(state);
-    step_ = state.at("sam/steps").item<std::int64_t>();
-  }
 
  private:
   std::string_view name() const override { return "sam"; }
@@ -72,29 +60,34 @@ class Sam final : public detail::Wrapper {
    public:
     Climb(Sam& sam, double factor) {
       const NoGradGuard guard;
-      for (const Parameter& p : sam.parameters()) {
-        const Tensor g = p.value.grad();
-        if (!g.defined()) continue;
-        saved_.push_back({p.value, kernel::clone(p.value)});
-        const Tensor direction = sam.options_.adaptive ? square(scale_of(p.value)) * g : g;
-        p.value.add_(direction * factor);
+      try {
+        for (const Parameter& p : sam.parameters()) {
+          const Tensor g = p.value.grad();
+          if (!g.defined()) continue;
+          saved_.push_back({p.value, kernel::clone(p.value)});
+          const Tensor direction = sam.options_.adaptive ? square(scale_of(p.value)) * g : g;
+          p.value.add_(direction * factor);
+        }
+      } catch (...) {
+        descend();
+        throw;
       }
     }
-    ~Climb() {
-      for (const auto& [w, before] : saved_) {
-        kernel::copy(before, w);
-        ++w.body().storage->version;
-      }
-    }
+    ~Climb() { descend(); }
     Climb(const Climb&) = delete;
     Climb& operator=(const Climb&) = delete;
 
    private:
+    void descend() {  // last first: two parameters may be views of one tensor
+      for (auto i = saved_.rbegin(); i != saved_.rend(); ++i) {
+        kernel::copy(i->second, i->first);
+        ++i->first.body().storage->version;
+      }
+    }
     descent::detail::PoolVector<std::pair<Tensor, Tensor>> saved_;
   };
 
   SamOptions options_;
-  std::int64_t step_ = 0;
 };
 
 }  // namespace

@@ -49,9 +49,9 @@ struct SGD {
 
   template <class T>
   void dispatch(Step s, auto&& run) const {
-    const double rate = lr(s.schedule), speed = momentum(s.schedule);
-    const T eta = T(rate), mu = T(speed), decay = T(weight_decay(s.schedule));
-    const T fresh = s.t == 1 ? T(1) : T(1 - dampening(s.schedule));
+    const double rate = lr(s), speed = momentum(s);
+    const T eta = T(rate), mu = T(speed), decay = T(weight_decay(s));
+    const T fresh = s.t == 1 ? T(1) : T(1 - dampening(s));
     const bool look_ahead = nesterov;
     if (speed == 0)
       run([=](T& w, T g) { w -= eta * (g + decay * w); });

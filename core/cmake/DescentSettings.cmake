@@ -9,6 +9,10 @@ function(descent_compile_options target)
   target_compile_options(${target} PRIVATE -fno-math-errno -fno-trapping-math -ffp-contract=off
     -Wall -Wextra -Wpedantic -Wshadow $<$<CXX_COMPILER_ID:GNU>:-Wno-psabi> $<$<CXX_COMPILER_ID:GNU>:-Wno-restrict>
     $<$<BOOL:${DESCENT_WARNINGS_AS_ERRORS}>:-Werror>)
+  if(NOT CMAKE_BUILD_TYPE AND NOT CMAKE_CONFIGURATION_TYPES)
+    # A host project that names no build type means no debug build: unoptimised kernels are ten times slower.
+    target_compile_options(${target} PRIVATE -O3)
+  endif()
   target_compile_features(${target} PRIVATE cxx_std_20)
   if(DESCENT_SANITIZE)
     target_compile_options(${target} PRIVATE -fsanitize=${DESCENT_SANITIZE} -fno-sanitize-recover=all -fno-omit-frame-pointer)

@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <cstring>
 #include <mutex>
+#include <optional>
 
 // Legend: C (M, N) = A (M, K) · B (K, N) + bias (N); MR rows and NV vectors of columns a tile.
 
@@ -269,14 +270,31 @@ class SingleThreadedBlas {
   }
 };
 
+/// How BLAS is told of an operand: transposed or not, and its leading dimension.
+struct BlasOperand {
+  CBLAS_TRANSPOSE trans;
+  int ld;
+};
+
+/// Nothing when neither stride is 1, or a number is out of BLAS's range.
+std::optional<BlasOperand> blas_operand(std::int64_t rows, std::int64_t columns, std::int64_t row,
+                                        std::int64_t col) {
+  constexpr std::int64_t kMost = 1 << 30;
+  if (rows >= kMost || columns >= kMost) return {};
+  // The stride of an extent of 1 means nothing; take what a dense operand would have.
+  if (columns == 1) col = 1;
+  if (rows == 1) row = columns;
+  if (col == 1 && row >= columns && row < kMost) return {{CblasNoTrans, static_cast<int>(row)}};
+  if (columns == 1) col = rows;
+  if (row == 1 && col >= rows && col < kMost) return {{CblasTrans, static_cast<int>(col)}};
+  return {};
+}
+
 template <class T>
-void blas_tile(const Problem<T>& p, std::int64_t row0, std::int64_t rows, std::int64_t col0,
-               std::int64_t columns) {
-  const auto ta = p.a_col == 1 ? CblasNoTrans : CblasTrans;
-  const auto tb = p.b_col == 1 ? CblasNoTrans : CblasTrans;
-  const int lda = static_cast<int>(std::max(p.a_row, p.a_col)),
-            ldb = static_cast<int>(std::max(p.b_row, p.b_col)), ldc = static_cast<int>(p.N),
-            m = static_cast<int>(rows), n = static_cast<int>(columns), k = static_cast<int>(p.K);
+void blas_tile(const Problem<T>& p, BlasOperand a_form, BlasOperand b_form, std::int64_t row0,
+               std::int64_t rows, std::int64_t col0, std::int64_t columns) {
+  const int ldc = static_cast<int>(p.N), m = static_cast<int>(rows), n = static_cast<int>(columns),
+            k = static_cast<int>(p.K);
   const T* a = p.a + row0 * p.a_row;
   const T* b = p.b + col0 * p.b_col;
   T* c = p.c + row0 * p.N + col0;
@@ -284,20 +302,11 @@ void blas_tile(const Problem<T>& p, std::int64_t row0, std::int64_t rows, std::i
     for (std::int64_t r = 0; r < rows; ++r) std::copy_n(p.bias + col0, columns, c + r * p.N);
   const T beta = p.bias ? 1 : 0;
   if constexpr (std::is_same_v<T, float>)
-    cblas_sgemm(CblasRowMajor, ta, tb, m, n, k, 1, a, lda, b, ldb, beta, c, ldc);
+    cblas_sgemm(CblasRowMajor, a_form.trans, b_form.trans, m, n, k, 1, a, a_form.ld, b, b_form.ld,
+                beta, c, ldc);
   else
-    cblas_dgemm(CblasRowMajor, ta, tb, m, n, k, 1, a, lda, b, ldb, beta, c, ldc);
-}
-
-template <class T>
-bool fits_blas(const Problem<T>& p) {  // one unit stride an operand, leading dimensions in range
-  const auto operand = [](std::int64_t rows, std::int64_t columns, std::int64_t row,
-                          std::int64_t col) {
-    return (col == 1 && row >= std::max<std::int64_t>(columns, 1) && row < 1 << 30) ||
-           (row == 1 && col >= std::max<std::int64_t>(rows, 1) && col < 1 << 30);
-  };
-  return operand(p.M, p.K, p.a_row, p.a_col) && operand(p.K, p.N, p.b_row, p.b_col) &&
-         p.K < 1 << 30 && p.N < 1 << 30;
+    cblas_dgemm(CblasRowMajor, a_form.trans, b_form.trans, m, n, k, 1, a, a_form.ld, b, b_form.ld,
+                beta, c, ldc);
 }
 
 template <class T>
@@ -305,14 +314,16 @@ void gemm(const Problem<T>& p) {
   if (p.M == 0 || p.N == 0) return;
   const double work =
       static_cast<double>(p.M) * static_cast<double>(p.N) * static_cast<double>(p.K);
-  if (work <= kBlasThreshold || !fits_blas(p)) return own_gemm(p);
+  const auto a = blas_operand(p.M, p.K, p.a_row, p.a_col),
+             b = blas_operand(p.K, p.N, p.b_row, p.b_col);
+  if (work <= kBlasThreshold || !a || !b) return own_gemm(p);
   constexpr std::int64_t kRows = 256, kColumns = 1024;
   const std::int64_t down = (p.M + kRows - 1) / kRows, across = (p.N + kColumns - 1) / kColumns;
   const SingleThreadedBlas single;
   parallel_for(down * across, 1, [&](std::int64_t begin, std::int64_t end) {
     for (std::int64_t unit = begin; unit < end; ++unit) {
       const std::int64_t row = unit % down * kRows, col = unit / down * kColumns;
-      blas_tile(p, row, std::min(kRows, p.M - row), col, std::min(kColumns, p.N - col));
+      blas_tile(p, *a, *b, row, std::min(kRows, p.M - row), col, std::min(kColumns, p.N - col));
     }
   });
 }
@@ -320,7 +331,9 @@ void gemm(const Problem<T>& p) {
 }  // namespace
 
 Tensor matmul(const Tensor& x, const Tensor& y) {
-  const DType dtype = promote_to_floating(promote(x.dtype(), y.dtype()));
+  const DType dtype = promote(promote(x.dtype(), y.dtype()), kInt64);
+  if (dtype == kInt64)  // exact while sums stay below 2^53
+    return cast(matmul(cast(x, kFloat64), cast(y, kFloat64)), kInt64);
   const Tensor a = cast(x, dtype), b = cast(y, dtype);
   const int ra = a.shape().rank(), rb = b.shape().rank();
   const std::int64_t M = a.shape()[ra - 2], K = a.shape()[ra - 1], N = b.shape()[rb - 1];

@@ -138,7 +138,7 @@ TEST_P(Conformance, RefusesAParameterGivenTwice) {
   EXPECT_TRUE(has_text(message_of<ValueError>([&] {
                          make({{"x", p.a}, {"x", p.b}});
                        }),
-                       "the name 'x' twice"));
+                       "'x' twice"));
 }
 
 TEST_P(Conformance, RefusesAnEmptyList) {
