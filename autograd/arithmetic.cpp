@@ -42,7 +42,9 @@ Tensor pow(const Tensor& a, const Tensor& b) {  // ∂aᵇ/∂a = b·aᵇ⁻¹, 
                   Tensor da, db;
                   if (need[0]) da = where(zero_exponent, 0.0, g * b * pow(a, b - 1.0));
                   if (need[1]) {
-                    const Tensor at_zero = kernel::eq(a, zeros({}, a->dtype()));
+                    const Tensor no = full({}, false, kBool);
+                    const Tensor at_zero = kernel::where(kernel::eq(a, zeros({}, a->dtype())),
+                                                         kernel::ge(b, zeros({}, b->dtype())), no);
                     db = where(at_zero, 0.0, g * y * log(where(at_zero, 1.0, a)));
                   }
                   return Grads(da, db);
@@ -100,7 +102,7 @@ Tensor where(const Tensor& condition, Scalar a, const Tensor& b) {
   return where(condition, number(a, b), b);
 }
 Tensor pow(const Tensor& a, Scalar b) {
-  if (b.to_double() == 2) return square(a);
+  if (b.to_double() == 2 && is_floating(a.dtype())) return square(a);
   return pow(a, number(b, a));
 }
 Tensor pow(Scalar a, const Tensor& b) { return pow(number(a, b), b); }

@@ -32,8 +32,10 @@ Tensor record_function(const char* name, Tensor value, std::vector<Tensor> input
   for (auto& kept : context->kept_)
     for (const Tensor& input : inputs) kept.argument |= kept.tensor.is_same(input);
   // An alias, so that a forward that returns its argument does not give the argument a new history.
+  const Tensor result = value.detach();
+  for (const Tensor& input : inputs) result.body().is_view |= result.shares_storage(input);
   return detail::record_many(
-      name, value.detach(), inputs,
+      name, result, inputs,
       [name, count = inputs.size(), backward = std::move(backward)](const Tensor& g, detail::Need) {
         std::vector<Tensor> grads = backward(g);
         if (grads.size() != count)

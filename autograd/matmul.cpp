@@ -42,7 +42,7 @@ Tensor matmul(const Tensor& a, const Tensor& b) {
   if (a.dim() > 2 && b.dim() == 2) {
     Shape shape = a.shape();
     shape[shape.rank() - 1] = b.size(1);
-    return product(a.reshape({-1, a.size(-1)}), b).reshape(shape);
+    return product(a.flatten(0, -2), b).reshape(shape);
   }
   return product(a, b);
 }
@@ -79,7 +79,7 @@ Tensor linear(const Tensor& x, const Tensor& w, const Tensor& bias) {
   if (x.dim() != 2) {
     Shape shape = x.shape();
     shape[shape.rank() - 1] = w.size(0);
-    return linear(x.reshape({-1, x.size(-1)}), w, bias).reshape(shape);
+    return linear(x.dim() == 1 ? x.unsqueeze(0) : x.flatten(0, -2), w, bias).reshape(shape);
   }
   const auto rule = [x = Saved(x), w = Saved(w)](const Tensor& g, Need need) {
     // The gradient of w is made as (xᵀ·g)ᵀ: it then has w's own layout, (in, out) in memory.

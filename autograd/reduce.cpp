@@ -46,9 +46,14 @@ Tensor sum_to(const Tensor& x, const Shape& shape) {
                 [from = x.shape()](const Tensor& g, Need) { return Grads(g.expand(from)); });
 }
 
-Tensor mean(const Tensor& x, const Dims& dims, bool keepdim) {
+Tensor mean(const Tensor& input, const Dims& dims, bool keepdim) {
+  const Tensor x = floating(input);
   const unsigned set = kernel::dim_set("mean", dims, x.shape().rank());
-  return sum(floating(x), dims, keepdim) * (1 / count(x.shape(), set));
+  const double n = count(x.shape(), set);
+  return record("mean", kernel::div(kernel::sum(x, dims, keepdim), full({}, n, x.dtype())), {x},
+                [shape = x.shape(), set, n](const Tensor& g, Need) {
+                  return Grads((keep_dims(g, shape, set) * (1 / n)).expand(shape));
+                });
 }
 
 Tensor var(const Tensor& x, const Dims& dims, std::int64_t correction, bool keepdim) {
@@ -73,7 +78,7 @@ Tensor prod(const Tensor& x, const Dims& dims, bool keepdim) {
   Shape kept = kernel::reduced_shape(x.shape(), set, false);
   auto n = static_cast<std::int64_t>(count(x.shape(), set));
   const Shape out = kernel::reduced_shape(x.shape(), set, keepdim);
-  if (n == 0) return ones(out, is_floating(x.dtype()) ? x.dtype() : kInt64);
+  if (n == 0) return sum(x, dims, keepdim) + 1;  // with a history, as any other
   kept.push_back(n);
   Tensor y = (rank > 0 ? x.permute(order) : x).reshape(kept);
   const int last = kept.rank() - 1;
@@ -136,7 +141,12 @@ Tensor norm(const Tensor& input, double p, const Dims& dims, bool keepdim) {
   if (p == 0) return sum((x != 0).to(x.dtype()), dims, keepdim);
   if (p == 1) return sum(abs(x), dims, keepdim);
   const unsigned set = kernel::dim_set("norm", dims, x.shape().rank());
-  if (p != 2) return pow(sum(pow(abs(x), p), dims, keepdim), 1 / p);
+  if (p != 2) {  // zeros are kept out of the powers, whose derivative there may be infinite
+    const Tensor zero = x.detach() == 0;
+    const Tensor powers = sum(where(zero, 0.0, pow(abs(where(zero, 1.0, x)), p)), dims, keepdim);
+    const Tensor empty = powers.detach() == 0;
+    return where(empty, 0.0, pow(where(empty, 1.0, powers), 1 / p));
+  }
   // x/‖x‖, and 0 where the norm is 0.
   const Tensor value = kernel::sqrt(kernel::sum(kernel::mul(x, x), dims, keepdim));
   return record("norm", value, {x}, [x = Saved(x), set](const Tensor& g, const Tensor& y, Need) {

@@ -8,6 +8,8 @@
 #include <descent/core/kernels/copy.h>
 #include <descent/core/kernels/pointwise.h>
 
+#include <algorithm>
+
 namespace descent {
 
 using detail::Grads;
@@ -117,6 +119,8 @@ void set_data(const Tensor& t, const Tensor& value) {
   if (!t.is_leaf())
     fail<GraphError>("set_data", "got the result of '", node_of(t)->name, "', expected a leaf");
   detail::Body &to = t.body(), &from = value.body();
+  from.storage->version =
+      std::max(from.storage->version, to.storage->version) + 1;  // what was saved is stale
   to.storage = from.storage;
   to.shape = from.shape;
   to.strides = from.strides;
@@ -134,6 +138,15 @@ void set_data(const Tensor& t, const Tensor& value) {
 
 namespace {
 
+/// t as it is before a write: while recording a copy that carries t's history, which a rule may
+/// keep. (Keeping t itself would be an error at backward, and a cycle.)
+Tensor before_write(const Tensor& t) {
+  if (!grad_enabled()) return t;
+  Tensor old = kernel::clone(t);
+  old.body().edge = t.body().edge;
+  return old;
+}
+
 /// Writes `value`, whose history becomes t's. A leaf that requires a gradient is written only when
 /// nothing is recorded, as an optimizer does.
 const Tensor& write(const char* name, const Tensor& t, const Tensor& value) {
@@ -147,6 +160,11 @@ const Tensor& write(const char* name, const Tensor& t, const Tensor& value) {
     fail<GraphError>(name, "got a view of shape ", t.shape(),
                      " while recording, expected a tensor of its own. Hint: clone() it first, or "
                      "build the result with cat() or where()");
+  for (int d = 0; d < t.shape().rank(); ++d)
+    if (t.strides()[d] == 0 && t.shape()[d] > 1)
+      fail<ShapeError>(
+          name, "got an expanded tensor of shape ", t.shape(),
+          ", expected one whose elements have memory of their own. Hint: clone() it first");
   if (!(broadcast_shapes(name, t.shape(), value.shape()) == t.shape()))
     fail<ShapeError>(name, "got ", t.shape(), " and ", value.shape(),
                      ", expected a result of the first shape. Hint: only the other operand may be "
@@ -166,20 +184,31 @@ const Tensor& write(const char* name, const Tensor& t, const Tensor& value) {
 
 }  // namespace
 
-const Tensor& Tensor::add_(const Tensor& o) const { return write("add_", *this, add(*this, o)); }
-const Tensor& Tensor::add_(const Tensor& o, Scalar alpha) const {
-  return write("add_", *this, add(*this, o * alpha));
+const Tensor& Tensor::add_(const Tensor& o) const {
+  return write("add_", *this, add(before_write(*this), o));
 }
-const Tensor& Tensor::sub_(const Tensor& o) const { return write("sub_", *this, sub(*this, o)); }
-const Tensor& Tensor::mul_(const Tensor& o) const { return write("mul_", *this, mul(*this, o)); }
-const Tensor& Tensor::div_(const Tensor& o) const { return write("div_", *this, div(*this, o)); }
-const Tensor& Tensor::add_(Scalar s) const { return write("add_", *this, *this + s); }
-const Tensor& Tensor::sub_(Scalar s) const { return write("sub_", *this, *this - s); }
-const Tensor& Tensor::mul_(Scalar s) const { return write("mul_", *this, *this * s); }
-const Tensor& Tensor::div_(Scalar s) const { return write("div_", *this, *this / s); }
-const Tensor& Tensor::relu_() const { return write("relu_", *this, descent::relu(*this)); }
+const Tensor& Tensor::add_(const Tensor& o, Scalar alpha) const {
+  return write("add_", *this,
+               add(before_write(*this), (o.is_same(*this) ? before_write(o) : o) * alpha));
+}
+const Tensor& Tensor::sub_(const Tensor& o) const {
+  return write("sub_", *this, sub(before_write(*this), o));
+}
+const Tensor& Tensor::mul_(const Tensor& o) const {
+  return write("mul_", *this, mul(before_write(*this), o.is_same(*this) ? before_write(o) : o));
+}
+const Tensor& Tensor::div_(const Tensor& o) const {
+  return write("div_", *this, div(before_write(*this), o.is_same(*this) ? before_write(o) : o));
+}
+const Tensor& Tensor::add_(Scalar s) const { return write("add_", *this, before_write(*this) + s); }
+const Tensor& Tensor::sub_(Scalar s) const { return write("sub_", *this, before_write(*this) - s); }
+const Tensor& Tensor::mul_(Scalar s) const { return write("mul_", *this, before_write(*this) * s); }
+const Tensor& Tensor::div_(Scalar s) const { return write("div_", *this, before_write(*this) / s); }
+const Tensor& Tensor::relu_() const {
+  return write("relu_", *this, descent::relu(before_write(*this)));
+}
 const Tensor& Tensor::clamp_(std::optional<Scalar> low, std::optional<Scalar> high) const {
-  return write("clamp_", *this, descent::clamp(*this, low, high));
+  return write("clamp_", *this, descent::clamp(before_write(*this), low, high));
 }
 const Tensor& Tensor::copy_(const Tensor& o) const {
   return write("copy_", *this, o.to(dtype()).expand(shape()));

@@ -5,6 +5,8 @@
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
+#include <algorithm>
+#include <atomic>
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
@@ -38,7 +40,8 @@ std::optional<DType> type_of(const std::string& name) {
 }  // namespace
 
 void write_file(const std::string& path, std::string_view contents) {
-  const std::string temporary = concat(path, ".tmp", static_cast<long>(::getpid()));
+  static std::atomic<int> next{0};  // two threads may write one file
+  const std::string temporary = concat(path, ".tmp", static_cast<long>(::getpid()), "-", next++);
   const auto give_up = [&](const char* what) {
     const int error = errno;
     ::unlink(temporary.c_str());
@@ -90,13 +93,23 @@ void save_tensors(const std::string& path, const std::map<std::string, Tensor>& 
   if (!metadata.empty()) header["__metadata__"] = metadata;
   std::size_t offset = 0;
   for (const auto& [name, t] : tensors) {
+    if (!t.defined() || name == "__metadata__")
+      fail<ValueError>("save_tensors", "got the name '", name, "'",
+                       t.defined() ? "" : " for an undefined tensor",
+                       ", expected values, under a name other than __metadata__");
     const std::size_t bytes = static_cast<std::size_t>(t.numel()) * size_of(t.dtype());
     header[name] = {{"dtype", type_name(t.dtype())},
                     {"shape", std::vector<std::int64_t>(t.shape().begin(), t.shape().end())},
                     {"data_offsets", {offset, offset + bytes}}};
     offset += bytes;
   }
-  std::string text = header.dump();
+  std::string text;
+  try {
+    text = header.dump();
+  } catch (const nlohmann::json::exception& e) {
+    fail<FileError>("save_tensors",
+                    "got a name or metadata that is no UTF-8, expected text: ", e.what());
+  }
   text.append((8 - text.size() % 8) % 8, ' ');
   const std::uint64_t length = text.size();
   std::string contents(reinterpret_cast<const char*>(&length), sizeof length);

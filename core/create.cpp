@@ -51,7 +51,14 @@ Tensor arange(Scalar begin, Scalar end, Scalar step, DType dtype) {
   if (s == 0 || !std::isfinite(a) || !std::isfinite(b) || !std::isfinite(s) || (b - a) / s < 0)
     fail<ValueError>("arange", "got begin ", a, ", end ", b, ", step ", s,
                      ", expected finite numbers and a step that leads from begin to end");
-  const auto n = static_cast<std::int64_t>(std::ceil((b - a) / s));
+  auto n = static_cast<std::int64_t>(std::ceil((b - a) / s));
+  if (begin.is_integral() && end.is_integral() && step.is_integral()) {  // exact beyond 2^53
+    const auto gap =
+        static_cast<std::uint64_t>(end.to_int()) - static_cast<std::uint64_t>(begin.to_int());
+    const auto stride = static_cast<std::uint64_t>(step.to_int());
+    const std::uint64_t up = s > 0 ? gap : 0 - gap, by = s > 0 ? stride : 0 - stride;
+    n = static_cast<std::int64_t>(up / by + (up % by != 0));
+  }
   Tensor out = empty({n}, dtype == kInt64 ? kInt64 : kFloat64);
   if (dtype == kInt64) {
     auto* p = out.data_ptr<std::int64_t>();
@@ -142,6 +149,9 @@ Tensor tensor(const std::vector<T>& values) {
 
 template <class T>
 Tensor from_blob(T* data, const Shape& shape, std::function<void(void*)> deleter) {
+  for (const std::int64_t extent : shape)
+    if (extent < 0)
+      fail<ShapeError>("from_blob", "got shape ", shape, ", expected no negative extent");
   auto* body = detail::Body::make();
   Tensor t{detail::RefPtr<detail::Body>(body)};
   body->storage = detail::Storage::borrow(data, sizeof(T) * static_cast<std::size_t>(shape.numel()),

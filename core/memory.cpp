@@ -15,6 +15,8 @@
 #endif
 #ifdef DESCENT_POISON
 #include <sanitizer/asan_interface.h>
+// Blocks in the free lists are poisoned and hold the pointers to the next ones: they are no leaks.
+extern "C" [[gnu::weak]] const char* __lsan_default_options() { return "use_poisoned=1"; }
 #endif
 
 namespace descent {

@@ -171,7 +171,7 @@ Tensor randint(std::int64_t low, std::int64_t high, const Shape& shape, Generato
   fill<std::int64_t>(out, generator, [&](const auto& b, std::int64_t* v) {
     for (int k = 0; k < 2; ++k) {
       const std::uint64_t bits = std::uint64_t{b[2 * k]} << 32 | b[2 * k + 1];
-      v[k] = low + static_cast<std::int64_t>(scale(bits, range));
+      v[k] = static_cast<std::int64_t>(static_cast<std::uint64_t>(low) + scale(bits, range));
     }
   });
   return out;

@@ -25,10 +25,10 @@ void Shape::erase(int d) noexcept {
 
 Shape Shape::contiguous_strides() const noexcept {
   Shape strides = *this;
-  std::int64_t stride = 1;
+  std::uint64_t stride = 1;
   for (int d = rank_ - 1; d >= 0; --d) {
-    strides[d] = stride;
-    stride *= extent_[d] > 1 ? extent_[d] : 1;
+    strides[d] = static_cast<std::int64_t>(stride);
+    stride *= extent_[d] > 1 ? static_cast<std::uint64_t>(extent_[d]) : 1;
   }
   return strides;
 }

@@ -51,9 +51,9 @@ class Shape {
 
   /// Product of the extents: 1 for a scalar.
   std::int64_t numel() const noexcept {
-    std::int64_t n = 1;
-    for (int d = 0; d < rank_; ++d) n *= extent_[d];
-    return n;
+    std::uint64_t n = 1;  // wraps where it overflows: no tensor is made of such a shape
+    for (int d = 0; d < rank_; ++d) n *= static_cast<std::uint64_t>(extent_[d]);
+    return static_cast<std::int64_t>(n);
   }
   /// Row-major strides, in elements.
   Shape contiguous_strides() const noexcept;

@@ -44,17 +44,18 @@ void Body::destroy(Body* b) noexcept {
 void Body::update_layout() noexcept {
   numel = shape.numel();
   contiguous = true;
-  std::int64_t expected = 1;
-  for (int d = shape.rank() - 1; d >= 0; --d) {
-    if (shape[d] != 1 && strides[d] != expected) contiguous = false;
-    expected *= shape[d];
-  }
+  const Shape expected = shape.contiguous_strides();
+  for (int d = 0; d < shape.rank(); ++d)
+    if (shape[d] != 1 && strides[d] != expected[d]) contiguous = false;
   if (numel == 0) contiguous = true;
 }
 
 }  // namespace detail
 
 std::int64_t Tensor::size(std::int64_t d) const {
+  if (shape().rank() == 0)
+    fail<ValueError>("size", "got dimension ", d,
+                     " of a scalar, expected a tensor with dimensions");
   return shape()[normalize_dim("size", d, shape().rank())];
 }
 

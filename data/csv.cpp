@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <charconv>
 #include <cmath>
+#include <cstdlib>
 #include <map>
 
 namespace descent::data {
@@ -19,12 +20,23 @@ std::string_view trim(std::string_view s) {
   return s;
 }
 
+/// A number that a float can hold; what is too small for one is zero.
 std::optional<double> number(std::string_view field) {
-  if (!field.empty() && field.front() == '+') field.remove_prefix(1);
+  if (field.size() > 1 && field[0] == '+' && field[1] != '-') field.remove_prefix(1);
   double x = 0;
   const auto [end, error] = std::from_chars(field.data(), field.data() + field.size(), x);
-  if (error != std::errc() || end != field.data() + field.size() || !std::isfinite(x)) return {};
+  if (end != field.data() + field.size() || error == std::errc::invalid_argument) return {};
+  if (error == std::errc::result_out_of_range) x = std::strtod(std::string(field).c_str(), nullptr);
+  if (!std::isfinite(static_cast<float>(x))) return {};
   return x;
+}
+
+/// True for text that is no number at all, however large or small.
+bool is_word(std::string_view field) {
+  double x = 0;
+  if (field.size() > 1 && field[0] == '+') field.remove_prefix(1);
+  const auto [end, error] = std::from_chars(field.data(), field.data() + field.size(), x);
+  return error == std::errc::invalid_argument || end != field.data() + field.size();
 }
 
 /// One line into fields; a field may stand in double quotes.
@@ -43,7 +55,9 @@ Row fields(std::string_view line, char separator) {
         else
           break;
       }
-      while (i < line.size() && line[i] != separator) ++i;
+      if (i < line.size()) ++i;
+      for (; i < line.size() && line[i] != separator; ++i)
+        if (line[i] != ' ') field += line[i];  // no number, so refused
     } else {
       const std::size_t end = std::min(line.find(separator, i), line.size());
       field = trim(line.substr(i, end - i));
@@ -85,8 +99,11 @@ Dataset parse_csv(std::string_view text, const CsvOptions& options, const std::s
       // Words in the first line make it a header, unless only the target, if it is the last, is
       // one.
       const auto words =
-          std::count_if(row.begin(), row.end(), [](const std::string& f) { return !number(f); });
-      const bool only_last = words == 1 && !number(row.back()) && row.size() > 1;
+          std::count_if(row.begin(), row.end(), [](const std::string& f) { return is_word(f); });
+      // — as it is when the second line's target is one, too.
+      const std::string_view next = trim(text.substr(0, std::min(text.find('\n'), text.size())));
+      const bool only_last = words == 1 && is_word(row.back()) && row.size() > 1 &&
+                             is_word(fields(next, separator).back());
       if (options.header.value_or(words > 0 && !only_last)) {
         header = std::move(row);
         continue;
@@ -127,10 +144,32 @@ Dataset parse_csv(std::string_view text, const CsvOptions& options, const std::s
     if (target < 0) target += columns;
   }
 
+  std::vector<bool> dropped(static_cast<std::size_t>(columns));
+  std::int64_t kept = columns - 1;
+  for (const std::string& column : options.drop) {
+    const auto found = std::find(header.begin(), header.end(), column);
+    std::int64_t c = found - header.begin();
+    if (found == header.end()) {
+      const auto value = number(column);
+      if (!value || *value != std::floor(*value) || *value < 0 ||
+          *value >= static_cast<double>(columns))
+        fail<ValueError>("csv", name, ": got the column '", column,
+                         "' to drop, expected a name of the header or a number in [0, ",
+                         columns - 1, "]");
+      c = static_cast<std::int64_t>(*value);
+    }
+    if (c == target)
+      fail<ValueError>("csv", name, ": got the target '", column,
+                       "' to drop, expected another column");
+    kept -= !dropped[static_cast<std::size_t>(c)];
+    dropped[static_cast<std::size_t>(c)] = true;
+  }
+  if (kept < 1) bad("got no columns but the target, expected at least one feature");
+
   const auto n = static_cast<std::int64_t>(rows.size());
   Dataset d;
   d.name = name;
-  d.x = empty({n, columns - 1});
+  d.x = empty({n, kept});
   float* x = d.x.data_ptr<float>();
   bool all_numbers = true, all_whole = true;
   std::map<std::string, std::int64_t> words;
@@ -138,6 +177,7 @@ Dataset parse_csv(std::string_view text, const CsvOptions& options, const std::s
   for (std::int64_t r = 0; r < n; ++r)
     for (std::int64_t c = 0; c < columns; ++c) {
       const std::string& field = rows[static_cast<std::size_t>(r)][static_cast<std::size_t>(c)];
+      if (dropped[static_cast<std::size_t>(c)]) continue;
       const auto value = number(field);
       if (c == target) {
         words.emplace(field, 0);
@@ -150,14 +190,16 @@ Dataset parse_csv(std::string_view text, const CsvOptions& options, const std::s
       } else if (!value) {
         bad("got '", field, "' in line ", lines[static_cast<std::size_t>(r)], ", column ", c + 1,
             header.empty() ? "" : concat(" (", header[static_cast<std::size_t>(c)], ")"),
-            ", expected a finite number. Hint: turn categories into numbers and fill in missing "
+            ", expected a finite number. Hint: if this column is the target, name it; else turn "
+            "words into numbers and fill in missing "
             "values first");
       } else {
         *x++ = static_cast<float>(*value);
       }
     }
   for (std::int64_t c = 0; c < columns && !header.empty(); ++c)
-    if (c != target) d.features.push_back(header[static_cast<std::size_t>(c)]);
+    if (c != target && !dropped[static_cast<std::size_t>(c)])
+      d.features.push_back(header[static_cast<std::size_t>(c)]);
 
   const bool few = values.size() <= 50 && values.size() * 2 <= rows.size();
   Task task = options.task;

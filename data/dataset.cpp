@@ -10,7 +10,7 @@ Dataset Dataset::subset(const Tensor& index) const {
 
 Split split(const Dataset& all, double fraction, std::uint64_t seed) {
   const std::int64_t n = all.size();
-  const auto first = static_cast<std::int64_t>(static_cast<double>(n) * fraction);
+  const auto first = static_cast<std::int64_t>(static_cast<double>(n) * fraction + 1e-9);
   if (!(fraction > 0 && fraction < 1) || first < 1 || first >= n)
     fail<ValueError>("split", "got fraction ", fraction, " of ", n,
                      " samples, expected one in (0, 1) that leaves samples on both sides");

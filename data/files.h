@@ -13,7 +13,8 @@ enum class Task { automatic, classification, regression };
 struct CsvOptions {
   /// The target's column: a name of the header, or a number; negative counts from the last.
   std::variant<std::int64_t, std::string> target = std::int64_t{-1};
-  std::optional<bool> header = {};  ///< by default: yes if the first line holds a word
+  std::vector<std::string> drop = {};  ///< columns to leave out, by name or number
+  std::optional<bool> header = {};     ///< by default: yes if the first line holds a word
   /// automatic: classification if the target holds words, or at most 50 different whole numbers
   /// that repeat.
   Task task = Task::automatic;

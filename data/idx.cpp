@@ -30,6 +30,10 @@ std::string gunzip(std::string contents, const std::string& name) {
           "gunzip", name,
           ": got damaged or truncated gzip data, expected a whole file. Hint: get it again");
     out.append(buffer, sizeof buffer - stream.avail_out);
+    if (status == Z_STREAM_END && stream.avail_in > 0) {  // another member follows
+      inflateReset(&stream);
+      status = Z_OK;
+    }
     if (out.size() > (std::size_t{1} << 32))
       fail<FileError>("gunzip", name, ": got more than 4 GiB");
   }

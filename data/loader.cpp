@@ -21,7 +21,7 @@ DataLoader::DataLoader(Tensor x, Tensor y, LoaderOptions options)
 
 std::int64_t DataLoader::size() const {
   const std::int64_t n = x_.size(0), b = options_.batch_size;
-  return options_.drop_last ? n / b : (n + b - 1) / b;
+  return options_.drop_last ? n / b : n / b + (n % b != 0);
 }
 
 DataLoader::Iterator DataLoader::begin() {
@@ -33,9 +33,10 @@ DataLoader::Iterator DataLoader::begin() {
 
 Batch DataLoader::Iterator::operator*() const {
   const std::int64_t first = batch_ * loader_->options_.batch_size;
-  const std::int64_t last = std::min(first + loader_->options_.batch_size, loader_->x_.size(0));
+  const std::int64_t n = loader_->x_.size(0);
+  const std::int64_t last = first + std::min(loader_->options_.batch_size, n - first);
   if (!order_.defined())
-    return {loader_->x_.slice(0, first, last), loader_->y_.slice(0, first, last)};
+    return {loader_->x_.slice(0, first, last).clone(), loader_->y_.slice(0, first, last).clone()};
   const Tensor index = order_.slice(0, first, last);
   return {loader_->x_.index_select(0, index), loader_->y_.index_select(0, index)};
 }

@@ -23,15 +23,16 @@ void reset_batch_norm(const Module& module);
 /// `batches`, any range that gives `auto [x, y]`. The module's mode is put back.
 template <class Batches>
 void update_batch_norm(Module& module, Batches&& batches) {
-  const bool training = module.is_training();
+  struct Mode {  // put back also when a batch throws
+    Module& module;
+    bool training = module.is_training();
+    ~Mode() { module.train(training); }
+  } mode{module};
   detail::reset_batch_norm(module);
   module.train();
-  {
-    const NoGradGuard no_grad;
-    const detail::CumulativeStatisticsGuard cumulative;
-    for (auto&& [x, y] : batches) module(x);
-  }
-  module.train(training);
+  const NoGradGuard no_grad;
+  const detail::CumulativeStatisticsGuard cumulative;
+  for (auto&& [x, y] : batches) module(x);
 }
 
 }  // namespace descent::nn

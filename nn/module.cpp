@@ -14,14 +14,24 @@ struct Module::State {
   std::string name, configuration;
   bool training = true;
   Parameters parameters, buffers;
-  std::vector<std::shared_ptr<State>> children;
+  std::vector<std::pair<std::string, std::shared_ptr<State>>> children;
 
-  /// Calls f(state, path) for this and all below, parents first.
+  /// Calls f(state, path) for this and all below, parents first, each once: a module that is
+  /// registered twice counts where it is met first.
   template <class F>
-  void visit(const F& f, const std::string& path = "") {
+  void visit(const F& f) {
+    std::vector<const State*> seen;
+    visit(f, "", seen);
+  }
+
+ private:
+  template <class F>
+  void visit(const F& f, const std::string& path, std::vector<const State*>& seen) {
+    if (std::find(seen.begin(), seen.end(), this) != seen.end()) return;
+    seen.push_back(this);
     f(*this, path);
-    for (const auto& child : children)
-      child->visit(f, path.empty() ? child->name : path + "." + child->name);
+    for (const auto& [child_name, child] : children)
+      child->visit(f, path.empty() ? child_name : path + "." + child_name, seen);
   }
 };
 
@@ -82,7 +92,7 @@ Parameters Module::buffers() const {
 
 std::vector<std::string> Module::children() const {
   std::vector<std::string> names;
-  for (const auto& child : state_->children) names.push_back(child->name);
+  for (const auto& [name, child] : state_->children) names.push_back(name);
   return names;
 }
 
@@ -104,7 +114,8 @@ void Module::to(DType dtype) {
 }
 
 void Module::zero_grad() {
-  for (const Parameter& p : parameters()) p.value.zero_grad();
+  for (const Parameter& p : parameters())
+    if (p.value.requires_grad()) p.value.zero_grad();
 }
 
 std::int64_t Module::num_parameters() const {
@@ -225,8 +236,8 @@ Tensor Module::register_buffer(const std::string& name, const Tensor& t) {
 
 void Module::adopt(const std::string& name, const Module& child) {
   check_name("register_module", name, children());
-  child.state_->name = name;
-  state_->children.push_back(child.state_);
+  if (child.state_->name.empty()) child.state_->name = name;  // for messages
+  state_->children.emplace_back(name, child.state_);
 }
 
 }  // namespace descent::nn

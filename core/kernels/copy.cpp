@@ -12,6 +12,12 @@ namespace descent::kernel {
 Tensor empty_strided(const Shape& shape, const Shape& strides, DType dtype) {
   for (const std::int64_t extent : shape)
     if (extent < 0) fail<ShapeError>("empty", "got shape ", shape, ", expected no negative extent");
+  std::int64_t elements = 1;
+  bool overflows = false;
+  for (const std::int64_t extent : shape)
+    overflows |= extent > 0 && __builtin_mul_overflow(elements, extent, &elements);
+  if (overflows || elements > std::int64_t{1} << 48)
+    fail<ShapeError>("empty", "got shape ", shape, ", expected at most 2^48 elements");
   auto* body = detail::Body::make();
   Tensor t{detail::RefPtr<detail::Body>(body)};
   body->shape = shape;

@@ -139,7 +139,12 @@ Tensor one_hot(const Tensor& labels_input, std::int64_t classes, DType dtype) {
   const auto* label = labels.data_ptr<std::int64_t>();
   if (classes < 0) {  // as many as the largest label needs
     classes = 0;
-    for (std::int64_t i = 0; i < labels.numel(); ++i) classes = std::max(classes, label[i] + 1);
+    for (std::int64_t i = 0; i < labels.numel(); ++i) {
+      if (label[i] < 0 || label[i] >= std::int64_t{1} << 40)
+        fail<ValueError>("one_hot", "got label ", label[i], " at position ", i,
+                         ", expected 0 or more");
+      classes = std::max(classes, label[i] + 1);
+    }
   }
   Shape shape = labels.shape();
   shape.push_back(classes);

@@ -3,6 +3,7 @@
 #include <descent/core/kernels/pointwise.h>
 
 #include <cmath>
+#include <limits>
 
 // Legend: v, w elements of the operands; g an incoming gradient, y an output.
 
@@ -51,16 +52,20 @@ Tensor ge(const Tensor& a, const Tensor& b) {
 
 namespace {
 
-// Unary on int64 too; bool counts as int64.
+// Unary on integers; bool counts as int64.
 template <class F>
-Tensor map_numeric(std::string_view op, const Tensor& x, F f) {
-  if (is_floating(x.dtype())) return map(op, x, f);
+Tensor map_integer(std::string_view op, const Tensor& x, F f) {
   const Tensor a = cast(x, kInt64);
   return elementwise(op, {&a}, kInt64, [&](void* out, const void* const* in, std::int64_t n) {
     using T = std::int64_t;
     simd::loop(
         n, [f](const T& v, T& o) { o = f(v); }, static_cast<const T*>(in[0]), static_cast<T*>(out));
   });
+}
+
+template <class F>
+Tensor map_numeric(std::string_view op, const Tensor& x, F f) {
+  return is_floating(x.dtype()) ? map(op, x, f) : map_integer(op, x, f);
 }
 
 constexpr double kSqrtHalf = 0.70710678118654752440;
@@ -146,6 +151,12 @@ Tensor leaky_relu(const Tensor& x, double slope) {
 }
 
 Tensor clamp(const Tensor& x, std::optional<Scalar> low, std::optional<Scalar> high) {
+  if (!is_floating(x.dtype()) && (!low || low->is_integral()) && (!high || high->is_integral())) {
+    using Limits = std::numeric_limits<std::int64_t>;
+    const std::int64_t a = low ? low->to_int() : Limits::min(),
+                       b = high ? high->to_int() : Limits::max();
+    return map_integer("clamp", x, [a, b](std::int64_t v) { return v < a ? a : v > b ? b : v; });
+  }
   const double a = low ? low->to_double() : -INFINITY, b = high ? high->to_double() : INFINITY;
   return map("clamp", x, [a, b](auto v) {
     using T = decltype(v);

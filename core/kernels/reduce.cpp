@@ -266,6 +266,11 @@ Tensor sum(const Tensor& input, const Dims& dims, bool keepdim) {
 Tensor sum_to(const Tensor& x, const Shape& shape) {
   if (x.shape() == shape) return x;
   const int shift = x.shape().rank() - shape.rank();
+  for (int d = 0; d < shape.rank(); ++d)
+    if (shift < 0 || (shape[d] != 1 && shape[d] != x.shape()[d + shift]))
+      fail<ShapeError>("sum_to", "got ", x.shape(), " to be summed down to ", shape,
+                       ", expected a shape that broadcasts to the first. Hint: a gradient has the "
+                       "shape of what it belongs to");
   Dims dims;
   for (int d = 0; d < x.shape().rank(); ++d)
     if (d < shift || (shape[d - shift] == 1 && x.shape()[d] != 1)) dims.push_back(d);

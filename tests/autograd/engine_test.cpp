@@ -338,5 +338,148 @@ TEST(Backward, RestoresEverythingAfterAnError) {
   EXPECT_EQ(x.grad().item(), 6);
 }
 
+TEST(Leaves, HaveDenseGradientsOfTheirOwn) {
+  const Tensor w = tensor({1.0, 2.0, 3.0}).requires_grad_();
+  sum(w).backward();  // expanded inside
+  w.grad().add_(tensor({1.0, 2.0, 3.0}));
+  EXPECT_EQ(w.grad().to_vector(), (Doubles{2, 3, 4}));
+  const Tensor a = leaf(1), b = leaf(2);
+  (a + b).backward({}, true, true);
+  EXPECT_FALSE(a.grad().shares_storage(b.grad()));
+}
+
+TEST(InPlace, AStaleViewIsRefusedWhereverItAppears) {
+  const Tensor w = ones({3}).requires_grad_(), base = zeros({3}), v = base.slice(0, 0, 3);
+  base.add_(w);
+  EXPECT_TRUE(has_text(message_of<GraphError>([&] { v* w; }),
+                       "got a view whose base was changed in place"));
+  const Tensor y = w * 2, head = y[0];
+  y.mul_(3);
+  EXPECT_TRUE(has_text(message_of<GraphError>([&] { head.backward(); }),
+                       "got a view whose base was changed in place"));
+}
+
+TEST(InPlace, KeepsWhatTheRuleNeedsAndNoCycle) {
+  const auto before = live_nodes();
+  {
+    const Tensor w = tensor({-1.0, 2.0, 7.0}).requires_grad_(),
+                 b = tensor({2.0, 3.0, 4.0}).requires_grad_();
+    const Tensor x = w * 1;
+    x.clamp_(0.0, 5.0);
+    x.mul_(b);
+    sum(x).backward();
+    EXPECT_EQ(w.grad().to_vector(), (Doubles{0, 3, 0}));
+    EXPECT_EQ(b.grad().to_vector(), (Doubles{0, 2, 5}));
+    const Tensor forgotten = w * 2;
+    forgotten.mul_(0.5);
+    forgotten.mul_(forgotten);
+  }
+  EXPECT_EQ(live_nodes(), before) << "a graph keeps itself alive";
+  EXPECT_TRUE(has_text(message_of<ShapeError>([] {
+                         zeros({1, 2}).expand({3, 2}).add_(1);
+                       }),
+                       "[add_] got an expanded tensor"));
+}
+
+TEST(Grad, LeavesWhatIsNotAskedForUsable) {
+  const Tensor x = leaf(3), h = x * 2, y = h * h;
+  const Tensor g = grad({y}, {h})[0];
+  h.backward(g);
+  EXPECT_EQ(x.grad().item(), 24);
+  const Tensor p = leaf(1), q = leaf(2), u = exp(p), v = exp(q);
+  grad({u, v}, {p});
+  v.backward();
+  EXPECT_NEAR(q.grad().item(), std::exp(2), 1e-12);
+}
+
+TEST(Grad, InsideAHookWorksOnAnotherGraphAndRefusesTheOneThatRuns) {
+  const Tensor w = leaf(3), q = leaf(0), a = w * 5, f = a + w * w * 7, other = w * w;
+  const Tensor z = exp(q);
+  double got = 0;
+  std::string refused;
+  z.register_hook([&](const Tensor&) {
+    got = grad({other}, {other}, {}, {.retain_graph = true})[0].item();
+    refused = message_of<GraphError>([&] { grad({f}, {w}, {}, {.retain_graph = true}); });
+    return Tensor();
+  });
+  (z + f).backward({}, true);
+  EXPECT_EQ(got, 1);
+  EXPECT_TRUE(has_text(refused, "got a graph that another backward() is running through at 'add'"));
+  EXPECT_EQ(w.grad().item(), 47);
+}
+
+TEST(Hooks, MayRegisterOthersButNotChangeTheType) {
+  const Tensor x = leaf(1), h = x * 2;
+  h.register_hook([&](const Tensor&) {
+    for (int i = 0; i < 50; ++i) h.register_hook([](const Tensor&) { return Tensor(); });
+    return Tensor();
+  });
+  h.backward();
+  EXPECT_EQ(x.grad().item(), 2);
+  const Tensor y = ones({1}).requires_grad_();
+  y.register_hook([](const Tensor& g) { return g.to(kFloat64); });
+  EXPECT_TRUE(has_text(message_of<ShapeError>([&] { sum(y).backward(); }),
+                       "[hook] got a gradient of float64(1,), expected float32(1,)"));
+}
+
+struct BadShape : Function<BadShape> {
+  static Tensor forward(FunctionContext&, const Tensor& x) { return x * 2; }
+  static std::vector<Tensor> backward(FunctionContext&, const Tensor&) {
+    return {ones({2}, kFloat64)};
+  }
+};
+struct Same : Function<Same> {
+  static Tensor forward(FunctionContext&, const Tensor& x) { return x; }
+  static std::vector<Tensor> backward(FunctionContext&, const Tensor& g) { return {g}; }
+};
+
+TEST(Functions, AreHeldToTheShapesOfTheirInputs) {
+  const Tensor x = ones({5000}, kFloat64).requires_grad_();
+  EXPECT_TRUE(has_text(message_of<ShapeError>([&] { sum(BadShape::apply(x)).backward(); }),
+                       "got (2,) to be summed down to (5000,)"));
+  EXPECT_TRUE(
+      has_text(message_of<ShapeError>([] { sum_to(ones({3}), {5000}); }), "[sum_to] got (3,)"));
+  EXPECT_TRUE(
+      has_text(message_of<GraphError>([&] { Same::apply(x).mul_(2); }), "[mul_] got a view"));
+}
+
+TEST(Values, AtTheEdgesAgreeWithPyTorch) {
+  EXPECT_EQ(mean(full({7, 7}, 7, kFloat64)).item(), 7);
+  EXPECT_EQ(matmul(tensor({{16777217}}), tensor({{1}})).item<std::int64_t>(), 16777217);
+  EXPECT_EQ(clamp(tensor({16777217}), 0).item<std::int64_t>(), 16777217);
+  EXPECT_EQ(arange(std::int64_t{1} << 60, (std::int64_t{1} << 60) + 10).numel(), 10);
+  EXPECT_EQ(matmul(zeros({2, 3, 0}), zeros({0, 4})).shape(), (Shape{2, 3, 4}));
+  const Tensor z = zeros({3}, kFloat64).requires_grad_();
+  norm(z, 3).backward();
+  EXPECT_EQ(z.grad().to_vector(), (Doubles{0, 0, 0}));
+  const Tensor e = zeros({3, 0}).requires_grad_();
+  sum(prod(e, {1})).backward();
+  EXPECT_EQ(e.grad().shape(), (Shape{3, 0}));
+  EXPECT_TRUE(has_text(message_of<ValueError>([] { tensor(3.0).size(0); }),
+                       "[size] got dimension 0 of a scalar"));
+  EXPECT_TRUE(has_text(message_of<ShapeError>([] {
+                         zeros({std::int64_t{1} << 32, std::int64_t{1} << 32});
+                       }),
+                       "at most 2^48 elements"));
+}
+
+TEST(Losses, KeepTheirGradientAtSaturatedInputs) {
+  const Tensor x = tensor({20.0, 3.0}).requires_grad_();
+  nn::bce_loss(sigmoid(x), tensor({1.0, 1.0})).backward();
+  EXPECT_EQ(x.grad()[0].item(), 0);
+  EXPECT_NEAR(x.grad()[1].item(), -0.0237129, 1e-6);
+  EXPECT_NEAR(nn::bce_with_logits(tensor({15.0, -15.0}), tensor({1.0, 0.0})).item(), 3.059023e-7,
+              1e-12);
+  const Tensor lo = tensor({{0.0, -INFINITY, 1.0}}), y = tensor({0});
+  EXPECT_NEAR(nn::cross_entropy(lo, y, {.weight = ones({3})}).item(), 1.3132617, 1e-6);
+  const Tensor l = ones({2, 3}, kFloat64).requires_grad_();
+  const Tensor all_ignored = nn::cross_entropy(l, tensor({-100, -100}));
+  EXPECT_EQ(grad({all_ignored}, {l}, {}, {.create_graph = true})[0].to_vector(), Doubles(6, 0));
+  EXPECT_TRUE(has_text(message_of<ShapeError>([] {
+                         nn::cross_entropy(zeros({2, 0}), tensor({0, 0}));
+                       }),
+                       "expected at least one class"));
+}
+
 }  // namespace
 }  // namespace descent

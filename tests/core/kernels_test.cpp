@@ -123,5 +123,12 @@ TEST(Max, ReportsNaN) {
 
 TEST(Simd, HasALevel) { EXPECT_FALSE(simd::to_string(simd::level()).empty()); }
 
+TEST(Gemm, TakesExtentsOfOneInLargeProducts) {
+  const Tensor a = ones({17500, 1}), b = ones({17500, 1});
+  const Tensor c = matmul(a, b.t());
+  EXPECT_EQ(min(c).item(), 1);
+  EXPECT_EQ(max(c).item(), 1);
+}
+
 }  // namespace
 }  // namespace descent

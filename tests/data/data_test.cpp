@@ -196,5 +196,30 @@ TEST(DataLoader, RefusesWhatMakesNoBatches) {
       "expected at least one batch"));
 }
 
+TEST(Csv, ReadsHardCases) {
+  EXPECT_EQ(data::parse_csv("0,1,2,label\n1,2,3,0\n1,2,3,1\n").size(), 2)
+      << "a header whose other names are numbers";
+  EXPECT_TRUE(has_text(message_of<FileError>([] { data::parse_csv("1e39,1\n2,2\n"); }),
+                       "got '1e39' in line 1"));
+  EXPECT_EQ(data::parse_csv("1e-400,1\n2,2\n").x[0][0].item(), 0);
+  EXPECT_TRUE(has_text(message_of<FileError>([] { data::parse_csv("2,2\n\"1\"x,1\n"); }),
+                       "got '1x' in line 2"));
+  const data::Dataset d =
+      data::parse_csv("id,word,a,y\n1,foo,3,0.5\n2,bar,4,1.5\n", {.drop = {"id", "word"}});
+  EXPECT_EQ(d.features, (std::vector<std::string>{"a"}));
+  EXPECT_EQ(d.x.to_vector(), (Doubles{3, 4}));
+  EXPECT_TRUE(
+      has_text(message_of<ValueError>([] { data::parse_csv("a,y\n1,2\n", {.drop = {"b"}}); }),
+               "got the column 'b' to drop"));
+}
+
+TEST(DataLoader, GivesBatchesOfTheirOwn) {
+  const Tensor x = ones({4, 1}), y = zeros({4});
+  data::DataLoader loader(x, y, {.batch_size = 2, .shuffle = false});
+  for (auto [bx, by] : loader) bx.mul_(0.5);
+  EXPECT_EQ(sum(x).item(), 4);
+  EXPECT_EQ(data::DataLoader(x, y, {.batch_size = INT64_MAX}).size(), 1);
+}
+
 }  // namespace
 }  // namespace descent

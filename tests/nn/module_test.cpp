@@ -287,5 +287,38 @@ TEST(Losses, RefuseWhatDoesNotFit) {
                        "got delta = -1"));
 }
 
+TEST(Module, MayBeSharedBetweenNetworks) {
+  struct Tied : nn::Module {
+    nn::Linear a = register_module("a", nn::Linear(2, 2)), b = register_module("b", a);
+    Tied() : Module("Tied") {}
+  };
+  Tied tied;
+  EXPECT_EQ(tied.parameters().size(), 2u);
+  EXPECT_EQ(tied.num_parameters(), 6);
+  nn::Sequential other(tied.a);
+  EXPECT_EQ(tied.parameters()[0].name, "a.weight") << "another parent renamed it";
+  EXPECT_EQ(other.parameters()[0].name, "0.weight");
+}
+
+TEST(Module, StateIsASnapshot) {
+  nn::Linear layer(1, 1);
+  const auto best = layer.state_dict();
+  const double before = layer.weight[0][0].item();
+  nn::init::constant_(layer.weight, 9);
+  layer.load_state_dict(best);
+  EXPECT_EQ(layer.weight[0][0].item(), before);
+}
+
+TEST(Module, SaysHowToOverrideForward) {
+  struct Wrong : nn::Module {
+    Tensor forward(Tensor x, int) { return x; }
+    using nn::Module::forward;
+  };
+  Wrong w;
+  EXPECT_TRUE(
+      has_text(message_of<Error>([&] { w(zeros({1})); }),
+               "expected an override of exactly: Tensor forward(const Tensor& x) override"));
+}
+
 }  // namespace
 }  // namespace descent

@@ -6,11 +6,6 @@
 
 #include <descent/core/memory.h>
 
-#if defined(__SANITIZE_ADDRESS__)
-// Blocks in the free lists are poisoned and hold the pointers to the next ones: they are no leaks.
-extern "C" const char* __lsan_default_options() { return "use_poisoned=1"; }
-#endif
-
 namespace {
 std::atomic<long> g_news{0};
 
