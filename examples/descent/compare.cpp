@@ -26,8 +26,8 @@ struct Entrant {
   double sam = 0, clip_norm = 0, swa = 0;
 };
 
-const std::vector<double> kSgdRates{0.01, 0.03, 0.1, 0.3, 1.0},
-    kMomentumRates{0.003, 0.01, 0.03, 0.1, 0.3}, kAdaptiveRates{0.0003, 0.001, 0.003, 0.01, 0.03};
+const std::vector<double> kSgdRates{0.03, 0.1, 0.3, 1.0, 3.0},
+    kMomentumRates{0.01, 0.03, 0.1, 0.3, 1.0}, kAdaptiveRates{0.001, 0.003, 0.01, 0.03, 0.1};
 
 std::vector<Entrant> entrants() {
   return {
@@ -41,7 +41,7 @@ std::vector<Entrant> entrants() {
       {"adamw", "adamw", kAdaptiveRates},
       {"sam(momentum)", "momentum", kMomentumRates, 0.05},
       {"sam(adamw)", "adamw", kAdaptiveRates, 0.05},
-      {"clip(momentum)", "momentum", kMomentumRates, 0, 1.0},
+      {"clip_norm(momentum)", "momentum", kMomentumRates, 0, 1.0},
       {"swa(adamw)", "adamw", kAdaptiveRates, 0, 0, 0.75},
   };
 }
@@ -55,8 +55,17 @@ std::vector<Entrant> chosen(const Options& o) {
     for (const Entrant& e : all) names.push_back(e.name);
     for (std::size_t at = 0; at <= o.optimizer.size();) {
       const std::size_t end = std::min(o.optimizer.find(',', at), o.optimizer.size());
-      const std::string name = o.optimizer.substr(at, end - at);
+      std::string name = o.optimizer.substr(at, end - at);
+      name.erase(0, name.find_first_not_of(' '));
+      name.erase(name.find_last_not_of(' ') + 1);
       at = end + 1;
+      bool wrapped = false;  // "sam" means all that begin with "sam("
+      for (const Entrant& e : all)
+        if (e.name.starts_with(name + "(")) {
+          picked.push_back(e);
+          wrapped = true;
+        }
+      if (wrapped) continue;
       const auto found = std::find(names.begin(), names.end(), name);
       if (found == names.end()) {
         std::string list;
@@ -68,8 +77,15 @@ std::vector<Entrant> chosen(const Options& o) {
       picked.push_back(all[static_cast<std::size_t>(found - names.begin())]);
     }
   }
-  if (o.lr > 0)
-    for (Entrant& e : picked) e.rates = {o.lr};
+  for (Entrant& e : picked) {
+    if (o.lr > 0) e.rates = {o.lr};
+    // What the options put around every rule shows in its name.
+    if (o.clip_norm > 0 && e.clip_norm == 0) e.name = concat("clip_norm(", e.name, ")");
+    if (o.clip_value > 0) e.name = concat("clip_value(", e.name, ")");
+    if (o.sam > 0 && e.sam == 0) e.name = concat("sam(", e.name, ")");
+    if (o.ema > 0) e.name = concat("ema(", e.name, ")");
+    if (o.swa > 0 && e.swa == 0) e.name = concat("swa(", e.name, ")");
+  }
   return picked;
 }
 
@@ -173,9 +189,18 @@ std::vector<std::vector<std::string>> table_of(const std::vector<Result>& result
   const std::string measure = classification ? "accuracy %" : "R²";
   const double scale = classification ? 100 : 1;
   const char* pattern = classification ? "%.1f" : "%.3f";
+  const auto rates = [](const std::vector<double>& list) {
+    std::string all;
+    for (const double x : list) all += concat(all.empty() ? "" : " ", format(x, "%.3g"));
+    return all;
+  };
+  const auto seconds = [](const Result& r) {
+    const double x = summary(collect(r.final, [](const Run& run) { return run.seconds; })).median;
+    return std::isfinite(x) ? format(x, "%.3f") : std::string("-");
+  };
   std::vector<std::vector<std::string>> rows{{"optimizer", "validation " + measure,
                                               "test " + measure, "test loss", "gradients",
-                                              "seconds", "best lr", "diverged"}};
+                                              "seconds", "best lr", "of", "diverged"}};
   for (const Result& r : results)
     rows.push_back(
         {r.entrant.name,
@@ -183,11 +208,22 @@ std::vector<std::vector<std::string>> table_of(const std::vector<Result>& result
               pattern, scale),
          cell(summary(collect(r.final, [](const Run& x) { return x.validation.accuracy; })),
               pattern, scale),
-         cell(summary(collect(r.final, [](const Run& x) { return x.validation.loss; })), "%.3f"),
-         concat(r.final.empty() ? 0 : r.final[0].gradient_evaluations),
-         format(summary(collect(r.final, [](const Run& x) { return x.seconds; })).median, "%.3f"),
-         std::isfinite(r.lr) ? format(r.lr, "%.3g") : "none", concat(r.diverged, "/", r.runs)});
+         cell(summary(collect(r.final, [](const Run& x) { return x.validation.loss; })), "%.3g"),
+         concat(r.final.empty() ? 0 : r.final[0].gradient_evaluations), seconds(r),
+         std::isfinite(r.lr) ? format(r.lr, "%.3g") : "none", rates(r.entrant.rates),
+         concat(r.diverged, "/", r.runs)});
   return rows;
+}
+
+/// Which optimizers chose the first or last of their rates, where a better one may lie beyond.
+std::string edge_note(const std::vector<Result>& results) {
+  std::string names;
+  for (const Result& r : results)
+    if (r.entrant.rates.size() > 1 &&
+        (r.lr == r.entrant.rates.front() || r.lr == r.entrant.rates.back()))
+      names += (names.empty() ? "" : ", ") + r.entrant.name;
+  return names.empty() ? ""
+                       : "At the edge of the rates tried, so perhaps better beyond: " + names + ".";
 }
 
 std::string html_of(const Options& o, const std::vector<Result>& results, const data::Dataset& all,
@@ -224,14 +260,18 @@ svg { width: 100%; height: auto; }
       s += concat(r == 0 ? "<th>" : "<td>", escaped(c), r == 0 ? "</th>" : "</td>");
     s += "</tr>\n";
   }
-  s += concat(
-      "</table></div>\n<p>Median and range over ", o.seeds, o.seeds == 1 ? " seed" : " seeds",
-      ". Each optimizer had the same ", results[0].entrant.rates.size(),
-      results[0].entrant.rates.size() == 1 ? " learning rate" : " learning rates",
-      " to try, chosen on validation data; "
-      "the best was trained again on training and validation data and tested once. Same data, "
-      "initial weights and order of batches "
-      "for all. “gradients” counts gradient evaluations, of which SAM needs two a step.</p>\n");
+  s += concat("</table></div>\n<p>Median and range over ", o.seeds,
+              o.seeds == 1 ? " seed" : " seeds",
+              ". Each optimizer had as many learning rates to try, its own list in column “of”; "
+              "the best on "
+              "validation data was trained again on training and validation data, and its last "
+              "state tested. Same "
+              "data, initial weights and order of batches for all. “gradients” counts gradient "
+              "evaluations a "
+              "run, of which SAM needs two a step; “diverged” counts runs that ended in NaN or "
+              "infinity.</p>\n");
+  if (const std::string edges = edge_note(results); !edges.empty())
+    s += concat("<p>", escaped(edges), "</p>\n");
   Chart loss{"Training loss", "epoch", "loss", true, {}},
       score{classification ? "Test accuracy" : "Test R²",
             "epoch",
@@ -257,6 +297,7 @@ svg { width: 100%; height: auto; }
       b.x.push_back(x), b.y.push_back(summary(scores).median);
       c.x.push_back(evaluations), c.y.push_back(summary(losses).median);
     }
+    if (r.final.empty()) a.name = b.name = c.name = r.entrant.name + " (diverged)";
     loss.series.push_back(a), score.series.push_back(b), cost.series.push_back(c);
   }
   s += concat(
@@ -284,30 +325,37 @@ std::string csv_of(const std::vector<Result>& results) {
   return s;
 }
 
-std::string verdict_of(std::vector<Result> results, bool classification) {
+std::string verdict_of(std::vector<Result> results, bool classification, int seeds) {
   const auto of = [](const Result& r) {
     return summary(collect(r.final, [](const Run& x) { return x.validation.accuracy; }));
   };
   std::erase_if(results, [&](const Result& r) { return !std::isfinite(of(r).median); });
   if (results.empty()) return "Every run diverged.";
-  std::stable_sort(results.begin(), results.end(),
-                   [&](const Result& a, const Result& b) { return of(a).median > of(b).median; });
-  const Summary best = of(results[0]);
-  const double scale = classification ? 100 : 1;
-  const char* pattern = classification ? "%.1f %%" : "%.3f";
-  std::string s = concat("Highest median test ", classification ? "accuracy" : "R²", ": ",
-                         results[0].entrant.name, " with ", format(best.median * scale, pattern),
-                         " (lr ", format(results[0].lr, "%.3g"), ")");
-  if (results.size() == 1) return s + ".";
-  std::size_t overlapping = 0;
-  for (std::size_t i = 1; i < results.size(); ++i) overlapping += of(results[i]).high >= best.low;
-  if (overlapping == 0) return s + "; its worst seed beats the best of every other.";
-  const std::string others =
-      overlapping == results.size() - 1
-          ? "that of every other"
-          : concat("those of ", overlapping, " of the ", results.size() - 1, " others");
-  return concat(s, ". Over the seeds its range overlaps with ", others,
-                ", so from these it is not told apart.");
+  double top = -INFINITY;
+  for (const Result& r : results) top = std::max(top, of(r).median);
+  std::string names;
+  double low = INFINITY;
+  std::size_t first = 0, overlapping = 0;
+  for (const Result& r : results)
+    if (of(r).median == top) {
+      ++first;
+      low = std::min(low, of(r).low);
+      names +=
+          concat(names.empty() ? "" : ", ", r.entrant.name, " (lr ", format(r.lr, "%.3g"), ")");
+    }
+  for (const Result& r : results) overlapping += of(r).median != top && of(r).high >= low;
+  std::string s =
+      concat("Highest median test ", classification ? "accuracy" : "R²", ", ",
+             format(top * (classification ? 100 : 1), classification ? "%.1f %%" : "%.3f"), ": ",
+             names, ".");
+  const std::size_t others = results.size() - first;
+  if (others == 0) return s;
+  if (seeds == 1) return s + " One seed says nothing about how far that is chance.";
+  if (overlapping == 0) return s + " The lowest seed is above the highest of every other.";
+  return concat(
+      s, " Over the seeds the range overlaps with that of ",
+      overlapping == others ? "every other" : concat(overlapping, " of the ", others, " others"),
+      ", so from these it is not told apart.");
 }
 
 }  // namespace
@@ -387,17 +435,21 @@ int compare_command(const Options& o) {
   const double seconds =
       std::chrono::duration<double>(std::chrono::steady_clock::now() - started).count();
 
-  const std::string verdict = verdict_of(results, all.is_classification());
+  const std::string verdict = verdict_of(results, all.is_classification(), o.seeds);
   const std::string folder = o.out.empty() ? "." : o.out;
   write_file(folder + "/report.html", html_of(o, results, all, verdict));
   write_file(folder + "/results.csv", csv_of(results));
   std::cout << all.name << ": " << all.size() << " samples, " << search.size() + last.size()
-            << " runs of " << o.epochs << " epochs in " << duration(seconds)
-            << "; median (lowest–highest) over " << o.seeds << (o.seeds == 1 ? " seed" : " seeds")
-            << "\n\n"
+            << " runs of " << o.epochs << (o.epochs == 1 ? " epoch in " : " epochs in ")
+            << duration(seconds) << "; median (lowest–highest) over " << o.seeds
+            << (o.seeds == 1 ? " seed" : " seeds") << "\n\n"
             << table(table_of(results, all.is_classification())) << "\n"
-            << verdict << "\nLearning curves: " << folder << "/report.html\n";
-  return kOk;
+            << verdict << "\n"
+            << (edge_note(results).empty() ? "" : edge_note(results) + "\n")
+            << "Learning curves: " << folder << "/report.html\n";
+  for (const Result& r : results)
+    if (!r.final.empty()) return kOk;
+  return kTrainingFailed;  // nothing was left to test
 }
 
 }  // namespace app

@@ -3,11 +3,15 @@
 // Exit codes: 0 ok, 2 wrong usage, 3 bad input, 4 training failed; 130 when interrupted.
 #include "commands.h"
 
+#include <algorithm>
 #include <iostream>
 
 int main(int argc, char** argv) {
   CLI::App program("Trains small networks and compares optimizers.", "descent");
   program.require_subcommand(1);
+  program.set_version_flag("--version", "descent 0.1.0");
+  program.footer(
+      "Exit codes: 0 ok, 2 wrong usage, 3 bad input, 4 training failed, 130 interrupted.");
   app::Options train, compare;
   compare.optimizer.clear();
   std::string name;
@@ -22,6 +26,16 @@ int main(int argc, char** argv) {
   explain_command->add_option("name", name, "an optimizer (default: list them all)");
   explain_command->add_flag("--markdown", markdown, "all of them as the table of the README");
 
+  if (argc > 1 && argv[1][0] != '-') {
+    const std::vector<std::string> commands{"train", "compare", "explain"};
+    if (std::find(commands.begin(), commands.end(), argv[1]) == commands.end()) {
+      const std::string near = descent::nearest_match(argv[1], commands);
+      std::cerr << "descent: got the command '" << argv[1]
+                << "', expected train, compare or explain."
+                << (near.empty() ? "" : " Hint: did you mean '" + near + "'?") << "\n";
+      return app::kUsage;
+    }
+  }
   try {
     program.parse(argc, argv);
   } catch (const CLI::ParseError& e) {
@@ -31,6 +45,7 @@ int main(int argc, char** argv) {
   try {
     const int threads = *train_command ? train.threads : compare.threads;
     if (threads > 0) descent::set_num_threads(threads);
+    descent::num_threads();  // refuses a wrong DESCENT_NUM_THREADS now, not in the middle
     if (*train_command) return app::train_command(train);
     if (*compare_command) return app::compare_command(compare);
     return app::explain_command(name, markdown);

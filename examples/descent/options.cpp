@@ -1,8 +1,40 @@
 #include "options.h"
 
+#include <cstdlib>
+
 namespace app {
 
 using descent::concat;
+
+namespace {
+
+/// A check with a message that says what is expected: CLI11's own prints the largest double.
+CLI::Validator number(const char* expected, bool (*legal)(double)) {
+  return CLI::Validator(
+      [=](std::string& text) -> std::string {
+        char* end = nullptr;
+        const double x = std::strtod(text.c_str(), &end);
+        if (!text.empty() && *end == '\0' && legal(x)) return "";
+        return concat("got '", text, "', expected ", expected);
+      },
+      "");
+}
+const CLI::Validator kAboveZero =
+    number("a number above 0", [](double x) { return x > 0 && x < 1e300; });
+const CLI::Validator kZeroOrMore =
+    number("0 or more", [](double x) { return x >= 0 && x < 1e300; });
+const CLI::Validator kCount = number("a whole number of 1 or more", [](double x) {
+  return x >= 1 && x < 1e9 && x == static_cast<double>(static_cast<long>(x));
+});
+const CLI::Validator kWhole = number("a whole number from 0 to 2^53", [](double x) {
+  return x >= 0 && x <= 9007199254740992.0 && x == static_cast<double>(static_cast<long long>(x));
+});
+const CLI::Validator kShare =
+    number("a share from 0 to below 1", [](double x) { return x >= 0 && x < 1; });
+const CLI::Validator kPart =
+    number("a share above 0 and below 1", [](double x) { return x > 0 && x < 1; });
+
+}  // namespace
 
 void add_options(CLI::App& c, Options& o, bool compare) {
   c.add_option("--data", o.data,
@@ -11,8 +43,14 @@ void add_options(CLI::App& c, Options& o, bool compare) {
       ->capture_default_str();
   c.add_option("--target", o.target,
                "column of a CSV that is to be predicted, by name or number (default: the last)");
+  c.add_option("--drop", o.drop, "columns of a CSV to leave out, by name or number, as id,name")
+      ->delimiter(',');
+  c.add_option("--task", o.task, "what a CSV's target is: auto, classification, regression")
+      ->check(CLI::IsMember({"auto", "classification", "regression"}))
+      ->capture_default_str();
   c.add_option("--standardize", o.standardize,
-               "scale features by training statistics: auto (tables only), on, off")
+               "scale features, and the target of a regression, by training statistics: auto "
+               "(tables), on, off")
       ->check(CLI::IsMember({"auto", "on", "off"}))
       ->capture_default_str();
   c.add_option("--hidden", o.hidden, "widths of the hidden layers, as 64,64; 0 for none")
@@ -22,7 +60,7 @@ void add_options(CLI::App& c, Options& o, bool compare) {
                "relu, tanh, sigmoid, gelu, silu, leaky_relu, elu, softplus")
       ->capture_default_str();
   c.add_option("--dropout", o.dropout, "probability after each hidden layer")
-      ->check(CLI::Range(0.0, 0.99))
+      ->check(kShare)
       ->capture_default_str();
   c.add_flag("--batch-norm", o.batch_norm, "batch normalisation after each hidden layer");
   c.add_option("--optimizer", o.optimizer,
@@ -32,7 +70,7 @@ void add_options(CLI::App& c, Options& o, bool compare) {
   c.add_option("--lr", o.lr,
                compare ? "one learning rate for all, instead of each one's list"
                        : "learning rate (default: the rule's)")
-      ->check(CLI::PositiveNumber);
+      ->check(kAboveZero);
   c.add_option("--set", o.set, "a setting of the rule, as weight_decay=0.05; may be repeated")
       ->allow_extra_args(false);
   c.add_option("--schedule", o.schedule,
@@ -42,37 +80,33 @@ void add_options(CLI::App& c, Options& o, bool compare) {
           {"constant", "step", "exponential", "linear", "cosine", "one_cycle", "plateau"}))
       ->capture_default_str();
   c.add_option("--warmup", o.warmup, "steps of linear warm-up before the schedule")
-      ->check(CLI::NonNegativeNumber)
+      ->check(kWhole)
       ->capture_default_str();
-  c.add_option("--sam", o.sam, "sharpness-aware minimisation with this radius")
-      ->check(CLI::NonNegativeNumber);
-  c.add_option("--clip-norm", o.clip_norm, "clip the norm of all gradients")
-      ->check(CLI::NonNegativeNumber);
+  c.add_option("--sam", o.sam, "sharpness-aware minimisation with this radius")->check(kZeroOrMore);
+  c.add_option("--clip-norm", o.clip_norm, "clip the norm of all gradients")->check(kZeroOrMore);
   c.add_option("--clip-value", o.clip_value, "clip each element of the gradients")
-      ->check(CLI::NonNegativeNumber);
+      ->check(kZeroOrMore);
   c.add_option("--swa", o.swa, "average the weights from this share of the run on, as 0.75")
-      ->check(CLI::Range(0.0, 0.999));
+      ->check(kShare);
   c.add_option("--ema", o.ema, "keep a moving average of the weights with this decay")
-      ->check(CLI::Range(0.0, 0.999999));
+      ->check(kShare);
   c.add_option("--epochs", o.epochs, "passes over the training data")
-      ->check(CLI::PositiveNumber)
+      ->check(kCount)
       ->capture_default_str();
-  c.add_option("--batch", o.batch, "samples a step")
-      ->check(CLI::PositiveNumber)
-      ->capture_default_str();
+  c.add_option("--batch", o.batch, "samples a step")->check(kCount)->capture_default_str();
   if (compare)
     c.add_option("--seeds", o.seeds, "runs of each optimizer, with seeds 1, 2, …")
-        ->check(CLI::PositiveNumber)
+        ->check(kCount)
         ->capture_default_str();
   else
     c.add_option("--seed", o.seed, "of the split, the initial weights and the order of batches")
+        ->check(kWhole)
         ->capture_default_str();
-  c.add_option("--threads", o.threads, "threads to use (default: all cores)")
-      ->check(CLI::NonNegativeNumber);
+  c.add_option("--threads", o.threads, "threads to use (default: all cores)")->check(kWhole);
   c.add_option("--validation", o.validation,
                compare ? "share of the data kept for the test, shown once"
                        : "share of the data kept for validation")
-      ->check(CLI::Range(0.01, 0.9))
+      ->check(kPart)
       ->capture_default_str();
   c.add_option("--out", o.out,
                compare ? "folder for report.html and results.csv (default: the present one)"
@@ -80,12 +114,15 @@ void add_options(CLI::App& c, Options& o, bool compare) {
 }
 
 std::vector<std::pair<std::string, std::string>> listing(const Options& o, bool compare) {
-  std::string hidden, set;
+  std::string hidden, set, drop;
+  for (const std::string& d : o.drop) drop += concat(drop.empty() ? "" : ",", d);
   for (const int h : o.hidden) hidden += concat(hidden.empty() ? "" : ",", h);
   for (const std::string& s : o.set) set += concat(set.empty() ? "" : " ", s);
   std::vector<std::pair<std::string, std::string>> all{
       {"data", o.data},
       {"target", o.target},
+      {"drop", drop},
+      {"task", o.task},
       {"standardize", o.standardize},
       {"hidden", hidden},
       {"activation", o.activation},

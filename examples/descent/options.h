@@ -12,7 +12,9 @@ namespace app {
 
 struct Options {
   std::string data = "digits";
-  std::string target;  // of a CSV: name or number; empty: the last column
+  std::string target;             // of a CSV: name or number; empty: the last column
+  std::vector<std::string> drop;  // columns of a CSV to leave out
+  std::string task = "auto";
   std::string standardize = "auto";
   std::vector<int> hidden{64};
   std::string activation = "relu";

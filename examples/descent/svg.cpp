@@ -12,7 +12,7 @@ namespace {
 
 using descent::concat;
 
-constexpr double kWidth = 640, kHeight = 360, kLeft = 64, kRight = 12, kTop = 28, kBottom = 44;
+constexpr double kWidth = 640, kHeight = 360, kLeft = 64, kRight = 24, kTop = 28, kBottom = 44;
 
 /// Text as it may stand in XML.
 std::string escaped(const std::string& s) {
@@ -28,7 +28,7 @@ std::string escaped(const std::string& s) {
 
 struct Axis {
   double low, high;
-  bool log;
+  bool log, whole = false;        // whole: ticks at integers only
   double place(double v) const {  // 0 … 1
     return log ? (std::log10(v) - std::log10(low)) / (std::log10(high) - std::log10(low))
                : (v - low) / (high - low);
@@ -41,13 +41,15 @@ struct Axis {
         for (const double m : {1.0, 2.0, 5.0})
           if ((m == 1 || narrow) && p * m >= low * 0.9999 && p * m <= high * 1.0001)
             t.push_back(p * m);
-      return t;
+      if (t.size() >= 2) return t;
+      t.clear();  // less than a step of 1, 2, 5: even steps
     }
     const double raw = (high - low) / 6, power = std::pow(10, std::floor(std::log10(raw)));
-    const double step = raw / power < 1.5   ? power
-                        : raw / power < 3.5 ? 2 * power
-                        : raw / power < 7.5 ? 5 * power
-                                            : 10 * power;
+    double step = raw / power < 1.5   ? power
+                  : raw / power < 3.5 ? 2 * power
+                  : raw / power < 7.5 ? 5 * power
+                                      : 10 * power;
+    if (whole) step = std::max(1.0, step);
     for (double v = std::ceil(low / step) * step; v <= high + step * 1e-9; v += step)
       t.push_back(std::fabs(v) < step * 1e-9 ? 0 : v);
     return t;
@@ -64,7 +66,10 @@ Axis axis_over(const std::vector<Series>& series, bool use_y, bool log) {
       }
   if (!(low <= high)) low = log ? 0.1 : 0, high = 1;
   if (low == high) low = log ? low / 2 : low - 0.5, high = log ? high * 2 : high + 0.5;
-  return {low, high, log};
+  bool whole = !use_y;
+  for (const Series& line : series)
+    for (const double v : line.x) whole = whole && v == std::floor(v);
+  return {low, high, log, whole};
 }
 
 std::string number(double v) { return format(v, "%.4g"); }

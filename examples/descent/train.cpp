@@ -13,11 +13,27 @@ using namespace descent;
 
 namespace {
 
-void save_settings(const Options& o, const optim::Optimizer& optimizer, const std::string& folder) {
+/// Numbers as numbers and switches as switches, so that a script can read them.
+nlohmann::ordered_json typed(const std::string& text) {
+  if (text == "true" || text == "false") return text == "true";
+  const auto parsed = nlohmann::ordered_json::parse(text, nullptr, false);
+  return parsed.is_number() ? parsed : nlohmann::ordered_json(text);
+}
+
+/// Everything that is needed to use the model: how it was made, and what was done to its input.
+void save_settings(const Options& o, const optim::Optimizer& optimizer, const data::Dataset& d,
+                   const Scaling& scaling) {
   nlohmann::ordered_json json;
-  for (const auto& [name, value] : listing(o, false)) json[name] = value;
+  for (const auto& [name, value] : listing(o, false)) json[name] = typed(value);
   json["rule"] = optimizer.to_string();
-  write_file(folder + "/settings.json", json.dump(2) + "\n");
+  json["features"] = d.features;
+  json["classes"] = d.classes;
+  const auto put = [&](const char* name, const std::optional<data::Standardizer>& s) {
+    if (s) json[name] = {{"mean", s->mean.to_vector<float>()}, {"std", s->std.to_vector<float>()}};
+  };
+  put("features_standardized_by", scaling.features);
+  put("target_standardized_by", scaling.target);
+  write_file(o.out + "/settings.json", json.dump(2) + "\n");
 }
 
 void save_metrics(const Run& run, const std::string& folder) {
@@ -35,7 +51,7 @@ void save_metrics(const Run& run, const std::string& folder) {
 int train_command(const Options& o) {
   data::Dataset all = load_data(o);
   auto [training, validation] = data::split(all, 1 - o.validation, o.seed);
-  prepare(o, training, {&validation});
+  const Scaling scaling = prepare(o, training, {&validation});
   manual_seed(o.seed);
   nn::Sequential model = make_model(o, all);
   // Made once before anything is written, so that a wrong setting leaves no folder behind.
@@ -46,10 +62,11 @@ int train_command(const Options& o) {
     std::filesystem::create_directories(o.out, error);
     if (error)
       fail<FileError>("--out", "could not make the folder '", o.out, "': ", error.message());
-    save_settings(o, described, o.out);
+    save_settings(o, described, all, scaling);
   }
   std::cout << all.name << ": " << training.size() << " samples to train, " << validation.size()
-            << " to validate, " << all.num_features() << " features"
+            << " to validate, " << all.num_features()
+            << (all.num_features() == 1 ? " feature" : " features")
             << (all.is_classification() ? concat(", ", all.num_classes(), " classes")
                                         : std::string())
             << "\n"
@@ -88,8 +105,10 @@ int train_command(const Options& o) {
   std::cout << "\nvalidation loss " << format(run.validation.loss, "%.4f") << ", " << measure << " "
             << format(run.validation.accuracy, "%.4f")
             << (o.swa > 0 || o.ema > 0 ? " (averaged weights)" : "") << "; "
-            << run.gradient_evaluations << " gradient evaluations in " << duration(run.seconds)
-            << "\n";
+            << run.gradient_evaluations
+            << (run.gradient_evaluations == 1 ? " gradient evaluation in "
+                                              : " gradient evaluations in ")
+            << duration(run.seconds) << "\n";
   if (!o.out.empty())
     std::cout << "settings.json, metrics.csv and model.safetensors are in " << o.out << "\n";
   return kOk;

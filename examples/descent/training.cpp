@@ -15,6 +15,9 @@ bool is_table(const Options& o) {
 
 data::CsvOptions csv_options(const Options& o) {
   data::CsvOptions options;
+  options.drop = o.drop;
+  if (o.task != "auto")
+    options.task = o.task == "regression" ? data::Task::regression : data::Task::classification;
   if (o.target.empty()) return options;
   char* end = nullptr;
   const long number = std::strtol(o.target.c_str(), &end, 10);
@@ -58,6 +61,9 @@ optim::Hyper rate(const Options& o, double lr, std::int64_t steps) {
 
 data::Dataset load_data(const Options& o) {
   namespace fs = std::filesystem;
+  if ((!o.target.empty() || !o.drop.empty() || o.task != "auto") && !fs::is_regular_file(o.data))
+    fail<UsageError>("--data", "got '", o.data,
+                     "' with --target, --drop or --task, expected a CSV file for these");
   if (o.data == "digits") return data::digits();
   if (o.data == "iris") return data::iris();
   if (o.data == "wine") return data::wine();
@@ -134,8 +140,21 @@ optim::Optimizer make_optimizer(const Options& o, const Parameters& parameters,
     if (equals == std::string::npos || equals == 0)
       fail<UsageError>("--set", "got '", s,
                        "', expected name=number. Hint: for example --set weight_decay=0.05");
+    if (s.substr(0, equals) == "lr")
+      fail<UsageError>(
+          "--set", "got '", s,
+          "', expected the rate as --lr. Hint: --lr goes with --schedule and --warmup");
     settings.insert_or_assign(s.substr(0, equals), number_of(s.substr(equals + 1), s));
   }
+  if (entry.is_wrapper)
+    fail<UsageError>("--optimizer", "got '", o.optimizer,
+                     "', which goes around a rule, expected a rule. Hint: ",
+                     entry.name == "asam"         ? "--sam 0.5 --optimizer adamw is its plain form"
+                     : entry.name == "clip_norm"  ? "--clip-norm 1 --optimizer adamw"
+                     : entry.name == "clip_value" ? "--clip-value 1 --optimizer adamw"
+                     : entry.name == "swa"        ? "--swa 0.75 --optimizer adamw"
+                     : entry.name == "ema"        ? "--ema 0.99 --optimizer adamw"
+                                                  : "--sam 0.05 --optimizer adamw");
   optim::Optimizer optimizer = optim::make(o.optimizer, parameters, settings);
   if (o.clip_value > 0) optimizer = optim::clip_value(std::move(optimizer), o.clip_value);
   if (o.clip_norm > 0) optimizer = optim::clip_norm(std::move(optimizer), o.clip_norm);
@@ -159,11 +178,19 @@ Score evaluate(nn::Module& model, const data::Dataset& d) {
   return {error, 1 - error / std::max(1e-300, var(d.y.to(kFloat64), {}, 0).item())};
 }
 
-void prepare(const Options& o, data::Dataset& train, std::vector<data::Dataset*> others) {
-  if (o.standardize == "off" || (o.standardize == "auto" && !is_table(o))) return;
-  const data::Standardizer scale = data::Standardizer::fit(train.x);
-  scale.apply(train);
-  for (data::Dataset* d : others) scale.apply(*d);
+Scaling prepare(const Options& o, data::Dataset& train, std::vector<data::Dataset*> others) {
+  Scaling scaling;
+  if (o.standardize == "off") return scaling;
+  others.push_back(&train);
+  if (o.standardize == "on" || is_table(o)) {
+    scaling.features = data::Standardizer::fit(train.x);
+    for (data::Dataset* d : others) scaling.features->apply(*d);
+  }
+  if (!train.is_classification()) {  // rates are chosen for targets of about unit size
+    scaling.target = data::Standardizer::fit(train.y);
+    for (data::Dataset* d : others) d->y = scaling.target->apply(d->y);
+  }
+  return scaling;
 }
 
 Run train(const Options& o, nn::Sequential& model, const data::Dataset& train_set,
@@ -207,6 +234,9 @@ Run train(const Options& o, nn::Sequential& model, const data::Dataset& train_se
   } catch (const NonFiniteError& e) {
     run.diverged = true;
     run.failure = e.what();
+    if (const std::size_t hint = run.failure.find(" Hint:"); hint != std::string::npos)
+      run.failure.resize(hint);
+    run.failure += " Hint: lower --lr, or add --clip-norm 1";
   }
   run.gradient_evaluations = optimizer.gradient_evaluations();
   return run;

@@ -38,9 +38,14 @@ struct Run {
   std::string failure;  // why it diverged
 };
 
+/// What was done to features and to the target of a regression.
+struct Scaling {
+  std::optional<descent::data::Standardizer> features, target;
+};
+
 /// Standardises by `train`, if the options say so; what is done to one is done to all.
-void prepare(const Options& o, descent::data::Dataset& train,
-             std::vector<descent::data::Dataset*> others);
+Scaling prepare(const Options& o, descent::data::Dataset& train,
+                std::vector<descent::data::Dataset*> others);
 
 /// Trains `model`, calling `watch` after every epoch.
 Run train(const Options& o, descent::nn::Sequential& model, const descent::data::Dataset& train,

@@ -40,6 +40,7 @@ printf 'a,b,yield\n' >table.csv
 for i in $(seq 1 60); do echo "$i,$((i % 7)),$((3 * i)).5" >>table.csv; done
 for data in wine moons spirals blobs xor linear sine table.csv; do expect 0 'validation loss' train --data $data --epochs 2; done
 expect 0 'R²' train --data table.csv --target yield --epochs 2
+DESCENT_NUM_THREADS=abc expect 2 "got 'abc', expected a whole number" train --data iris
 for rule in sgd momentum nesterov adagrad rmsprop adam amsgrad adamw; do expect 0 "$( [ $rule = momentum ] || [ $rule = nesterov ] && echo sgd || { [ $rule = amsgrad ] && echo adam || echo $rule; } )(" train --data iris --optimizer $rule --epochs 1; done
 for schedule in constant step exponential linear cosine one_cycle plateau; do expect 0 'validation loss' train --data iris --epochs 3 --schedule $schedule; done
 expect 0 'averaged weights' train --data iris --epochs 2 --batch-norm --dropout 0.1 --ema 0.9
@@ -51,6 +52,11 @@ has cmp/report.html 'Optimizers compared on iris'
 [ "$(wc -l <cmp/results.csv)" -eq 25 ] || { echo "results.csv has not 24 runs"; failures=$((failures + 1)); }
 expect 0 'adam' compare --data iris --epochs 2 --seeds 1 --optimizer sgd,adam --out cmp
 
+expect 0 'sam(adamw)' compare --data iris --epochs 1 --seeds 1 --optimizer 'sam, adam' --out cmp
+expect 4 'Every run diverged' compare --data linear --epochs 2 --seeds 1 --lr 1e30 --optimizer sgd --out cmp
+expect 0 'R²' train --data table.csv --task regression --drop a --epochs 2 --out scaled
+has scaled/settings.json 'target_standardized_by'
+has scaled/settings.json '"epochs": 2'
 expect 0 'Loshchilov & Hutter' explain adamw
 expect 0 'rmsprop' explain
 expect 2 "did you mean 'adamw'" explain adamv
@@ -63,13 +69,19 @@ expect 2 "did you mean 'relu'" train --activation rellu
 expect 2 'epochs' train --epochs 0
 expect 2 'wrong' train --wrong 1
 expect 2 'A subcommand is required'
-expect 2 "wraps another" train --optimizer sam
+expect 2 "did you mean 'train'" trian
+expect 0 '0.1.0' --version
+expect 2 'expected the rate as --lr' train --set lr=0.5
+expect 2 'expected a CSV file for these' train --data iris --target species
+expect 2 "got '-3', expected a whole number" train --seed -3
+expect 2 "got 'abc', expected a number above 0" train --lr abc
+expect 2 "Hint: --sam 0.05" train --optimizer sam
 expect 3 "did you mean 'digits'" train --data digitz
 expect 3 "expected train-images" train --data "$folder"
 printf '1,2,3\n4,x,6\n' >bad.csv
 expect 3 "got 'x' in line 2, column 2" train --data bad.csv
 expect 2 "did you mean 'yield'" train --data table.csv --target yeild
-expect 4 'Hint' train --data linear --optimizer sgd --lr 1000 --epochs 5
+expect 4 'Hint: lower --lr' train --data linear --optimizer sgd --lr 1000 --epochs 5
 
 [ $failures -eq 0 ] && echo "all as expected"
 exit $((failures > 0))
