@@ -189,18 +189,18 @@ std::vector<std::vector<std::string>> table_of(const std::vector<Result>& result
   const std::string measure = classification ? "accuracy %" : "R²";
   const double scale = classification ? 100 : 1;
   const char* pattern = classification ? "%.1f" : "%.3f";
-  const auto rates = [](const std::vector<double>& list) {
-    std::string all;
-    for (const double x : list) all += concat(all.empty() ? "" : " ", format(x, "%.3g"));
-    return all;
+  const auto loss = [](const Result& r) {
+    const double x =
+        summary(collect(r.final, [](const Run& run) { return run.validation.loss; })).median;
+    return std::isfinite(x) ? format(x, "%.3g") : std::string("-");
   };
   const auto seconds = [](const Result& r) {
     const double x = summary(collect(r.final, [](const Run& run) { return run.seconds; })).median;
-    return std::isfinite(x) ? format(x, "%.3f") : std::string("-");
+    return std::isfinite(x) ? format(x, "%.3g") : std::string("-");
   };
   std::vector<std::vector<std::string>> rows{{"optimizer", "validation " + measure,
                                               "test " + measure, "test loss", "gradients",
-                                              "seconds", "best lr", "of", "diverged"}};
+                                              "seconds", "best lr", "diverged"}};
   for (const Result& r : results)
     rows.push_back(
         {r.entrant.name,
@@ -208,11 +208,29 @@ std::vector<std::vector<std::string>> table_of(const std::vector<Result>& result
               pattern, scale),
          cell(summary(collect(r.final, [](const Run& x) { return x.validation.accuracy; })),
               pattern, scale),
-         cell(summary(collect(r.final, [](const Run& x) { return x.validation.loss; })), "%.3g"),
-         concat(r.final.empty() ? 0 : r.final[0].gradient_evaluations), seconds(r),
-         std::isfinite(r.lr) ? format(r.lr, "%.3g") : "none", rates(r.entrant.rates),
-         concat(r.diverged, "/", r.runs)});
+         loss(r), concat(r.final.empty() ? 0 : r.final[0].gradient_evaluations), seconds(r),
+         std::isfinite(r.lr) ? format(r.lr, "%.3g") : "none", concat(r.diverged, "/", r.runs)});
   return rows;
+}
+
+/// "Rates tried: 0.03 0.1 0.3 1 3 for sgd; …"
+std::string rates_note(const std::vector<Result>& results) {
+  std::vector<std::pair<std::string, std::string>> lists;  // rates, and who had them
+  for (const Result& r : results) {
+    std::string rates;
+    for (const double x : r.entrant.rates)
+      rates += concat(rates.empty() ? "" : " ", format(x, "%.3g"));
+    const auto same =
+        std::find_if(lists.begin(), lists.end(), [&](const auto& l) { return l.first == rates; });
+    if (same != lists.end())
+      same->second += ", " + r.entrant.name;
+    else
+      lists.emplace_back(rates, r.entrant.name);
+  }
+  std::string note;
+  for (const auto& [rates, names] : lists)
+    note += concat(note.empty() ? "Rates tried: " : "; ", rates, " for ", names);
+  return note + ".";
 }
 
 /// Which optimizers chose the first or last of their rates, where a better one may lie beyond.
@@ -262,7 +280,7 @@ svg { width: 100%; height: auto; }
   }
   s += concat("</table></div>\n<p>Median and range over ", o.seeds,
               o.seeds == 1 ? " seed" : " seeds",
-              ". Each optimizer had as many learning rates to try, its own list in column “of”; "
+              ". Each optimizer had as many learning rates to try (below); "
               "the best on "
               "validation data was trained again on training and validation data, and its last "
               "state tested. Same "
@@ -270,6 +288,7 @@ svg { width: 100%; height: auto; }
               "evaluations a "
               "run, of which SAM needs two a step; “diverged” counts runs that ended in NaN or "
               "infinity.</p>\n");
+  s += concat("<p>", escaped(rates_note(results)), "</p>\n");
   if (const std::string edges = edge_note(results); !edges.empty())
     s += concat("<p>", escaped(edges), "</p>\n");
   Chart loss{"Training loss", "epoch", "loss", true, {}},
