@@ -163,13 +163,14 @@ Archive load_tensors(const std::string& path) {
     if (!shape.is_array() || shape.size() > Shape::kMaxRank)
       bad(path, concat("whose tensor '", name, "' has shape ", shape.dump()));
     Shape extents;
-    std::uint64_t elements = 1;
+    std::uint64_t elements = 1, span = 1;  // span: the elements, were no extent zero
     for (const json& extent : shape) {
       if (!extent.is_number_unsigned() || extent.get<std::uint64_t>() > (std::uint64_t{1} << 40))
         bad(path, concat("whose tensor '", name, "' has shape ", shape.dump()));
       const auto n = extent.get<std::uint64_t>();
-      if (n > 0 && elements > (std::uint64_t{1} << 50) / n)
+      if (n > 0 && span > (std::uint64_t{1} << 48) / n)
         bad(path, concat("whose tensor '", name, "' is too large"));
+      span *= n > 0 ? n : 1;
       elements *= n;
       extents.push_back(static_cast<std::int64_t>(n));
     }

@@ -201,6 +201,13 @@ Dataset parse_csv(std::string_view text, const CsvOptions& options, const std::s
     if (c != target && !dropped[static_cast<std::size_t>(c)])
       d.features.push_back(header[static_cast<std::size_t>(c)]);
 
+  if (options.task == Task::automatic && !all_numbers && !values.empty()) {
+    const auto word =
+        std::find_if(words.begin(), words.end(), [](const auto& w) { return is_word(w.first); });
+    bad("got the target '", word == words.end() ? "" : word->first,
+        "' among numbers, expected all numbers or all words. Hint: fill in what is missing, or say "
+        "which task it is");
+  }
   const bool few = values.size() <= 50 && values.size() * 2 <= rows.size();
   Task task = options.task;
   if (task == Task::automatic)
