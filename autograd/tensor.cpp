@@ -161,7 +161,7 @@ const Tensor& write(const char* name, const Tensor& t, const Tensor& value) {
                      " while recording, expected a tensor of its own. Hint: clone() it first, or "
                      "build the result with cat() or where()");
   for (int d = 0; d < t.shape().rank(); ++d)
-    if (t.strides()[d] == 0 && t.shape()[d] > 1)
+    if (t.strides()[d] == 0 && t.shape()[d] > 1 && t.numel() > 0)
       fail<ShapeError>(
           name, "got an expanded tensor of shape ", t.shape(),
           ", expected one whose elements have memory of their own. Hint: clone() it first");

@@ -2,8 +2,10 @@
 #include <descent/core/floating_mode.h>
 #include <descent/core/parallel.h>
 
+#include <tbb/global_control.h>
 #include <tbb/parallel_for.h>
 #include <tbb/task_arena.h>
+#include <algorithm>
 #include <atomic>
 #include <charconv>
 #include <cstdlib>
@@ -68,7 +70,10 @@ void detail::parallel_ranges(std::int64_t n, std::int64_t grain, RangeBody body,
     return;
   }
   // Held by value: another thread may change the number of threads meanwhile.
-  const auto arena = arena_of(limit);
+  // No more than TBB allows: asking for more gains nothing and makes it print a warning.
+  const auto allowed =
+      tbb::global_control::active_value(tbb::global_control::max_allowed_parallelism);
+  const auto arena = arena_of(std::min(limit, static_cast<int>(allowed)));
   // Isolated: a thread that waits here takes no foreign task, which might find this thread's guards
   // and generator in the middle of something.
   arena->execute([&] {

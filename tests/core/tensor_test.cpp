@@ -280,5 +280,10 @@ TEST(InPlace, WritesThroughViewsAndConverts) {
                        "got a result of float32 for a tensor of int64"));
 }
 
+TEST(InPlace, TakesEmptyTensors) {
+  EXPECT_EQ(zeros({1, 0}).expand({3, 0}).add_(1).numel(), 0);
+  EXPECT_EQ(zeros({0}).fill_(2).numel(), 0);
+}
+
 }  // namespace
 }  // namespace descent

@@ -221,5 +221,12 @@ TEST(DataLoader, GivesBatchesOfTheirOwn) {
   EXPECT_EQ(data::DataLoader(x, y, {.batch_size = INT64_MAX}).size(), 1);
 }
 
+TEST(Csv, DoesNotGuessAtATargetThatIsBothWordsAndNumbers) {
+  const char* text = "a,y\n1,2.5\n2,NA\n3,4\n";
+  EXPECT_TRUE(has_text(message_of<FileError>([&] { data::parse_csv(text); }),
+                       "got the target 'NA' among numbers"));
+  EXPECT_EQ(data::parse_csv(text, {.task = data::Task::classification}).num_classes(), 3);
+}
+
 }  // namespace
 }  // namespace descent
