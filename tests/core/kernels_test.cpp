@@ -1,5 +1,7 @@
 // Products, reductions and copies: against plain loops, and bit-identical for any number of
 // threads.
+#include "tests/support/threads.h"
+
 #include <descent/core/kernels/gemm.h>
 #include <descent/core/kernels/reduce.h>
 #include <descent/core/simd.h>
@@ -68,7 +70,6 @@ TEST(Threads, GiveTheSameBitsWhateverTheirNumber) {
   const Tensor a = randn({300, 500}, generator), b = randn({500, 257}, generator),
                big = randn({1000, 700}, generator), wide = randn({700, 1100}, generator),
                cube = randn({40, 70, 90}, generator);
-  const int before = num_threads();
   const std::vector<std::function<Tensor()>> all{
       [&] { return matmul(a, b); },
       [&] { return matmul(big, wide); },
@@ -97,13 +98,12 @@ TEST(Threads, GiveTheSameBitsWhateverTheirNumber) {
   for (std::size_t i = 0; i < all.size(); ++i) {
     std::vector<std::vector<double>> results;
     for (const int n : {1, 2, 7}) {
-      set_num_threads(n);
+      const testing::WithThreads threads(n);
       results.push_back(all[i]().to_vector());
     }
     EXPECT_EQ(results[0], results[1]) << "operator " << i;
     EXPECT_EQ(results[0], results[2]) << "operator " << i;
   }
-  set_num_threads(before);
 }
 
 TEST(Sum, IsAccurateOverManyElements) {

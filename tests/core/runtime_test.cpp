@@ -1,6 +1,7 @@
 // Memory, threads, files and messages.
 #include "tests/support/allocations.h"
 #include "tests/support/errors.h"
+#include "tests/support/threads.h"
 
 #include <descent/core/floating_mode.h>
 #include <descent/core/log.h>
@@ -78,9 +79,8 @@ TEST(Memory, ATrainingStepAllocatesNothingInSteadyState) {
 }
 
 TEST(Parallel, CutsAtTheSamePlacesWhateverTheThreads) {
-  const int before = num_threads();
   for (const int n : {1, 2, 7}) {
-    set_num_threads(n);
+    const testing::WithThreads threads(n);
     std::vector<std::atomic<int>> seen(1000);
     std::atomic<int> pieces = 0;
     parallel_for(1000, 64, [&](std::int64_t begin, std::int64_t end) {
@@ -91,7 +91,6 @@ TEST(Parallel, CutsAtTheSamePlacesWhateverTheThreads) {
     EXPECT_EQ(pieces, 16);
     for (const auto& s : seen) EXPECT_EQ(s, 1);
   }
-  set_num_threads(before);
 }
 
 TEST(Parallel, PassesExceptionsOn) {

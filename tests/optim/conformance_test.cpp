@@ -3,6 +3,7 @@
 #include "tests/optim/trajectory.h"
 #include "tests/support/allocations.h"
 #include "tests/support/errors.h"
+#include "tests/support/threads.h"
 
 #include <gtest/gtest.h>
 #include <set>
@@ -267,10 +268,9 @@ TEST_P(Conformance, RefusesAStateThatDoesNotFitAndChangesNothing) {
 }
 
 TEST_P(Conformance, GivesTheSameBitsForAnyNumberOfThreads) {
-  const int before = num_threads();
   std::vector<std::vector<float>> results;
   for (const int n : {1, 2, 7}) {
-    set_num_threads(n);
+    const testing::WithThreads threads(n);
     Generator generator(3);
     const Tensor w = randn({100, 1003}, generator).requires_grad_(),
                  v = randn({17}, generator).requires_grad_();
@@ -280,7 +280,6 @@ TEST_P(Conformance, GivesTheSameBitsForAnyNumberOfThreads) {
       o.step(leaves(parameters, {sin(w.detach() * (t + 1)), cos(v.detach())}));
     results.push_back(cat({w.detach().reshape({-1}), v.detach()}).to_vector<float>());
   }
-  set_num_threads(before);
   EXPECT_EQ(results[0], results[1]);
   EXPECT_EQ(results[0], results[2]);
 }
