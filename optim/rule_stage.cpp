@@ -77,8 +77,14 @@ void Wrapper::save(State& state) const {
 
 void Wrapper::expect(const State& state, std::vector<StateEntry>& entries) {
   inner_->expect(state, entries);
-  Fields fields([&](std::string_view field, Hyper* h, const Range*, bool* b) {
-    entries.push_back({concat(key(), "/", field), {}, kFloat64, b || h->is_constant()});
+  Fields fields([&](std::string_view field, Hyper* h, const Range* range, bool* b) {
+    const std::string k = concat(key(), "/", field);
+    entries.push_back({k, {}, kFloat64, b || h->is_constant()});
+    const auto found = state.find(k);
+    if (b || !h->is_constant() || found == state.end() || found->second.numel() != 1) return;
+    if (const double x = found->second.item(); !range->holds(x))
+      fail<ValueError>(name(), "got ", field, " = ", x, " from a state, expected a number in ",
+                       range->text());
   });
   own_fields(fields);
 }

@@ -462,6 +462,21 @@ TEST(State, HoldsTheSettingsOfWrappersAndOfNestedOnes) {
   EXPECT_TRUE(a.state_dict().contains("ema2/average/a"));
 }
 
+TEST(State, WithSettingsOutOfRangeIsRefusedAndChangesNothing) {
+  const Problem p;
+  Optimizer o = sam({p.parameters(), SGD{.lr = 0.01}});
+  p.step(o);
+  for (const char* key : {"sam/rho", "group/0/lr"}) {
+    State state = o.state_dict();
+    state[key] = full({}, -5, kFloat64);
+    state["optimizer/steps"] = full({}, 99, kInt64);
+    EXPECT_TRUE(has_text(message_of<ValueError>([&] { o.load_state_dict(state); }), " = -5"));
+    EXPECT_EQ(o.get("rho"), 0.05);
+    EXPECT_EQ(o.get("lr"), 0.01);
+    EXPECT_EQ(o.steps(), 1);
+  }
+}
+
 TEST(Average, IsNotSavedOrLoadedWhileExchanged) {
   const Problem p;
   Optimizer o = ema({p.parameters(), SGD{.lr = 0.01}}, 0.9);
