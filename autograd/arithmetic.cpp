@@ -3,6 +3,7 @@
 #include <descent/autograd/ops.h>
 #include <descent/core/create.h>
 #include <descent/core/kernels/pointwise.h>
+#include <descent/core/tape.h>
 
 namespace descent {
 
@@ -12,13 +13,15 @@ using detail::record;
 using detail::Saved;
 
 Tensor add(const Tensor& a, const Tensor& b) {
-  return record("add", kernel::add(a, b), {a, b},
-                [](const Tensor& g, Need) { return Grads(g, g); });
+  return record("add", kernel::add(a, b), {a, b}, [](const Tensor& g, Need need) {
+    return Grads(need[0] ? g : Tensor(), need[1] ? g : Tensor());
+  });
 }
 
 Tensor sub(const Tensor& a, const Tensor& b) {
-  return record("sub", kernel::sub(a, b), {a, b},
-                [](const Tensor& g, Need need) { return Grads(g, need[1] ? -g : Tensor()); });
+  return record("sub", kernel::sub(a, b), {a, b}, [](const Tensor& g, Need need) {
+    return Grads(need[0] ? g : Tensor(), need[1] ? -g : Tensor());
+  });
 }
 
 Tensor mul(const Tensor& a, const Tensor& b) {  // ∂(ab)/∂a = b, ∂(ab)/∂b = a
@@ -92,7 +95,9 @@ Tensor where(const Tensor& condition, const Tensor& a, const Tensor& b) {
 // ---- a number in place of a tensor: a scalar of the type in which it meets the other ----
 
 namespace {
-Tensor number(Scalar s, const Tensor& other) { return full({}, s, promote(other.dtype(), s)); }
+Tensor number(Scalar s, const Tensor& other) {
+  return detail::constant([&] { return full({}, s, promote(other.dtype(), s)); });
+}
 }  // namespace
 
 Tensor where(const Tensor& condition, const Tensor& a, Scalar b) {

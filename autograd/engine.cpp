@@ -13,7 +13,7 @@ namespace descent {
 namespace detail {
 
 namespace {
-thread_local const Node* t_current = nullptr;
+constinit thread_local const Node* t_current = nullptr;
 
 bool earlier(const Node* a, const Node* b) { return a->order < b->order; }
 

@@ -1,5 +1,6 @@
 // Functions of one variable and activations: each with its derivative beside it.
 // Legend: g the gradient of the output, y the output.
+#include <descent/autograd/fused.h>
 #include <descent/autograd/node.h>
 #include <descent/autograd/ops.h>
 #include <descent/core/kernels/pointwise.h>
@@ -74,10 +75,9 @@ Tensor cos(const Tensor& x) {
                 [x = Saved(x)](const Tensor& g, Need) { return Grads(-g * sin(x)); });
 }
 
-Tensor tanh(const Tensor& x) {  // 1 − y²
+Tensor tanh(const Tensor& x) {
   return record("tanh", kernel::tanh(x), {x}, [](const Tensor& g, const Tensor& y, Need) {
-    if (!grad_enabled()) return Grads(kernel::tanh_grad(g, y));
-    return Grads(g * (1 - y * y));
+    return Grads(activation_grad(kernel::Activation::tanh, g, y));
   });
 }
 
@@ -101,17 +101,29 @@ Tensor clamp(const Tensor& x, std::optional<Scalar> low, std::optional<Scalar> h
 
 // ---- activations ----
 
-Tensor sigmoid(const Tensor& x) {  // y(1 − y)
+Tensor activation_grad(kernel::Activation activation, const Tensor& g, const Tensor& y) {
+  const bool plain = !grad_enabled();  // in one pass, without a history
+  switch (activation) {
+    case kernel::Activation::relu:  // [y > 0]
+      return plain ? kernel::relu_grad(g, y) : g * kernel::step(y, 0, 0, 1);
+    case kernel::Activation::tanh:  // 1 − y²
+      return plain ? kernel::tanh_grad(g, y) : g * (1 - y * y);
+    case kernel::Activation::sigmoid:  // y(1 − y)
+      return plain ? kernel::sigmoid_grad(g, y) : g * y * (1 - y);
+    default:
+      return g;
+  }
+}
+
+Tensor sigmoid(const Tensor& x) {
   return record("sigmoid", kernel::sigmoid(x), {x}, [](const Tensor& g, const Tensor& y, Need) {
-    if (!grad_enabled()) return Grads(kernel::sigmoid_grad(g, y));
-    return Grads(g * y * (1 - y));
+    return Grads(activation_grad(kernel::Activation::sigmoid, g, y));
   });
 }
 
-Tensor relu(const Tensor& x) {  // [x > 0]
+Tensor relu(const Tensor& x) {
   return record("relu", kernel::relu(x), {x}, [](const Tensor& g, const Tensor& y, Need) {
-    if (!grad_enabled()) return Grads(kernel::relu_grad(g, y));
-    return Grads(g * kernel::step(y, 0, 0, 1));
+    return Grads(activation_grad(kernel::Activation::relu, g, y));
   });
 }
 

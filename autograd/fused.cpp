@@ -3,7 +3,7 @@
 #include <descent/autograd/ops.h>
 #include <descent/core/create.h>
 #include <descent/core/kernels/copy.h>
-#include <descent/core/kernels/cross_entropy.h>
+#include <descent/core/kernels/losses.h>
 
 namespace descent {
 
@@ -15,21 +15,49 @@ Tensor softmax_cross_entropy(const Tensor& input, const Tensor& label_input, std
                              bool mean) {
   const Tensor logits = is_floating(input.dtype()) ? input : input.to(kFloat32);
   const Tensor labels = kernel::contiguous(label_input);
-  const kernel::CrossEntropy forward = kernel::cross_entropy(logits, labels, ignore);
-  const double scale = mean ? 1 / static_cast<double>(forward.rows) : 1;  // no row: the mean is NaN
-  const double share = forward.rows > 0 ? scale : 0;                      // and its gradient 0
-  // ∂/∂logits = (softmax − one-hot)·scale on the rows that count, whichever way it is computed.
+  kernel::CrossEntropy forward = kernel::cross_entropy(logits, labels, ignore, mean);
+  // ∂/∂logits = (softmax − one-hot)·share on the rows that count, whichever way it is computed.
+  Tensor loss = std::move(forward.loss);
   return detail::record(
-      "cross_entropy", full({}, forward.sum * scale, logits.dtype()), {logits},
-      [x = Saved(logits), probabilities = forward.probabilities, labels = Saved(labels), ignore,
-       share](const Tensor& g, Need) {
-        if (!grad_enabled())
-          return Grads(kernel::cross_entropy_grad(probabilities, labels, ignore, g.item() * share));
+      "cross_entropy", std::move(loss), {logits},
+      [x = Saved(logits), forward = std::move(forward), labels = Saved(labels), ignore](
+          const Tensor& g, Need) {
+        if (!grad_enabled()) return Grads(kernel::cross_entropy_grad(g, forward, labels, ignore));
         const Tensor counts = (*labels != Scalar(ignore)).to(x->dtype()).unsqueeze(1);
         const Tensor safe = where(*labels == Scalar(ignore), zeros({}, kInt64), labels);
         const Tensor hot = one_hot(safe, x->size(1), x->dtype());
-        return Grads((softmax(x, 1) - hot) * counts * (g * share));
+        return Grads((softmax(x, 1) - hot) * counts * (g * forward.share));
       });
+}
+
+namespace {
+double share(const Tensor& x, bool mean) {
+  return mean && x.numel() > 0 ? 1 / static_cast<double>(x.numel()) : 1;
+}
+}  // namespace
+
+Tensor squared_error(const Tensor& x, const Tensor& t, bool mean) {
+  const double scale = share(x, mean);
+  return detail::record("mse_loss", kernel::squared_error(x, t, scale), {x, t},
+                        [x = Saved(x), t = Saved(t), scale](const Tensor& g, Need need) {
+                          const Tensor d = grad_enabled()
+                                               ? g * (*x - *t) * (2 * scale)
+                                               : kernel::squared_error_grad(g, x, t, scale);
+                          return Grads(need[0] ? d : Tensor(), need[1] ? -d : Tensor());
+                        });
+}
+
+Tensor logistic_loss(const Tensor& x, const Tensor& t, bool mean) {
+  const double scale = share(x, mean);
+  return detail::record("bce_with_logits", kernel::logistic_loss(x, t, scale), {x, t},
+                        [x = Saved(x), t = Saved(t), scale](const Tensor& g, Need need) {
+                          Tensor dx, dt;
+                          if (need[0])
+                            dx = grad_enabled() ? g * (sigmoid(x) - *t) * scale
+                                                : kernel::logistic_loss_grad(g, x, t, scale);
+                          if (need[1]) dt = -(g * *x) * scale;
+                          return Grads(dx, dt);
+                        });
 }
 
 Tensor binary_cross_entropy(const Tensor& p, const Tensor& t) {

@@ -4,16 +4,12 @@
 
 namespace descent {
 namespace {
-thread_local bool t_grad = true, t_anomaly = false, t_frozen = false;
+thread_local bool t_frozen = false;
 }
 
-bool grad_enabled() noexcept { return t_grad; }
-detail::GradModeGuard::GradModeGuard(bool on) noexcept : before_(std::exchange(t_grad, on)) {}
-detail::GradModeGuard::~GradModeGuard() { t_grad = before_; }
-
-bool anomaly_enabled() noexcept { return t_anomaly; }
-AnomalyGuard::AnomalyGuard(bool on) noexcept : before_(std::exchange(t_anomaly, on)) {}
-AnomalyGuard::~AnomalyGuard() { t_anomaly = before_; }
+AnomalyGuard::AnomalyGuard(bool on) noexcept
+    : before_(std::exchange(detail::t_anomaly_enabled, on)) {}
+AnomalyGuard::~AnomalyGuard() { detail::t_anomaly_enabled = before_; }
 
 bool statistics_frozen() noexcept { return t_frozen; }
 FrozenStatisticsGuard::FrozenStatisticsGuard() noexcept : before_(std::exchange(t_frozen, true)) {}

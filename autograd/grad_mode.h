@@ -3,14 +3,19 @@
 
 namespace descent {
 
-bool grad_enabled() noexcept;
+namespace detail {
+// Of the calling thread.
+inline constinit thread_local bool t_grad_enabled = true, t_anomaly_enabled = false;
+}  // namespace detail
+
+inline bool grad_enabled() noexcept { return detail::t_grad_enabled; }
 
 namespace detail {
 /// Sets the mode and puts the old one back, also when an exception passes.
 class GradModeGuard {
  public:
-  explicit GradModeGuard(bool on) noexcept;
-  ~GradModeGuard();
+  explicit GradModeGuard(bool on) noexcept : before_(t_grad_enabled) { t_grad_enabled = on; }
+  ~GradModeGuard() { t_grad_enabled = before_; }
   GradModeGuard(const GradModeGuard&) = delete;
   GradModeGuard& operator=(const GradModeGuard&) = delete;
 
@@ -40,7 +45,7 @@ class AnomalyGuard {
  private:
   bool before_;
 };
-bool anomaly_enabled() noexcept;
+inline bool anomaly_enabled() noexcept { return detail::t_anomaly_enabled; }
 
 /// While one lives on a thread, layers leave their running statistics alone: for a forward pass
 /// that is a probe, as SAM's second, and not a look at new data.

@@ -1,5 +1,6 @@
 // Products of matrices.
 // Legend: B… batch dimensions, M, K, N the extents of a product.
+#include <descent/autograd/fused.h>
 #include <descent/autograd/node.h>
 #include <descent/autograd/ops.h>
 #include <descent/core/kernels/copy.h>
@@ -60,7 +61,7 @@ Tensor dot(const Tensor& a, const Tensor& b) {
   return sum(a * b);
 }
 
-Tensor linear(const Tensor& x, const Tensor& w, const Tensor& bias) {
+Tensor linear(const Tensor& x, const Tensor& w, const Tensor& bias, kernel::Activation activation) {
   if (w.dim() != 2 || x.dim() == 0 || x.size(-1) != w.size(1))
     fail<ShapeError>("linear", "got input ", x.shape(), " and weight ", w.shape(),
                      ", expected input (…, in) and weight (out, in)",
@@ -79,14 +80,30 @@ Tensor linear(const Tensor& x, const Tensor& w, const Tensor& bias) {
   if (x.dim() != 2) {
     Shape shape = x.shape();
     shape[shape.rank() - 1] = w.size(0);
-    return linear(x.dim() == 1 ? x.unsqueeze(0) : x.flatten(0, -2), w, bias).reshape(shape);
+    return descent::linear(x.dim() == 1 ? x.unsqueeze(0) : x.flatten(0, -2), w, bias, activation)
+        .reshape(shape);
   }
+  // Of the product, from its gradient g. That of w is made as (xᵀ·g)ᵀ: it then has w's own layout,
+  // (in, out) in memory.
   const auto rule = [x = Saved(x), w = Saved(w)](const Tensor& g, Need need) {
-    // The gradient of w is made as (xᵀ·g)ᵀ: it then has w's own layout, (in, out) in memory.
+    if (!grad_enabled()) {
+      kernel::LinearGrads d = kernel::linear_backward(g, x, w, need[0], need[1], need[2]);
+      return Grads(std::move(d.x), std::move(d.w), std::move(d.bias));
+    }
     return Grads(need[0] ? matmul(g, w) : Tensor(), need[1] ? matmul(x->t(), g).t() : Tensor(),
                  need[2] ? sum(g, {0}) : Tensor());
   };
-  return record("linear", kernel::linear(x, w, bias), {x, w, bias}, rule);
+  Tensor value = kernel::linear(x, w, bias, activation);
+  if (activation == kernel::Activation::none)
+    return record("linear", std::move(value), {x, w, bias}, rule);
+  return record("linear", std::move(value), {x, w, bias},
+                [rule, activation](const Tensor& g, const Tensor& y, Need need) {
+                  return rule(activation_grad(activation, g, y), need);
+                });
+}
+
+Tensor linear(const Tensor& x, const Tensor& w, const Tensor& bias) {
+  return descent::linear(x, w, bias, kernel::Activation::none);
 }
 
 }  // namespace descent

@@ -9,22 +9,45 @@ namespace descent {
 namespace detail {
 namespace {
 
-std::atomic<std::int64_t> g_live_nodes{0};
-thread_local std::uint64_t t_order = 0;
+// Nodes made less nodes destroyed, by each thread: written by that thread alone, so that counting
+// costs no shared atomic; summed over all threads, past ones included, when somebody asks.
+struct NodeCount {
+  std::atomic<std::int64_t> live{0};
+  NodeCount* next = nullptr;
+  void add(std::int64_t n) noexcept {
+    live.store(live.load(std::memory_order_relaxed) + n, std::memory_order_relaxed);
+  }
+};
+std::atomic<NodeCount*> g_node_counts{nullptr};
+constinit thread_local NodeCount* t_node_count = nullptr;
+
+[[gnu::noinline]] NodeCount* new_node_count() noexcept {
+  auto* count = new NodeCount;  // never destroyed: its nodes may outlive the thread
+  count->next = g_node_counts.load();
+  while (!g_node_counts.compare_exchange_weak(count->next, count)) {
+  }
+  return t_node_count = count;
+}
+NodeCount& node_count() noexcept {
+  NodeCount* count = t_node_count;
+  return count ? *count : *new_node_count();
+}
+
+constinit thread_local std::uint64_t t_order = 0;
 
 // Nodes whose last reference went, waiting to be destroyed: a chain of a million operators unwinds
 // here in a loop, not on the stack.
-thread_local Node* t_disposed = nullptr;
-thread_local bool t_disposing = false;
+constinit thread_local Node* t_disposed = nullptr;
+constinit thread_local bool t_disposing = false;
 
 }  // namespace
 
 Node::Node(const char* node_name, const Tensor& output, std::uint64_t node_order) noexcept
     : name(node_name), order(node_order), shape(output.shape()), dtype(output.dtype()) {
-  g_live_nodes.fetch_add(1, std::memory_order_relaxed);
+  node_count().add(1);
 }
 
-Node::~Node() { g_live_nodes.fetch_sub(1, std::memory_order_relaxed); }
+Node::~Node() { node_count().add(-1); }
 
 void Node::dispose() noexcept {
   next_disposed_ = t_disposed;
@@ -91,6 +114,11 @@ void check_for_nan(const char* name, const Tensor& value) {
 
 }  // namespace detail
 
-std::int64_t live_nodes() noexcept { return detail::g_live_nodes.load(std::memory_order_relaxed); }
+std::int64_t live_nodes() noexcept {
+  std::int64_t n = 0;
+  for (auto* c = detail::g_node_counts.load(); c; c = c->next)
+    n += c->live.load(std::memory_order_relaxed);
+  return n;
+}
 
 }  // namespace descent

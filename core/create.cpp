@@ -1,11 +1,14 @@
 #include <descent/core/create.h>
 #include <descent/core/kernels/copy.h>
 #include <descent/core/random.h>
+#include <descent/core/tape.h>
 
 #include <cmath>
 #include <cstring>
 
 namespace descent {
+
+using detail::constant;
 
 Tensor empty(const Shape& shape, DType dtype) {
   return kernel::empty_strided(shape, shape.contiguous_strides(), dtype);
@@ -59,26 +62,30 @@ Tensor arange(Scalar begin, Scalar end, Scalar step, DType dtype) {
     const std::uint64_t up = s > 0 ? gap : 0 - gap, by = s > 0 ? stride : 0 - stride;
     n = static_cast<std::int64_t>(up / by + (up % by != 0));
   }
-  Tensor out = empty({n}, dtype == kInt64 ? kInt64 : kFloat64);
-  if (dtype == kInt64) {
-    auto* p = out.data_ptr<std::int64_t>();
-    for (std::int64_t i = 0; i < n; ++i) p[i] = begin.to_int() + i * step.to_int();
-  } else {
-    auto* p = out.data_ptr<double>();
-    for (std::int64_t i = 0; i < n; ++i) p[i] = a + static_cast<double>(i) * s;
-  }
-  return kernel::cast(out, dtype);
+  return constant([&] {
+    Tensor out = empty({n}, dtype == kInt64 ? kInt64 : kFloat64);
+    if (dtype == kInt64) {
+      auto* p = out.data_ptr<std::int64_t>();
+      for (std::int64_t i = 0; i < n; ++i) p[i] = begin.to_int() + i * step.to_int();
+    } else {
+      auto* p = out.data_ptr<double>();
+      for (std::int64_t i = 0; i < n; ++i) p[i] = a + static_cast<double>(i) * s;
+    }
+    return kernel::cast(out, dtype);
+  });
 }
 
 Tensor linspace(double begin, double end, std::int64_t steps, DType dtype) {
   if (steps < 0) fail<ValueError>("linspace", "got ", steps, " steps, expected 0 or more");
-  Tensor out = empty({steps}, kFloat64);
-  auto* p = out.data_ptr<double>();
-  for (std::int64_t i = 0; i < steps; ++i) {
-    const double t = steps > 1 ? static_cast<double>(i) / static_cast<double>(steps - 1) : 0;
-    p[i] = t == 1 ? end : begin + (end - begin) * t;
-  }
-  return kernel::cast(out, dtype);
+  return constant([&] {
+    Tensor out = empty({steps}, kFloat64);
+    auto* p = out.data_ptr<double>();
+    for (std::int64_t i = 0; i < steps; ++i) {
+      const double t = steps > 1 ? static_cast<double>(i) / static_cast<double>(steps - 1) : 0;
+      p[i] = t == 1 ? end : begin + (end - begin) * t;
+    }
+    return kernel::cast(out, dtype);
+  });
 }
 
 NestedList::NestedList(std::initializer_list<NestedList> items) : items_(items) {}
@@ -123,14 +130,16 @@ Tensor tensor(const NestedList& list, DType dtype) {
     }
     level = std::move(next);
   }
-  Tensor out = empty(shape, kFloat64), integers = empty(shape, kInt64);
-  for (std::size_t i = 0; i < level.size(); ++i) {
-    if (level[i]->is_list_)
-      fail<ShapeError>("tensor", "got a ragged list, expected a number at depth ", shape.rank());
-    out.data_ptr<double>()[i] = level[i]->scalar_.to_double();
-    integers.data_ptr<std::int64_t>()[i] = level[i]->scalar_.to_int();
-  }
-  return kernel::cast(dtype == kInt64 ? integers : out, dtype);
+  return constant([&] {
+    Tensor out = empty(shape, kFloat64), integers = empty(shape, kInt64);
+    for (std::size_t i = 0; i < level.size(); ++i) {
+      if (level[i]->is_list_)
+        fail<ShapeError>("tensor", "got a ragged list, expected a number at depth ", shape.rank());
+      out.data_ptr<double>()[i] = level[i]->scalar_.to_double();
+      integers.data_ptr<std::int64_t>()[i] = level[i]->scalar_.to_int();
+    }
+    return kernel::cast(dtype == kInt64 ? integers : out, dtype);
+  });
 }
 
 template <class T>
@@ -138,9 +147,11 @@ Tensor tensor(const std::vector<T>& values, const Shape& shape) {
   if (shape.numel() != static_cast<std::int64_t>(values.size()))
     fail<ShapeError>("tensor", "got ", values.size(), " values for shape ", shape, ", expected ",
                      shape.numel());
-  Tensor out = empty(shape, dtype_of<T>);
-  std::copy(values.begin(), values.end(), out.data_ptr<T>());
-  return out;
+  return constant([&] {
+    Tensor out = empty(shape, dtype_of<T>);
+    std::copy(values.begin(), values.end(), out.data_ptr<T>());
+    return out;
+  });
 }
 template <class T>
 Tensor tensor(const std::vector<T>& values) {

@@ -6,6 +6,10 @@
 #include <mutex>
 #include <new>
 
+#if defined(__linux__)
+#include <sys/mman.h>
+#endif
+
 #if defined(__SANITIZE_ADDRESS__)
 #define DESCENT_POISON 1
 #elif defined(__has_feature)
@@ -23,9 +27,12 @@ namespace descent {
 namespace {
 
 constexpr int kClasses = 4 * 48;
-constexpr int kThreadBlocks = 256;      // per class, for blocks up to kSmall
-constexpr int kThreadLargeBlocks = 32;  // per class, above
-constexpr std::size_t kSmall = 64 * 1024, kAlignment = 64;
+constexpr std::size_t kAlignment = 64, kHugePage = std::size_t{2} << 20;
+
+/// How many blocks of a size a thread keeps: 4 MiB of small ones, fewer of large ones.
+constexpr int blocks_kept(std::size_t bytes) {
+  return bytes <= 1024 ? 4096 : bytes <= 64 * 1024 ? 256 : 32;
+}
 
 struct Block {
   Block* next;
@@ -79,9 +86,14 @@ void free_list(Block* head, std::size_t bytes) {
   }
 }
 
+// A thread's lists. Constant-initialised and without a destructor, so that reaching it costs no
+// check; the Flusher below, which the thread makes when it first needs a block from elsewhere,
+// hands the lists over when the thread ends. Blocks that are freed later still, by other
+// thread-locals, find no room here and go to the shared lists.
 struct Cache {
   Block* head[kClasses] = {};
-  int count[kClasses] = {};
+  int room[kClasses] = {};  // how many more blocks may be kept
+  bool open = false;
   // Live bytes are gathered here and published in lumps, so that a block costs no shared atomic.
   std::int64_t live = 0, published = 0;
 
@@ -97,41 +109,51 @@ struct Cache {
   void count_live(std::int64_t bytes) {
     live += bytes;
     const std::int64_t drift = live - published;
-    if (drift > 65536 || drift < -65536) publish();
+    if (drift > 65536 || drift < -65536) [[unlikely]]
+      publish();
   }
-  ~Cache() {
-    publish();
+};
+constinit thread_local Cache t_cache;
+
+struct Flusher {
+  Flusher() {
+    for (int c = 0; c < kClasses; ++c) t_cache.room[c] = blocks_kept(bytes_of(c));
+    t_cache.open = true;
+  }
+  ~Flusher() {
+    t_cache.open = false;
+    t_cache.publish();
     Shared& s = shared();
     const std::lock_guard lock(s.mutex);
-    for (int c = 0; c < kClasses; ++c)
-      while (Block* block = head[c]) {
+    for (int c = 0; c < kClasses; ++c) {
+      t_cache.room[c] = 0;
+      while (Block* block = t_cache.head[c]) {
         unpoison(block, sizeof(Block));
-        head[c] = block->next;
+        t_cache.head[c] = block->next;
         block->next = s.head[c];
         s.head[c] = block;
         poison(block, bytes_of(c));
       }
+    }
   }
 };
 
-// A thread's cache may be needed after its destructor ran, by other thread-locals; then blocks
-// come from and go to the system.
-thread_local bool t_gone = false;
-struct CacheHolder {
-  Cache cache;
-  ~CacheHolder() { t_gone = true; }
-};
-thread_local CacheHolder t_holder;
-
 void* from_system(std::size_t bytes) {
-  void* p = std::aligned_alloc(kAlignment, (bytes + kAlignment - 1) / kAlignment * kAlignment);
+  // Size classes from four times the alignment on are multiples of it.
+  const std::size_t alignment = bytes >= 4 * kHugePage ? kHugePage : kAlignment;
+  void* p = std::aligned_alloc(alignment, (bytes + alignment - 1) / alignment * alignment);
   if (!p) throw std::bad_alloc();
+#if defined(__linux__)
+  if (alignment == kHugePage) madvise(p, bytes, MADV_HUGEPAGE);
+#endif
   g_system.fetch_add(1, std::memory_order_relaxed);
   g_held.fetch_add(static_cast<std::int64_t>(bytes), std::memory_order_relaxed);
   return p;
 }
 
 [[gnu::noinline]] void* refill(int c) {
+  thread_local const Flusher flusher;
+  if (!t_cache.open) t_cache.publish();
   const std::size_t bytes = bytes_of(c);
   Shared& s = shared();
   {
@@ -146,6 +168,7 @@ void* from_system(std::size_t bytes) {
 }
 
 [[gnu::noinline]] void give_to_shared(Block* block, int c) {
+  if (!t_cache.open) t_cache.publish();
   Shared& s = shared();
   const std::lock_guard lock(s.mutex);
   block->next = s.head[c];
@@ -158,62 +181,54 @@ void* from_system(std::size_t bytes) {
 namespace detail {
 
 void* allocate(std::size_t bytes) {
-  if (bytes > (std::size_t{1} << 50)) throw std::bad_alloc();
+  if (bytes > (std::size_t{1} << 50)) [[unlikely]]
+    throw std::bad_alloc();
   const int c = class_of(bytes);
-  if (t_gone) {
-    g_live += static_cast<std::int64_t>(bytes_of(c));
-    return from_system(bytes_of(c));
-  }
-  Cache& cache = t_holder.cache;
+  Cache& cache = t_cache;
   cache.count_live(static_cast<std::int64_t>(bytes_of(c)));
   Block* block = cache.head[c];
-  if (!block) return refill(c);
+  if (!block) [[unlikely]]
+    return refill(c);
   unpoison(block, bytes_of(c));
   cache.head[c] = block->next;
-  --cache.count[c];
+  ++cache.room[c];
   return block;
 }
 
 void deallocate(void* p, std::size_t bytes) noexcept {
   if (!p) return;
   const int c = class_of(bytes);
-  if (t_gone) {
-    g_live -= static_cast<std::int64_t>(bytes_of(c));
-    g_held -= static_cast<std::int64_t>(bytes_of(c));
-    return std::free(p);
-  }
-  Cache& cache = t_holder.cache;
+  Cache& cache = t_cache;
   const std::size_t size = bytes_of(c);
   cache.count_live(-static_cast<std::int64_t>(size));
   auto* block = static_cast<Block*>(p);
-  if (cache.count[c] >= (size <= kSmall ? kThreadBlocks : kThreadLargeBlocks))
+  if (cache.room[c] == 0) [[unlikely]]
     return give_to_shared(block, c);
   block->next = cache.head[c];
   cache.head[c] = block;
-  ++cache.count[c];
+  --cache.room[c];
   poison(block, size);
 }
 
 }  // namespace detail
 
 MemoryStats memory_stats() noexcept {
-  if (!t_gone) t_holder.cache.publish();
+  t_cache.publish();
   const auto live = static_cast<std::uint64_t>(g_live.load());
   return {g_system.load(), live, g_peak.load(), static_cast<std::uint64_t>(g_held.load()) - live};
 }
 
 void reset_peak_memory() noexcept {
-  if (!t_gone) t_holder.cache.publish();
+  t_cache.publish();
   g_peak = static_cast<std::uint64_t>(g_live.load());
 }
 
 void release_cached_memory() noexcept {
-  if (!t_gone)
-    for (int c = 0; c < kClasses; ++c) {
-      free_list(t_holder.cache.head[c], bytes_of(c));
-      t_holder.cache.head[c] = nullptr;
-      t_holder.cache.count[c] = 0;
-    }
+  for (int c = 0; c < kClasses; ++c) {
+    free_list(t_cache.head[c], bytes_of(c));
+    t_cache.head[c] = nullptr;
+    t_cache.room[c] = t_cache.open ? blocks_kept(bytes_of(c)) : 0;
+  }
   Shared& s = shared();
   const std::lock_guard lock(s.mutex);
   for (int c = 0; c < kClasses; ++c) {

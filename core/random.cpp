@@ -1,6 +1,8 @@
 #include <descent/core/create.h>
+#include <descent/core/kernels/copy.h>
 #include <descent/core/parallel.h>
 #include <descent/core/random.h>
+#include <descent/core/tape.h>
 
 #include <bit>
 #include <cmath>
@@ -92,15 +94,18 @@ template <class T, class Draw>
 void fill(Tensor& out, Generator& generator, Draw draw) {
   constexpr int kPerBlock = sizeof(T) == 4 ? 4 : 2;
   const std::int64_t n = out.numel();
-  const auto first = generator.reserve(static_cast<std::uint64_t>((n + kPerBlock - 1) / kPerBlock));
-  T* p = out.data_ptr<T>();
-  const Generator frozen = generator;
-  parallel_for(n, kGrain, [&](std::int64_t begin, std::int64_t end) {
-    for (std::int64_t i = begin; i < end; i += kPerBlock) {
-      T values[kPerBlock];
-      draw(frozen.block(first + static_cast<std::uint64_t>(i / kPerBlock)), values);
-      for (int k = 0; k < kPerBlock && i + k < end; ++k) p[i + k] = values[k];
-    }
+  T* p = kernel::data<T>(out);
+  detail::launch("random", {&out}, {}, [=, &generator] {
+    const auto first =
+        generator.reserve(static_cast<std::uint64_t>((n + kPerBlock - 1) / kPerBlock));
+    const Generator frozen = generator;
+    parallel_for(n, kGrain, [=](std::int64_t begin, std::int64_t end) {
+      for (std::int64_t i = begin; i < end; i += kPerBlock) {
+        T values[kPerBlock];
+        draw(frozen.block(first + static_cast<std::uint64_t>(i / kPerBlock)), values);
+        for (int k = 0; k < kPerBlock && i + k < end; ++k) p[i + k] = values[k];
+      }
+    });
   });
 }
 
@@ -168,7 +173,7 @@ Tensor randint(std::int64_t low, std::int64_t high, const Shape& shape, Generato
   if (low >= high) fail<ValueError>("randint", "got [", low, ", ", high, "), expected low < high");
   Tensor out = empty(shape, kInt64);
   const auto range = static_cast<std::uint64_t>(high) - static_cast<std::uint64_t>(low);
-  fill<std::int64_t>(out, generator, [&](const auto& b, std::int64_t* v) {
+  fill<std::int64_t>(out, generator, [=](const auto& b, std::int64_t* v) {
     for (int k = 0; k < 2; ++k) {
       const std::uint64_t bits = std::uint64_t{b[2 * k]} << 32 | b[2 * k + 1];
       v[k] = static_cast<std::int64_t>(static_cast<std::uint64_t>(low) + scale(bits, range));
@@ -181,10 +186,13 @@ Tensor randperm(std::int64_t n) { return randperm(n, default_generator()); }
 
 Tensor randperm(std::int64_t n, Generator& generator) {  // Fisher–Yates
   if (n < 0) fail<ValueError>("randperm", "got n = ", n, ", expected 0 or more");
-  Tensor out = arange(n);
-  auto* p = out.data_ptr<std::int64_t>();
-  for (std::int64_t i = n - 1; i > 0; --i)
-    std::swap(p[i], p[generator.below(static_cast<std::uint64_t>(i) + 1)]);
+  Tensor out = empty({n}, kInt64);
+  auto* p = kernel::data<std::int64_t>(out);
+  detail::launch("randperm", {&out}, {}, [=, &generator] {
+    for (std::int64_t i = 0; i < n; ++i) p[i] = i;
+    for (std::int64_t i = n - 1; i > 0; --i)
+      std::swap(p[i], p[generator.below(static_cast<std::uint64_t>(i) + 1)]);
+  });
   return out;
 }
 

@@ -5,16 +5,13 @@
 
 namespace descent {
 
-Shape::Shape(const std::int64_t* first, const std::int64_t* last) : rank_(0) {
-  for (; first != last; ++first) push_back(*first);
+void Shape::throw_too_many() {
+  fail<ShapeError>("shape", "got more than ", kMaxRank, " dimensions, expected at most ", kMaxRank,
+                   ". Hint: flatten() some of them");
 }
 
-void Shape::push_back(std::int64_t extent) { insert(rank_, extent); }
-
 void Shape::insert(int d, std::int64_t extent) {
-  if (rank_ == kMaxRank)
-    fail<ShapeError>("shape", "got more than ", kMaxRank, " dimensions, expected at most ",
-                     kMaxRank, ". Hint: flatten() some of them");
+  if (rank_ == kMaxRank) throw_too_many();
   for (int i = rank_++; i > d; --i) extent_[i] = extent_[i - 1];
   extent_[d] = extent;
 }

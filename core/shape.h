@@ -16,21 +16,17 @@ class Shape {
  public:
   static constexpr int kMaxRank = 8;
 
-  Shape() noexcept : rank_(0) {}
+  Shape() noexcept = default;
   /// Throws ShapeError for more than kMaxRank extents.
   Shape(std::initializer_list<std::int64_t> extents) : Shape(extents.begin(), extents.end()) {}
-  Shape(const std::int64_t* first, const std::int64_t* last);
+  Shape(const std::int64_t* first, const std::int64_t* last) {
+    for (; first != last; ++first) push_back(*first);
+  }
   /// One extent or dimension, so that `zeros(3)` and `x.sum(0)` read as they do elsewhere.
   template <std::integral I>
   Shape(I extent) : Shape{static_cast<std::int64_t>(extent)} {}
   Shape(const std::vector<std::int64_t>& extents)
       : Shape(extents.data(), extents.data() + extents.size()) {}
-  Shape(const Shape& s) noexcept : rank_(s.rank_) { copy(s); }
-  Shape& operator=(const Shape& s) noexcept {
-    rank_ = s.rank_;
-    copy(s);
-    return *this;
-  }
 
   static Shape filled(int rank, std::int64_t value) {
     Shape s;
@@ -45,7 +41,11 @@ class Shape {
   const std::int64_t* begin() const noexcept { return extent_; }
   const std::int64_t* end() const noexcept { return extent_ + rank_; }
 
-  void push_back(std::int64_t extent);
+  void push_back(std::int64_t extent) {
+    if (rank_ == kMaxRank) [[unlikely]]
+      throw_too_many();
+    extent_[rank_++] = extent;
+  }
   void insert(int d, std::int64_t extent);
   void erase(int d) noexcept;
 
@@ -66,12 +66,10 @@ class Shape {
   }
 
  private:
-  void copy(const Shape& s) noexcept {
-    for (int d = 0; d < s.rank_; ++d) extent_[d] = s.extent_[d];
-  }
+  [[noreturn]] static void throw_too_many();
 
-  std::int64_t extent_[kMaxRank];
-  int rank_;
+  std::int64_t extent_[kMaxRank] = {};
+  int rank_ = 0;
 };
 
 /// "(2, 3)"; "()" for a scalar, "(5,)" for one extent.

@@ -1,6 +1,7 @@
 #include <descent/core/create.h>
 #include <descent/core/kernels/copy.h>
 #include <descent/core/memory.h>
+#include <descent/core/tape.h>
 #include <descent/core/tensor.h>
 
 #include <new>
@@ -8,11 +9,26 @@
 namespace descent {
 namespace detail {
 
+namespace {
+constexpr std::size_t kHeader = 64, kSmall = 2048;  // bytes
+static_assert(sizeof(Storage) <= kHeader);
+}  // namespace
+
 RefPtr<Storage> Storage::make(std::size_t bytes) {
-  void* data = bytes > 0 ? allocate(bytes) : nullptr;
-  auto* s = new (allocate(sizeof(Storage))) Storage;
-  s->data = data;
+  if (recording()) [[unlikely]]
+    return t_tape->make_storage(bytes);
+  const bool small = bytes <= kSmall;
+  auto* s = new (allocate(small ? kHeader + bytes : sizeof(Storage))) Storage;
   s->bytes = bytes;
+  if (small)
+    s->data = reinterpret_cast<char*>(s) + kHeader;
+  else
+    try {
+      s->data = allocate(bytes);
+    } catch (...) {
+      deallocate(s, sizeof(Storage));
+      throw;
+    }
   return RefPtr<Storage>(s);
 }
 
@@ -21,17 +37,23 @@ RefPtr<Storage> Storage::borrow(void* data, std::size_t bytes, std::function<voi
   s->data = data;
   s->bytes = bytes;
   s->foreign = true;
-  s->deleter = std::move(deleter);
+  if (deleter) s->deleter = std::make_unique<std::function<void(void*)>>(std::move(deleter));
   return RefPtr<Storage>(s);
 }
 
 void Storage::destroy(Storage* s) noexcept {
-  if (!s->foreign)
+  std::size_t block = sizeof(Storage);
+  if (s->pool) {
+    s->pool->give_back(s->data);
+  } else if (s->foreign) {
+    if (s->deleter) (*s->deleter)(s->data);
+  } else if (s->bytes <= kSmall) {
+    block = kHeader + s->bytes;
+  } else {
     deallocate(s->data, s->bytes);
-  else if (s->deleter)
-    s->deleter(s->data);
+  }
   s->~Storage();
-  deallocate(s, sizeof(Storage));
+  deallocate(s, block);
 }
 
 Body* Body::make() { return new (allocate(sizeof(Body))) Body; }
@@ -43,11 +65,13 @@ void Body::destroy(Body* b) noexcept {
 
 void Body::update_layout() noexcept {
   numel = shape.numel();
-  contiguous = true;
-  const Shape expected = shape.contiguous_strides();
-  for (int d = 0; d < shape.rank(); ++d)
-    if (shape[d] != 1 && strides[d] != expected[d]) contiguous = false;
-  if (numel == 0) contiguous = true;
+  std::uint64_t expected = 1;
+  bool steps = true;  // each dimension over the ones behind it
+  for (int d = shape.rank() - 1; d >= 0; --d) {
+    steps &= shape[d] == 1 || strides[d] == static_cast<std::int64_t>(expected);
+    expected *= static_cast<std::uint64_t>(shape[d]);
+  }
+  contiguous = steps || numel == 0;
 }
 
 }  // namespace detail
@@ -69,7 +93,8 @@ void Tensor::throw_undefined() {
                    "undefined until backward() has reached its leaf");
 }
 
-void Tensor::check_dtype(DType wanted) const {
+void Tensor::check_pointer(DType wanted) const {
+  detail::check_may_read("data_ptr");
   if (dtype() != wanted)
     fail<DTypeError>("data_ptr", "got ", wanted, ", expected the tensor's own type, ", dtype(),
                      ". Hint: convert with .to(…)");
@@ -96,18 +121,24 @@ T only_value(const Tensor& t) {
 
 }  // namespace
 
-double Tensor::item_as_double() const { return only_value<double>(*this); }
+double Tensor::item_as_double() const {
+  detail::check_may_read("item");
+  return only_value<double>(*this);
+}
 template <>
 std::int64_t Tensor::item<std::int64_t>() const {
+  detail::check_may_read("item");
   return only_value<std::int64_t>(*this);
 }
 template <>
 bool Tensor::item<bool>() const {
+  detail::check_may_read("item");
   return only_value<bool>(*this);
 }
 
 template <class T>
 std::vector<T> Tensor::to_vector() const {
+  detail::check_may_read("to_vector");
   const Tensor flat = kernel::contiguous(kernel::cast(*this, dtype_of<T>));
   const T* p = flat.data_ptr<T>();
   return std::vector<T>(p, p + numel());

@@ -17,6 +17,7 @@
 #include <functional>
 #include <iosfwd>
 #include <limits>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
@@ -31,14 +32,34 @@ inline constexpr std::int64_t kEnd = std::numeric_limits<std::int64_t>::max();
 
 namespace detail {
 
+/// The memory of a recorded step (see tape.h): shared by its tensors, handed round while recording.
+struct TapePool : RefCounted {
+  struct Block {
+    void* data;
+    std::size_t size;
+    bool free;
+  };
+  std::vector<Block> blocks;
+  std::size_t bytes = 0;
+  bool open = true;
+
+  void* take(std::size_t size);
+  void give_back(void* data) noexcept;
+  static void destroy(TapePool* pool) noexcept;
+};
+
 struct Storage : RefCounted {
   void* data = nullptr;
   std::size_t bytes = 0;
   std::uint32_t version = 0;   // writes in place, checked by what saved a tensor for backward
   std::uint32_t recorded = 0;  // those of them that entered a graph, checked by views
-  std::function<void(void*)> deleter;  // for foreign memory; empty: from our own lists
-  bool foreign = false;
+  bool foreign = false;        // the caller's memory
+  bool written = false;        // by a recorded kernel
+  bool constant = false;       // to the recording during which it was made
+  RefPtr<TapePool> pool;       // whose memory it is, for a tensor of a recorded step
+  std::unique_ptr<std::function<void(void*)>> deleter;  // for foreign memory, perhaps
 
+  /// Small values lie in the same block, behind this header.
   static RefPtr<Storage> make(std::size_t bytes);
   static RefPtr<Storage> borrow(void* data, std::size_t bytes, std::function<void(void*)> deleter);
   static void destroy(Storage*) noexcept;
@@ -97,7 +118,7 @@ class Tensor {
   /// otherwise. The elements lie strides() apart. Writing through it is not seen by autograd.
   template <class T>
   T* data_ptr() const {
-    check_dtype(dtype_of<T>);
+    check_pointer(dtype_of<T>);
     return static_cast<T*>(raw());
   }
   void* raw() const {
@@ -216,7 +237,7 @@ class Tensor {
 
  private:
   [[noreturn]] static void throw_undefined();
-  void check_dtype(DType wanted) const;
+  void check_pointer(DType wanted) const;
   double item_as_double() const;
 
   detail::RefPtr<detail::Body> body_;

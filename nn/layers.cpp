@@ -1,3 +1,4 @@
+#include <descent/autograd/fused.h>
 #include <descent/autograd/grad_mode.h>
 #include <descent/autograd/ops.h>
 #include <descent/core/create.h>
@@ -30,6 +31,10 @@ Linear::Linear(std::int64_t in, std::int64_t out, bool with_bias)
 }
 
 Tensor Linear::forward(const Tensor& x) { return linear(x, weight, bias); }
+
+Tensor Linear::forward_activated(const Tensor& x, kernel::Activation activation) {
+  return run([&] { return descent::linear(x, weight, bias, activation); });
+}
 
 Dropout::Dropout(double p) : Module(concat("Dropout p=", p)), p_(p) {
   if (!(p >= 0 && p <= 1))

@@ -2,6 +2,7 @@
 // Legend: N batch, D features, T steps of a sequence, H hidden units.
 #pragma once
 
+#include <descent/core/kernels/gemm.h>
 #include <descent/nn/module.h>
 
 namespace descent::nn {
@@ -12,6 +13,8 @@ class Linear : public Module {
  public:
   Linear(std::int64_t in, std::int64_t out, bool with_bias = true);
   Tensor forward(const Tensor& x) override;
+  /// The layer and the activation behind it, in one pass over the product.
+  Tensor forward_activated(const Tensor& x, kernel::Activation activation);
   Tensor weight, bias;
 };
 

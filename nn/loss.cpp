@@ -2,6 +2,7 @@
 #include <descent/autograd/grad_mode.h>
 #include <descent/autograd/ops.h>
 #include <descent/core/create.h>
+#include <descent/core/tape.h>
 #include <descent/nn/loss.h>
 
 #include <cmath>
@@ -21,10 +22,16 @@ void check_same(const char* op, const Tensor& input, const Tensor& target) {
         "(N, N); squeeze(1) or unsqueeze(1) one of them");
 }
 
+bool one_pass(const Tensor& input, const Tensor& target, Reduction r) {
+  return r != Reduction::none && input.dtype() == target.dtype() && is_floating(input.dtype()) &&
+         input.numel() > 0;
+}
+
 }  // namespace
 
 Tensor mse_loss(const Tensor& input, const Tensor& target, Reduction r) {
   check_same("mse_loss", input, target);
+  if (one_pass(input, target, r)) return squared_error(input, target, r == Reduction::mean);
   return reduce(square(input - target), r);
 }
 
@@ -57,17 +64,23 @@ void check_logits(const char* op, const Tensor& logits, const Tensor& target) {
                      ", expected (N, C) and (N) labels or (N, C) probabilities");
 }
 
-void check_labels(const char* op, const Tensor& labels, std::int64_t classes, std::int64_t ignore) {
+void check_label_type(const char* op, const Tensor& labels) {
   if (labels.dtype() != kInt64)
     fail<DTypeError>(op, "got labels of dtype ", labels.dtype(),
                      ", expected int64. Hint: .to(kInt64)");
+}
+
+void check_labels(const char* op, const Tensor& labels, std::int64_t classes, std::int64_t ignore) {
+  check_label_type(op, labels);
   const Tensor flat = labels.contiguous();
-  const auto* label = flat.data_ptr<std::int64_t>();
-  for (std::int64_t i = 0; i < flat.numel(); ++i)
-    if (label[i] != ignore && (label[i] < 0 || label[i] >= classes))
-      fail<ValueError>(op, "got label ", label[i], " at position ", i, ", expected one in [0, ",
-                       classes, ")", ignore >= 0 || ignore == -100 ? "" : concat(" or ", ignore),
-                       ". Hint: the last layer needs as many outputs as there are classes");
+  const auto* label = static_cast<const std::int64_t*>(flat.raw());
+  descent::detail::launch(op, {}, {&flat}, [=, n = flat.numel()] {
+    for (std::int64_t i = 0; i < n; ++i)
+      if (label[i] != ignore && (label[i] < 0 || label[i] >= classes))
+        fail<ValueError>(op, "got label ", label[i], " at position ", i, ", expected one in [0, ",
+                         classes, ")", ignore >= 0 || ignore == -100 ? "" : concat(" or ", ignore),
+                         ". Hint: the last layer needs as many outputs as there are classes");
+  });
 }
 
 /// (N, C): what each class counts in each row's loss, −Σ t·log p. The sum of the rows' own weights
@@ -114,9 +127,10 @@ Tensor cross_entropy(const Tensor& logits, const Tensor& target, const CrossEntr
     fail<ValueError>("cross_entropy", "got label_smoothing = ", o.label_smoothing,
                      ", expected a number in [0, 1]");
   if (target.dim() == 1) {
-    check_labels("cross_entropy", target, classes, o.ignore_index);
+    check_label_type("cross_entropy", target);
     if (!o.weight.defined() && o.label_smoothing == 0 && o.reduction != Reduction::none)
       return softmax_cross_entropy(logits, target, o.ignore_index, o.reduction == Reduction::mean);
+    check_labels("cross_entropy", target, classes, o.ignore_index);
     const Targets targets =
         label_targets(target, classes, o.weight, o.ignore_index, o.label_smoothing, logits.dtype());
     // where() and not a product: a class that does not count may have a logit of −∞.
@@ -150,10 +164,15 @@ Tensor nll_loss(const Tensor& log_p, const Tensor& labels, const NllOptions& o) 
 Tensor bce_loss(const Tensor& input, const Tensor& target, Reduction r) {
   check_same("bce_loss", input, target);
   if (input.numel() > 0) {
-    const double low = min(input.detach()).item(), high = max(input.detach()).item();
-    if (!(low >= 0 && high <= 1))
-      fail<ValueError>("bce_loss", "got inputs from ", low, " to ", high,
-                       ", expected probabilities in [0, 1]. Hint: use bce_with_logits for logits");
+    const Tensor low = min(input.detach()).to(kFloat64), high = max(input.detach()).to(kFloat64);
+    const auto *least = static_cast<const double*>(low.raw()),
+               *most = static_cast<const double*>(high.raw());
+    descent::detail::launch("bce_loss", {}, {&low, &high}, [=] {
+      if (!(*least >= 0 && *most <= 1))
+        fail<ValueError>(
+            "bce_loss", "got inputs from ", *least, " to ", *most,
+            ", expected probabilities in [0, 1]. Hint: use bce_with_logits for logits");
+    });
   }
   return reduce(binary_cross_entropy(input, target), r);
 }
@@ -161,6 +180,7 @@ Tensor bce_loss(const Tensor& input, const Tensor& target, Reduction r) {
 Tensor bce_with_logits(const Tensor& x, const Tensor& t, const Tensor& pos_weight, Reduction r) {
   check_same("bce_with_logits", x, t);
   // −t·log σ(x) − (1 − t)·log(1 − σ(x)), from the side on which nothing cancels.
+  if (!pos_weight.defined() && one_pass(x, t, r)) return logistic_loss(x, t, r == Reduction::mean);
   if (!pos_weight.defined())
     return reduce(where(x.detach() >= 0, (1 - t) * x + softplus(-x), softplus(x) - x * t), r);
   return reduce((1 - t) * x + ((pos_weight - 1) * t + 1) * softplus(-x), r);

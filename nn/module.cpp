@@ -51,15 +51,18 @@ Module::Module(std::string configuration) : state_(std::make_shared<State>()) {
 }
 
 Tensor Module::operator()(const Tensor& x) {
-  try {
-    Tensor y = forward(x);
-    if (t_shapes && y.defined()) (*t_shapes)[state_.get()] = y.shape();
-    return y;
-  } catch (Error& e) {
-    const std::string& c = state_->configuration;
-    e.add_module(state_->name.empty() ? c.substr(0, c.find(' ')) : state_->name, c);
-    throw;
-  }
+  return run([&] { return forward(x); });
+}
+
+bool Module::summarizing() { return t_shapes != nullptr; }
+
+void Module::note_shape(const Tensor& y) const {
+  if (t_shapes && y.defined()) (*t_shapes)[state_.get()] = y.shape();
+}
+
+void Module::add_path(Error& e) const {
+  const std::string& c = state_->configuration;
+  e.add_module(state_->name.empty() ? c.substr(0, c.find(' ')) : state_->name, c);
 }
 
 Tensor Module::forward(const Tensor&) {

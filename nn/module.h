@@ -68,6 +68,20 @@ class Module {
   explicit Module(std::string configuration = "Module");
   /// What the module computes. Shapes are the module's own business.
   virtual Tensor forward(const Tensor& x);
+  /// f(), whose errors are given the module's path.
+  template <class F>
+  Tensor run(const F& f) {
+    try {
+      Tensor y = f();
+      note_shape(y);
+      return y;
+    } catch (Error& e) {
+      add_path(e);
+      throw;
+    }
+  }
+  /// True while summary() runs the forward pass to see each module's shape.
+  static bool summarizing();
 
   /// Makes t a leaf that requires a gradient. Throws ValueError for a name used before or with a
   /// dot.
@@ -83,6 +97,8 @@ class Module {
  private:
   struct State;
   void adopt(const std::string& name, const Module& child);
+  void note_shape(const Tensor& y) const;
+  void add_path(Error& e) const;
   std::shared_ptr<State> state_;
 };
 

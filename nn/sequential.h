@@ -1,7 +1,10 @@
 // Sequential: modules one after the other, named "0", "1", ….
+//
+// A Linear with a ReLU, Tanh or Sigmoid behind it runs as one operator; the values are the same.
 #pragma once
 
-#include <descent/nn/module.h>
+#include <descent/nn/activations.h>
+#include <descent/nn/layers.h>
 
 namespace descent::nn {
 
@@ -15,19 +18,39 @@ class Sequential : public Module {
   template <class M>
   requires std::is_base_of_v<Module, M>
   void push_back(M module) {
-    steps_.push_back(
-        std::make_shared<M>(register_module(std::to_string(steps_.size()), std::move(module))));
+    auto own =
+        std::make_shared<M>(register_module(std::to_string(steps_.size()), std::move(module)));
+    Step step{own};
+    if constexpr (std::is_same_v<M, Linear>) step.linear = own.get();
+    if constexpr (std::is_same_v<M, ReLU>) step.activation = kernel::Activation::relu;
+    if constexpr (std::is_same_v<M, Tanh>) step.activation = kernel::Activation::tanh;
+    if constexpr (std::is_same_v<M, Sigmoid>) step.activation = kernel::Activation::sigmoid;
+    steps_.push_back(std::move(step));
   }
   std::size_t size() const { return steps_.size(); }
 
   Tensor forward(const Tensor& x) override {
     Tensor y = x;
-    for (const auto& step : steps_) y = (*step)(y);
+    for (std::size_t i = 0; i < steps_.size(); ++i) {
+      const bool pair = steps_[i].linear && i + 1 < steps_.size() &&
+                        steps_[i + 1].activation != kernel::Activation::none && !summarizing();
+      if (pair) {
+        y = steps_[i].linear->forward_activated(y, steps_[i + 1].activation);
+        ++i;
+      } else {
+        y = (*steps_[i].module)(y);
+      }
+    }
     return y;
   }
 
  private:
-  std::vector<std::shared_ptr<Module>> steps_;
+  struct Step {
+    std::shared_ptr<Module> module;
+    Linear* linear = nullptr;  // the module, if it is one
+    kernel::Activation activation = kernel::Activation::none;
+  };
+  std::vector<Step> steps_;
 };
 
 }  // namespace descent::nn

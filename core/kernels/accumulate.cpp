@@ -1,6 +1,7 @@
 #include <descent/core/kernels/accumulate.h>
 #include <descent/core/kernels/elementwise.h>
 #include <descent/core/parallel.h>
+#include <descent/core/tape.h>
 
 namespace descent::kernel {
 
@@ -13,11 +14,13 @@ bool can_accumulate(const Tensor& to, const Tensor& from) {
 
 void accumulate(const Tensor& to, const Tensor& from) {
   dispatch_floating(to.dtype(), [&]<class T>(T) {
-    T* out = to.data_ptr<T>();
-    const T* in = from.data_ptr<T>();
-    parallel_for(to.numel(), kElementwiseGrain, [=](std::int64_t begin, std::int64_t end) {
-      simd::loop(
-          end - begin, [](T& o, const T& v) { o += v; }, out + begin, in + begin);
+    T* out = data<T>(to);
+    const T* in = data<T>(from);
+    detail::launch("accumulate", {&to}, {&from}, [=, n = to.numel()] {
+      parallel_for(n, kElementwiseGrain, [=](std::int64_t begin, std::int64_t end) {
+        simd::loop(
+            end - begin, [](T& o, const T& v) { o += v; }, out + begin, in + begin);
+      });
     });
   });
 }

@@ -1,6 +1,7 @@
 #include <descent/core/kernels/copy.h>
 #include <descent/core/kernels/elementwise.h>
 #include <descent/core/parallel.h>
+#include <descent/core/tape.h>
 
 #include <algorithm>
 #include <cstring>
@@ -8,6 +9,8 @@
 #include <type_traits>
 
 namespace descent::kernel {
+
+using detail::launch;
 
 Tensor empty_strided(const Shape& shape, const Shape& strides, DType dtype) {
   for (const std::int64_t extent : shape)
@@ -26,6 +29,19 @@ Tensor empty_strided(const Shape& shape, const Shape& strides, DType dtype) {
   body->update_layout();
   body->storage = detail::Storage::make(static_cast<std::size_t>(body->numel) * size_of(dtype));
   return t;
+}
+
+Tensor empty_as(const Tensor& t, DType dtype) {
+  const detail::Body& from = t.body();
+  auto* body = detail::Body::make();
+  Tensor out{detail::RefPtr<detail::Body>(body)};
+  body->shape = from.shape;
+  body->strides = from.strides;
+  body->numel = from.numel;
+  body->contiguous = from.contiguous;
+  body->dtype = dtype;
+  body->storage = detail::Storage::make(static_cast<std::size_t>(body->numel) * size_of(dtype));
+  return out;
 }
 
 Tensor view_of(const Tensor& t, const Shape& shape, const Shape& strides, std::int64_t offset) {
@@ -136,8 +152,16 @@ void copy_transposed(const U* from, std::int64_t from_row, std::int64_t from_col
 bool copy_matrix(const Tensor& from, const Tensor& to) {
   if (from.dim() != 2 || !to.is_contiguous() || !(from.shape() == to.shape())) return false;
   const auto run = [&]<class U>(U) {
-    copy_transposed(static_cast<const U*>(from.raw()), from.strides()[0], from.strides()[1],
-                    static_cast<U*>(to.raw()), from.shape()[0], from.shape()[1]);
+    const U* in = static_cast<const U*>(from.raw());
+    U* out = static_cast<U*>(to.raw());
+    const std::int64_t row = from.strides()[0], col = from.strides()[1], rows = from.shape()[0],
+                       columns = from.shape()[1];
+    launch("copy", {&to}, {&from}, [=] {
+      const std::int64_t grain = std::max<std::int64_t>(16, kElementwiseGrain / columns / 16 * 16);
+      parallel_for(rows, grain, [=](std::int64_t begin, std::int64_t end) {
+        copy_transposed(in + begin * row, row, col, out + begin * columns, end - begin, columns);
+      });
+    });
   };
   switch (size_of(from.dtype())) {
     case 8:
@@ -154,18 +178,19 @@ bool copy_matrix(const Tensor& from, const Tensor& to) {
 
 // Writes the contiguous `from` through the strides of `to`.
 void scatter(const Tensor& from, const Tensor& to) {
-  const Shape &shape = to.shape(), &strides = to.strides();
   const std::size_t size = size_of(to.dtype());
   const char* in = static_cast<const char*>(from.raw());
   char* out = static_cast<char*>(to.raw());
-  Shape index = Shape::filled(shape.rank(), 0);
-  for (std::int64_t i = 0; i < to.numel(); ++i) {
-    std::int64_t offset = 0;
-    for (int d = 0; d < shape.rank(); ++d) offset += index[d] * strides[d];
-    std::memcpy(out + offset * static_cast<std::int64_t>(size),
-                in + i * static_cast<std::int64_t>(size), size);
-    for (int d = shape.rank() - 1; d >= 0 && ++index[d] == shape[d]; --d) index[d] = 0;
-  }
+  launch("copy", {&to}, {&from}, [=, shape = to.shape(), strides = to.strides(), n = to.numel()] {
+    Shape index = Shape::filled(shape.rank(), 0);
+    for (std::int64_t i = 0; i < n; ++i) {
+      std::int64_t offset = 0;
+      for (int d = 0; d < shape.rank(); ++d) offset += index[d] * strides[d];
+      std::memcpy(out + offset * static_cast<std::int64_t>(size),
+                  in + i * static_cast<std::int64_t>(size), size);
+      for (int d = shape.rank() - 1; d >= 0 && ++index[d] == shape[d]; --d) index[d] = 0;
+    }
+  });
 }
 
 // A row-major copy of `from` in `to`'s shape.
@@ -193,15 +218,32 @@ Tensor cast(const Tensor& t, DType dtype) {
   });
 }
 
+namespace {
+
+void copy_bytes(const Tensor& from, const Tensor& to, std::size_t bytes) {
+  char* out = static_cast<char*>(to.raw());
+  const char* in = static_cast<const char*>(from.raw());
+  const bool apart = !from.shares_storage(to);
+  launch("copy", {&to}, {&from}, [=] {
+    const auto n = static_cast<std::int64_t>(bytes);
+    parallel_for(n, apart ? 4 * kElementwiseGrain : n, [=](std::int64_t begin, std::int64_t end) {
+      std::memmove(out + begin, in + begin, static_cast<std::size_t>(end - begin));
+    });
+  });
+}
+
+}  // namespace
+
 void copy(const Tensor& from, const Tensor& to) {
   if (to.numel() == 0) return;
-  const Tensor source = cast(from, to.dtype());
+  const As in_type(from, to.dtype());
+  const Tensor& source = *in_type;
   const std::size_t bytes = static_cast<std::size_t>(to.numel()) * size_of(to.dtype());
   const bool same_layout =
       source.shape() == to.shape() && ((source.is_contiguous() && to.is_contiguous()) ||
                                        (source.strides() == to.strides() && is_dense(to)));
   if (same_layout) {
-    if (source.raw() != to.raw()) std::memmove(to.raw(), source.raw(), bytes);
+    if (source.raw() != to.raw()) copy_bytes(source, to, bytes);
     return;
   }
   // Where both lie in one storage, `from` is read whole before `to` is written.
@@ -209,7 +251,7 @@ void copy(const Tensor& from, const Tensor& to) {
   if (!overlaps && copy_matrix(source, to)) return;
   const Tensor flat = gathered(source, to.shape());
   if (to.is_contiguous())
-    std::memcpy(to.raw(), flat.raw(), bytes);
+    copy_bytes(flat, to, bytes);
   else
     scatter(flat, to);
 }
@@ -222,7 +264,8 @@ void fill(const Tensor& t, Scalar value) {
     else
       v = static_cast<T>(value.to_double());
     if (is_dense(t)) {
-      std::fill_n(t.data_ptr<T>(), t.numel(), v);
+      T* out = static_cast<T*>(t.raw());
+      launch("fill", {&t}, {}, [=, n = t.numel()] { std::fill_n(out, n, v); });
     } else {
       const Tensor flat = full(t.shape(), value, t.dtype());
       scatter(flat, t);

@@ -5,7 +5,15 @@
 
 namespace descent::kernel {
 
+/// Where t's elements are; for kernels, which know its type.
+template <class T>
+T* data(const Tensor& t) {
+  return static_cast<T*>(t.raw());
+}
+
 Tensor empty_strided(const Shape& shape, const Shape& strides, DType dtype);
+/// Of t's shape and strides; t is dense.
+Tensor empty_as(const Tensor& t, DType dtype);
 
 /// A view of t's storage; `offset` is relative to t's first element. Keeps no gradient edge.
 Tensor view_of(const Tensor& t, const Shape& shape, const Shape& strides, std::int64_t offset);

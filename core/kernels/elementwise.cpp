@@ -1,6 +1,8 @@
 #include <descent/core/kernels/elementwise.h>
 #include <descent/core/parallel.h>
+#include <descent/core/tape.h>
 
+#include <algorithm>
 #include <cstring>
 #include <span>
 
@@ -55,12 +57,13 @@ void gather(const Operand& o, const char* from, std::int64_t n, void* to) {
 
 // A row, or a piece of one: n elements from each operand, whose first elements are given.
 struct RowWorker {
-  RowWorker(const Operand* operands, int n, SpanFunction formula)  // leaves the buffers unset
+  RowWorker(const Operand* operands, int n,
+            const SpanFunction& formula)  // leaves the buffers unset
       : inputs(operands), count(n), f(formula) {}
 
   const Operand* inputs;
   int count;
-  SpanFunction f;
+  const SpanFunction& f;
   alignas(64) char buffer[kMaxInputs][kTile * 8];
   const char* repeated[kMaxInputs] = {};  // whose value fills the buffer now
   std::int64_t filled[kMaxInputs] = {};
@@ -109,25 +112,78 @@ bool all_of_one_layout(const Tensor* const* inputs, int count) {
 
 }  // namespace
 
+namespace {
+
+/// All operands contiguous, or dense in one order: memory is one span.
+struct FlatWork {
+  SpanFunction f;
+  std::int64_t n;
+  char* out;
+  std::int64_t out_size;
+  const char* in[kMaxInputs];
+  std::int64_t in_size[kMaxInputs];
+
+  void operator()() const {
+    parallel_for(n, kElementwiseGrain, [this](std::int64_t begin, std::int64_t end) {
+      const void* at[kMaxInputs];
+      for (int k = 0; k < kMaxInputs; ++k) at[k] = in[k] + begin * in_size[k];
+      f(out + begin * out_size, at, end - begin);
+    });
+  }
+};
+
+/// Any operands: the rows of the innermost walked dimension, one by one.
+struct StridedWork {
+  SpanFunction f;
+  Shape walk;
+  int count;
+  Operand operands[kMaxInputs + 1];  // the inputs, then the output
+
+  void operator()() const {
+    const int last = walk.rank() - 1;
+    const std::int64_t row = walk[last], rows = walk.numel() / row;
+    const std::int64_t pieces = (row + kElementwiseGrain - 1) / kElementwiseGrain;
+    const std::int64_t grain = row < kElementwiseGrain ? kElementwiseGrain / row : 1;
+    parallel_for(rows * pieces, grain, [&](std::int64_t begin, std::int64_t end) {
+      RowWorker worker(operands, count, f);
+      for (std::int64_t unit = begin; unit < end; ++unit) {
+        std::int64_t index = unit / pieces;
+        const std::int64_t start = unit % pieces * kElementwiseGrain;
+        const std::int64_t length = std::min(row - start, kElementwiseGrain);
+        const char* first[kMaxInputs + 1];
+        for (int k = 0; k <= count; ++k) first[k] = operands[k].data + start * operands[k].inner;
+        for (int d = last - 1; d >= 0; --d) {
+          const std::int64_t i = index % walk[d];
+          index /= walk[d];
+          for (int k = 0; k <= count; ++k) first[k] += i * operands[k].strides[d];
+        }
+        worker.run(const_cast<char*>(first[count]), operands[count].size, first, length);
+      }
+    });
+  }
+};
+
+}  // namespace
+
 Tensor elementwise(std::string_view op, std::initializer_list<const Tensor*> list, DType out_dtype,
-                   SpanFunction f, Layout layout) {
+                   const SpanFunction& f, Layout layout) {
   const Tensor* const* inputs = list.begin();
   const int count = static_cast<int>(list.size());
 
   if (all_of_one_layout(inputs, count) &&
       (layout == Layout::as_inputs || inputs[0]->is_contiguous())) {
-    const Tensor& a = *inputs[0];
-    Tensor out = empty_strided(
-        a.shape(), a.is_contiguous() ? a.shape().contiguous_strides() : a.strides(), out_dtype);
-    const std::int64_t size = static_cast<std::int64_t>(size_of(out_dtype));
-    char* to = static_cast<char*>(out.raw());
-    parallel_for(out.numel(), kElementwiseGrain, [&](std::int64_t begin, std::int64_t end) {
-      const void* in[kMaxInputs] = {};
-      for (int k = 0; k < count; ++k)
-        in[k] = static_cast<const char*>(inputs[k]->raw()) +
-                begin * static_cast<std::int64_t>(size_of(inputs[k]->dtype()));
-      f(to + begin * size, in, end - begin);
-    });
+    Tensor out = empty_as(*inputs[0], out_dtype);
+    FlatWork work{f,
+                  out.numel(),
+                  static_cast<char*>(out.raw()),
+                  static_cast<std::int64_t>(size_of(out_dtype)),
+                  {},
+                  {}};
+    for (int k = 0; k < count; ++k) {
+      work.in[k] = static_cast<const char*>(inputs[k]->raw());
+      work.in_size[k] = static_cast<std::int64_t>(size_of(inputs[k]->dtype()));
+    }
+    detail::launch(op, {&out}, list, work);
     return out;
   }
 
@@ -136,37 +192,23 @@ Tensor elementwise(std::string_view op, std::initializer_list<const Tensor*> lis
   Tensor out = empty(shape, out_dtype);
   if (out.numel() == 0) return out;
 
-  Operand operands[kMaxInputs + 1];  // the inputs, then the output
+  StridedWork work{f, {}, count, {}};
+  Operand* operands = work.operands;
   for (int k = 0; k <= count; ++k) {
-    const Tensor t = k < count ? broadcast_to(*inputs[k], shape) : out;
-    operands[k] = {static_cast<char*>(t.raw()), t.strides(), size_of(t.dtype()), 0};
-    for (int d = 0; d < shape.rank(); ++d)
-      operands[k].strides[d] *= static_cast<std::int64_t>(operands[k].size);
+    const Tensor& t = k < count ? *inputs[k] : out;
+    Operand& o = operands[k];
+    o.data = static_cast<char*>(t.raw());
+    o.size = size_of(t.dtype());
+    o.strides = Shape::filled(shape.rank(), 0);  // 0 where t is repeated
+    const int shift = shape.rank() - t.shape().rank();
+    for (int d = shift; d < shape.rank(); ++d)
+      if (t.shape()[d - shift] != 1 || shape[d] == 1)
+        o.strides[d] = t.strides()[d - shift] * static_cast<std::int64_t>(o.size);
   }
-  Shape walk = merge_dimensions(shape, operands, count + 1);
-  const int last = walk.rank() - 1;
+  work.walk = merge_dimensions(shape, operands, count + 1);
   for (Operand& o : std::span(operands, static_cast<std::size_t>(count) + 1))
-    o.inner = o.strides[last];
-
-  const std::int64_t row = walk[last], rows = out.numel() / row;
-  const std::int64_t pieces = (row + kElementwiseGrain - 1) / kElementwiseGrain;
-  const std::int64_t grain = row < kElementwiseGrain ? kElementwiseGrain / row : 1;
-  parallel_for(rows * pieces, grain, [&](std::int64_t begin, std::int64_t end) {
-    RowWorker worker(operands, count, f);
-    for (std::int64_t unit = begin; unit < end; ++unit) {
-      std::int64_t index = unit / pieces;
-      const std::int64_t start = unit % pieces * kElementwiseGrain;
-      const std::int64_t length = row - start < kElementwiseGrain ? row - start : kElementwiseGrain;
-      const char* first[kMaxInputs + 1];
-      for (int k = 0; k <= count; ++k) first[k] = operands[k].data + start * operands[k].inner;
-      for (int d = last - 1; d >= 0; --d) {
-        const std::int64_t i = index % walk[d];
-        index /= walk[d];
-        for (int k = 0; k <= count; ++k) first[k] += i * operands[k].strides[d];
-      }
-      worker.run(const_cast<char*>(first[count]), operands[count].size, first, length);
-    }
-  });
+    o.inner = o.strides[work.walk.rank() - 1];
+  detail::launch(op, {&out}, list, work);
   return out;
 }
 

@@ -10,27 +10,52 @@
 #include <descent/core/simd.h>
 
 #include <initializer_list>
+#include <new>
+#include <type_traits>
 
 namespace descent::kernel {
 
 /// Work of this many elements is one task; below it everything runs on the calling thread.
 inline constexpr std::int64_t kElementwiseGrain = 65536;
 
-/// Computes out[i] from in[0][i], in[1][i], … for n elements.
+/// Computes out[i] from in[0][i], in[1][i], … for n elements: a copy of a lambda that holds
+/// numbers.
 class SpanFunction {
  public:
   template <class F>
   SpanFunction(const F& f)
-      : context_(&f), call_([](const void* c, void* out, const void* const* in, std::int64_t n) {
-          (*static_cast<const F*>(c))(out, in, n);
-        }) {}
+      : call_([](const void* formula, void* out, const void* const* in, std::int64_t n) {
+          (*static_cast<const F*>(formula))(out, in, n);
+        }) {
+    static_assert(sizeof(F) <= sizeof(formula_) && std::is_trivially_copyable_v<F>);
+    new (formula_) F(f);
+  }
   void operator()(void* out, const void* const* in, std::int64_t n) const {
-    call_(context_, out, in, n);
+    call_(formula_, out, in, n);
   }
 
  private:
-  const void* context_;
+  alignas(8) unsigned char formula_[32];
   void (*call_)(const void*, void*, const void* const*, std::int64_t);
+};
+
+/// x in the given type: x itself when it has that type, else a copy that lives as long as this.
+class As {
+ public:
+  As(const Tensor& x, DType dtype) : tensor_(&x) {
+    if (x.dtype() == dtype) return;
+    made_ = cast(x, dtype);
+    tensor_ = &made_;
+  }
+  As(const As&) = delete;
+  As& operator=(const As&) = delete;
+  const Tensor& operator*() const { return *tensor_; }
+  const Tensor* operator->() const { return tensor_; }
+  const Tensor* operator&() const { return tensor_; }
+
+ private:
+  Tensor made_;
+  const Tensor* tensor_;
 };
 
 enum class Layout { as_inputs, row_major };
@@ -38,7 +63,7 @@ enum class Layout { as_inputs, row_major };
 /// Broadcasts up to three inputs and applies f to all elements. Dense inputs of equal strides give
 /// an output of the same strides, unless row-major is asked for.
 Tensor elementwise(std::string_view op, std::initializer_list<const Tensor*> inputs, DType out,
-                   SpanFunction f, Layout layout = Layout::as_inputs);
+                   const SpanFunction& f, Layout layout = Layout::as_inputs);
 
 /// f(T{}) for the floating T of dtype.
 template <class F>
@@ -58,9 +83,9 @@ auto dispatch_all(DType dtype, F f) {
 template <class F>
 Tensor map(std::string_view op, const Tensor& x, F f) {
   const DType dtype = promote_to_floating(x.dtype());
-  const Tensor a = cast(x, dtype);
+  const As a(x, dtype);
   return dispatch_floating(dtype, [&]<class T>(T) {
-    return elementwise(op, {&a}, dtype, [&](void* out, const void* const* in, std::int64_t n) {
+    return elementwise(op, {&a}, dtype, [f](void* out, const void* const* in, std::int64_t n) {
       simd::loop(
           n, [f](const T& v, T& o) { o = f(v); }, static_cast<const T*>(in[0]),
           static_cast<T*>(out));
@@ -72,9 +97,9 @@ Tensor map(std::string_view op, const Tensor& x, F f) {
 template <class F>
 Tensor map2(std::string_view op, const Tensor& x, const Tensor& y, F f) {
   const DType dtype = promote_to_floating(promote(x.dtype(), y.dtype()));
-  const Tensor a = cast(x, dtype), b = cast(y, dtype);
+  const As a(x, dtype), b(y, dtype);
   return dispatch_floating(dtype, [&]<class T>(T) {
-    return elementwise(op, {&a, &b}, dtype, [&](void* out, const void* const* in, std::int64_t n) {
+    return elementwise(op, {&a, &b}, dtype, [f](void* out, const void* const* in, std::int64_t n) {
       simd::loop(
           n, [f](const T& v, const T& w, T& o) { o = f(v, w); }, static_cast<const T*>(in[0]),
           static_cast<const T*>(in[1]), static_cast<T*>(out));
@@ -87,8 +112,8 @@ template <class F>
 Tensor map2_numeric(std::string_view op, const Tensor& x, const Tensor& y, F f) {
   const DType dtype = promote(promote(x.dtype(), y.dtype()), kInt64);
   if (dtype != kInt64) return map2(op, x, y, f);
-  const Tensor a = cast(x, dtype), b = cast(y, dtype);
-  return elementwise(op, {&a, &b}, dtype, [&](void* out, const void* const* in, std::int64_t n) {
+  const As a(x, dtype), b(y, dtype);
+  return elementwise(op, {&a, &b}, dtype, [f](void* out, const void* const* in, std::int64_t n) {
     using T = std::int64_t;
     simd::loop(
         n, [f](const T& v, const T& w, T& o) { o = f(v, w); }, static_cast<const T*>(in[0]),
@@ -100,9 +125,9 @@ Tensor map2_numeric(std::string_view op, const Tensor& x, const Tensor& y, F f) 
 template <class F>
 Tensor compare(std::string_view op, const Tensor& x, const Tensor& y, F f) {
   const DType dtype = promote(promote(x.dtype(), y.dtype()), kInt64);
-  const Tensor a = cast(x, dtype), b = cast(y, dtype);
+  const As a(x, dtype), b(y, dtype);
   return dispatch_numeric(dtype, [&]<class T>(T) {
-    return elementwise(op, {&a, &b}, kBool, [&](void* out, const void* const* in, std::int64_t n) {
+    return elementwise(op, {&a, &b}, kBool, [f](void* out, const void* const* in, std::int64_t n) {
       simd::loop(
           n, [f](const T& v, const T& w, bool& o) { o = f(v, w); }, static_cast<const T*>(in[0]),
           static_cast<const T*>(in[1]), static_cast<bool*>(out));

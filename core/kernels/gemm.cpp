@@ -1,13 +1,20 @@
 #include <descent/core/kernels/elementwise.h>
 #include <descent/core/kernels/gemm.h>
+#include <descent/core/kernels/math.h>
+#include <descent/core/kernels/reduce.h>
 #include <descent/core/memory.h>
 #include <descent/core/parallel.h>
+#include <descent/core/tape.h>
 
 #include <cblas.h>
 #include <algorithm>
 #include <cstring>
 #include <mutex>
 #include <optional>
+
+#if defined(__SSE2__)
+#include <xmmintrin.h>
+#endif
 
 // Legend: C (M, N) = A (M, K) · B (K, N) + bias (N); MR rows and NV vectors of columns a tile.
 
@@ -18,10 +25,13 @@ int openblas_get_num_threads(void);
 }
 
 namespace descent::kernel {
+
+using detail::launch;
+
 namespace {
 
-constexpr double kBlasThreshold = 3e8;       // multiply-adds; above, packing pays
-constexpr std::int64_t kTaskWork = 1 << 20;  // multiply-adds worth a task
+constexpr double kBlasThreshold = 3e8;   // multiply-adds in double; above, OpenBLAS is faster
+constexpr double kParallelWork = 1.5e6;  // multiply-adds worth waking a thread
 
 template <class T>
 struct Problem {
@@ -32,26 +42,46 @@ struct Problem {
   std::int64_t b_row, b_col;
   T* c;           // row-major, N to a row
   const T* bias;  // one per column, or null
+  Activation activation = Activation::none;
 };
 
 constexpr int kMaxRows = 6;
 
-/// One tile of C. B has unit column stride here; `columns` < NV vectors only for the padded tail.
+/// n < kMost elements, in two copies of a power of two that may overlap.
+template <int kMost, class T>
+[[gnu::always_inline]] inline void copy_few(T* to, const T* from, std::int64_t n) {
+  if constexpr (kMost > 1) {
+    constexpr int kHalf = kMost / 2;
+    if (n < kHalf) return copy_few<kHalf>(to, from, n);
+    std::memcpy(to, from, kHalf * sizeof(T));
+    std::memcpy(to + n - kHalf, from + n - kHalf, kHalf * sizeof(T));
+  }
+}
+
+/// One tile of C over k in [0, K): starts from the bias, or from C itself. B has unit column
+/// stride and NV whole vectors a row, of whose elements `columns` count.
 template <class V, int MR, int NV, class T>
 [[gnu::always_inline]] inline void tile(std::int64_t K, const T* a, std::int64_t a_row,
                                         std::int64_t a_col, const T* b, std::int64_t b_row, T* c,
-                                        std::int64_t c_row, const T* bias, std::int64_t columns) {
+                                        std::int64_t c_row, const T* bias, bool go_on,
+                                        std::int64_t columns) {
   constexpr int kLanes = sizeof(V) / sizeof(T);
+  const bool whole = columns == NV * kLanes;
   V sum[MR][NV];
-  for (int j = 0; j < NV; ++j) {
-    V start = {};
-    if (bias) {
-      if (columns >= (j + 1) * kLanes)
-        std::memcpy(&start, bias + j * kLanes, sizeof(V));
-      else
-        for (std::int64_t i = j * kLanes; i < columns; ++i) start[i - j * kLanes] = bias[i];
+  for (int r = 0; r < MR; ++r) {
+    const T* start = go_on ? c + r * c_row : bias;
+    if (start && whole) {
+      for (int j = 0; j < NV; ++j) std::memcpy(&sum[r][j], start + j * kLanes, sizeof(V));
+    } else {
+      for (int j = 0; j < NV; ++j) sum[r][j] = V{};
+      if (start) {
+        constexpr int kWhole = (NV - 1) * kLanes;
+        T last[kLanes] = {};
+        std::memcpy(sum[r], start, kWhole * sizeof(T));
+        copy_few<kLanes>(last, start + kWhole, columns - kWhole);
+        std::memcpy(&sum[r][NV - 1], last, sizeof(V));
+      }
     }
-    for (int r = 0; r < MR; ++r) sum[r][j] = start;
   }
   for (std::int64_t k = 0; k < K; ++k) {
     V row[NV];
@@ -66,67 +96,87 @@ template <class V, int MR, int NV, class T>
   }
 #pragma GCC unroll 8
   for (int r = 0; r < MR; ++r) {
-    if (columns == NV * kLanes) {
+    if (whole) {
 #pragma GCC unroll 8
       for (int j = 0; j < NV; ++j) std::memcpy(c + r * c_row + j * kLanes, &sum[r][j], sizeof(V));
     } else {
-      T all[NV * kLanes];
-      std::memcpy(all, sum[r], sizeof(all));
-      for (std::int64_t i = 0; i < columns; ++i) c[r * c_row + i] = all[i];
+      constexpr int kWhole = (NV - 1) * kLanes;
+      T last[kLanes];
+      std::memcpy(c + r * c_row, sum[r], kWhole * sizeof(T));
+      std::memcpy(last, &sum[r][NV - 1], sizeof(V));
+      copy_few<kLanes>(c + r * c_row + kWhole, last, columns - kWhole);
     }
   }
 }
 
-template <class V, int NV, class T>
-[[gnu::always_inline]] inline void tile_rows(std::int64_t rows, std::int64_t K, const T* a,
-                                             std::int64_t a_row, std::int64_t a_col, const T* b,
-                                             std::int64_t b_row, T* c, std::int64_t c_row,
-                                             const T* bias, std::int64_t columns) {
-  switch (rows) {
-    case 6:
-      return tile<V, 6, NV>(K, a, a_row, a_col, b, b_row, c, c_row, bias, columns);
-    case 5:
-      return tile<V, 5, NV>(K, a, a_row, a_col, b, b_row, c, c_row, bias, columns);
-    case 4:
-      return tile<V, 4, NV>(K, a, a_row, a_col, b, b_row, c, c_row, bias, columns);
-    case 3:
-      return tile<V, 3, NV>(K, a, a_row, a_col, b, b_row, c, c_row, bias, columns);
+/// A piece of a problem as the tiles see it: `rows` rows and at most one panel of columns.
+template <class T>
+struct Strip {
+  std::int64_t rows, columns, K;
+  const T* a;
+  std::int64_t a_row, a_col;
+  std::int64_t a_block;  // from six rows of A to the next six
+  const T* b;
+  std::int64_t b_row;
+  T* c;
+  std::int64_t c_row;
+  const T* bias;
+  bool go_on;
+};
+
+template <class V, int MR, class T>
+[[gnu::always_inline]] inline void tile_columns(const Strip<T>& s, const T* a, T* c) {
+  constexpr std::int64_t kLanes = sizeof(V) / sizeof(T);
+  switch ((s.columns + kLanes - 1) / kLanes) {
+    case 1:
+      return tile<V, MR, 1>(s.K, a, s.a_row, s.a_col, s.b, s.b_row, c, s.c_row, s.bias, s.go_on,
+                            s.columns);
     case 2:
-      return tile<V, 2, NV>(K, a, a_row, a_col, b, b_row, c, c_row, bias, columns);
+      return tile<V, MR, 2>(s.K, a, s.a_row, s.a_col, s.b, s.b_row, c, s.c_row, s.bias, s.go_on,
+                            s.columns);
     default:
-      return tile<V, 1, NV>(K, a, a_row, a_col, b, b_row, c, c_row, bias, columns);
+      if constexpr (sizeof(V) == 64) {
+        if (s.columns <= 3 * kLanes)
+          return tile<V, MR, 3>(s.K, a, s.a_row, s.a_col, s.b, s.b_row, c, s.c_row, s.bias, s.go_on,
+                                s.columns);
+        return tile<V, MR, 4>(s.K, a, s.a_row, s.a_col, s.b, s.b_row, c, s.c_row, s.bias, s.go_on,
+                              s.columns);
+      }
   }
 }
 
-/// C[row0, row1) × [col0, col0 + columns), with B's columns at b (unit stride, b_row apart).
-template <class V, int kMaxVectors, class T>
-[[gnu::always_inline]] inline void panel(const Problem<T>& p, std::int64_t row0, std::int64_t row1,
-                                         std::int64_t col0, std::int64_t columns, const T* b,
-                                         std::int64_t b_row) {
-  constexpr std::int64_t kLanes = sizeof(V) / sizeof(T);
-  const std::int64_t vectors = (columns + kLanes - 1) / kLanes;
-  const std::int64_t blocks = (row1 - row0 + kMaxRows - 1) / kMaxRows;
-  for (std::int64_t i = 0; i < blocks; ++i) {  // rows shared out evenly: 32 = 6+6+5+5+5+5
-    const std::int64_t first = row0 + (row1 - row0) * i / blocks;
-    const std::int64_t rows = row0 + (row1 - row0) * (i + 1) / blocks - first;
-    const T* a = p.a + first * p.a_row;
-    T* c = p.c + first * p.N + col0;
-    const T* bias = p.bias ? p.bias + col0 : nullptr;
-    switch (vectors) {
-      case 1:
-        tile_rows<V, 1>(rows, p.K, a, p.a_row, p.a_col, b, b_row, c, p.N, bias, columns);
+template <class V, class T>
+[[gnu::always_inline]] inline void strip(const Strip<T>& s) {
+  const T* a = s.a;
+  T* c = s.c;
+  for (std::int64_t left = s.rows; left > 0;) {
+    // Six rows at a time; what remains of 7 to 11 is halved: 8 = 4 + 4 and not 6 + 2.
+    const std::int64_t rows = left >= 2 * kMaxRows || s.a_block != kMaxRows * s.a_row
+                                  ? std::min<std::int64_t>(left, kMaxRows)
+                              : left > kMaxRows ? (left + 1) / 2
+                                                : left;
+    switch (rows) {
+      case 6:
+        tile_columns<V, 6>(s, a, c);
+        break;
+      case 5:
+        tile_columns<V, 5>(s, a, c);
+        break;
+      case 4:
+        tile_columns<V, 4>(s, a, c);
+        break;
+      case 3:
+        tile_columns<V, 3>(s, a, c);
         break;
       case 2:
-        tile_rows<V, 2>(rows, p.K, a, p.a_row, p.a_col, b, b_row, c, p.N, bias, columns);
+        tile_columns<V, 2>(s, a, c);
         break;
       default:
-        if constexpr (kMaxVectors == 4) {
-          if (vectors == 3)
-            tile_rows<V, 3>(rows, p.K, a, p.a_row, p.a_col, b, b_row, c, p.N, bias, columns);
-          else
-            tile_rows<V, 4>(rows, p.K, a, p.a_row, p.a_col, b, b_row, c, p.N, bias, columns);
-        }
+        tile_columns<V, 1>(s, a, c);
     }
+    a += rows == kMaxRows ? s.a_block : rows * s.a_row;
+    c += rows * s.c_row;
+    left -= rows;
   }
 }
 
@@ -136,45 +186,43 @@ struct VectorOf {
 };
 
 template <class T>
-void panel_baseline(const Problem<T>& p, std::int64_t r0, std::int64_t r1, std::int64_t c0,
-                    std::int64_t columns, const T* b, std::int64_t b_row) {
-  panel<typename VectorOf<T, 16>::type, 2>(p, r0, r1, c0, columns, b, b_row);
+void strip_baseline(const Strip<T>& s) {
+  strip<typename VectorOf<T, 16>::type>(s);
 }
 #if defined(__x86_64__)
 template <class T>
-__attribute__((target("arch=x86-64-v3"))) void panel_avx2(const Problem<T>& p, std::int64_t r0,
-                                                          std::int64_t r1, std::int64_t c0,
-                                                          std::int64_t columns, const T* b,
-                                                          std::int64_t b_row) {
-  panel<typename VectorOf<T, 32>::type, 2>(p, r0, r1, c0, columns, b, b_row);
+__attribute__((target("arch=x86-64-v3"))) void strip_avx2(const Strip<T>& s) {
+  strip<typename VectorOf<T, 32>::type>(s);
 }
 template <class T>
-__attribute__((target("arch=x86-64-v4"))) void panel_avx512(const Problem<T>& p, std::int64_t r0,
-                                                            std::int64_t r1, std::int64_t c0,
-                                                            std::int64_t columns, const T* b,
-                                                            std::int64_t b_row) {
-  panel<typename VectorOf<T, 64>::type, 4>(p, r0, r1, c0, columns, b, b_row);
+__attribute__((target("arch=x86-64-v4"))) void strip_avx512(const Strip<T>& s) {
+  strip<typename VectorOf<T, 64>::type>(s);
 }
 #endif
 
 template <class T>
 struct Kernel {
-  void (*panel)(const Problem<T>&, std::int64_t, std::int64_t, std::int64_t, std::int64_t, const T*,
-                std::int64_t);
-  std::int64_t lanes, vectors;  // of a full tile
+  void (*strip)(const Strip<T>&);
+  std::int64_t lanes, panel;  // in elements: a vector, and the columns of a full tile
 };
 
 template <class T>
 Kernel<T> kernel_for(simd::Level level) {
   constexpr std::int64_t kSize = sizeof(T);
 #if defined(__x86_64__)
-  if (level == simd::Level::avx512) return {panel_avx512<T>, 64 / kSize, 4};
-  if (level == simd::Level::avx2) return {panel_avx2<T>, 32 / kSize, 2};
+  if (level == simd::Level::avx512) return {strip_avx512<T>, 64 / kSize, 4 * 64 / kSize};
+  if (level == simd::Level::avx2) return {strip_avx2<T>, 32 / kSize, 2 * 32 / kSize};
 #endif
-  return {panel_baseline<T>, 16 / kSize, 2};
+  return {strip_baseline<T>, 16 / kSize, 2 * 16 / kSize};
 }
 
-/// A scratch block from the free lists.
+template <class T>
+const Kernel<T>& kernel() {
+  static const Kernel<T> chosen = kernel_for<T>(simd::level());
+  return chosen;
+}
+
+/// A scratch block from the free lists of the thread that works.
 template <class T>
 struct Scratch {
   explicit Scratch(std::int64_t n) : bytes(static_cast<std::size_t>(n) * sizeof(T)) {
@@ -187,55 +235,196 @@ struct Scratch {
   T* data = nullptr;
 };
 
-/// Copies columns [first, first + columns) of B into `to`, `width` a row, padded with zeros.
+/// to[c·to_row + r] = from[r·from_row + c]: rows become columns. In squares of 16, of which each
+/// fills whole cache lines of `to`.
 template <class T>
-void pack(const Problem<T>& p, std::int64_t first, std::int64_t columns, T* to,
-          std::int64_t width) {
-  constexpr std::int64_t kBlock = 16;
-  if (columns < width)
-    for (std::int64_t k = 0; k < p.K; ++k)
-      std::memset(to + k * width + columns, 0,
-                  static_cast<std::size_t>(width - columns) * sizeof(T));
-  for (std::int64_t k0 = 0; k0 < p.K; k0 += kBlock)
-    for (std::int64_t j0 = 0; j0 < columns; j0 += kBlock)
-      for (std::int64_t k = k0; k < std::min(k0 + kBlock, p.K); ++k)
-        for (std::int64_t j = j0; j < std::min(j0 + kBlock, columns); ++j)
-          to[k * width + j] = p.b[k * p.b_row + (first + j) * p.b_col];
+void transpose(const T* from, std::int64_t from_row, std::int64_t rows, std::int64_t columns, T* to,
+               std::int64_t to_row) {
+  constexpr std::int64_t kSquare = 16;
+  for (std::int64_t r0 = 0; r0 < rows; r0 += kSquare)
+    for (std::int64_t c0 = 0; c0 < columns; c0 += 4) {
+      const std::int64_t r1 = std::min(r0 + kSquare, rows), c1 = std::min(c0 + 4, columns);
+      std::int64_t r = r0;
+#if defined(__SSE2__)
+      if constexpr (std::is_same_v<T, float>)
+        for (; r + 4 <= r1 && c0 + 4 <= columns; r += 4) {
+          const T* in = from + r * from_row + c0;
+          __m128 v0 = _mm_loadu_ps(in), v1 = _mm_loadu_ps(in + from_row),
+                 v2 = _mm_loadu_ps(in + 2 * from_row), v3 = _mm_loadu_ps(in + 3 * from_row);
+          _MM_TRANSPOSE4_PS(v0, v1, v2, v3);
+          T* out = to + c0 * to_row + r;
+          _mm_storeu_ps(out, v0);
+          _mm_storeu_ps(out + to_row, v1);
+          _mm_storeu_ps(out + 2 * to_row, v2);
+          _mm_storeu_ps(out + 3 * to_row, v3);
+        }
+#endif
+      for (; r < r1; ++r)
+        for (std::int64_t c = c0; c < c1; ++c) to[c * to_row + r] = from[r * from_row + c];
+    }
+}
+
+/// Rows [k0, k1) and columns [first, first + columns) of B, row by row of `width`.
+template <class T>
+void pack_b(const Problem<T>& p, std::int64_t k0, std::int64_t k1, std::int64_t first,
+            std::int64_t columns, T* to, std::int64_t width) {
+  constexpr int kFew = 16;
+  const T* from = p.b + k0 * p.b_row + first * p.b_col;
+  if (p.b_row == 1) {
+    transpose(from, p.b_col, columns, k1 - k0, to, width);
+  } else if (p.b_col == 1 && columns < kFew) {
+    for (std::int64_t k = 0; k < k1 - k0; ++k)
+      copy_few<kFew>(to + k * width, from + k * p.b_row, columns);
+  } else if (p.b_col == 1) {
+    for (std::int64_t k = 0; k < k1 - k0; ++k)
+      std::memcpy(to + k * width, from + k * p.b_row,
+                  static_cast<std::size_t>(columns) * sizeof(T));
+  } else {
+    for (std::int64_t k = 0; k < k1 - k0; ++k)
+      for (std::int64_t j = 0; j < columns; ++j)
+        to[k * width + j] = from[k * p.b_row + j * p.b_col];
+  }
+  for (std::int64_t j = columns; j < width; ++j)
+    for (std::int64_t k = 0; k < k1 - k0; ++k) to[k * width + j] = 0;
+}
+
+/// Rows of a transposed A, six by six: those of one block lie side by side for each k.
+template <class T>
+void pack_a(const Problem<T>& p, std::int64_t row0, std::int64_t rows, std::int64_t k0,
+            std::int64_t k1, T* to) {
+  for (std::int64_t r = 0; r < rows; r += kMaxRows) {
+    const std::int64_t n = std::min<std::int64_t>(kMaxRows, rows - r);
+    const T* from = p.a + (row0 + r) * p.a_row + k0 * p.a_col;
+    if (n == kMaxRows) {
+      for (std::int64_t k = k0; k < k1; ++k, from += p.a_col, to += kMaxRows)
+        std::memcpy(to, from, kMaxRows * sizeof(T));
+      continue;
+    }
+    for (std::int64_t k = k0; k < k1; ++k, from += p.a_col, to += kMaxRows)
+      for (std::int64_t i = 0; i < n; ++i) to[i] = from[i];
+  }
+}
+
+template <class T, class F>
+void map_rows(T* c, std::int64_t c_row, std::int64_t rows, std::int64_t columns, F f) {
+  for (std::int64_t r = 0; r < rows; ++r) simd::loop(columns, f, c + r * c_row);
 }
 
 template <class T>
-void own_gemm(const Problem<T>& p) {
-  static const Kernel<T> kernel = kernel_for<T>(simd::level());
-  const std::int64_t full = kernel.lanes * kernel.vectors;
-  // Columns in place as far as whole vectors go; the rest, or all of a transposed B, packed.
-  const bool in_place = p.b_col == 1;
-  const std::int64_t direct = in_place ? p.N / kernel.lanes * kernel.lanes : 0;
-  const std::int64_t packed = p.N - direct;
-  const std::int64_t width = (packed + kernel.lanes - 1) / kernel.lanes * kernel.lanes;
-  const Scratch<T> scratch(width * p.K);
-  if (packed > 0) pack(p, direct, packed, scratch.data, width);
+void activate(Activation activation, T* c, std::int64_t c_row, std::int64_t rows,
+              std::int64_t columns) {
+  if (activation == Activation::relu)
+    map_rows(c, c_row, rows, columns, [](T& v) { v = v < 0 ? T(0) : v; });
+  if (activation == Activation::tanh)
+    map_rows(c, c_row, rows, columns, [](T& v) { v = math::tanh(v); });
+  if (activation == Activation::sigmoid)
+    map_rows(c, c_row, rows, columns, [](T& v) { v = math::sigmoid(v); });
+}
 
-  constexpr std::int64_t kRows = 96;
-  const std::int64_t direct_panels = (direct + full - 1) / full;
-  const std::int64_t panels = direct_panels + (width + full - 1) / full;
-  const std::int64_t groups = (p.M + kRows - 1) / kRows;
-  const std::int64_t work = std::min(p.M, kRows) * std::min(p.N, full) * p.K;
-  parallel_for(
-      panels * groups, std::max<std::int64_t>(1, kTaskWork / std::max<std::int64_t>(work, 1)),
-      [&](std::int64_t begin, std::int64_t end) {
-        for (std::int64_t unit = begin; unit < end; ++unit) {
-          const std::int64_t i = unit / groups, group = unit % groups;
-          const std::int64_t row0 = p.M * group / groups, row1 = p.M * (group + 1) / groups;
-          if (i < direct_panels) {
-            const std::int64_t col = i * full;
-            kernel.panel(p, row0, row1, col, std::min(full, direct - col), p.b + col, p.b_row);
-          } else {
-            const std::int64_t col = (i - direct_panels) * full;
-            kernel.panel(p, row0, row1, direct + col, std::min(full, packed - col),
-                         scratch.data + col, width);
-          }
+/// A product cut into units of work, each a block of C. The cut depends on the sizes alone, and
+/// every element of C is summed in the order of k, so the bits depend on neither cut nor threads.
+template <class T>
+class Product {
+ public:
+  explicit Product(const Problem<T>& p) : p_(p) {
+    if (p.M == 0 || p.N == 0) return;
+    const Kernel<T>& own = kernel<T>();
+    a_packed_ = p.a_row == 1 && p.a_col * kSize >= kLongStride && p.N >= 2 * own.panel &&
+                p.M >= 4 * kMaxRows && p.K >= 64;
+    b_packed_ = p.b_col != 1 || p.b_row < p.N ||
+                (p.b_row * kSize >= kLongStride && p.M >= 192 && p.K >= 64);
+    rows_ = std::min<std::int64_t>(p.M, a_packed_ ? 256 : 512);
+    columns_ = std::min((p.N + own.panel - 1) / own.panel * own.panel, kColumns);
+    // Work for several threads: what is packed is not cut, for it would be packed twice.
+    if (work() >= kParallelWork) {
+      while (units() < kUnits && !a_packed_ && columns_ > own.panel)
+        columns_ = (columns_ / 2 + own.panel - 1) / own.panel * own.panel;
+      while (units() < kUnits && !b_packed_ && rows_ >= 4 * kMaxRows) rows_ = (rows_ + 1) / 2;
+    }
+  }
+  std::int64_t units() const { return down() * across(); }
+  /// Multiply-adds.
+  double work() const {
+    return static_cast<double>(p_.M) * static_cast<double>(p_.N) * static_cast<double>(p_.K);
+  }
+
+  void run(std::int64_t unit) const {
+    const std::int64_t row0 = unit % down() * rows_, col0 = unit / down() * columns_;
+    const std::int64_t rows = std::min(rows_, p_.M - row0);
+    const std::int64_t columns = std::min(columns_, p_.N - col0);
+    const Kernel<T>& own = kernel<T>();
+    const std::int64_t padded = (columns + own.lanes - 1) / own.lanes * own.lanes;
+    const std::int64_t blocks = (p_.K + kDepth - 1) / kDepth;
+    const std::int64_t depth = blocks > 0 ? (p_.K + blocks - 1) / blocks : 1;
+    const Scratch<T> a_copy(a_packed_ ? (rows + kMaxRows - 1) / kMaxRows * kMaxRows * depth : 0);
+    const bool b_partial = columns % own.lanes != 0;
+    const Scratch<T> b_copy(b_packed_ || b_partial ? depth * std::min(own.panel, padded) : 0);
+    for (std::int64_t k0 = 0; k0 == 0 || k0 < p_.K; k0 += depth) {
+      const std::int64_t k1 = std::min(k0 + depth, p_.K);
+      if (a_packed_) pack_a(p_, row0, rows, k0, k1, a_copy.data);
+      for (std::int64_t col = col0; col < col0 + columns; col += own.panel) {
+        const std::int64_t width = std::min(own.panel, col0 + columns - col);
+        Strip<T> s{rows,
+                   width,
+                   k1 - k0,
+                   p_.a + row0 * p_.a_row + k0 * p_.a_col,
+                   p_.a_row,
+                   p_.a_col,
+                   kMaxRows * p_.a_row,
+                   p_.b + k0 * p_.b_row + col,
+                   p_.b_row,
+                   p_.c + row0 * p_.N + col,
+                   p_.N,
+                   p_.bias ? p_.bias + col : nullptr,
+                   k0 > 0};
+        if (a_packed_) {
+          s.a = a_copy.data;
+          s.a_row = 1;
+          s.a_col = kMaxRows;
+          s.a_block = kMaxRows * (k1 - k0);
         }
-      });
+        if (b_packed_ || width % own.lanes != 0) {
+          s.b = b_copy.data;
+          s.b_row = (width + own.lanes - 1) / own.lanes * own.lanes;
+          pack_b(p_, k0, k1, col, width, b_copy.data, s.b_row);
+        }
+        own.strip(s);
+      }
+    }
+    activate(p_.activation, p_.c + row0 * p_.N + col0, p_.N, rows, columns);
+  }
+
+ private:
+  // Elements of C a unit at most, and of K a pass; the stride, in bytes, beyond which rows are
+  // packed: each is on a page of its own, and few of them fit the cache together.
+  static constexpr std::int64_t kSize = sizeof(T), kColumns = 1024, kDepth = 512, kUnits = 8,
+                                kLongStride = 2048;
+
+  std::int64_t down() const { return rows_ > 0 ? (p_.M + rows_ - 1) / rows_ : 0; }
+  std::int64_t across() const { return columns_ > 0 ? (p_.N + columns_ - 1) / columns_ : 0; }
+
+  Problem<T> p_;
+  std::int64_t rows_ = 0, columns_ = 0;  // of a unit
+  bool a_packed_ = false, b_packed_ = false;
+};
+
+/// Runs units of one or more products, in one parallel region when that is worth it.
+template <class T, std::size_t N>
+void run_together(const Product<T> (&products)[N]) {
+  std::int64_t units = 0;
+  double work = 0;
+  for (const Product<T>& p : products) {
+    units += p.units();
+    work += p.work();
+  }
+  parallel_for(units, work >= kParallelWork ? 1 : units, [&](std::int64_t begin, std::int64_t end) {
+    for (std::int64_t unit = begin; unit < end; ++unit) {
+      std::int64_t i = unit;
+      const Product<T>* p = products;
+      for (; i >= p->units(); ++p) i -= p->units();
+      p->run(i);
+    }
+  });
 }
 
 /// Holds OpenBLAS to one thread while any large product of ours runs.
@@ -290,42 +479,49 @@ std::optional<BlasOperand> blas_operand(std::int64_t rows, std::int64_t columns,
   return {};
 }
 
-template <class T>
-void blas_tile(const Problem<T>& p, BlasOperand a_form, BlasOperand b_form, std::int64_t row0,
+void blas_tile(const Problem<double>& p, BlasOperand a_form, BlasOperand b_form, std::int64_t row0,
                std::int64_t rows, std::int64_t col0, std::int64_t columns) {
   const int ldc = static_cast<int>(p.N), m = static_cast<int>(rows), n = static_cast<int>(columns),
             k = static_cast<int>(p.K);
-  const T* a = p.a + row0 * p.a_row;
-  const T* b = p.b + col0 * p.b_col;
-  T* c = p.c + row0 * p.N + col0;
+  const double* a = p.a + row0 * p.a_row;
+  const double* b = p.b + col0 * p.b_col;
+  double* c = p.c + row0 * p.N + col0;
   if (p.bias)
     for (std::int64_t r = 0; r < rows; ++r) std::copy_n(p.bias + col0, columns, c + r * p.N);
-  const T beta = p.bias ? 1 : 0;
-  if constexpr (std::is_same_v<T, float>)
-    cblas_sgemm(CblasRowMajor, a_form.trans, b_form.trans, m, n, k, 1, a, a_form.ld, b, b_form.ld,
-                beta, c, ldc);
-  else
-    cblas_dgemm(CblasRowMajor, a_form.trans, b_form.trans, m, n, k, 1, a, a_form.ld, b, b_form.ld,
-                beta, c, ldc);
+  cblas_dgemm(CblasRowMajor, a_form.trans, b_form.trans, m, n, k, 1, a, a_form.ld, b, b_form.ld,
+              p.bias ? 1 : 0, c, ldc);
 }
 
-template <class T>
-void gemm(const Problem<T>& p) {
-  if (p.M == 0 || p.N == 0) return;
-  const double work =
-      static_cast<double>(p.M) * static_cast<double>(p.N) * static_cast<double>(p.K);
-  const auto a = blas_operand(p.M, p.K, p.a_row, p.a_col),
-             b = blas_operand(p.K, p.N, p.b_row, p.b_col);
-  if (work <= kBlasThreshold || !a || !b) return own_gemm(p);
+void blas_gemm(const Problem<double>& p, BlasOperand a, BlasOperand b) {
   constexpr std::int64_t kRows = 256, kColumns = 1024;
   const std::int64_t down = (p.M + kRows - 1) / kRows, across = (p.N + kColumns - 1) / kColumns;
   const SingleThreadedBlas single;
   parallel_for(down * across, 1, [&](std::int64_t begin, std::int64_t end) {
     for (std::int64_t unit = begin; unit < end; ++unit) {
       const std::int64_t row = unit % down * kRows, col = unit / down * kColumns;
-      blas_tile(p, *a, *b, row, std::min(kRows, p.M - row), col, std::min(kColumns, p.N - col));
+      const std::int64_t rows = std::min(kRows, p.M - row), columns = std::min(kColumns, p.N - col);
+      blas_tile(p, a, b, row, rows, col, columns);
+      activate(p.activation, p.c + row * p.N + col, p.N, rows, columns);
     }
   });
+}
+
+/// True when OpenBLAS did it.
+bool by_blas(const Problem<float>&) { return false; }
+bool by_blas(const Problem<double>& p) {
+  const double work =
+      static_cast<double>(p.M) * static_cast<double>(p.N) * static_cast<double>(p.K);
+  if (work <= kBlasThreshold) return false;
+  const auto a = blas_operand(p.M, p.K, p.a_row, p.a_col),
+             b = blas_operand(p.K, p.N, p.b_row, p.b_col);
+  if (!a || !b) return false;
+  blas_gemm(p, *a, *b);
+  return true;
+}
+
+template <class T>
+void gemm(const Problem<T>& p) {
+  if (!by_blas(p)) run_together({Product<T>(p)});
 }
 
 }  // namespace
@@ -334,9 +530,28 @@ Tensor matmul(const Tensor& x, const Tensor& y) {
   const DType dtype = promote(promote(x.dtype(), y.dtype()), kInt64);
   if (dtype == kInt64)  // exact while sums stay below 2^53
     return cast(matmul(cast(x, kFloat64), cast(y, kFloat64)), kInt64);
-  const Tensor a = cast(x, dtype), b = cast(y, dtype);
+  const As a_as(x, dtype), b_as(y, dtype);
+  const Tensor &a = *a_as, &b = *b_as;
   const int ra = a.shape().rank(), rb = b.shape().rank();
   const std::int64_t M = a.shape()[ra - 2], K = a.shape()[ra - 1], N = b.shape()[rb - 1];
+  if (ra == 2 && rb == 2) {
+    Tensor out = empty({M, N}, dtype);
+    dispatch_floating(dtype, [&]<class T>(T) {
+      const Problem<T> p{M,
+                         N,
+                         K,
+                         data<T>(a),
+                         a.strides()[0],
+                         a.strides()[1],
+                         data<T>(b),
+                         b.strides()[0],
+                         b.strides()[1],
+                         data<T>(out),
+                         nullptr};
+      launch("matmul", {&out}, {&a, &b}, [p] { gemm(p); });
+    });
+    return out;
+  }
   const Shape batch = broadcast_shapes("matmul", Shape(a.shape().begin(), a.shape().end() - 2),
                                        Shape(b.shape().begin(), b.shape().end() - 2));
   Shape shape = batch, a_shape = batch, b_shape = batch;
@@ -345,39 +560,90 @@ Tensor matmul(const Tensor& x, const Tensor& y) {
   b_shape.push_back(K), b_shape.push_back(N);
   Tensor out = empty(shape, dtype);
   const Tensor wide_a = broadcast_to(a, a_shape), wide_b = broadcast_to(b, b_shape);
-  const Shape &sa = wide_a.strides(), &sb = wide_b.strides();
-  const int rank = batch.rank();
 
   dispatch_floating(dtype, [&]<class T>(T) {
-    const std::int64_t work = std::max<std::int64_t>(1, M * N * K);
-    parallel_for(batch.numel(), std::max<std::int64_t>(1, kTaskWork / work),
-                 [&](std::int64_t begin, std::int64_t end) {
-                   for (std::int64_t i = begin; i < end; ++i) {
-                     std::int64_t index = i, a_at = 0, b_at = 0;
-                     for (int d = rank - 1; d >= 0; --d) {
-                       a_at += index % batch[d] * sa[d];
-                       b_at += index % batch[d] * sb[d];
-                       index /= batch[d];
+    const int rank = batch.rank();
+    const Shape &sa = wide_a.strides(), &sb = wide_b.strides();
+    const Problem<T> first{M,
+                           N,
+                           K,
+                           data<T>(wide_a),
+                           sa[rank],
+                           sa[rank + 1],
+                           data<T>(wide_b),
+                           sb[rank],
+                           sb[rank + 1],
+                           data<T>(out),
+                           nullptr};
+    launch("matmul", {&out}, {&wide_a, &wide_b}, [first, batch, sa, sb] {
+      const Product<T> one(first);
+      const double share = kParallelWork / std::max(one.work(), 1.0);
+      parallel_for(batch.numel(), std::max<std::int64_t>(1, static_cast<std::int64_t>(share)),
+                   [&](std::int64_t begin, std::int64_t end) {
+                     for (std::int64_t i = begin; i < end; ++i) {
+                       Problem<T> p = first;
+                       std::int64_t index = i;
+                       for (int d = batch.rank() - 1; d >= 0; --d) {
+                         p.a += index % batch[d] * sa[d];
+                         p.b += index % batch[d] * sb[d];
+                         index /= batch[d];
+                       }
+                       p.c += i * p.M * p.N;
+                       gemm(p);
                      }
-                     gemm<T>({M, N, K, wide_a.data_ptr<T>() + a_at, sa[rank], sa[rank + 1],
-                              wide_b.data_ptr<T>() + b_at, sb[rank], sb[rank + 1],
-                              out.data_ptr<T>() + i * M * N, nullptr});
-                   }
-                 });
+                   });
+    });
   });
   return out;
 }
 
-Tensor linear(const Tensor& x, const Tensor& w, const Tensor& bias) {
+Tensor linear(const Tensor& x, const Tensor& w, const Tensor& bias, Activation activation) {
   const std::int64_t M = x.shape()[0], K = x.shape()[1], N = w.shape()[0];
   Tensor out = empty({M, N}, x.dtype());
-  const Tensor flat_bias = bias.defined() ? contiguous(bias) : bias;
+  const Tensor copied = !bias.defined() || bias.is_contiguous() ? Tensor() : contiguous(bias);
+  const Tensor& flat = copied.defined() ? copied : bias;
   dispatch_floating(x.dtype(), [&]<class T>(T) {
-    gemm<T>({M, N, K, x.data_ptr<T>(), x.strides()[0], x.strides()[1], w.data_ptr<T>(),
-             w.strides()[1], w.strides()[0], out.data_ptr<T>(),
-             bias.defined() ? flat_bias.data_ptr<T>() : nullptr});
+    const Problem<T> p{M,
+                       N,
+                       K,
+                       data<T>(x),
+                       x.strides()[0],
+                       x.strides()[1],
+                       data<T>(w),
+                       w.strides()[1],
+                       w.strides()[0],
+                       data<T>(out),
+                       bias.defined() ? data<T>(flat) : nullptr,
+                       activation};
+    launch("linear", {&out}, {&x, &w, &flat}, [p] { gemm(p); });
   });
   return out;
+}
+
+LinearGrads linear_backward(const Tensor& g_any, const Tensor& x, const Tensor& w, bool need_x,
+                            bool need_w, bool need_bias) {
+  const Tensor copied = g_any.is_contiguous() ? Tensor() : contiguous(g_any);
+  const Tensor& g = copied.defined() ? copied : g_any;
+  const std::int64_t M = x.shape()[0], in = x.shape()[1], out = w.shape()[0];
+  LinearGrads grads;
+  if (need_x) grads.x = empty({M, in}, x.dtype());
+  if (need_w) grads.w = empty_strided({out, in}, {1, out}, x.dtype());
+  dispatch_floating(x.dtype(), [&]<class T>(T) {
+    Problem<T> dx{
+        0, 0, 0, data<T>(g), out, 1, data<T>(w), w.strides()[0], w.strides()[1], nullptr, nullptr};
+    if (need_x) dx.M = M, dx.N = in, dx.K = out, dx.c = data<T>(grads.x);
+    Problem<T> dw{0,          0,   0, data<T>(x), x.strides()[1], x.strides()[0],
+                  data<T>(g), out, 1, nullptr,    nullptr};
+    if (need_w) dw.M = in, dw.N = out, dw.K = M, dw.c = data<T>(grads.w);
+    if (need_x || need_w)
+      launch("linear", {&grads.x, &grads.w}, {&g, &x, &w}, [dx, dw] {
+        const bool x_done = by_blas(dx), w_done = by_blas(dw);
+        const Problem<T> none{};
+        run_together({Product<T>(x_done ? none : dx), Product<T>(w_done ? none : dw)});
+      });
+  });
+  if (need_bias) grads.bias = sum(g, {0}, false);
+  return grads;
 }
 
 }  // namespace descent::kernel

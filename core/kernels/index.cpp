@@ -1,21 +1,29 @@
 #include <descent/core/kernels/elementwise.h>
 #include <descent/core/kernels/index.h>
 #include <descent/core/parallel.h>
+#include <descent/core/tape.h>
 
 #include <cstring>
 
 namespace descent::kernel {
+
+using detail::launch;
+
 namespace {
 
-const std::int64_t* indices(const char* op, const Tensor& index, std::int64_t extent) {
+constexpr std::int64_t kCopyGrain = 64 * 1024;  // bytes a task
+
+const std::int64_t* indices(const char* op, const Tensor& index) {
   if (index.dtype() != kInt64)
     fail<DTypeError>(op, "got an index of dtype ", index.dtype(), ", expected int64");
-  const auto* p = index.data_ptr<std::int64_t>();
-  for (std::int64_t i = 0; i < index.numel(); ++i)
+  return data<std::int64_t>(index);
+}
+
+void check_indices(const char* op, const std::int64_t* p, std::int64_t n, std::int64_t extent) {
+  for (std::int64_t i = 0; i < n; ++i)
     if (p[i] < 0 || p[i] >= extent)
       fail<ValueError>(op, "got index ", p[i], " at position ", i, ", expected one in [0, ", extent,
                        ")");
-  return p;
 }
 
 /// A contiguous tensor as (outer, n, inner) around one dimension.
@@ -40,7 +48,7 @@ Tensor index_select(const Tensor& input, std::int64_t dim, const Tensor& index_i
     fail<ShapeError>("index_select", "got a scalar, expected a dimension to select along");
   const Tensor x = contiguous(input), index = contiguous(index_input);
   const Slabs s(x.shape(), d);
-  const std::int64_t* at = indices("index_select", index, s.n);
+  const std::int64_t* at = indices("index_select", index);
   const std::int64_t n = index.numel();
   Shape shape = x.shape();
   shape[d] = n;
@@ -48,10 +56,21 @@ Tensor index_select(const Tensor& input, std::int64_t dim, const Tensor& index_i
   const std::size_t bytes = static_cast<std::size_t>(s.inner) * size_of(x.dtype());
   const char* from = static_cast<const char*>(x.raw());
   char* to = static_cast<char*>(out.raw());
-  for (std::int64_t o = 0; o < s.outer; ++o)
-    for (std::int64_t i = 0; i < n; ++i)
-      std::memcpy(to + static_cast<std::size_t>(o * n + i) * bytes,
-                  from + static_cast<std::size_t>(o * s.n + at[i]) * bytes, bytes);
+  launch("index_select", {&out}, {&x, &index}, [=] {
+    check_indices("index_select", at, n, s.n);
+    const std::int64_t grain =
+        std::max<std::int64_t>(1, kCopyGrain / static_cast<std::int64_t>(bytes + 1));
+    parallel_for(s.outer * n, grain, [=](std::int64_t begin, std::int64_t end) {
+      for (std::int64_t i = begin; i < end; ++i) {
+        const std::int64_t o = s.outer == 1 ? 0 : i / n;
+        const char* source = from + static_cast<std::size_t>(o * s.n + at[i - o * n]) * bytes;
+        if (bytes == 8)  // the commonest short row: a label, or two floats
+          std::memcpy(to + i * 8, source, 8);
+        else
+          std::memcpy(to + static_cast<std::size_t>(i) * bytes, source, bytes);
+      }
+    });
+  });
   return out;
 }
 
@@ -62,24 +81,28 @@ Tensor index_add(const Shape& shape, std::int64_t dim, const Tensor& index_input
   const Tensor src = contiguous(source), index = contiguous(index_input);
   Tensor out = zeros(shape, src.dtype());
   const Slabs s(shape, d);
-  const std::int64_t* at = indices("index_add", index, s.n);
+  const std::int64_t* at = indices("index_add", index);
   const std::int64_t n = index.numel();
   dispatch_numeric(src.dtype(), [&]<class T>(T) {
-    const T* from = src.data_ptr<T>();
-    T* to = out.data_ptr<T>();
-    for (std::int64_t o = 0; o < s.outer; ++o)
-      for (std::int64_t i = 0; i < n; ++i)
-        for (std::int64_t k = 0; k < s.inner; ++k)
-          to[(o * s.n + at[i]) * s.inner + k] += from[(o * n + i) * s.inner + k];
+    const T* from = data<T>(src);
+    T* to = data<T>(out);
+    launch("index_add", {&out}, {&src, &index}, [=] {
+      check_indices("index_add", at, n, s.n);
+      for (std::int64_t o = 0; o < s.outer; ++o)
+        for (std::int64_t i = 0; i < n; ++i)
+          for (std::int64_t k = 0; k < s.inner; ++k)
+            to[(o * s.n + at[i]) * s.inner + k] += from[(o * n + i) * s.inner + k];
+    });
   });
   return out;
 }
 
 namespace {
 
-/// Calls f(position in index, position in x), both contiguous, for a gather along dim.
+/// Launches f(position in index, position in x), both contiguous, for a gather along dim.
 template <class F>
-void for_gathered(const char* op, const Tensor& x, int d, const Tensor& index, F f) {
+void for_gathered(const char* op, const Tensor& x, int d, const Tensor& index, const Tensor& out,
+                  const Tensor& source, F f) {
   if (index.dim() != x.dim())
     fail<ShapeError>(op, "got an index of shape ", index.shape(), " for a tensor of shape ",
                      x.shape(), ", expected equal ranks");
@@ -87,15 +110,20 @@ void for_gathered(const char* op, const Tensor& x, int d, const Tensor& index, F
     if (k != d && index.shape()[k] > x.shape()[k])
       fail<ShapeError>(op, "got an index of shape ", index.shape(), " for a tensor of shape ",
                        x.shape(), ", expected no larger extent outside dimension ", d);
-  const std::int64_t* at = indices(op, index, x.dim() > 0 ? x.shape()[d] : 1);
-  const Shape strides = x.shape().contiguous_strides();
-  Shape place = Shape::filled(index.shape().rank(), 0);
-  for (std::int64_t i = 0; i < index.numel(); ++i) {
-    std::int64_t offset = 0;
-    for (int k = 0; k < place.rank(); ++k) offset += (k == d ? at[i] : place[k]) * strides[k];
-    f(i, offset);
-    for (int k = place.rank() - 1; k >= 0 && ++place[k] == index.shape()[k]; --k) place[k] = 0;
-  }
+  const std::int64_t* at = indices(op, index);
+  const std::int64_t extent = x.dim() > 0 ? x.shape()[d] : 1;
+  launch(op, {&out}, {&index, &source},
+         [=, shape = index.shape(), strides = x.shape().contiguous_strides(), n = index.numel()] {
+           check_indices(op, at, n, extent);
+           Shape place = Shape::filled(shape.rank(), 0);
+           for (std::int64_t i = 0; i < n; ++i) {
+             std::int64_t offset = 0;
+             for (int k = 0; k < place.rank(); ++k)
+               offset += (k == d ? at[i] : place[k]) * strides[k];
+             f(i, offset);
+             for (int k = place.rank() - 1; k >= 0 && ++place[k] == shape[k]; --k) place[k] = 0;
+           }
+         });
 }
 
 }  // namespace
@@ -105,10 +133,10 @@ Tensor gather(const Tensor& input, std::int64_t dim, const Tensor& index_input) 
   const Tensor x = contiguous(input), index = contiguous(index_input);
   Tensor out = empty(index.shape(), x.dtype());
   dispatch_all(x.dtype(), [&]<class T>(T) {
-    const T* from = x.data_ptr<T>();
-    T* to = out.data_ptr<T>();
-    for_gathered("gather", x, d, index,
-                 [&](std::int64_t i, std::int64_t offset) { to[i] = from[offset]; });
+    const T* from = data<T>(x);
+    T* to = data<T>(out);
+    for_gathered("gather", x, d, index, out, x,
+                 [=](std::int64_t i, std::int64_t offset) { to[i] = from[offset]; });
   });
   return out;
 }
@@ -124,10 +152,10 @@ Tensor scatter_add(const Tensor& input, std::int64_t dim, const Tensor& index_in
   Tensor out = empty(input.shape(), dtype);
   copy(input, out);
   dispatch_numeric(dtype, [&]<class T>(T) {
-    const T* from = src.data_ptr<T>();
-    T* to = out.data_ptr<T>();
-    for_gathered("scatter_add", out, d, index,
-                 [&](std::int64_t i, std::int64_t offset) { to[offset] += from[i]; });
+    const T* from = data<T>(src);
+    T* to = data<T>(out);
+    for_gathered("scatter_add", out, d, index, out, src,
+                 [=](std::int64_t i, std::int64_t offset) { to[offset] += from[i]; });
   });
   return out;
 }
@@ -136,8 +164,9 @@ Tensor one_hot(const Tensor& labels_input, std::int64_t classes, DType dtype) {
   if (labels_input.dtype() != kInt64)
     fail<DTypeError>("one_hot", "got labels of dtype ", labels_input.dtype(), ", expected int64");
   const Tensor labels = contiguous(labels_input);
-  const auto* label = labels.data_ptr<std::int64_t>();
+  const auto* label = data<std::int64_t>(labels);
   if (classes < 0) {  // as many as the largest label needs
+    detail::check_may_read("one_hot");
     classes = 0;
     for (std::int64_t i = 0; i < labels.numel(); ++i) {
       if (label[i] < 0 || label[i] >= std::int64_t{1} << 40)
@@ -150,13 +179,15 @@ Tensor one_hot(const Tensor& labels_input, std::int64_t classes, DType dtype) {
   shape.push_back(classes);
   Tensor out = zeros(shape, dtype);
   dispatch_all(dtype, [&]<class T>(T) {
-    T* to = out.data_ptr<T>();
-    for (std::int64_t i = 0; i < labels.numel(); ++i) {
-      if (label[i] < 0 || label[i] >= classes)
-        fail<ValueError>("one_hot", "got label ", label[i], " at position ", i,
-                         ", expected one in [0, ", classes, ")");
-      to[i * classes + label[i]] = T(1);
-    }
+    T* to = data<T>(out);
+    launch("one_hot", {&out}, {&labels}, [=, n = labels.numel()] {
+      for (std::int64_t i = 0; i < n; ++i) {
+        if (label[i] < 0 || label[i] >= classes)
+          fail<ValueError>("one_hot", "got label ", label[i], " at position ", i,
+                           ", expected one in [0, ", classes, ")");
+        to[i * classes + label[i]] = T(1);
+      }
+    });
   });
   return out;
 }

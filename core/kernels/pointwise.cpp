@@ -55,8 +55,8 @@ namespace {
 // Unary on integers; bool counts as int64.
 template <class F>
 Tensor map_integer(std::string_view op, const Tensor& x, F f) {
-  const Tensor a = cast(x, kInt64);
-  return elementwise(op, {&a}, kInt64, [&](void* out, const void* const* in, std::int64_t n) {
+  const As a(x, kInt64);
+  return elementwise(op, {&a}, kInt64, [f](void* out, const void* const* in, std::int64_t n) {
     using T = std::int64_t;
     simd::loop(
         n, [f](const T& v, T& o) { o = f(v); }, static_cast<const T*>(in[0]), static_cast<T*>(out));
@@ -182,10 +182,10 @@ Tensor where(const Tensor& condition, const Tensor& x, const Tensor& y) {
     fail<DTypeError>("where", "got a condition of dtype ", condition.dtype(),
                      ", expected bool. Hint: compare first, as in where(x > 0, a, b)");
   const DType dtype = promote(x.dtype(), y.dtype());
-  const Tensor a = cast(x, dtype), b = cast(y, dtype);
+  const As a(x, dtype), b(y, dtype);
   return dispatch_all(dtype, [&]<class T>(T) {
     return elementwise("where", {&condition, &a, &b}, dtype,
-                       [&](void* out, const void* const* in, std::int64_t n) {
+                       [](void* out, const void* const* in, std::int64_t n) {
                          simd::loop(
                              n, [](const bool& c, const T& v, const T& w, T& o) { o = c ? v : w; },
                              static_cast<const bool*>(in[0]), static_cast<const T*>(in[1]),
@@ -208,7 +208,7 @@ bool all_finite(const Tensor& x) {
   if (!is_floating(x.dtype())) return true;
   const Tensor flat = is_dense(x) ? x : contiguous(x);
   return dispatch_floating(x.dtype(), [&]<class T>(T) {
-    const T* p = flat.data_ptr<T>();
+    const T* p = data<T>(flat);
     // x − x is 0 for a number and NaN for anything else; blocks let it vectorise and end early.
     for (std::int64_t i = 0; i < flat.numel(); i += 4096) {
       const std::int64_t n = std::min<std::int64_t>(4096, flat.numel() - i);

@@ -2,6 +2,7 @@
 #include <descent/core/kernels/math.h>
 #include <descent/core/kernels/reduce.h>
 #include <descent/core/parallel.h>
+#include <descent/core/tape.h>
 
 #include <algorithm>
 #include <cmath>
@@ -10,6 +11,9 @@
 // Legend: a reduction sees its input as `rows` contiguous rows of `n` elements.
 
 namespace descent::kernel {
+
+using detail::launch;
+
 namespace {
 
 constexpr std::int64_t kBlock = 4096;   // summed with 32 running sums, then folded
@@ -101,16 +105,19 @@ Tensor reduced_last(const Tensor& x, unsigned set) {
   return contiguous(view_of(x, shape, strides, 0));
 }
 
-/// Applies f(row, n) to every row of x after moving `set` last; x must not be empty along it.
+/// Applies f(row, n, number of the row) to every row of x after moving `set` last; x must not be
+/// empty along it.
 template <class T, class F>
-void for_rows(const Tensor& x, unsigned set, Tensor& out, F f) {
+void for_rows(const char* op, const Tensor& x, unsigned set, Tensor& out, F f) {
   const Tensor flat = reduced_last(x, set);
   const std::int64_t rows = out.numel(), n = rows > 0 ? flat.numel() / rows : 0;
-  const T* p = flat.data_ptr<T>();
-  parallel_for(rows, std::max<std::int64_t>(1, kGrain / std::max<std::int64_t>(n, 1)),
-               [&](std::int64_t begin, std::int64_t end) {
-                 for (std::int64_t r = begin; r < end; ++r) f(p + r * n, n, r);
-               });
+  const T* p = data<T>(flat);
+  launch(op, {&out}, {&flat}, [=] {
+    parallel_for(rows, std::max<std::int64_t>(1, kGrain / std::max<std::int64_t>(n, 1)),
+                 [=](std::int64_t begin, std::int64_t end) {
+                   for (std::int64_t r = begin; r < end; ++r) f(p + r * n, n, r);
+                 });
+  });
 }
 
 void check_not_empty(const char* op, const Tensor& x, unsigned set) {
@@ -127,8 +134,8 @@ Tensor extreme(const char* op, const Tensor& x, const Dims& dims, bool keepdim, 
   if (x.dtype() == kBool) return extreme(op, cast(x, kInt64), dims, keepdim, better);
   Tensor out = empty(reduced_shape(x.shape(), set, keepdim), x.dtype());
   dispatch_numeric(x.dtype(), [&]<class T>(T) {
-    T* to = out.data_ptr<T>();
-    for_rows<T>(x, set, out, [&](const T* row, std::int64_t n, std::int64_t r) {
+    T* to = data<T>(out);
+    for_rows<T>(op, x, set, out, [=](const T* row, std::int64_t n, std::int64_t r) {
       T m = row[0];
       for (std::int64_t i = 1; i < n; ++i) m = better(row[i], m) || row[i] != row[i] ? row[i] : m;
       to[r] = m;
@@ -144,8 +151,8 @@ Tensor arg_extreme(const char* op, const Tensor& x, std::int64_t dim, bool keepd
   if (x.dtype() == kBool) return arg_extreme(op, cast(x, kInt64), dim, keepdim, better);
   Tensor out = empty(reduced_shape(x.shape(), set, keepdim), kInt64);
   dispatch_numeric(x.dtype(), [&]<class T>(T) {
-    auto* to = out.data_ptr<std::int64_t>();
-    for_rows<T>(x, set, out, [&](const T* row, std::int64_t n, std::int64_t r) {
+    auto* to = data<std::int64_t>(out);
+    for_rows<T>(op, x, set, out, [=](const T* row, std::int64_t n, std::int64_t r) {
       std::int64_t m = 0;
       for (std::int64_t i = 1; i < n && row[m] == row[m]; ++i)
         if (better(row[i], row[m]) || row[i] != row[i]) m = i;
@@ -196,12 +203,14 @@ Tensor along(const char* op, const Tensor& x, std::int64_t dim, F f) {
   const std::int64_t n = x.dim() > 0 ? moved.rows.size(-1) : 1;
   if (out.numel() > 0)
     dispatch_if<kWithIntegers>(x.dtype(), [&]<class T>(T) {
-      const T* in = moved.rows.data_ptr<T>();
-      T* to = out.data_ptr<T>();
-      parallel_for(out.numel() / n, std::max<std::int64_t>(1, kGrain / 4 / n),
-                   [&](std::int64_t begin, std::int64_t end) {
-                     for (std::int64_t r = begin; r < end; ++r) f(in + r * n, to + r * n, n);
-                   });
+      const T* in = data<T>(moved.rows);
+      T* to = data<T>(out);
+      launch(op, {&out}, {&moved.rows}, [=, rows = out.numel() / n] {
+        parallel_for(rows, std::max<std::int64_t>(1, kGrain / 4 / n),
+                     [=](std::int64_t begin, std::int64_t end) {
+                       for (std::int64_t r = begin; r < end; ++r) f(in + r * n, to + r * n, n);
+                     });
+      });
     });
   return moved.back(out);
 }
@@ -232,7 +241,8 @@ Shape reduced_shape(const Shape& shape, unsigned set, bool keepdim) {
 }
 
 Tensor sum(const Tensor& input, const Dims& dims, bool keepdim) {
-  const Tensor x = is_floating(input.dtype()) ? input : cast(input, kInt64);
+  const As in_type(input, is_floating(input.dtype()) ? input.dtype() : kInt64);
+  const Tensor& x = *in_type;
   const int rank = x.shape().rank();
   const unsigned set = dim_set("sum", dims, rank);
   Tensor out = empty(reduced_shape(x.shape(), set, keepdim), x.dtype());
@@ -250,14 +260,18 @@ Tensor sum(const Tensor& input, const Dims& dims, bool keepdim) {
   for (int d = 0; d < rank; ++d) (d < first ? outer : d < last ? n : inner) *= x.shape()[d];
 
   dispatch_numeric(x.dtype(), [&]<class T>(T) {
-    T* to = out.data_ptr<T>();
+    T* to = data<T>(out);
     if (one_run && inner > 1 && x.is_contiguous()) {
-      sum_columns(x.data_ptr<T>(), to, outer, n, inner);
-    } else if (one_run && first == 0 && last == rank && is_dense(x)) {
-      sum_rows(x.data_ptr<T>(), to, 1, x.numel());
+      const T* in = data<T>(x);
+      launch("sum", {&out}, {&x}, [=] { sum_columns(in, to, outer, n, inner); });
     } else {
-      const Tensor flat = reduced_last(x, set);
-      sum_rows(flat.data_ptr<T>(), to, out.numel(), flat.numel() / out.numel());
+      const bool whole = one_run && first == 0 && last == rank && is_dense(x);
+      const Tensor moved = whole ? Tensor() : reduced_last(x, set);
+      const Tensor& flat = whole ? x : moved;
+      const T* in = data<T>(flat);
+      launch("sum", {&out}, {&flat}, [=, rows = out.numel(), length = x.numel() / out.numel()] {
+        sum_rows(in, to, rows, length);
+      });
     }
   });
   return out;
@@ -343,7 +357,7 @@ Tensor log_softmax(const Tensor& x, std::int64_t dim) {
 double norm2(const Tensor& x) {
   const Tensor flat = is_dense(x) ? x : contiguous(x);
   return dispatch_floating(x.dtype(), [&]<class T>(T) {
-    const T* p = flat.data_ptr<T>();
+    const T* p = data<T>(flat);
     const std::int64_t n = flat.numel(), pieces = (n + kGrain - 1) / kGrain;
     double small[64];
     std::vector<double> large;

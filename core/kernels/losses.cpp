@@ -1,0 +1,264 @@
+#include <descent/core/kernels/elementwise.h>
+#include <descent/core/kernels/losses.h>
+#include <descent/core/kernels/math.h>
+#include <descent/core/parallel.h>
+#include <descent/core/tape.h>
+
+#include <algorithm>
+#include <cmath>
+#include <vector>
+
+// Legend: N rows, C classes; x logits or inputs, t targets, g the gradient of the loss.
+
+namespace descent::kernel {
+
+using detail::launch;
+
+namespace {
+
+constexpr int kLanes = 16;
+constexpr std::int64_t kGrain = 16384;  // elements a task
+
+template <class T>
+struct RowSoftmax {
+  T max, total;
+};
+
+/// p = exp(x − max x), and what was taken off and what p sums to: in lanes, in a fixed order.
+template <class T>
+[[gnu::always_inline]] inline RowSoftmax<T> exp_row(const T* x, T* p, std::int64_t n) {
+  T high[kLanes], sum[kLanes], last[kLanes], e[kLanes];
+  const std::int64_t whole = n / kLanes * kLanes;
+  for (int k = 0; k < kLanes; ++k) last[k] = -std::numeric_limits<T>::infinity();
+  for (std::int64_t i = whole; i < n; ++i) last[i - whole] = x[i];
+  for (int k = 0; k < kLanes; ++k) high[k] = last[k];
+  for (std::int64_t i = 0; i < whole; i += kLanes)
+    for (int k = 0; k < kLanes; ++k) high[k] = x[i + k] > high[k] ? x[i + k] : high[k];
+  for (int half = kLanes / 2; half > 0; half /= 2)
+    for (int k = 0; k < half; ++k) high[k] = high[k] > high[k + half] ? high[k] : high[k + half];
+  const T m = high[0];
+  for (int k = 0; k < kLanes; ++k) sum[k] = 0;
+  for (std::int64_t i = 0; i < whole; i += kLanes)
+    for (int k = 0; k < kLanes; ++k) sum[k] += p[i + k] = math::exp(x[i + k] - m);
+  if (whole < n) {
+    for (int k = 0; k < kLanes; ++k) e[k] = math::exp(last[k] - m);
+    for (int k = 0; k < kLanes; ++k) sum[k] += k < n - whole ? e[k] : T(0);
+    for (std::int64_t i = whole; i < n; ++i) p[i] = e[i - whole];
+  }
+  for (int half = kLanes / 2; half > 0; half /= 2)
+    for (int k = 0; k < half; ++k) sum[k] += sum[k + half];
+  return {m, sum[0]};
+}
+
+/// Rows [begin, end): probabilities, and in `losses` each row's loss, 0 for an ignored one.
+template <class T>
+struct CrossEntropyRows {
+  const T* x;
+  T* p;
+  const std::int64_t* label;
+  std::int64_t C, ignore;
+
+  void operator()(std::int64_t begin, std::int64_t end, T* losses) const {
+    const CrossEntropyRows c = *this;
+    for (std::int64_t r = begin; r < end; ++r) {
+      const std::int64_t l = label[r];
+      if (l != ignore && (l < 0 || l >= C)) fail_label(r);
+    }
+    simd::call([=]() __attribute__((always_inline)) {
+      T* loss = losses;
+      for (std::int64_t r = begin; r < end; ++r) {
+        const T* row = c.x + r * c.C;
+        T* to = c.p + r * c.C;
+        const RowSoftmax<T> s = exp_row(row, to, c.C);
+        const T scale = 1 / s.total;
+        for (std::int64_t i = 0; i < c.C; ++i) to[i] *= scale;
+        loss[r - begin] = s.total;
+      }
+      for (std::int64_t r = begin; r < end; ++r) loss[r - begin] = math::log(loss[r - begin]);
+      for (std::int64_t r = begin; r < end; ++r) {
+        const T* row = c.x + r * c.C;
+        T m = row[0];
+        for (std::int64_t i = 1; i < c.C; ++i) m = row[i] > m ? row[i] : m;
+        loss[r - begin] -= c.label[r] == c.ignore ? loss[r - begin] : row[c.label[r]] - m;
+      }
+    });
+  }
+  [[noreturn, gnu::noinline]] void fail_label(std::int64_t r) const {
+    fail<ValueError>("cross_entropy", "got label ", label[r], " at position ", r,
+                     ", expected one in [0, ", C, ")",
+                     ignore >= 0 || ignore == -100 ? "" : concat(" or ", ignore),
+                     ". Hint: the last layer needs as many outputs as there are classes");
+  }
+};
+
+}  // namespace
+
+CrossEntropy cross_entropy(const Tensor& input, const Tensor& labels, std::int64_t ignore,
+                           bool mean) {
+  const Tensor copied = input.is_contiguous() ? Tensor() : contiguous(input);
+  const Tensor& logits = copied.defined() ? copied : input;
+  const std::int64_t N = logits.shape()[0], C = logits.shape()[1];
+  const DType dtype = logits.dtype();
+  CrossEntropy out{empty({}, dtype), empty_as(logits, dtype), empty({}, dtype)};
+  dispatch_floating(dtype, [&]<class T>(T) {
+    const CrossEntropyRows<T> rows{data<T>(logits), data<T>(out.probabilities),
+                                   data<std::int64_t>(labels), C, ignore};
+    T *loss = data<T>(out.loss), *share = data<T>(out.share);
+    launch("cross_entropy", {&out.loss, &out.probabilities, &out.share}, {&logits, &labels}, [=] {
+      constexpr std::int64_t kBatch = 64;  // rows whose losses are added up at a time
+      const std::int64_t pieces = (N + kBatch - 1) / kBatch;
+      T few[kBatch];
+      double partial = 0;
+      std::vector<double> partials;  // many rows: one number a piece, added up in order
+      double* to = &partial;
+      if (pieces > 1) {
+        partials.resize(static_cast<std::size_t>(pieces));
+        to = partials.data();
+      }
+      const auto piece = [=](std::int64_t i, T* losses) {
+        const std::int64_t end = std::min(N, (i + 1) * kBatch);
+        rows(i * kBatch, end, losses);
+        double sum = 0;
+        for (std::int64_t r = i * kBatch; r < end; ++r)
+          sum += static_cast<double>(losses[r - i * kBatch]);
+        to[i] = sum;
+      };
+      if (pieces == 1)
+        piece(0, few);
+      else
+        parallel_for(pieces, std::max<std::int64_t>(1, kGrain / (kBatch * C)),
+                     [=](std::int64_t begin, std::int64_t end) {
+                       T losses[kBatch];
+                       for (std::int64_t i = begin; i < end; ++i) piece(i, losses);
+                     });
+      double sum = 0;
+      for (std::int64_t i = 0; i < pieces; ++i) sum += to[i];
+      std::int64_t counted = 0;
+      for (std::int64_t r = 0; r < N; ++r) counted += rows.label[r] != ignore;
+      // Of no row at all the mean is NaN, and its gradient 0.
+      *loss = static_cast<T>(mean ? sum / static_cast<double>(counted) : sum);
+      *share = static_cast<T>(!mean ? 1 : counted > 0 ? 1 / static_cast<double>(counted) : 0);
+    });
+  });
+  return out;
+}
+
+Tensor cross_entropy_grad(const Tensor& g, const CrossEntropy& forward, const Tensor& labels,
+                          std::int64_t ignore) {
+  const Tensor& probabilities = forward.probabilities;
+  const std::int64_t N = probabilities.shape()[0], C = probabilities.shape()[1];
+  Tensor out = empty_as(probabilities, probabilities.dtype());
+  dispatch_floating(probabilities.dtype(), [&]<class T>(T) {
+    const T *p = data<T>(probabilities), *from = data<T>(g), *share = data<T>(forward.share);
+    const auto* label = data<std::int64_t>(labels);
+    T* to = data<T>(out);
+    launch("cross_entropy", {&out}, {&probabilities, &g, &forward.share, &labels}, [=] {
+      const T s = *from * *share;
+      parallel_for(N, std::max<std::int64_t>(1, kGrain / std::max<std::int64_t>(C, 1)),
+                   [=](std::int64_t begin, std::int64_t end) {
+                     simd::loop((end - begin) * C, [s](const T& v, T& d) { d = v * s; },
+                                p + begin * C, to + begin * C);
+                     for (std::int64_t r = begin; r < end; ++r)
+                       if (label[r] != ignore)
+                         to[r * C + label[r]] -= s;
+                       else
+                         std::fill_n(to + r * C, C, T(0));
+                   });
+    });
+  });
+  return out;
+}
+
+// ---- losses of pairs ----
+
+namespace {
+
+/// scale · Σ f(x, t): in lanes, pieces added up in their order.
+template <class F>
+Tensor pair_loss(const char* op, const Tensor& input, const Tensor& target, double scale, F f) {
+  const Tensor x = contiguous(input), t = contiguous(target);
+  Tensor out = empty({}, x.dtype());
+  dispatch_floating(x.dtype(), [&]<class T>(T) {
+    const T *a = data<T>(x), *b = data<T>(t);
+    T* to = data<T>(out);
+    launch(op, {&out}, {&x, &t}, [=, n = x.numel()] {
+      const auto piece = [=](std::int64_t begin, std::int64_t end) {
+        T result = 0;
+        T* sum = &result;
+        simd::call([=]() __attribute__((always_inline)) {
+          T lanes[kLanes];
+          for (int k = 0; k < kLanes; ++k) lanes[k] = 0;
+          std::int64_t i = begin;
+          for (; i + kLanes <= end; i += kLanes)
+            for (int k = 0; k < kLanes; ++k) lanes[k] += f(a[i + k], b[i + k]);
+          for (int k = 0; i < end; ++i, ++k) lanes[k] += f(a[i], b[i]);
+          for (int half = kLanes / 2; half > 0; half /= 2)
+            for (int k = 0; k < half; ++k) lanes[k] += lanes[k + half];
+          *sum = lanes[0];
+        });
+        return static_cast<double>(result);
+      };
+      constexpr std::int64_t kPiece = 4096;
+      double sum = 0;
+      if (n <= kPiece) {
+        sum = piece(0, n);
+      } else {
+        const std::int64_t pieces = (n + kPiece - 1) / kPiece;
+        std::vector<double> partials(static_cast<std::size_t>(pieces));
+        double* partial = partials.data();
+        parallel_for(pieces, kGrain / kPiece, [=](std::int64_t begin, std::int64_t end) {
+          for (std::int64_t i = begin; i < end; ++i)
+            partial[i] = piece(i * kPiece, std::min(n, (i + 1) * kPiece));
+        });
+        for (const double p : partials) sum += p;
+      }
+      *to = static_cast<T>(sum * scale);
+    });
+  });
+  return out;
+}
+
+/// g · scale · df(x, t).
+template <class F>
+Tensor pair_loss_grad(const char* op, const Tensor& g, const Tensor& input, const Tensor& target,
+                      double scale, F df) {
+  const Tensor x = contiguous(input), t = contiguous(target);
+  Tensor out = empty_as(x, x.dtype());
+  dispatch_floating(x.dtype(), [&]<class T>(T) {
+    const T *a = data<T>(x), *b = data<T>(t), *from = data<T>(g);
+    T* to = data<T>(out);
+    launch(op, {&out}, {&g, &x, &t}, [=, n = x.numel()] {
+      const T s = static_cast<T>(static_cast<double>(*from) * scale);
+      parallel_for(n, kElementwiseGrain, [=](std::int64_t begin, std::int64_t end) {
+        simd::loop(
+            end - begin, [s, df](const T& v, const T& w, T& d) { d = s * df(v, w); }, a + begin,
+            b + begin, to + begin);
+      });
+    });
+  });
+  return out;
+}
+
+}  // namespace
+
+Tensor squared_error(const Tensor& x, const Tensor& t, double scale) {
+  return pair_loss("mse_loss", x, t, scale, [](auto v, auto w) { return (v - w) * (v - w); });
+}
+Tensor squared_error_grad(const Tensor& g, const Tensor& x, const Tensor& t, double scale) {
+  return pair_loss_grad("mse_loss", g, x, t, 2 * scale, [](auto v, auto w) { return v - w; });
+}
+
+Tensor logistic_loss(const Tensor& x, const Tensor& t, double scale) {
+  // From the side on which nothing cancels: (1 − t)·x + log(1 + e⁻ˣ) for x ≥ 0, −t·x + log(1 + eˣ)
+  // below.
+  return pair_loss("bce_with_logits", x, t, scale, [](auto v, auto w) {
+    using T = decltype(v);
+    return (v < 0 ? -w : T(1) - w) * v + math::log1p(math::exp(v < 0 ? v : -v));
+  });
+}
+Tensor logistic_loss_grad(const Tensor& g, const Tensor& x, const Tensor& t, double scale) {
+  return pair_loss_grad("bce_with_logits", g, x, t, scale,
+                        [](auto v, auto w) { return math::sigmoid(v) - w; });
+}
+
+}  // namespace descent::kernel

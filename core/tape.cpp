@@ -1,0 +1,108 @@
+#include <descent/core/memory.h>
+#include <descent/core/tape.h>
+
+#include <algorithm>
+
+namespace descent::detail {
+
+Tape::~Tape() {
+  for (auto item = items_.rbegin(); item != items_.rend(); ++item) item->destroy(item->work);
+}
+
+void* Tape::arena(std::size_t bytes) {
+  constexpr std::size_t kBlock = 16384, kAlignment = alignof(std::max_align_t);
+  const std::size_t size = (bytes + kAlignment - 1) / kAlignment * kAlignment;
+  if (room_ < size) {
+    room_ = std::max(kBlock, size);
+    blocks_.push_back(std::make_unique<char[]>(room_));
+    free_ = blocks_.back().get();
+  }
+  void* place = free_;
+  free_ += size;
+  room_ -= size;
+  return place;
+}
+
+void Tape::use(const Tensor& t) {
+  Storage& s = *t.body().storage;
+  if (s.pool.get() == pool_.get()) return;
+  for (const External& e : externals_)
+    if (e.tensor.is_same(t)) return;
+  externals_.push_back({t, t.body().storage});
+}
+
+void Tape::note(std::string_view op, Tensors writes, Tensors reads) {
+  for (const Tensor* t : reads) {
+    if (!t->defined()) continue;
+    const Storage& s = *t->body().storage;
+    if (s.pool.get() == pool_.get() && !s.written && t->numel() > 0)
+      fail<GraphError>(op, "got a tensor of shape ", t->shape(),
+                       " whose values were not made by operators, expected one that a compiled "
+                       "step can make again. Hint: make it before the step, or pass it in");
+    use(*t);
+  }
+  for (const Tensor* t : writes) {
+    if (!t->defined()) continue;
+    Storage& s = *t->body().storage;
+    if (s.constant)
+      fail<GraphError>(op, "got a constant of shape ", t->shape(),
+                       " to write to, expected a value that each run of a compiled step makes "
+                       "anew. Hint: start from zeros(), or from a clone()");
+    s.written = true;
+    use(*t);
+  }
+}
+
+bool Tape::holds() const {
+  for (const External& e : externals_)
+    if (e.tensor.body().storage.get() != e.storage.get()) return false;
+  return std::all_of(guards_.begin(), guards_.end(), [](const auto& f) { return f(); });
+}
+
+RefPtr<Storage> Tape::make_storage(std::size_t bytes) {
+  auto* s = new (allocate(sizeof(Storage))) Storage;
+  RefPtr<Storage> storage(s);
+  s->pool = pool_;
+  s->bytes = bytes;
+  s->data = pool_->take(bytes);
+  return storage;
+}
+
+// ---- memory of a tape ----
+
+void* TapePool::take(std::size_t size) {
+  if (size == 0) return nullptr;
+  // The smallest free block that is large enough, unless half of it would be wasted.
+  Block* best = nullptr;
+  for (Block& b : blocks)
+    if (b.free && b.size >= size && b.size <= 2 * size + 64 && (!best || b.size < best->size))
+      best = &b;
+  if (!best) {
+    blocks.push_back({allocate(size), size, false});
+    bytes += size;
+    best = &blocks.back();
+  }
+  best->free = false;
+  return best->data;
+}
+
+void TapePool::give_back(void* data) noexcept {
+  if (!open) return;
+  for (Block& b : blocks)
+    if (b.data == data) b.free = true;
+}
+
+void TapePool::destroy(TapePool* pool) noexcept {
+  for (const Block& b : pool->blocks) deallocate(b.data, b.size);
+  delete pool;
+}
+
+void throw_reads_values(std::string_view op) {
+  fail<GraphError>(
+      op,
+      "got a call inside a step that is being compiled, expected no reading of values: "
+      "they differ each time the step runs. Hint: return the tensor from the step and "
+      "read it there; choose between values with where()");
+}
+
+}  // namespace descent::detail
