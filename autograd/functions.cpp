@@ -142,6 +142,7 @@ Tensor elu(const Tensor& x, double alpha) {  // 1 for x > 0, else α·eˣ
 
 Tensor silu(const Tensor& x) {  // σ + xσ(1 − σ)
   return record("silu", kernel::silu(x), {x}, [x = Saved(x)](const Tensor& g, Need) {
+    if (!grad_enabled()) return Grads(kernel::silu_grad(g, x));
     const Tensor s = sigmoid(x);
     return Grads(g * (s + *x * s * (1 - s)));
   });
@@ -156,14 +157,20 @@ Tensor gelu(const Tensor& x, GeluForm form) {
   if (form == GeluForm::tanh)  // x/2 · (1 + tanh(√(2/π)(x + 0.044715x³)))
     return x * 0.5 * (tanh((x + x * x * x * 0.044715) * (2 * kInvSqrt2Pi)) + 1);
   return record("gelu", kernel::gelu(x), {x}, [x = Saved(x)](const Tensor& g, Need) {  // Φ + xφ
+    if (!grad_enabled()) return Grads(kernel::gelu_grad(g, x));
     const Tensor cdf = (erf(*x * kSqrtHalf) + 1) * 0.5;
     return Grads(g * (cdf + *x * exp(square(x) * -0.5) * kInvSqrt2Pi));
   });
 }
 
+namespace {
+bool is_last(const Tensor& t, std::int64_t dim) { return dim == -1 || dim == t.dim() - 1; }
+}  // namespace
+
 Tensor softmax(const Tensor& x, std::int64_t dim) {  // y(g − Σ g·y)
   return record("softmax", kernel::softmax(x, dim), {x},
                 [dim](const Tensor& g, const Tensor& y, Need) {
+                  if (!grad_enabled() && is_last(y, dim)) return Grads(kernel::softmax_grad(g, y));
                   return Grads(y * (g - sum(g * y, {dim}, true)));
                 });
 }
@@ -171,6 +178,8 @@ Tensor softmax(const Tensor& x, std::int64_t dim) {  // y(g − Σ g·y)
 Tensor log_softmax(const Tensor& x, std::int64_t dim) {  // g − eʸ·Σg
   return record("log_softmax", kernel::log_softmax(x, dim), {x},
                 [dim](const Tensor& g, const Tensor& y, Need) {
+                  if (!grad_enabled() && is_last(y, dim))
+                    return Grads(kernel::log_softmax_grad(g, y));
                   return Grads(g - exp(y) * sum(g, {dim}, true));
                 });
 }

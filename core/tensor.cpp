@@ -95,6 +95,7 @@ void Tensor::throw_undefined() {
 
 void Tensor::check_pointer(DType wanted) const {
   detail::check_may_read("data_ptr");
+  body().storage->exposed = true;
   if (dtype() != wanted)
     fail<DTypeError>("data_ptr", "got ", wanted, ", expected the tensor's own type, ", dtype(),
                      ". Hint: convert with .to(…)");

@@ -56,6 +56,8 @@ struct Storage : RefCounted {
   bool foreign = false;        // the caller's memory
   bool written = false;        // by a recorded kernel
   bool constant = false;       // to the recording during which it was made
+  bool exposed = false;        // data_ptr() was asked for: values may change unseen
+  std::uint32_t finite_at = 0; // the version, plus one, at which all values were found finite
   RefPtr<TapePool> pool;       // whose memory it is, for a tensor of a recorded step
   std::unique_ptr<std::function<void(void*)>> deleter;  // for foreign memory, perhaps
 

@@ -106,6 +106,15 @@ std::string Wrapper::text() {
   return list_fields(name(), inner_->text(), [this](FieldVisitor& f) { own_fields(f); });
 }
 
+RuleStage::RuleStage() = default;
+RuleStage::~RuleStage() = default;
+
+const Tensor& RuleStage::gradient(std::size_t i) const {
+  static const Tensor none;
+  const auto* node = descent::detail::node_of(parameters_[i].value);
+  return node ? static_cast<const descent::detail::Leaf*>(node)->grad : none;
+}
+
 void RuleStage::add(Parameters parameters, std::unique_ptr<AnyRule> rule) {
   const std::string_view name = rule->card().name;
   if (parameters.empty())
@@ -197,119 +206,128 @@ void RuleStage::check_gradient(std::size_t i, const Tensor& g) const {
                      parameters_[i].name, "', expected ", w.dtype(), w.shape());
 }
 
+/// The rule of a group at one step, and the parameters that it serves.
+struct RuleStage::Binding {
+  int group;
+  std::int64_t t;
+  DType dtype;
+  BoundRule rule;
+};
+
 /// A parameter whose elements lie in one block, in some order that all arrays share.
 struct RuleStage::Work {
   std::size_t index;
-  std::size_t binding;  // number of its bound rule
-  std::int64_t first;   // number of its first element among all elements of the update
-  Tensor weight, grad;  // flat in memory; copies when the originals are not
-  bool copied;
-  void* slots[kMaxSlots];
+  std::size_t binding;     // number of its bound rule
+  std::int64_t first, n;   // its elements among all elements of the update
+  char* weight;
+  const char* grad;
+  char* slots[kMaxSlots];
   GradientView view;
+  Tensor weight_copy, grad_copy;  // where the originals are not laid out alike
 };
 
-void RuleStage::apply(Update& update) {
-  PoolVector<Tensor> grads(parameters_.size());
-  bool finite = !update.non_finite;
-  std::size_t culprit = parameters_.size();  // whose gradient is bad; none if it is a norm
-  for (std::size_t i = 0; i < parameters_.size(); ++i) {
-    grads[i] = parameters_[i].value.grad();
-    if (!grads[i].defined()) continue;
-    check_gradient(i, grads[i]);
-    if (finite && policy != NonFinite::ignore && !kernel::all_finite(grads[i])) {
-      finite = false;
-      culprit = i;
-    }
-  }
-  if (!finite && policy == NonFinite::skip) {
-    ++steps_;
-    ++skipped;
-    update.skipped = true;
-    logging::warning(
-        concat("step ", steps_, " skipped: NaN or infinity in a gradient (", skipped, " so far)"));
-    return;
-  }
-  if (!finite && policy == NonFinite::throw_error)
+/// Which parameter has a gradient that is not finite; their number when none has.
+std::size_t RuleStage::find_non_finite() const {
+  for (std::size_t i = 0; i < parameters_.size(); ++i)
+    if (const Tensor& g = gradient(i); g.defined() && !kernel::all_finite(g)) return i;
+  return parameters_.size();
+}
+
+/// Refuses, or skips, an update with non-finite gradients. True when it is skipped.
+bool RuleStage::skips(const Update& update) {
+  if (policy == NonFinite::ignore) return false;
+  const std::size_t culprit = update.non_finite ? parameters_.size() : find_non_finite();
+  if (culprit == parameters_.size() && !update.non_finite) return false;
+  if (policy == NonFinite::throw_error)
     fail<NonFiniteError>("step", "got a NaN or infinity in ",
                          culprit < parameters_.size()
                              ? concat("the gradient of '", parameters_[culprit].name, "'")
                              : "the norm of all gradients",
                          ", expected numbers; nothing was changed. Hint: lower lr, clip with "
                          "clip_norm, or find the operator with AnomalyGuard");
+  ++steps_;
+  ++skipped;
+  logging::warning(
+      concat("step ", steps_, " skipped: NaN or infinity in a gradient (", skipped, " so far)"));
+  return true;
+}
 
+/// Each rule is bound once for every group, count and type that occurs: usually one.
+std::size_t RuleStage::bind(int group, std::int64_t t, DType dtype) {
+  for (std::size_t k = 0; k < bindings_.size(); ++k)
+    if (const Binding& b = bindings_[k]; b.group == group && b.t == t && b.dtype == dtype) return k;
+  const AnyRule& rule = *groups_[static_cast<std::size_t>(group)];
+  bindings_.push_back({group, t, dtype, rule.bind({t, steps_}, dtype)});
+  return bindings_.size() - 1;
+}
+
+void RuleStage::apply(Update& update) {
+  for (std::size_t i = 0; i < parameters_.size(); ++i)
+    if (const Tensor& g = gradient(i); g.defined()) check_gradient(i, g);
+  if (skips(update)) {
+    update.skipped = true;
+    return;
+  }
   for (const auto& rule : groups_) rule->check_schedules(steps_);
 
-  // Each rule is bound once for every group, count and type that occurs: usually one.
-  struct Binding {
-    int group;
-    std::int64_t t;
-    DType dtype;
-    BoundRule rule;
-  };
-  PoolVector<Binding> bindings;
-  PoolVector<Work> work;
+  bindings_.clear();
+  work_.clear();
   std::int64_t total = 0;
   for (std::size_t i = 0; i < parameters_.size(); ++i) {
-    if (!grads[i].defined()) continue;
-    Memory& memory = memory_[i];
-    const Tensor& w = parameters_[i].value;
-    const std::int64_t t = memory.t + 1;
-    const AnyRule& any = *groups_[static_cast<std::size_t>(memory.group)];
-    std::size_t bound = 0;
-    while (bound < bindings.size() &&
-           !(bindings[bound].group == memory.group && bindings[bound].t == t &&
-             bindings[bound].dtype == w.dtype()))
-      ++bound;
-    if (bound == bindings.size())
-      bindings.push_back({memory.group, t, w.dtype(), any.bind({t, steps_}, w.dtype())});
-    const BoundRule& rule = bindings[bound].rule;
-    Work item{i, bound, total, w, grads[i], false, {}, update.views[i]};
-    if (any.maximize()) item.view.scale = -item.view.scale;
-    if (!kernel::is_dense(w)) {
-      item.weight = kernel::contiguous(w);
-      item.copied = true;
+    const Tensor &w = parameters_[i].value, &g = gradient(i);
+    if (!g.defined()) continue;
+    const std::size_t bound = bind(memory_[i].group, memory_[i].t + 1, w.dtype());
+    Work& item = work_.emplace_back();
+    item.index = i;
+    item.binding = bound;
+    item.first = total;
+    item.n = w.numel();
+    item.view = update.views[i];
+    if (groups_[static_cast<std::size_t>(memory_[i].group)]->maximize())
+      item.view.scale = -item.view.scale;
+    if (!kernel::is_dense(w)) item.weight_copy = kernel::contiguous(w);
+    const Tensor& weight = item.weight_copy.defined() ? item.weight_copy : w;
+    if (!(g.strides() == weight.strides()) && !(g.is_contiguous() && weight.is_contiguous())) {
+      item.grad_copy = empty_like(weight);
+      kernel::copy(g, item.grad_copy);
     }
-    if (!(item.grad.strides() == item.weight.strides()) &&
-        !(item.grad.is_contiguous() && item.weight.is_contiguous())) {
-      item.grad = empty_like(item.weight);
-      kernel::copy(grads[i], item.grad);
-    }
-    for (int k = 0; k < rule.slot_count; ++k) item.slots[k] = slot(i, rule.slot_ids[k]).raw();
-    total += w.numel();
-    work.push_back(std::move(item));
+    item.weight = static_cast<char*>(weight.raw());
+    item.grad = static_cast<const char*>((item.grad_copy.defined() ? item.grad_copy : g).raw());
+    const BoundRule& rule = bindings_[bound].rule;
+    for (int k = 0; k < rule.slot_count; ++k)
+      item.slots[k] = static_cast<char*>(slot(i, rule.slot_ids[k]).raw());
+    total += item.n;
   }
-  if (work.empty() && !warned_) {
+  if (work_.empty() && !warned_) {
     warned_ = true;
     logging::warning("step: no parameter has a gradient. Hint: was backward() called?");
   }
   // Nothing can fail from here on.
   ++steps_;
-  for (const Work& item : work) ++memory_[item.index].t;
+  for (const Work& item : work_) ++memory_[item.index].t;
 
   const descent::detail::FlushDenormals flush;
   parallel_for(total, kChunk, [&](std::int64_t begin, std::int64_t end) {
-    auto item = std::upper_bound(work.begin(), work.end(), begin,
+    auto item = std::upper_bound(work_.begin(), work_.end(), begin,
                                  [](std::int64_t at, const Work& w) { return at < w.first; }) -
                 1;
     for (; begin < end; ++item) {
-      const std::int64_t from = begin - item->first;
-      const std::int64_t n = std::min(end - begin, item->weight.numel() - from);
-      const auto size = static_cast<std::int64_t>(size_of(item->weight.dtype()));
-      const BoundRule& rule = bindings[item->binding].rule;
+      const Binding& bound = bindings_[item->binding];
+      const std::int64_t from = begin - item->first, n = std::min(end - begin, item->n - from);
+      const std::int64_t at = from * static_cast<std::int64_t>(size_of(bound.dtype));
       void* slots[kMaxSlots];
-      for (int k = 0; k < rule.slot_count; ++k)
-        slots[k] = static_cast<char*>(item->slots[k]) + from * size;
-      rule.run(rule.formula, n, static_cast<char*>(item->weight.raw()) + from * size,
-               static_cast<const char*>(item->grad.raw()) + from * size, slots, item->view.scale,
-               item->view.limit);
+      for (int k = 0; k < bound.rule.slot_count; ++k) slots[k] = item->slots[k] + at;
+      bound.rule.run(bound.rule.formula, n, item->weight + at, item->grad + at, slots,
+                     item->view.scale, item->view.limit);
       begin += n;
     }
   });
-  for (const Work& item : work) {
+  for (const Work& item : work_) {
     const Tensor& w = parameters_[item.index].value;
-    if (item.copied) kernel::copy(item.weight, w);
+    if (item.weight_copy.defined()) kernel::copy(item.weight_copy, w);
     ++w.body().storage->version;
   }
+  work_.clear();  // and with it copies
 }
 
 std::string RuleStage::key(std::size_t i, std::string_view slot_name) const {

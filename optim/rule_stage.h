@@ -7,6 +7,8 @@ namespace descent::optim::detail {
 
 class RuleStage final : public Stage {
  public:
+  RuleStage();
+  ~RuleStage() override;
   void add(Parameters parameters, std::unique_ptr<AnyRule> rule);
 
   double evaluate(const Closure& closure) override;
@@ -33,8 +35,13 @@ class RuleStage final : public Stage {
     std::int64_t t = 0;         // updates of this parameter
     std::vector<Tensor> slots;  // laid out as the parameter; undefined until needed
   };
-  struct Work;  // one parameter's share of an update
+  struct Binding;  // a rule at one step
+  struct Work;     // one parameter's share of an update
 
+  const Tensor& gradient(std::size_t parameter) const;
+  std::size_t find_non_finite() const;
+  bool skips(const Update& update);
+  std::size_t bind(int group, std::int64_t t, DType dtype);
   Tensor& slot(std::size_t parameter, int id);
   void load_fields(const State& state);
   std::string key(std::size_t parameter, std::string_view slot) const;
@@ -45,6 +52,8 @@ class RuleStage final : public Stage {
   Parameters parameters_;
   std::vector<Memory> memory_;  // one per parameter
   std::vector<std::unique_ptr<AnyRule>> groups_;
+  std::vector<Binding> bindings_;  // of the update under way; kept for their memory
+  std::vector<Work> work_;
 };
 
 }  // namespace descent::optim::detail

@@ -1,6 +1,7 @@
 #include <descent/core/kernels/elementwise.h>
 #include <descent/core/kernels/losses.h>
 #include <descent/core/kernels/math.h>
+#include <descent/core/kernels/softmax_row.h>
 #include <descent/core/parallel.h>
 #include <descent/core/tape.h>
 
@@ -16,39 +17,9 @@ using detail::launch;
 
 namespace {
 
-constexpr int kLanes = 16;
+constexpr int kLanes = kRowLanes;
 constexpr std::int64_t kGrain = 16384;  // elements a task
-
-template <class T>
-struct RowSoftmax {
-  T max, total;
-};
-
-/// p = exp(x − max x), and what was taken off and what p sums to: in lanes, in a fixed order.
-template <class T>
-[[gnu::always_inline]] inline RowSoftmax<T> exp_row(const T* x, T* p, std::int64_t n) {
-  T high[kLanes], sum[kLanes], last[kLanes], e[kLanes];
-  const std::int64_t whole = n / kLanes * kLanes;
-  for (int k = 0; k < kLanes; ++k) last[k] = -std::numeric_limits<T>::infinity();
-  for (std::int64_t i = whole; i < n; ++i) last[i - whole] = x[i];
-  for (int k = 0; k < kLanes; ++k) high[k] = last[k];
-  for (std::int64_t i = 0; i < whole; i += kLanes)
-    for (int k = 0; k < kLanes; ++k) high[k] = x[i + k] > high[k] ? x[i + k] : high[k];
-  for (int half = kLanes / 2; half > 0; half /= 2)
-    for (int k = 0; k < half; ++k) high[k] = high[k] > high[k + half] ? high[k] : high[k + half];
-  const T m = high[0];
-  for (int k = 0; k < kLanes; ++k) sum[k] = 0;
-  for (std::int64_t i = 0; i < whole; i += kLanes)
-    for (int k = 0; k < kLanes; ++k) sum[k] += p[i + k] = math::exp(x[i + k] - m);
-  if (whole < n) {
-    for (int k = 0; k < kLanes; ++k) e[k] = math::exp(last[k] - m);
-    for (int k = 0; k < kLanes; ++k) sum[k] += k < n - whole ? e[k] : T(0);
-    for (std::int64_t i = whole; i < n; ++i) p[i] = e[i - whole];
-  }
-  for (int half = kLanes / 2; half > 0; half /= 2)
-    for (int k = 0; k < half; ++k) sum[k] += sum[k + half];
-  return {m, sum[0]};
-}
+constexpr std::int64_t kBatch = 64;     // rows whose losses are added up at a time
 
 /// Rows [begin, end): probabilities, and in `losses` each row's loss, 0 for an ignored one.
 template <class T>
@@ -66,6 +37,7 @@ struct CrossEntropyRows {
     }
     simd::call([=]() __attribute__((always_inline)) {
       T* loss = losses;
+      T chosen[kBatch];
       for (std::int64_t r = begin; r < end; ++r) {
         const T* row = c.x + r * c.C;
         T* to = c.p + r * c.C;
@@ -73,13 +45,12 @@ struct CrossEntropyRows {
         const T scale = 1 / s.total;
         for (std::int64_t i = 0; i < c.C; ++i) to[i] *= scale;
         loss[r - begin] = s.total;
+        chosen[r - begin] = c.label[r] == c.ignore ? 0 : row[c.label[r]] - s.max;
       }
-      for (std::int64_t r = begin; r < end; ++r) loss[r - begin] = math::log(loss[r - begin]);
+      for (std::int64_t i = 0; i < end - begin; ++i) loss[i] = math::log(loss[i]);
       for (std::int64_t r = begin; r < end; ++r) {
-        const T* row = c.x + r * c.C;
-        T m = row[0];
-        for (std::int64_t i = 1; i < c.C; ++i) m = row[i] > m ? row[i] : m;
-        loss[r - begin] -= c.label[r] == c.ignore ? loss[r - begin] : row[c.label[r]] - m;
+        T& l = loss[r - begin];
+        l = c.label[r] == c.ignore ? 0 : l - chosen[r - begin];
       }
     });
   }
@@ -105,7 +76,6 @@ CrossEntropy cross_entropy(const Tensor& input, const Tensor& labels, std::int64
                                    data<std::int64_t>(labels), C, ignore};
     T *loss = data<T>(out.loss), *share = data<T>(out.share);
     launch("cross_entropy", {&out.loss, &out.probabilities, &out.share}, {&logits, &labels}, [=] {
-      constexpr std::int64_t kBatch = 64;  // rows whose losses are added up at a time
       const std::int64_t pieces = (N + kBatch - 1) / kBatch;
       T few[kBatch];
       double partial = 0;
@@ -192,9 +162,7 @@ Tensor pair_loss(const char* op, const Tensor& input, const Tensor& target, doub
           for (; i + kLanes <= end; i += kLanes)
             for (int k = 0; k < kLanes; ++k) lanes[k] += f(a[i + k], b[i + k]);
           for (int k = 0; i < end; ++i, ++k) lanes[k] += f(a[i], b[i]);
-          for (int half = kLanes / 2; half > 0; half /= 2)
-            for (int k = 0; k < half; ++k) lanes[k] += lanes[k + half];
-          *sum = lanes[0];
+          *sum = fold_lanes(lanes, [](T v, T w) { return v + w; });
         });
         return static_cast<double>(result);
       };

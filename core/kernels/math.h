@@ -1,7 +1,7 @@
 // Elementary functions of float that a compiler can vectorise: no branch, no call, no table.
 //
-// Each is within 4 ulp of the true value over its whole range (see tests/core/math_test.cpp) and
-// handles infinities, NaN and subnormal numbers. Double uses the C++ library: it serves checking,
+// Each is within 4 ulp of the true value over its whole range (see tests/core/math_test.cpp; tanh
+// within 6) and handles infinities, NaN and subnormal numbers. Double uses the C++ library: it serves checking,
 // where accuracy counts and speed does not. Coefficients: tests/reference/fit_polynomials.py.
 #pragma once
 
@@ -27,35 +27,38 @@ template <class... C>
     return c0 + x * polynomial(x, c...);
 }
 
-/// x rounded to the nearest integer, |x| < 2^22.
-[[gnu::always_inline]] inline float nearest(float x) { return (x + 12582912.0f) - 12582912.0f; }
-
-/// 2^n for integers -126 <= n <= 127.
-[[gnu::always_inline]] inline float power_of_two(float n) {
-  return std::bit_cast<float>((static_cast<std::int32_t>(n) + 127) << 23);
-}
-
-/// e^x = (1 + tail) · scale1 · scale2; x is clamped to where the result is 0 or infinite.
+/// e^x = p · 2^n with p in [√½, √2]: p, and n where it stands in a float's bits. |x| < 2^21.
 struct ExpParts {
-  float tail, scale1, scale2;
+  float p;
+  std::int32_t exponent;
 };
 [[gnu::always_inline]] inline ExpParts exp_parts(float x) {
-  x = x < 89.0f ? x : 89.0f;  // a NaN becomes 89 here; callers put it back
-  x = x > -104.0f ? x : -104.0f;
-  const float n = nearest(x * 1.44269504f);
+  const float shifted = x * 1.44269504f + 12582912.0f;  // n ends up in the lowest bits
+  const float n = shifted - 12582912.0f;
   const float r = (x - n * kLn2High) - n * kLn2Low;
-  const float half = nearest(n * 0.5f);  // 2^n in two steps reaches the subnormal numbers
-  return {r + r * r *
-                  polynomial(r, 5.000000000e-01f, 1.666666716e-01f, 4.166645557e-02f,
-                             8.333361708e-03f, 1.393449726e-03f, 1.985812996e-04f),
-          power_of_two(half), power_of_two(n - half)};
+  const float tail = r + r * r *
+                             polynomial(r, 5.000000000e-01f, 1.666666716e-01f, 4.166645557e-02f,
+                                        8.333361708e-03f, 1.393449726e-03f, 1.985812996e-04f);
+  return {1.0f + tail,
+          static_cast<std::int32_t>(std::bit_cast<std::uint32_t>(shifted) << 23)};
+}
+[[gnu::always_inline]] inline float scaled(ExpParts e) {
+  return std::bit_cast<float>(std::bit_cast<std::int32_t>(e.p) + e.exponent);
 }
 }  // namespace detail
 
 [[gnu::always_inline]] inline float exp(float x) {
-  const detail::ExpParts e = detail::exp_parts(x);
-  const float y = (1.0f + e.tail) * e.scale1 * e.scale2;
-  return x != x ? x : x > 88.7228394f ? detail::kInf : y;
+  const bool small = x < -87.0f;  // the result may be subnormal: made 2^64 times too large
+  detail::ExpParts e = detail::exp_parts(x > -104.0f ? x : -104.0f);
+  e.exponent += small ? 64 << 23 : 0;
+  const float y = detail::scaled(e) * (small ? 0x1p-64f : 1.0f);
+  return x <= 88.7228394f ? y : x * detail::kInf;  // NaN stays NaN
+}
+
+/// e^x for x <= 0; 0 where the result would be subnormal.
+[[gnu::always_inline]] inline float exp_below_zero(float x) {
+  const float y = detail::scaled(detail::exp_parts(x < -87.3f ? -87.3f : x));
+  return x < -87.3f ? 0.0f : x != x ? x : y;
 }
 
 [[gnu::always_inline]] inline float expm1(float x) {
@@ -92,19 +95,40 @@ struct ExpParts {
   return u == 1.0f ? x : x == detail::kInf ? x : x == -1.0f ? -detail::kInf : y;
 }
 
+/// x·P(x²)/Q(x²). Within 6 ulp: near ±1 an ulp is small, and two polynomials and a quotient each
+/// round.
 [[gnu::always_inline]] inline float tanh(float x) {
-  const float a = x < 0.0f ? -x : x, s = x * x;
-  const float near =
-      x + x * s *
-              detail::polynomial(s, -3.333332837e-01f, 1.333277076e-01f, -5.385095254e-02f,
-                                 2.099735849e-02f, -6.096941419e-03f);
-  const float far = 1.0f - 2.0f / (exp(2.0f * a) + 1.0f);
-  return a < 0.625f ? near : x < 0.0f ? -far : far;
+  const float c = x > 8.3f ? 8.3f : x < -8.3f ? -8.3f : x, s = c * c;
+  const float p = c + c * s *
+                          detail::polynomial(s, 1.342591196e-01f, 3.549217942e-03f,
+                                             2.150928529e-05f, 1.464932799e-08f);
+  const float y = p / detail::polynomial(s, 1.000000000e+00f, 4.675923714e-01f, 2.608013636e-02f,
+                                         3.374029663e-04f, 8.295551387e-07f);
+  return y > 1.0f ? 1.0f : y < -1.0f ? -1.0f : y;
 }
 
 [[gnu::always_inline]] inline float sigmoid(float x) {  // of -|x| first: exp never overflows
   const float e = exp(x < 0.0f ? x : -x);
   return (x < 0.0f ? e : 1.0f) / (1.0f + e);
+}
+
+/// The normal distribution: Φ(x), to 6e-8, and its density.
+template <class T>
+struct Normal {
+  T cdf, density;
+};
+[[gnu::always_inline]] inline Normal<float> normal(float x) {
+  const float a = x < 0.0f ? -x : x, t = a > 6.5f ? 6.5f : a;
+  // Φ(−t) = ½·exp(−t·P(t))
+  const float minus_log =
+      t * detail::polynomial(t, 7.978847461e-01f, 3.183029454e-01f, 3.637687358e-02f,
+                             -4.873379749e-03f, 5.951787848e-05f, 1.606170786e-04f,
+                             -4.232922441e-05f, 5.638873515e-06f, -4.029595810e-07f,
+                             1.221474592e-08f);
+  const float half = 0.5f * detail::scaled(detail::exp_parts(-minus_log));
+  const float tail = a > 6.5f ? 0.0f : half;
+  const float density = 0.398942280f * exp_below_zero(-0.5f * x * x);
+  return {x != x ? x : x < 0.0f ? tail : 1.0f - tail, density};
 }
 
 [[gnu::always_inline]] inline float erf(float x) {
@@ -132,6 +156,11 @@ inline double tanh(double x) { return std::tanh(x); }
 inline double erf(double x) { return std::erf(x); }
 inline double sin(double x) { return std::sin(x); }
 inline double cos(double x) { return std::cos(x); }
+inline double exp_below_zero(double x) { return std::exp(x); }
+inline Normal<double> normal(double x) {
+  return {0.5 * std::erfc(-x * 0.70710678118654752440),
+          0.39894228040143267794 * std::exp(-0.5 * x * x)};
+}
 inline double sigmoid(double x) {
   const double e = std::exp(x < 0 ? x : -x);
   return (x < 0 ? e : 1) / (1 + e);

@@ -1,7 +1,10 @@
 #include <descent/core/kernels/elementwise.h>
 #include <descent/core/kernels/math.h>
 #include <descent/core/kernels/pointwise.h>
+#include <descent/core/parallel.h>
+#include <descent/core/tape.h>
 
+#include <atomic>
 #include <cmath>
 #include <limits>
 
@@ -68,8 +71,6 @@ Tensor map_numeric(std::string_view op, const Tensor& x, F f) {
   return is_floating(x.dtype()) ? map(op, x, f) : map_integer(op, x, f);
 }
 
-constexpr double kSqrtHalf = 0.70710678118654752440;
-
 }  // namespace
 
 Tensor neg(const Tensor& x) {
@@ -133,8 +134,8 @@ Tensor silu(const Tensor& x) {
 }
 Tensor gelu(const Tensor& x) {
   return map("gelu", x, [](auto v) {
-    using T = decltype(v);
-    return T(0.5) * v * (T(1) + math::erf(v * T(kSqrtHalf)));
+    const auto phi = math::normal(v).cdf;
+    return phi == 0 ? decltype(v)(0) : v * phi;  // also of −∞
   });
 }
 Tensor elu(const Tensor& x, double alpha) {
@@ -204,20 +205,60 @@ Tensor sigmoid_grad(const Tensor& g, const Tensor& y) {
   return map2("sigmoid", g, y, [](auto v, auto w) { return v * w * (1 - w); });
 }
 
-bool all_finite(const Tensor& x) {
-  if (!is_floating(x.dtype())) return true;
-  const Tensor flat = is_dense(x) ? x : contiguous(x);
-  return dispatch_floating(x.dtype(), [&]<class T>(T) {
-    const T* p = data<T>(flat);
-    // x − x is 0 for a number and NaN for anything else; blocks let it vectorise and end early.
-    for (std::int64_t i = 0; i < flat.numel(); i += 4096) {
-      const std::int64_t n = std::min<std::int64_t>(4096, flat.numel() - i);
-      int bad = 0;
-      for (std::int64_t k = 0; k < n; ++k) bad |= (p[i + k] - p[i + k] != 0);
-      if (bad) return false;
-    }
-    return true;
+Tensor gelu_grad(const Tensor& g, const Tensor& x) {
+  return map2("gelu", g, x, [](auto v, auto w) {
+    const auto n = math::normal(w);
+    return v * (n.cdf + w * n.density);
   });
+}
+Tensor silu_grad(const Tensor& g, const Tensor& x) {
+  return map2("silu", g, x, [](auto v, auto w) {
+    const auto s = math::sigmoid(w);
+    return v * (s + w * s * (1 - s));
+  });
+}
+
+namespace {
+
+template <class T>
+bool span_is_finite(const T* p, std::int64_t n) {
+  bool finite = true;
+  bool* result = &finite;
+  simd::call([=]() __attribute__((always_inline)) {
+    // x − x is 0 for a number and NaN for anything else; blocks let it vectorise and end early.
+    for (std::int64_t i = 0; i < n && *result; i += 4096) {
+      const std::int64_t length = n - i < 4096 ? n - i : 4096;
+      int bad = 0;
+      for (std::int64_t k = 0; k < length; ++k) bad |= (p[i + k] - p[i + k] != 0);
+      if (bad) *result = false;
+    }
+  });
+  return finite;
+}
+
+}  // namespace
+
+bool all_finite(const Tensor& x) {
+  detail::check_may_read("all_finite");
+  if (!is_floating(x.dtype())) return true;
+  detail::Storage& storage = *x.body().storage;
+  // Unchanged since the last look, as far as anybody can tell.
+  const bool seen = !storage.pool && !storage.exposed && !storage.foreign;
+  if (seen && storage.finite_at == storage.version + 1) return true;
+  const Tensor flat = is_dense(x) ? x : contiguous(x);
+  const bool finite = dispatch_floating(x.dtype(), [&]<class T>(T) {
+    const T* p = data<T>(flat);
+    const std::int64_t n = flat.numel();
+    if (n <= kElementwiseGrain) return span_is_finite(p, n);
+    std::atomic<bool> all{true};
+    parallel_for(n, kElementwiseGrain, [&](std::int64_t begin, std::int64_t end) {
+      if (!span_is_finite(p + begin, end - begin)) all.store(false, std::memory_order_relaxed);
+    });
+    return all.load();
+  });
+  const bool whole = static_cast<std::size_t>(x.numel()) * size_of(x.dtype()) == storage.bytes;
+  if (finite && seen && whole) storage.finite_at = storage.version + 1;
+  return finite;
 }
 
 }  // namespace descent::kernel

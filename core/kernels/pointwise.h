@@ -57,6 +57,8 @@ Tensor relu_grad(const Tensor& g, const Tensor& y);
 Tensor tanh_grad(const Tensor& g, const Tensor& y);
 /// g · y · (1 − y): the gradient of sigmoid in one pass.
 Tensor sigmoid_grad(const Tensor& g, const Tensor& y);
+Tensor gelu_grad(const Tensor& g, const Tensor& x);
+Tensor silu_grad(const Tensor& g, const Tensor& x);
 
 /// True when no element is NaN or infinite; always true for integers.
 bool all_finite(const Tensor& x);

@@ -1,6 +1,7 @@
 #include <descent/core/kernels/elementwise.h>
 #include <descent/core/kernels/math.h>
 #include <descent/core/kernels/reduce.h>
+#include <descent/core/kernels/softmax_row.h>
 #include <descent/core/parallel.h>
 #include <descent/core/tape.h>
 
@@ -316,25 +317,11 @@ Tensor cumsum(const Tensor& input, std::int64_t dim, bool reverse) {
   });
 }
 
-namespace {
-
-template <class T>
-[[gnu::always_inline]] inline T row_max(const T* x, std::int64_t n) {
-  T m = x[0];
-  for (std::int64_t i = 1; i < n; ++i) m = x[i] > m ? x[i] : m;
-  return m;
-}
-
-}  // namespace
-
 Tensor softmax(const Tensor& x, std::int64_t dim) {
   return along<false>("softmax", cast(x, promote_to_floating(x.dtype())), dim,
                       [](const auto* in, auto* out, std::int64_t n) {
-                        using T = std::remove_cvref_t<decltype(*out)>;
                         simd::call([=]() __attribute__((always_inline)) {
-                          const T m = row_max(in, n);
-                          for (std::int64_t i = 0; i < n; ++i) out[i] = math::exp(in[i] - m);
-                          const T scale = 1 / block_sum(out, n);
+                          const auto scale = 1 / exp_row(in, out, n).total;
                           for (std::int64_t i = 0; i < n; ++i) out[i] *= scale;
                         });
                       });
@@ -345,13 +332,65 @@ Tensor log_softmax(const Tensor& x, std::int64_t dim) {
                       [](const auto* in, auto* out, std::int64_t n) {
                         using T = std::remove_cvref_t<decltype(*out)>;
                         simd::call([=]() __attribute__((always_inline)) {
-                          const T m = row_max(in, n);
-                          for (std::int64_t i = 0; i < n; ++i) out[i] = math::exp(in[i] - m);
+                          const RowSoftmax<T> row = exp_row(in, out, n);
                           const T log_sum =
-                              static_cast<T>(std::log(static_cast<double>(block_sum(out, n))));
-                          for (std::int64_t i = 0; i < n; ++i) out[i] = (in[i] - m) - log_sum;
+                              static_cast<T>(std::log(static_cast<double>(row.total)));
+                          for (std::int64_t i = 0; i < n; ++i) out[i] = (in[i] - row.max) - log_sum;
                         });
                       });
+}
+
+namespace {
+
+/// out = f(g_row, y_row, out_row, n) for each row along the last dimension.
+template <class F>
+Tensor along_last(const char* op, const Tensor& g_any, const Tensor& y_any, F f) {
+  const Tensor g = contiguous(g_any), y = contiguous(y_any);
+  Tensor out = empty_as(y, y.dtype());
+  const std::int64_t n = y.dim() > 0 ? y.size(-1) : 1;
+  if (out.numel() == 0) return out;
+  dispatch_floating(y.dtype(), [&]<class T>(T) {
+    const T *a = data<T>(g), *b = data<T>(y);
+    T* to = data<T>(out);
+    launch(op, {&out}, {&g, &y}, [=, rows = out.numel() / n] {
+      parallel_for(rows, std::max<std::int64_t>(1, kGrain / 4 / n),
+                   [=](std::int64_t begin, std::int64_t end) {
+                     for (std::int64_t r = begin; r < end; ++r)
+                       simd::call([=]() __attribute__((always_inline)) {
+                         f(a + r * n, b + r * n, to + r * n, n);
+                       });
+                   });
+    });
+  });
+  return out;
+}
+
+}  // namespace
+
+Tensor softmax_grad(const Tensor& g, const Tensor& y) {
+  return along_last("softmax", g, y,
+                    [](const auto* g_row, const auto* y_row, auto* out, std::int64_t n)
+                        __attribute__((always_inline)) {
+                          using T = std::remove_cvref_t<decltype(*out)>;
+                          T lanes[kRowLanes] = {};
+                          std::int64_t i = 0;
+                          for (; i + kRowLanes <= n; i += kRowLanes)
+                            for (int k = 0; k < kRowLanes; ++k)
+                              lanes[k] += g_row[i + k] * y_row[i + k];
+                          for (int k = 0; i < n; ++i, ++k) lanes[k] += g_row[i] * y_row[i];
+                          const T dot = fold_lanes(lanes, [](T v, T w) { return v + w; });
+                          for (std::int64_t j = 0; j < n; ++j) out[j] = y_row[j] * (g_row[j] - dot);
+                        });
+}
+
+Tensor log_softmax_grad(const Tensor& g, const Tensor& y) {
+  return along_last("log_softmax", g, y,
+                    [](const auto* g_row, const auto* y_row, auto* out, std::int64_t n)
+                        __attribute__((always_inline)) {
+                          const auto total = block_sum(g_row, n);
+                          for (std::int64_t j = 0; j < n; ++j)
+                            out[j] = g_row[j] - math::exp_below_zero(y_row[j]) * total;
+                        });
 }
 
 double norm2(const Tensor& x) {

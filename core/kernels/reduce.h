@@ -24,6 +24,10 @@ Tensor sum_to(const Tensor& x, const Shape& shape);
 Tensor softmax(const Tensor& x, std::int64_t dim);  ///< shifted by the row's maximum
 Tensor log_softmax(const Tensor& x, std::int64_t dim);
 
+/// The gradients of both along the last dimension, from that of the output y.
+Tensor softmax_grad(const Tensor& g, const Tensor& y);      // y·(g − Σ g·y)
+Tensor log_softmax_grad(const Tensor& g, const Tensor& y);  // g − eʸ·Σ g
+
 /// Euclidean norm of all elements, accumulated in double; NaN or infinite if an element is.
 double norm2(const Tensor& x);
 

@@ -1,0 +1,49 @@
+// exp(x − max x) of one row: what softmax, log-softmax and cross-entropy have in common.
+#pragma once
+
+#include <descent/core/kernels/math.h>
+
+#include <cstdint>
+#include <limits>
+
+namespace descent::kernel {
+
+inline constexpr int kRowLanes = 16;
+
+/// Folds an array of lanes with f, in a fixed order.
+template <class T, class F>
+[[gnu::always_inline]] inline T fold_lanes(T (&lanes)[kRowLanes], F f) {
+  for (int half = kRowLanes / 2; half > 0; half /= 2)
+    for (int k = 0; k < half; ++k) lanes[k] = f(lanes[k], lanes[k + half]);
+  return lanes[0];
+}
+
+template <class T>
+struct RowSoftmax {
+  T max, total;
+};
+
+/// p = exp(x − max x), and that maximum and the sum of p: in lanes, in an order that depends on n
+/// alone. n ≥ 1; p may be x.
+template <class T>
+[[gnu::always_inline]] inline RowSoftmax<T> exp_row(const T* x, T* p, std::int64_t n) {
+  T high[kRowLanes], sum[kRowLanes], last[kRowLanes];
+  const std::int64_t whole = n / kRowLanes * kRowLanes;
+  for (int k = 0; k < kRowLanes; ++k) last[k] = -std::numeric_limits<T>::infinity();
+  for (std::int64_t i = whole; i < n; ++i) last[i - whole] = x[i];
+  for (int k = 0; k < kRowLanes; ++k) high[k] = last[k];
+  for (std::int64_t i = 0; i < whole; i += kRowLanes)
+    for (int k = 0; k < kRowLanes; ++k) high[k] = x[i + k] > high[k] ? x[i + k] : high[k];
+  const T m = fold_lanes(high, [](T a, T b) { return a > b ? a : b; });
+  for (int k = 0; k < kRowLanes; ++k) sum[k] = 0;
+  for (std::int64_t i = 0; i < whole; i += kRowLanes)
+    for (int k = 0; k < kRowLanes; ++k) sum[k] += p[i + k] = math::exp_below_zero(x[i + k] - m);
+  if (whole < n) {
+    for (int k = 0; k < kRowLanes; ++k) last[k] = math::exp_below_zero(last[k] - m);
+    for (int k = 0; k < kRowLanes; ++k) sum[k] += k < n - whole ? last[k] : T(0);
+    for (std::int64_t i = whole; i < n; ++i) p[i] = last[i - whole];
+  }
+  return {m, fold_lanes(sum, [](T a, T b) { return a + b; })};
+}
+
+}  // namespace descent::kernel
