@@ -1,6 +1,7 @@
 // Everything a program that trains a network needs.
 #pragma once
 
+#include <descent/autograd/compile.h>
 #include <descent/autograd/engine.h>
 #include <descent/autograd/function.h>
 #include <descent/autograd/grad_mode.h>

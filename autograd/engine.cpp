@@ -90,12 +90,13 @@ struct Backward {
   void collect(Leaf& leaf, Tensor g) {
     // The leaf's own: dense memory that nobody else holds.
     if (!sole_owner(g) || !kernel::is_dense(g)) g = g.clone();
-    if (!leaf.grad.defined())
-      leaf.grad = std::move(g);
-    else if (!create_graph && sole_owner(leaf.grad) && kernel::can_accumulate(leaf.grad, g))
-      kernel::accumulate(leaf.grad, g);
+    const Tensor& so_far = leaf_grad(leaf);
+    if (!so_far.defined())
+      set_leaf_grad(leaf, std::move(g));
+    else if (!create_graph && sole_owner(so_far) && kernel::can_accumulate(so_far, g))
+      kernel::accumulate(so_far, g);
     else
-      leaf.grad = add(leaf.grad, g);
+      set_leaf_grad(leaf, add(so_far, g));
   }
 
   void step(Node& node, Tensor g) {

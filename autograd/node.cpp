@@ -2,6 +2,7 @@
 #include <descent/autograd/node.h>
 #include <descent/core/kernels/copy.h>
 #include <descent/core/kernels/pointwise.h>
+#include <descent/core/tape.h>
 
 #include <atomic>
 
@@ -64,6 +65,36 @@ void Node::dispose() noexcept {
 void Leaf::destroy_self() noexcept {
   this->~Leaf();
   deallocate(this, sizeof(Leaf));
+}
+
+namespace {
+
+/// A recording that meets a leaf's gradient as the caller left it must find that one again.
+void rely_on_grad(const Leaf& leaf) {
+  if (!t_tape->first_touch(&leaf)) return;
+  t_tape->guard([node = RefPtr<Node>::share(const_cast<Leaf*>(&leaf)), found = leaf.grad] {
+    const Tensor& now = static_cast<const Leaf&>(*node).grad;
+    return now.is_same(found);
+  });
+}
+
+}  // namespace
+
+void set_leaf_grad(Leaf& leaf, Tensor g) {
+  if (!recording()) {
+    leaf.grad = std::move(g);
+    return;
+  }
+  t_tape->first_touch(&leaf);
+  perform([node = RefPtr<Node>::share(&leaf), g = std::move(g)] {
+    Tensor& grad = static_cast<Leaf&>(*node).grad;
+    if (!grad.is_same(g)) grad = g;
+  });
+}
+
+const Tensor& leaf_grad(const Leaf& leaf) {
+  if (recording()) rely_on_grad(leaf);
+  return leaf.grad;
 }
 
 std::uint64_t next_order(std::span<const RefPtr<Node>> inputs) noexcept {

@@ -127,6 +127,11 @@ class Leaf final : public Node {
   void destroy_self() noexcept override;
 };
 
+/// Makes g the gradient of a leaf; a recorded step does so again at each replay.
+void set_leaf_grad(Leaf& leaf, Tensor g);
+/// What a leaf has collected; a recorded step relies on finding it again.
+const Tensor& leaf_grad(const Leaf& leaf);
+
 /// A number for a new node: larger than any that this thread gave and than all inputs'.
 std::uint64_t next_order(std::span<const RefPtr<Node>> inputs) noexcept;
 [[noreturn]] void throw_released(const char* name);

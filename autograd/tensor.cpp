@@ -49,7 +49,7 @@ const Tensor& Tensor::requires_grad_(bool on) const {
 Tensor Tensor::grad() const {
   const Node* node = node_of(*this);
   if (!node) return {};
-  if (node->is_leaf()) return static_cast<const Leaf*>(node)->grad;
+  if (node->is_leaf()) return detail::leaf_grad(static_cast<const Leaf&>(*node));
   return node->extra ? node->extra->grad : Tensor();
 }
 
@@ -63,7 +63,7 @@ void Tensor::set_grad(const Tensor& g) const {
     fail<ShapeError>("set_grad", "got a gradient of shape ", g.shape(), ", expected ", shape());
   if (g.defined() && g.dtype() != dtype())
     fail<DTypeError>("set_grad", "got a gradient of ", g.dtype(), ", expected ", dtype());
-  static_cast<Leaf*>(node)->grad = g;
+  detail::set_leaf_grad(static_cast<Leaf&>(*node), g);
 }
 
 void Tensor::backward(const Tensor& gradient, bool retain_graph, bool create_graph) const {

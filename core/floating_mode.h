@@ -23,24 +23,30 @@ class FloatingMode {
   explicit FloatingMode([[maybe_unused]] unsigned mode) noexcept : before_(floating_mode()) {
 #if defined(__SSE2__)
     if (mode != before_) _mm_setcsr(mode);
-    mode_ = mode;
 #endif
   }
   ~FloatingMode() {
 #if defined(__SSE2__)
-    if (mode_ != before_) _mm_setcsr(before_);
+    if (floating_mode() != before_) _mm_setcsr(before_);
 #endif
   }
   FloatingMode(const FloatingMode&) = delete;
   FloatingMode& operator=(const FloatingMode&) = delete;
 
  private:
-  unsigned before_, mode_ = before_;
+  unsigned before_;
 };
 
 struct FlushDenormals : FloatingMode {
   static constexpr unsigned kFlushToZero = 0x8000, kDenormalsAreZero = 0x0040;
   FlushDenormals() noexcept : FloatingMode(floating_mode() | kFlushToZero | kDenormalsAreZero) {}
+  /// Turns flushing on or off for this thread, until a FloatingMode around it puts it back.
+  static void set([[maybe_unused]] bool on) noexcept {
+#if defined(__SSE2__)
+    const unsigned rest = floating_mode() & ~(kFlushToZero | kDenormalsAreZero);
+    _mm_setcsr(on ? rest | kFlushToZero | kDenormalsAreZero : rest);
+#endif
+  }
 };
 
 }  // namespace descent::detail

@@ -23,6 +23,19 @@ void* Tape::arena(std::size_t bytes) {
   return place;
 }
 
+void Tape::follow_floating_mode() {
+  const bool flushes = (floating_mode() & FlushDenormals::kFlushToZero) != 0;
+  if (flushes == flushes_) return;
+  flushes_ = flushes;
+  add([flushes] { FlushDenormals::set(flushes); });
+}
+
+bool Tape::first_touch(const void* what) {
+  if (std::find(touched_.begin(), touched_.end(), what) != touched_.end()) return false;
+  touched_.push_back(what);
+  return true;
+}
+
 void Tape::use(const Tensor& t) {
   Storage& s = *t.body().storage;
   if (s.pool.get() == pool_.get()) return;

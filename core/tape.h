@@ -12,6 +12,7 @@
 // past launch() cannot be lost silently.
 #pragma once
 
+#include <descent/core/floating_mode.h>
 #include <descent/core/tensor.h>
 
 #include <initializer_list>
@@ -31,6 +32,7 @@ class Tape {
 
   /// Does all of it again.
   void replay() const {
+    const FloatingMode put_back(floating_mode());
     for (const Item& item : items_) item.call(item.work);
   }
   std::size_t size() const { return items_.size(); }
@@ -46,18 +48,25 @@ class Tape {
   void note(std::string_view op, Tensors writes, Tensors reads);
   template <class F>
   void keep(const F& work) {
-    void* place = arena(sizeof(F));
-    new (place) F(work);
-    items_.push_back({[](void* f) { (*static_cast<F*>(f))(); },
-                      [](void* f) { static_cast<F*>(f)->~F(); }, place});
+    follow_floating_mode();
+    add(work);
   }
   /// f() must be true at a replay, else the step has to be recorded anew.
   void guard(std::function<bool()> f) { guards_.push_back(std::move(f)); }
+  /// True the first time that it is called with this address.
+  bool first_touch(const void* what);
   RefPtr<Storage> make_storage(std::size_t bytes);
   /// Ends the recording: memory that is given back from now on is not used again.
   void close() { pool_->open = false; }
 
  private:
+  template <class F>
+  void add(const F& work) {
+    void* place = arena(sizeof(F));
+    new (place) F(work);
+    items_.push_back({[](void* f) { (*static_cast<F*>(f))(); },
+                      [](void* f) { static_cast<F*>(f)->~F(); }, place});
+  }
   struct Item {
     void (*call)(void* work);
     void (*destroy)(void* work);
@@ -68,6 +77,7 @@ class Tape {
     RefPtr<Storage> storage;
   };
   void* arena(std::size_t bytes);
+  void follow_floating_mode();  // denormals are flushed where they were while recording
   void use(const Tensor& t);
 
   std::vector<Item> items_;
@@ -76,6 +86,8 @@ class Tape {
   std::size_t room_ = 0;
   std::vector<External> externals_;
   std::vector<std::function<bool()>> guards_;
+  std::vector<const void*> touched_;
+  bool flushes_ = false;
   RefPtr<TapePool> pool_;
 };
 

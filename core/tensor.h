@@ -51,14 +51,14 @@ struct TapePool : RefCounted {
 struct Storage : RefCounted {
   void* data = nullptr;
   std::size_t bytes = 0;
-  std::uint32_t version = 0;   // writes in place, checked by what saved a tensor for backward
-  std::uint32_t recorded = 0;  // those of them that entered a graph, checked by views
-  bool foreign = false;        // the caller's memory
-  bool written = false;        // by a recorded kernel
-  bool constant = false;       // to the recording during which it was made
-  bool exposed = false;        // data_ptr() was asked for: values may change unseen
-  std::uint32_t finite_at = 0; // the version, plus one, at which all values were found finite
-  RefPtr<TapePool> pool;       // whose memory it is, for a tensor of a recorded step
+  std::uint32_t version = 0;    // writes in place, checked by what saved a tensor for backward
+  std::uint32_t recorded = 0;   // those of them that entered a graph, checked by views
+  bool foreign = false;         // the caller's memory
+  bool written = false;         // by a recorded kernel
+  bool constant = false;        // to the recording during which it was made
+  bool exposed = false;         // data_ptr() was asked for: values may change unseen
+  std::uint32_t finite_at = 0;  // the version, plus one, at which all values were found finite
+  RefPtr<TapePool> pool;        // whose memory it is, for a tensor of a recorded step
   std::unique_ptr<std::function<void(void*)>> deleter;  // for foreign memory, perhaps
 
   /// Small values lie in the same block, behind this header.

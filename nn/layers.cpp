@@ -94,8 +94,8 @@ Tensor BatchNorm1d::forward(const Tensor& x) {
     var = descent::mean(square(x - mean), {0});
     if (!statistics_frozen()) {
       const NoGradGuard guard;
-      const double seen = num_batches_tracked.item();
-      const double m = detail::cumulative_statistics() ? 1 / (seen + 1) : options_.momentum;
+      const double m = detail::cumulative_statistics() ? 1 / (num_batches_tracked.item() + 1)
+                                                       : options_.momentum;
       const double unbiased = static_cast<double>(n) / static_cast<double>(n - 1);
       running_mean.copy_(running_mean * (1 - m) + mean * m);
       running_var.copy_(running_var * (1 - m) + var * (m * unbiased));

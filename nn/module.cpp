@@ -1,6 +1,7 @@
 #include <descent/autograd/grad_mode.h>
 #include <descent/autograd/ops.h>
 #include <descent/core/archive.h>
+#include <descent/core/tape.h>
 #include <descent/nn/module.h>
 
 #include <cxxabi.h>
@@ -102,7 +103,12 @@ std::vector<std::string> Module::children() const {
 void Module::train(bool on) {
   state_->visit([on](State& s, const std::string&) { s.training = on; });
 }
-bool Module::is_training() const { return state_->training; }
+bool Module::is_training() const {
+  if (detail::recording())
+    detail::t_tape->guard(
+        [state = state_, now = state_->training] { return state->training == now; });
+  return state_->training;
+}
 
 void Module::to(DType dtype) {
   if (!is_floating(dtype))

@@ -1,6 +1,7 @@
 #include <descent/autograd/grad_mode.h>
 #include <descent/autograd/ops.h>
 #include <descent/core/kernels/reduce.h>
+#include <descent/core/tape.h>
 #include <descent/optim/wrappers.h>
 
 #include <algorithm>
@@ -90,6 +91,7 @@ Optimizer clip_norm_per_parameter(Optimizer inner, Hyper c) {
 
 double clip_grad_norm_(const Parameters& parameters, double max_norm) {
   check_positive("clip_grad_norm_", "max_norm", max_norm);
+  descent::detail::check_may_read("clip_grad_norm_");
   const NoGradGuard guard;
   double squares = 0;
   for (const Parameter& p : parameters)

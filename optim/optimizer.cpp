@@ -1,3 +1,4 @@
+#include <descent/core/tape.h>
 #include <descent/optim/rule_stage.h>
 
 #include <algorithm>
@@ -68,10 +69,16 @@ void Optimizer::zero_grad() {
     if (p.value.requires_grad()) p.value.zero_grad();
 }
 
+double detail::value_of(const Tensor& loss) {
+  return descent::detail::recording() ? std::numeric_limits<double>::quiet_NaN() : loss.item();
+}
+
 void Optimizer::apply() {
-  Update update;
-  update.views.resize(parameters().size());
-  stage_->apply(update);
+  descent::detail::perform([stage = stage_.get(), n = parameters().size()] {
+    Update update;
+    update.views.resize(n);
+    stage->apply(update);
+  });
 }
 
 void Optimizer::step() {
@@ -80,7 +87,7 @@ void Optimizer::step() {
     fail<GraphError>("step", "got no closure, expected one: ", to_string(),
                      " evaluates the gradient more than once. Hint: step([&] { …; loss.backward(); "
                      "return loss; })");
-  ++r.evaluations;
+  descent::detail::perform([&r] { ++r.evaluations; });
   apply();
 }
 

@@ -104,6 +104,9 @@ class Wrapper : public Stage {
 
 class RuleStage;
 
+/// The loss as a number; NaN inside a step that is being compiled, where it is not known.
+double value_of(const Tensor& loss);
+
 /// Throws ValueError for a field outside its range, naming rule, field, value and range.
 void check_fields(std::string_view rule, const std::function<void(FieldVisitor&)>& visit);
 
@@ -146,7 +149,7 @@ class Optimizer {
   double step(F&& closure) {
     return step_with([&closure]() -> double {
       if constexpr (std::is_convertible_v<std::invoke_result_t<F&>, Tensor>)
-        return Tensor(closure()).item();
+        return detail::value_of(Tensor(closure()));
       else
         return static_cast<double>(closure());
     });

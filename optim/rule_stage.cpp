@@ -5,6 +5,7 @@
 #include <descent/core/kernels/pointwise.h>
 #include <descent/core/log.h>
 #include <descent/core/parallel.h>
+#include <descent/core/tape.h>
 #include <descent/optim/rule_stage.h>
 
 #include <algorithm>
@@ -164,7 +165,7 @@ void RuleStage::check() const {
 double RuleStage::evaluate(const Closure& closure) {
   for (const Parameter& p : parameters_)
     if (p.value.requires_grad()) p.value.zero_grad();
-  ++evaluations;
+  descent::detail::perform([this] { ++evaluations; });
   return closure();
 }
 
@@ -217,8 +218,8 @@ struct RuleStage::Binding {
 /// A parameter whose elements lie in one block, in some order that all arrays share.
 struct RuleStage::Work {
   std::size_t index;
-  std::size_t binding;     // number of its bound rule
-  std::int64_t first, n;   // its elements among all elements of the update
+  std::size_t binding;    // number of its bound rule
+  std::int64_t first, n;  // its elements among all elements of the update
   char* weight;
   const char* grad;
   char* slots[kMaxSlots];

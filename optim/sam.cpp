@@ -1,14 +1,20 @@
 #include <descent/autograd/grad_mode.h>
 #include <descent/autograd/ops.h>
 #include <descent/core/create.h>
+#include <descent/core/kernels/accumulate.h>
 #include <descent/core/kernels/copy.h>
 #include <descent/core/kernels/reduce.h>
 #include <descent/core/random.h>
+#include <descent/core/tape.h>
 #include <descent/optim/wrappers.h>
 
 #include <cmath>
 
 namespace descent::optim {
+
+using descent::detail::perform;
+using descent::detail::recording;
+
 namespace {
 
 class Sam final : public detail::Wrapper {
@@ -18,16 +24,21 @@ class Sam final : public detail::Wrapper {
     detail::check_fields(name(), [this](FieldVisitor& f) { own_fields(f); });
   }
 
+  // Inside a compiled step each part is recorded by itself; whether to climb at all is then decided
+  // at each replay, and a second evaluation at the same place changes nothing.
   double evaluate(const detail::Closure& closure) override {
-    const Generator::State draws = default_generator().state();
+    perform([this] { draws_ = default_generator().state(); });
     const double loss = inner_->evaluate(closure);
-    const double radius = options_.rho(steps());
-    const double norm = climb_norm();
-    if (norm == 0 || !std::isfinite(norm) || radius == 0) return loss;
+    bool climbs = true;
+    perform([this, &climbs, known = !recording()] {
+      const bool moved = climb();
+      if (known) climbs = moved;
+    });
+    if (!climbs) return loss;
 
-    const Climb climb(*this, radius / norm);  // and down again, also when the closure throws
+    const Descend descend_at_end(*this);  // also when the closure throws
     const FrozenStatisticsGuard frozen;
-    default_generator().set_state(draws);
+    perform([this] { default_generator().set_state(draws_); });
     inner_->evaluate(closure);
     return loss;
   }
@@ -55,38 +66,59 @@ class Sam final : public detail::Wrapper {
     return std::sqrt(squares);
   }
 
-  /// The weights moved uphill while it lives, and put back from copies.
-  class Climb {
-   public:
-    Climb(Sam& sam, double factor) {
-      const NoGradGuard guard;
-      try {
-        for (const Parameter& p : sam.parameters()) {
-          const Tensor g = p.value.grad();
-          if (!g.defined()) continue;
-          saved_.push_back({p.value, kernel::clone(p.value)});
-          const Tensor direction = sam.options_.adaptive ? square(scale_of(p.value)) * g : g;
-          p.value.add_(direction * factor);
-        }
-      } catch (...) {
-        descend();
-        throw;
+  /// Moves the weights uphill and keeps copies of them; false, and nothing moved, where there is no
+  /// uphill.
+  bool climb() {
+    saved_.clear();
+    const double radius = options_.rho(steps()), norm = climb_norm();
+    if (norm == 0 || !std::isfinite(norm) || radius == 0) return false;
+    const NoGradGuard guard;
+    try {
+      std::size_t i = 0;
+      for (const Parameter& p : parameters()) {
+        const Tensor g = p.value.grad();
+        if (!g.defined()) continue;
+        if (copies_.size() <= i) copies_.emplace_back();
+        Tensor& copy = copies_[i++];
+        if (!copy.defined() || !kernel::can_accumulate(copy, p.value)) copy = empty_like(p.value);
+        kernel::copy(p.value, copy);
+        saved_.push_back({p.value, copy});
+        const Tensor direction = options_.adaptive ? square(scale_of(p.value)) * g : g;
+        if (kernel::can_accumulate(p.value, direction))
+          kernel::accumulate(p.value, direction, radius / norm);
+        else
+          kernel::copy(p.value + direction * (radius / norm), p.value);
+        ++p.value.body().storage->version;
       }
+    } catch (...) {
+      descend();
+      throw;
     }
-    ~Climb() { descend(); }
-    Climb(const Climb&) = delete;
-    Climb& operator=(const Climb&) = delete;
+    return true;
+  }
 
-   private:
-    void descend() {  // last first: two parameters may be views of one tensor
-      for (auto i = saved_.rbegin(); i != saved_.rend(); ++i) {
-        kernel::copy(i->second, i->first);
-        ++i->first.body().storage->version;
-      }
+  /// Puts the weights back, last first: two parameters may be views of one tensor.
+  void descend() {
+    for (auto i = saved_.rbegin(); i != saved_.rend(); ++i) {
+      kernel::copy(i->second, i->first);
+      ++i->first.body().storage->version;
     }
-    descent::detail::PoolVector<std::pair<Tensor, Tensor>> saved_;
+    saved_.clear();
+  }
+
+  struct Descend {
+    explicit Descend(Sam& s) : sam(s) {}
+    ~Descend() {
+      perform([s = &sam] { s->descend(); });
+    }
+    Descend(const Descend&) = delete;
+    Descend& operator=(const Descend&) = delete;
+    Sam& sam;
   };
 
+  std::vector<Tensor> copies_;  // memory for saved weights, kept from step to step
+  std::vector<std::pair<Tensor, Tensor>> saved_;
+  Generator::State draws_{};
   SamOptions options_;
 };
 

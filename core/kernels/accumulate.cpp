@@ -12,14 +12,15 @@ bool can_accumulate(const Tensor& to, const Tensor& from) {
          !to.shares_storage(from);
 }
 
-void accumulate(const Tensor& to, const Tensor& from) {
+void accumulate(const Tensor& to, const Tensor& from, double factor) {
   dispatch_floating(to.dtype(), [&]<class T>(T) {
     T* out = data<T>(to);
     const T* in = data<T>(from);
+    const T a = static_cast<T>(factor);
     detail::launch("accumulate", {&to}, {&from}, [=, n = to.numel()] {
       parallel_for(n, kElementwiseGrain, [=](std::int64_t begin, std::int64_t end) {
         simd::loop(
-            end - begin, [](T& o, const T& v) { o += v; }, out + begin, in + begin);
+            end - begin, [a](T& o, const T& v) { o += a * v; }, out + begin, in + begin);
       });
     });
   });

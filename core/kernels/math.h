@@ -1,8 +1,9 @@
 // Elementary functions of float that a compiler can vectorise: no branch, no call, no table.
 //
 // Each is within 4 ulp of the true value over its whole range (see tests/core/math_test.cpp; tanh
-// within 6) and handles infinities, NaN and subnormal numbers. Double uses the C++ library: it serves checking,
-// where accuracy counts and speed does not. Coefficients: tests/reference/fit_polynomials.py.
+// within 6) and handles infinities, NaN and subnormal numbers. Double uses the C++ library: it
+// serves checking, where accuracy counts and speed does not. Coefficients:
+// tests/reference/fit_polynomials.py.
 #pragma once
 
 #include <bit>
@@ -39,8 +40,7 @@ struct ExpParts {
   const float tail = r + r * r *
                              polynomial(r, 5.000000000e-01f, 1.666666716e-01f, 4.166645557e-02f,
                                         8.333361708e-03f, 1.393449726e-03f, 1.985812996e-04f);
-  return {1.0f + tail,
-          static_cast<std::int32_t>(std::bit_cast<std::uint32_t>(shifted) << 23)};
+  return {1.0f + tail, static_cast<std::int32_t>(std::bit_cast<std::uint32_t>(shifted) << 23)};
 }
 [[gnu::always_inline]] inline float scaled(ExpParts e) {
   return std::bit_cast<float>(std::bit_cast<std::int32_t>(e.p) + e.exponent);

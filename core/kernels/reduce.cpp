@@ -368,32 +368,34 @@ Tensor along_last(const char* op, const Tensor& g_any, const Tensor& y_any, F f)
 }  // namespace
 
 Tensor softmax_grad(const Tensor& g, const Tensor& y) {
-  return along_last("softmax", g, y,
-                    [](const auto* g_row, const auto* y_row, auto* out, std::int64_t n)
-                        __attribute__((always_inline)) {
-                          using T = std::remove_cvref_t<decltype(*out)>;
-                          T lanes[kRowLanes] = {};
-                          std::int64_t i = 0;
-                          for (; i + kRowLanes <= n; i += kRowLanes)
-                            for (int k = 0; k < kRowLanes; ++k)
-                              lanes[k] += g_row[i + k] * y_row[i + k];
-                          for (int k = 0; i < n; ++i, ++k) lanes[k] += g_row[i] * y_row[i];
-                          const T dot = fold_lanes(lanes, [](T v, T w) { return v + w; });
-                          for (std::int64_t j = 0; j < n; ++j) out[j] = y_row[j] * (g_row[j] - dot);
-                        });
+  return along_last(
+      "softmax", g, y,
+      [](const auto* g_row, const auto* y_row, auto* out, std::int64_t n)
+          __attribute__((always_inline)) {
+            using T = std::remove_cvref_t<decltype(*out)>;
+            T lanes[kRowLanes] = {};
+            std::int64_t i = 0;
+            for (; i + kRowLanes <= n; i += kRowLanes)
+              for (int k = 0; k < kRowLanes; ++k) lanes[k] += g_row[i + k] * y_row[i + k];
+            for (int k = 0; i < n; ++i, ++k) lanes[k] += g_row[i] * y_row[i];
+            const T dot = fold_lanes(lanes, [](T v, T w) { return v + w; });
+            for (std::int64_t j = 0; j < n; ++j) out[j] = y_row[j] * (g_row[j] - dot);
+          });
 }
 
 Tensor log_softmax_grad(const Tensor& g, const Tensor& y) {
-  return along_last("log_softmax", g, y,
-                    [](const auto* g_row, const auto* y_row, auto* out, std::int64_t n)
-                        __attribute__((always_inline)) {
-                          const auto total = block_sum(g_row, n);
-                          for (std::int64_t j = 0; j < n; ++j)
-                            out[j] = g_row[j] - math::exp_below_zero(y_row[j]) * total;
-                        });
+  return along_last(
+      "log_softmax", g, y,
+      [](const auto* g_row, const auto* y_row, auto* out, std::int64_t n)
+          __attribute__((always_inline)) {
+            const auto total = block_sum(g_row, n);
+            for (std::int64_t j = 0; j < n; ++j)
+              out[j] = g_row[j] - math::exp_below_zero(y_row[j]) * total;
+          });
 }
 
 double norm2(const Tensor& x) {
+  detail::check_may_read("norm2");
   const Tensor flat = is_dense(x) ? x : contiguous(x);
   return dispatch_floating(x.dtype(), [&]<class T>(T) {
     const T* p = data<T>(flat);

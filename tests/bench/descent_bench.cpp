@@ -186,11 +186,15 @@ int run_training(const Options& o, const bench::Workload& w) {
     optimizer.step();
     return l;
   };
+  const auto train_on = [&](const Tensor& index) {
+    return train(x.index_select(0, index), y.index_select(0, index));
+  };
+  auto compiled = compile(train_on);
   std::int64_t steps = 0;
   const auto step = [&] {
     const std::int64_t first = steps++ * batch % rows;
     const Tensor index = order.narrow(0, first, batch);
-    loss = train(x.index_select(0, index), y.index_select(0, index));
+    loss = o.mode == "compiled" ? compiled(index) : train_on(index);
   };
   if (o.check > 0) {
     for (long s = 1, next = 1; s <= o.check; ++s) {
@@ -232,12 +236,15 @@ int run_optimizer(const Options& o) {
 int run_chain(const Options& o) {
   const Tensor x = ones({1}).requires_grad_(), c = full({1}, 1e-3);
   Tensor y;
-  const auto step = [&] {
+  const auto chain = [&] {
     x.zero_grad();
-    y = x;
-    for (int i = 0; i < 1000; ++i) y = y + c;
-    y.backward();
+    Tensor sum = x;
+    for (int i = 0; i < 1000; ++i) sum = sum + c;
+    sum.backward();
+    return sum;
   };
+  auto compiled = compile(chain);
+  const auto step = [&] { y = o.mode == "compiled" ? compiled() : chain(); };
   measure(
       o, step, [&] { return y.item(); }, "ns_per_op");
   return 0;
@@ -257,15 +264,14 @@ int run_elementwise(const Options& o) {
   if (name == "softmax") f = [&] { return softmax(x, 1); };
   if (!f) return 3;
   Tensor y;
-  const auto step = [&] {
-    if (backward) {
-      x.zero_grad();
-      y = f();
-      y.backward(g);
-    } else {
-      y = f();
-    }
+  const auto run = [&] {
+    if (!backward) return f();
+    x.zero_grad();
+    const Tensor value = f();
+    value.backward(g);
+    return value;
   };
+  const auto step = [&] { y = run(); };
   measure(o, step, [&] { return mean(backward ? abs(x.grad()) : y).item(); });
   return 0;
 }
