@@ -7,6 +7,7 @@
 #include <descent/core/create.h>
 #include <descent/core/kernels/copy.h>
 #include <descent/core/kernels/pointwise.h>
+#include <descent/core/tape.h>
 
 #include <algorithm>
 
@@ -39,7 +40,9 @@ const Tensor& Tensor::requires_grad_(bool on) const {
   if (on == requires_grad()) return *this;
   if (on) {
     void* block = detail::allocate(sizeof(Leaf));
-    body().edge = RefPtr<detail::GradEdge>(new (block) Leaf(*this));
+    auto* leaf = new (block) Leaf(*this);
+    body().edge = RefPtr<detail::GradEdge>(leaf);
+    if (detail::recording()) detail::t_tape->first_touch(leaf);  // its gradient is made inside
   } else {
     body().edge = RefPtr<detail::GradEdge>();
   }

@@ -58,55 +58,69 @@ template <int kMost, class T>
   }
 }
 
-/// One tile of C over k in [0, K): starts from the bias, or from C itself. B has unit column
-/// stride and NV whole vectors a row, of whose elements `columns` count.
+/// Rows of a tile to C or back; of those from `full` on only `columns` elements.
+template <class T>
+[[gnu::noinline]] void copy_rows(const T* from, std::int64_t from_row, T* to, std::int64_t to_row,
+                                 std::int64_t rows, std::int64_t full, std::int64_t columns,
+                                 std::int64_t width) {
+  for (std::int64_t r = 0; r < rows; ++r)
+    std::copy_n(from + r * from_row, r < full ? width : columns, to + r * to_row);
+}
+
+/// One tile of C over k in [0, K): starts from the bias, or from C itself. B, and the bias, have NV
+/// whole vectors a row, of whose elements `columns` count. So may the first `full` rows of C: what is
+/// written behind their end is overwritten by the rows that follow.
 template <class V, int MR, int NV, class T>
 [[gnu::always_inline]] inline void tile(std::int64_t K, const T* a, std::int64_t a_row,
                                         std::int64_t a_col, const T* b, std::int64_t b_row, T* c,
                                         std::int64_t c_row, const T* bias, bool go_on,
-                                        std::int64_t columns) {
-  constexpr int kLanes = sizeof(V) / sizeof(T);
-  const bool whole = columns == NV * kLanes;
+                                        std::int64_t columns, std::int64_t full) {
+  constexpr int kLanes = sizeof(V) / sizeof(T), kWidth = NV * kLanes;
   V sum[MR][NV];
-  for (int r = 0; r < MR; ++r) {
-    const T* start = go_on ? c + r * c_row : bias;
-    if (start && whole) {
-      for (int j = 0; j < NV; ++j) std::memcpy(&sum[r][j], start + j * kLanes, sizeof(V));
-    } else {
-      for (int j = 0; j < NV; ++j) sum[r][j] = V{};
-      if (start) {
-        constexpr int kWhole = (NV - 1) * kLanes;
-        T last[kLanes] = {};
-        std::memcpy(sum[r], start, kWhole * sizeof(T));
-        copy_few<kLanes>(last, start + kWhole, columns - kWhole);
-        std::memcpy(&sum[r][NV - 1], last, sizeof(V));
-      }
+  if (go_on) {
+    T rows[MR * kWidth];
+    const T* from = c;
+    std::int64_t from_row = c_row;
+    if (full < MR) {
+      copy_rows(c, c_row, rows, kWidth, MR, full, columns, kWidth);
+      from = rows;
+      from_row = kWidth;
     }
+#pragma GCC unroll 16
+    for (int r = 0; r < MR; ++r)
+#pragma GCC unroll 16
+      for (int j = 0; j < NV; ++j)
+        std::memcpy(&sum[r][j], from + r * from_row + j * kLanes, sizeof(V));
+  } else {
+    V start[NV] = {};
+    if (bias)
+#pragma GCC unroll 16
+      for (int j = 0; j < NV; ++j) std::memcpy(&start[j], bias + j * kLanes, sizeof(V));
+#pragma GCC unroll 16
+    for (int r = 0; r < MR; ++r)
+#pragma GCC unroll 16
+      for (int j = 0; j < NV; ++j) sum[r][j] = start[j];
   }
   for (std::int64_t k = 0; k < K; ++k) {
     V row[NV];
-#pragma GCC unroll 8
+#pragma GCC unroll 16
     for (int j = 0; j < NV; ++j) std::memcpy(&row[j], b + k * b_row + j * kLanes, sizeof(V));
-#pragma GCC unroll 8
+#pragma GCC unroll 16
     for (int r = 0; r < MR; ++r) {
       const T x = a[r * a_row + k * a_col];
-#pragma GCC unroll 8
+#pragma GCC unroll 16
       for (int j = 0; j < NV; ++j) sum[r][j] += x * row[j];
     }
   }
-#pragma GCC unroll 8
-  for (int r = 0; r < MR; ++r) {
-    if (whole) {
-#pragma GCC unroll 8
-      for (int j = 0; j < NV; ++j) std::memcpy(c + r * c_row + j * kLanes, &sum[r][j], sizeof(V));
-    } else {
-      constexpr int kWhole = (NV - 1) * kLanes;
-      T last[kLanes];
-      std::memcpy(c + r * c_row, sum[r], kWhole * sizeof(T));
-      std::memcpy(last, &sum[r][NV - 1], sizeof(V));
-      copy_few<kLanes>(c + r * c_row + kWhole, last, columns - kWhole);
-    }
-  }
+  T rows[MR * kWidth];
+  const bool whole = full >= MR;
+  T* to = whole ? c : rows;
+  const std::int64_t to_row = whole ? c_row : kWidth;
+#pragma GCC unroll 16
+  for (int r = 0; r < MR; ++r)
+#pragma GCC unroll 16
+    for (int j = 0; j < NV; ++j) std::memcpy(to + r * to_row + j * kLanes, &sum[r][j], sizeof(V));
+  if (!whole) copy_rows(rows, kWidth, c, c_row, MR, full, columns, kWidth);
 }
 
 /// A piece of a problem as the tiles see it: `rows` rows and at most one panel of columns.
@@ -120,36 +134,49 @@ struct Strip {
   std::int64_t b_row;
   T* c;
   std::int64_t c_row;
-  const T* bias;
+  const T* bias;  // whole vectors
   bool go_on;
+  std::int64_t full_rows;  // of which whole vectors may be written
 };
 
+template <class V, int MR, int NV, class T>
+[[gnu::always_inline]] inline void tile_of(const Strip<T>& s, const T* a, T* c, std::int64_t full) {
+  tile<V, MR, NV>(s.K, a, s.a_row, s.a_col, s.b, s.b_row, c, s.c_row, s.bias, s.go_on, s.columns,
+                  full);
+}
+
 template <class V, int MR, class T>
-[[gnu::always_inline]] inline void tile_columns(const Strip<T>& s, const T* a, T* c) {
+[[gnu::always_inline]] inline void tile_columns(const Strip<T>& s, const T* a, T* c,
+                                                std::int64_t full) {
   constexpr std::int64_t kLanes = sizeof(V) / sizeof(T);
   switch ((s.columns + kLanes - 1) / kLanes) {
     case 1:
-      return tile<V, MR, 1>(s.K, a, s.a_row, s.a_col, s.b, s.b_row, c, s.c_row, s.bias, s.go_on,
-                            s.columns);
+      return tile_of<V, MR, 1>(s, a, c, full);
     case 2:
-      return tile<V, MR, 2>(s.K, a, s.a_row, s.a_col, s.b, s.b_row, c, s.c_row, s.bias, s.go_on,
-                            s.columns);
+      return tile_of<V, MR, 2>(s, a, c, full);
     default:
-      if constexpr (sizeof(V) == 64) {
-        if (s.columns <= 3 * kLanes)
-          return tile<V, MR, 3>(s.K, a, s.a_row, s.a_col, s.b, s.b_row, c, s.c_row, s.bias, s.go_on,
-                                s.columns);
-        return tile<V, MR, 4>(s.K, a, s.a_row, s.a_col, s.b, s.b_row, c, s.c_row, s.bias, s.go_on,
-                              s.columns);
+      if constexpr (sizeof(V) == 64 && MR <= kMaxRows) {
+        if (s.columns <= 3 * kLanes) return tile_of<V, MR, 3>(s, a, c, full);
+        return tile_of<V, MR, 4>(s, a, c, full);
       }
   }
 }
 
 template <class V, class T>
 [[gnu::always_inline]] inline void strip(const Strip<T>& s) {
+  constexpr std::int64_t kLanes = sizeof(V) / sizeof(T);
   const T* a = s.a;
   T* c = s.c;
   for (std::int64_t left = s.rows; left > 0;) {
+    const std::int64_t full = s.full_rows - (s.rows - left);
+    // Narrow strips twelve rows at a time: as many sums in flight as a wide tile has.
+    if (left >= 2 * kMaxRows && s.columns <= 2 * kLanes && s.a_block == kMaxRows * s.a_row) {
+      tile_columns<V, 2 * kMaxRows>(s, a, c, full);
+      a += 2 * s.a_block;
+      c += 2 * kMaxRows * s.c_row;
+      left -= 2 * kMaxRows;
+      continue;
+    }
     // Six rows at a time; what remains of 7 to 11 is halved: 8 = 4 + 4 and not 6 + 2.
     const std::int64_t rows = left >= 2 * kMaxRows || s.a_block != kMaxRows * s.a_row
                                   ? std::min<std::int64_t>(left, kMaxRows)
@@ -157,22 +184,22 @@ template <class V, class T>
                                                 : left;
     switch (rows) {
       case 6:
-        tile_columns<V, 6>(s, a, c);
+        tile_columns<V, 6>(s, a, c, full);
         break;
       case 5:
-        tile_columns<V, 5>(s, a, c);
+        tile_columns<V, 5>(s, a, c, full);
         break;
       case 4:
-        tile_columns<V, 4>(s, a, c);
+        tile_columns<V, 4>(s, a, c, full);
         break;
       case 3:
-        tile_columns<V, 3>(s, a, c);
+        tile_columns<V, 3>(s, a, c, full);
         break;
       case 2:
-        tile_columns<V, 2>(s, a, c);
+        tile_columns<V, 2>(s, a, c, full);
         break;
       default:
-        tile_columns<V, 1>(s, a, c);
+        tile_columns<V, 1>(s, a, c, full);
     }
     a += rows == kMaxRows ? s.a_block : rows * s.a_row;
     c += rows * s.c_row;
@@ -376,7 +403,7 @@ class Product {
                    p_.c + row0 * p_.N + col,
                    p_.N,
                    p_.bias ? p_.bias + col : nullptr,
-                   k0 > 0};
+                   k0 > 0, rows};
         if (a_packed_) {
           s.a = a_copy.data;
           s.a_row = 1;
@@ -387,6 +414,17 @@ class Product {
           s.b = b_copy.data;
           s.b_row = (width + own.lanes - 1) / own.lanes * own.lanes;
           pack_b(p_, k0, k1, col, width, b_copy.data, s.b_row);
+        }
+        const std::int64_t beyond = (own.lanes - width % own.lanes) % own.lanes;
+        alignas(64) T bias[64];
+        if (beyond > 0) {
+          // Where a row of C is this one panel, its overhang falls on the rows behind it.
+          s.full_rows = p_.N == width ? rows - (beyond + width - 1) / width : 0;
+          if (s.bias) {
+            std::memset(bias + width - width % own.lanes, 0, sizeof(T) * own.lanes);
+            std::memcpy(bias, s.bias, static_cast<std::size_t>(width) * sizeof(T));
+            s.bias = bias;
+          }
         }
         own.strip(s);
       }
