@@ -85,13 +85,13 @@ RefPtr<Storage> Tape::make_storage(std::size_t bytes) {
 
 void* TapePool::take(std::size_t size) {
   if (size == 0) return nullptr;
-  // The smallest free block that is large enough, unless half of it would be wasted.
+  // The block given back last, which is still in the cache, unless half of it would be wasted.
   Block* best = nullptr;
   for (Block& b : blocks)
-    if (b.free && b.size >= size && b.size <= 2 * size + 64 && (!best || b.size < best->size))
+    if (b.free && b.size >= size && b.size <= 2 * size + 64 && (!best || b.freed > best->freed))
       best = &b;
   if (!best) {
-    blocks.push_back({allocate(size), size, false});
+    blocks.push_back({allocate(size), size, 0, false});
     bytes += size;
     best = &blocks.back();
   }
@@ -102,7 +102,10 @@ void* TapePool::take(std::size_t size) {
 void TapePool::give_back(void* data) noexcept {
   if (!open) return;
   for (Block& b : blocks)
-    if (b.data == data) b.free = true;
+    if (b.data == data) {
+      b.free = true;
+      b.freed = ++clock;
+    }
 }
 
 void TapePool::destroy(TapePool* pool) noexcept {

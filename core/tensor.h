@@ -37,9 +37,11 @@ struct TapePool : RefCounted {
   struct Block {
     void* data;
     std::size_t size;
+    std::uint64_t freed;  // when it was given back
     bool free;
   };
   std::vector<Block> blocks;
+  std::uint64_t clock = 0;
   std::size_t bytes = 0;
   bool open = true;
 
