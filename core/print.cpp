@@ -1,4 +1,5 @@
 #include <descent/core/kernels/copy.h>
+#include <descent/core/tape.h>
 #include <descent/core/tensor.h>
 
 #include <cstdio>
@@ -52,6 +53,7 @@ void print(std::string& s, const Tensor& flat, int d, std::int64_t offset, bool 
 }  // namespace
 
 std::string Tensor::to_string() const {
+  detail::check_may_read("to_string");
   if (!defined()) return "Tensor(undefined)";
   std::string s;
   const Tensor flat = kernel::contiguous(*this);

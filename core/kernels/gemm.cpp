@@ -68,8 +68,8 @@ template <class T>
 }
 
 /// One tile of C over k in [0, K): starts from the bias, or from C itself. B, and the bias, have NV
-/// whole vectors a row, of whose elements `columns` count. So may the first `full` rows of C: what is
-/// written behind their end is overwritten by the rows that follow.
+/// whole vectors a row, of whose elements `columns` count. So may the first `full` rows of C: what
+/// is written behind their end is overwritten by the rows that follow.
 template <class V, int MR, int NV, class T>
 [[gnu::always_inline]] inline void tile(std::int64_t K, const T* a, std::int64_t a_row,
                                         std::int64_t a_col, const T* b, std::int64_t b_row, T* c,
@@ -403,7 +403,8 @@ class Product {
                    p_.c + row0 * p_.N + col,
                    p_.N,
                    p_.bias ? p_.bias + col : nullptr,
-                   k0 > 0, rows};
+                   k0 > 0,
+                   rows};
         if (a_packed_) {
           s.a = a_copy.data;
           s.a_row = 1;
