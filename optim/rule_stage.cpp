@@ -153,6 +153,7 @@ void RuleStage::add(Parameters parameters, std::unique_ptr<AnyRule> rule) {
     parameters_.push_back(std::move(p));
   }
   groups_.push_back(std::move(rule));
+  held_.clear();
 }
 
 void RuleStage::check() const {
@@ -262,18 +263,10 @@ std::size_t RuleStage::bind(int group, std::int64_t t, DType dtype) {
   return bindings_.size() - 1;
 }
 
-void RuleStage::apply(Update& update) {
-  for (std::size_t i = 0; i < parameters_.size(); ++i)
-    if (const Tensor& g = gradient(i); g.defined()) check_gradient(i, g);
-  if (skips(update)) {
-    update.skipped = true;
-    return;
-  }
-  for (const auto& rule : groups_) rule->check_schedules(steps_);
-
+/// Lists the parameters that have a gradient, with their rules and memory.
+void RuleStage::plan(const Update& update) {
   bindings_.clear();
   work_.clear();
-  std::int64_t total = 0;
   for (std::size_t i = 0; i < parameters_.size(); ++i) {
     const Tensor &w = parameters_[i].value, &g = gradient(i);
     if (!g.defined()) continue;
@@ -281,11 +274,9 @@ void RuleStage::apply(Update& update) {
     Work& item = work_.emplace_back();
     item.index = i;
     item.binding = bound;
-    item.first = total;
+    item.first = work_.size() > 1 ? work_[work_.size() - 2].first + work_[work_.size() - 2].n : 0;
     item.n = w.numel();
-    item.view = update.views[i];
-    if (groups_[static_cast<std::size_t>(memory_[i].group)]->maximize())
-      item.view.scale = -item.view.scale;
+    item.view = view(update, i);
     if (!kernel::is_dense(w)) item.weight_copy = kernel::contiguous(w);
     const Tensor& weight = item.weight_copy.defined() ? item.weight_copy : w;
     if (!(g.strides() == weight.strides()) && !(g.is_contiguous() && weight.is_contiguous())) {
@@ -297,7 +288,63 @@ void RuleStage::apply(Update& update) {
     const BoundRule& rule = bindings_[bound].rule;
     for (int k = 0; k < rule.slot_count; ++k)
       item.slots[k] = static_cast<char*>(slot(i, rule.slot_ids[k]).raw());
-    total += item.n;
+  }
+}
+
+GradientView RuleStage::view(const Update& update, std::size_t i) const {
+  GradientView v = update.views[i];
+  if (groups_[static_cast<std::size_t>(memory_[i].group)]->maximize()) v.scale = -v.scale;
+  return v;
+}
+
+/// A compiled step brings the same gradients each time: the last plan serves again, with the scalars
+/// of the new step. False where it does not.
+bool RuleStage::plan_again(const Update& update) {
+  if (held_.size() != parameters_.size()) return false;
+  for (std::size_t i = 0; i < held_.size(); ++i)
+    if (!gradient(i).is_same(held_[i])) return false;
+  for (const Work& item : work_)
+    if (parameters_[item.index].value.raw() != item.weight) return false;
+  if (policy != NonFinite::ignore) {
+    if (update.non_finite) return false;
+    for (const Work& item : work_)
+      if (!kernel::all_finite(item.grad, item.n, bindings_[item.binding].dtype)) return false;
+  }
+  for (Binding& b : bindings_) {
+    const AnyRule& rule = *groups_[static_cast<std::size_t>(b.group)];
+    const int slots = b.rule.slot_count;
+    b.rule = rule.bind({++b.t, steps_}, b.dtype);
+    if (b.rule.slot_count != slots) return false;
+  }
+  for (Work& item : work_) item.view = view(update, item.index);
+  return true;
+}
+
+/// Keeps the plan when nothing but the values can change until the next step.
+void RuleStage::hold_plan() {
+  held_.clear();
+  bool fixed = true;
+  for (const Work& item : work_)
+    fixed &= !item.weight_copy.defined() && !item.grad_copy.defined() &&
+             gradient(item.index).body().storage->pool;
+  if (fixed && work_.size() == parameters_.size())
+    for (std::size_t i = 0; i < parameters_.size(); ++i) held_.push_back(gradient(i));
+  else
+    work_.clear();  // and with it copies
+}
+
+void RuleStage::apply(Update& update) {
+  for (const auto& rule : groups_) rule->check_schedules(steps_);
+  const bool again = plan_again(update);
+  if (!again) {
+    held_.clear();
+    for (std::size_t i = 0; i < parameters_.size(); ++i)
+      if (const Tensor& g = gradient(i); g.defined()) check_gradient(i, g);
+    if (skips(update)) {
+      update.skipped = true;
+      return;
+    }
+    plan(update);
   }
   if (work_.empty() && !warned_) {
     warned_ = true;
@@ -308,6 +355,7 @@ void RuleStage::apply(Update& update) {
   for (const Work& item : work_) ++memory_[item.index].t;
 
   const descent::detail::FlushDenormals flush;
+  const std::int64_t total = work_.empty() ? 0 : work_.back().first + work_.back().n;
   parallel_for(total, kChunk, [&](std::int64_t begin, std::int64_t end) {
     auto item = std::upper_bound(work_.begin(), work_.end(), begin,
                                  [](std::int64_t at, const Work& w) { return at < w.first; }) -
@@ -328,7 +376,7 @@ void RuleStage::apply(Update& update) {
     if (item.weight_copy.defined()) kernel::copy(item.weight_copy, w);
     ++w.body().storage->version;
   }
-  work_.clear();  // and with it copies
+  if (!again) hold_plan();
 }
 
 std::string RuleStage::key(std::size_t i, std::string_view slot_name) const {
@@ -412,6 +460,7 @@ void RuleStage::expect(const State& state, std::vector<StateEntry>& entries) {
 }
 
 void RuleStage::load(const State& state) {
+  held_.clear();
   steps_ = state.at("optimizer/steps").item<std::int64_t>();
   skipped = state.at("optimizer/skipped").item<std::int64_t>();
   evaluations = state.at("optimizer/gradient_evaluations").item<std::int64_t>();

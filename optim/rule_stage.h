@@ -41,6 +41,10 @@ class RuleStage final : public Stage {
   const Tensor& gradient(std::size_t parameter) const;
   std::size_t find_non_finite() const;
   bool skips(const Update& update);
+  void plan(const Update& update);
+  bool plan_again(const Update& update);
+  void hold_plan();
+  GradientView view(const Update& update, std::size_t parameter) const;
   std::size_t bind(int group, std::int64_t t, DType dtype);
   Tensor& slot(std::size_t parameter, int id);
   void load_fields(const State& state);
@@ -54,6 +58,7 @@ class RuleStage final : public Stage {
   std::vector<std::unique_ptr<AnyRule>> groups_;
   std::vector<Binding> bindings_;  // of the update under way; kept for their memory
   std::vector<Work> work_;
+  std::vector<Tensor> held_;  // the gradients that work_ was made for, if it may serve again
 };
 
 }  // namespace descent::optim::detail

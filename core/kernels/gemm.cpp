@@ -8,6 +8,7 @@
 
 #include <cblas.h>
 #include <algorithm>
+#include <array>
 #include <cstring>
 #include <mutex>
 #include <optional>
@@ -297,6 +298,7 @@ void pack_b(const Problem<T>& p, std::int64_t k0, std::int64_t k1, std::int64_t 
             std::int64_t columns, T* to, std::int64_t width) {
   constexpr int kFew = 16;
   const T* from = p.b + k0 * p.b_row + first * p.b_col;
+  if (columns < width) std::fill_n(to, (k1 - k0) * width, T(0));
   if (p.b_row == 1) {
     transpose(from, p.b_col, columns, k1 - k0, to, width);
   } else if (p.b_col == 1 && columns < kFew) {
@@ -311,8 +313,6 @@ void pack_b(const Problem<T>& p, std::int64_t k0, std::int64_t k1, std::int64_t 
       for (std::int64_t j = 0; j < columns; ++j)
         to[k * width + j] = from[k * p.b_row + j * p.b_col];
   }
-  for (std::int64_t j = columns; j < width; ++j)
-    for (std::int64_t k = 0; k < k1 - k0; ++k) to[k * width + j] = 0;
 }
 
 /// Rows of a transposed A, six by six: those of one block lie side by side for each k.
@@ -334,6 +334,7 @@ void pack_a(const Problem<T>& p, std::int64_t row0, std::int64_t rows, std::int6
 
 template <class T, class F>
 void map_rows(T* c, std::int64_t c_row, std::int64_t rows, std::int64_t columns, F f) {
+  if (columns == c_row) return simd::loop(rows * columns, f, c);
   for (std::int64_t r = 0; r < rows; ++r) simd::loop(columns, f, c + r * c_row);
 }
 
@@ -368,15 +369,17 @@ class Product {
         columns_ = (columns_ / 2 + own.panel - 1) / own.panel * own.panel;
       while (units() < kUnits && !b_packed_ && rows_ >= 4 * kMaxRows) rows_ = (rows_ + 1) / 2;
     }
+    down_ = (p.M + rows_ - 1) / rows_;
+    units_ = units();
   }
-  std::int64_t units() const { return down() * across(); }
+  std::int64_t size() const { return units_; }
   /// Multiply-adds.
   double work() const {
     return static_cast<double>(p_.M) * static_cast<double>(p_.N) * static_cast<double>(p_.K);
   }
 
   void run(std::int64_t unit) const {
-    const std::int64_t row0 = unit % down() * rows_, col0 = unit / down() * columns_;
+    const std::int64_t row0 = unit % down_ * rows_, col0 = unit / down_ * columns_;
     const std::int64_t rows = std::min(rows_, p_.M - row0);
     const std::int64_t columns = std::min(columns_, p_.N - col0);
     const Kernel<T>& own = kernel<T>();
@@ -439,28 +442,30 @@ class Product {
   static constexpr std::int64_t kSize = sizeof(T), kColumns = 1024, kDepth = 512, kUnits = 8,
                                 kLongStride = 2048;
 
-  std::int64_t down() const { return rows_ > 0 ? (p_.M + rows_ - 1) / rows_ : 0; }
-  std::int64_t across() const { return columns_ > 0 ? (p_.N + columns_ - 1) / columns_ : 0; }
+  std::int64_t units() const {
+    return ((p_.M + rows_ - 1) / rows_) * ((p_.N + columns_ - 1) / columns_);
+  }
 
   Problem<T> p_;
+  std::int64_t units_ = 0, down_ = 0;
   std::int64_t rows_ = 0, columns_ = 0;  // of a unit
   bool a_packed_ = false, b_packed_ = false;
 };
 
 /// Runs units of one or more products, in one parallel region when that is worth it.
 template <class T, std::size_t N>
-void run_together(const Product<T> (&products)[N]) {
+void run_together(const std::array<Product<T>, N>& products) {
   std::int64_t units = 0;
   double work = 0;
   for (const Product<T>& p : products) {
-    units += p.units();
+    units += p.size();
     work += p.work();
   }
   parallel_for(units, work >= kParallelWork ? 1 : units, [&](std::int64_t begin, std::int64_t end) {
     for (std::int64_t unit = begin; unit < end; ++unit) {
       std::int64_t i = unit;
-      const Product<T>* p = products;
-      for (; i >= p->units(); ++p) i -= p->units();
+      const Product<T>* p = products.data();
+      for (; i >= p->size(); ++p) i -= p->size();
       p->run(i);
     }
   });
@@ -558,10 +563,19 @@ bool by_blas(const Problem<double>& p) {
   return true;
 }
 
+/// A product, ready to run.
 template <class T>
-void gemm(const Problem<T>& p) {
-  if (!by_blas(p)) run_together({Product<T>(p)});
-}
+class Gemm {
+ public:
+  explicit Gemm(const Problem<T>& p) : problem_(p), product_{Product<T>(p)} {}
+  void operator()() const {
+    if (!by_blas(problem_)) run_together(product_);
+  }
+
+ private:
+  Problem<T> problem_;
+  std::array<Product<T>, 1> product_;
+};
 
 }  // namespace
 
@@ -587,7 +601,7 @@ Tensor matmul(const Tensor& x, const Tensor& y) {
                          b.strides()[1],
                          data<T>(out),
                          nullptr};
-      launch("matmul", {&out}, {&a, &b}, [p] { gemm(p); });
+      launch("matmul", {&out}, {&a, &b}, Gemm<T>(p));
     });
     return out;
   }
@@ -628,7 +642,8 @@ Tensor matmul(const Tensor& x, const Tensor& y) {
                          index /= batch[d];
                        }
                        p.c += i * p.M * p.N;
-                       gemm(p);
+                       Gemm<T> one_of_them(p);
+                       one_of_them();
                      }
                    });
     });
@@ -654,7 +669,7 @@ Tensor linear(const Tensor& x, const Tensor& w, const Tensor& bias, Activation a
                        data<T>(out),
                        bias.defined() ? data<T>(flat) : nullptr,
                        activation};
-    launch("linear", {&out}, {&x, &w, &flat}, [p] { gemm(p); });
+    launch("linear", {&out}, {&x, &w, &flat}, Gemm<T>(p));
   });
   return out;
 }
@@ -674,12 +689,14 @@ LinearGrads linear_backward(const Tensor& g_any, const Tensor& x, const Tensor& 
     Problem<T> dw{0,          0,   0, data<T>(x), x.strides()[1], x.strides()[0],
                   data<T>(g), out, 1, nullptr,    nullptr};
     if (need_w) dw.M = in, dw.N = out, dw.K = M, dw.c = data<T>(grads.w);
-    if (need_x || need_w)
-      launch("linear", {&grads.x, &grads.w}, {&g, &x, &w}, [dx, dw] {
-        const bool x_done = by_blas(dx), w_done = by_blas(dw);
-        const Problem<T> none{};
-        run_together({Product<T>(x_done ? none : dx), Product<T>(w_done ? none : dw)});
-      });
+    if (!need_x && !need_w) return;
+    launch("linear", {&grads.x, &grads.w}, {&g, &x, &w},
+           [dx, dw, both = std::array{Product<T>(dx), Product<T>(dw)}] {
+             const bool x_done = by_blas(dx), w_done = by_blas(dw);
+             if (!x_done && !w_done) return run_together(both);
+             if (!x_done) run_together(std::array{both[0]});
+             if (!w_done) run_together(std::array{both[1]});
+           });
   });
   if (need_bias) grads.bias = sum(g, {0}, false);
   return grads;

@@ -64,8 +64,10 @@ Tensor index_select(const Tensor& input, std::int64_t dim, const Tensor& index_i
       for (std::int64_t i = begin; i < end; ++i) {
         const std::int64_t o = s.outer == 1 ? 0 : i / n;
         const char* source = from + static_cast<std::size_t>(o * s.n + at[i - o * n]) * bytes;
-        if (bytes == 8)  // the commonest short row: a label, or two floats
+        if (bytes == 8)  // the commonest short rows: a label, or two floats
           std::memcpy(to + i * 8, source, 8);
+        else if (bytes == 4)
+          std::memcpy(to + i * 4, source, 4);
         else
           std::memcpy(to + static_cast<std::size_t>(i) * bytes, source, bytes);
       }

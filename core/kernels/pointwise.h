@@ -62,5 +62,7 @@ Tensor silu_grad(const Tensor& g, const Tensor& x);
 
 /// True when no element is NaN or infinite; always true for integers.
 bool all_finite(const Tensor& x);
+/// Of n elements in a row, on this thread.
+bool all_finite(const void* p, std::int64_t n, DType dtype);
 
 }  // namespace descent::kernel

@@ -79,16 +79,24 @@ void sum_columns(const T* x, T* out, std::int64_t outer, std::int64_t n, std::in
                    T* to = out + unit / pieces * inner + first;
                    simd::call([=]() __attribute__((always_inline)) {
                      using Total = std::conditional_t<std::is_integral_v<T>, T, double>;
-                     T fold[kWidth];
-                     Total total[kWidth];
-                     for (std::int64_t k = 0; k < width; ++k) total[k] = 0;
-                     for (std::int64_t block = 0; block < n; block += kRows) {
-                       for (std::int64_t k = 0; k < width; ++k) fold[k] = 0;
-                       for (std::int64_t r = block; r < std::min(n, block + kRows); ++r)
-                         for (std::int64_t k = 0; k < width; ++k) fold[k] += in[r * inner + k];
-                       for (std::int64_t k = 0; k < width; ++k) total[k] += fold[k];
+                     constexpr int kLanes = 16;
+                     for (std::int64_t k0 = 0; k0 < width; k0 += kLanes) {
+                       const std::int64_t lanes = width - k0 < kLanes ? width - k0 : kLanes;
+                       Total total[kLanes] = {};
+                       for (std::int64_t block = 0; block < n; block += kRows) {
+                         T fold[kLanes] = {};
+                         const T* row = in + block * inner + k0;
+                         const std::int64_t rows = n - block < kRows ? n - block : kRows;
+                         if (lanes == kLanes)
+                           for (std::int64_t r = 0; r < rows; ++r, row += inner)
+                             for (int k = 0; k < kLanes; ++k) fold[k] += row[k];
+                         else
+                           for (std::int64_t r = 0; r < rows; ++r, row += inner)
+                             for (std::int64_t k = 0; k < lanes; ++k) fold[k] += row[k];
+                         for (int k = 0; k < kLanes; ++k) total[k] += fold[k];
+                       }
+                       for (std::int64_t k = 0; k < lanes; ++k) to[k0 + k] = static_cast<T>(total[k]);
                      }
-                     for (std::int64_t k = 0; k < width; ++k) to[k] = static_cast<T>(total[k]);
                    });
                  }
                });
