@@ -43,11 +43,11 @@ struct AdamW {
     const auto t = static_cast<double>(s.t);
     const T b1 = T(beta1(s)), k1 = T(1 - beta1(s)), b2 = T(beta2(s)), k2 = T(1 - beta2(s));
     const T eta = T(lr(s) / (1 - std::pow(beta1(s), t)));
-    const T root = T(std::sqrt(1 - std::pow(beta2(s), t))), e = T(eps(s));
+    const T root = T(1 / std::sqrt(1 - std::pow(beta2(s), t))), e = T(eps(s));
     const double factor = !decoupled_lr ? lr(s) : lr(0) > 0 ? lr(s) / lr(0) : 0;
     const T keep = T(1 - factor * weight_decay(s));
     const auto step = [=](T m, T v) {
-      const T d = std::sqrt(v) / root + e;
+      const T d = std::sqrt(v) * root + e;
       return d == 0 ? T(0) : eta * m / d;
     };
     if (!amsgrad)

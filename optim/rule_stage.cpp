@@ -297,8 +297,8 @@ GradientView RuleStage::view(const Update& update, std::size_t i) const {
   return v;
 }
 
-/// A compiled step brings the same gradients each time: the last plan serves again, with the scalars
-/// of the new step. False where it does not.
+/// A compiled step brings the same gradients each time: the last plan serves again, with the
+/// scalars of the new step. False where it does not.
 bool RuleStage::plan_again(const Update& update) {
   if (held_.size() != parameters_.size()) return false;
   for (std::size_t i = 0; i < held_.size(); ++i)

@@ -19,47 +19,92 @@ namespace {
 
 constexpr int kLanes = kRowLanes;
 constexpr std::int64_t kGrain = 16384;  // elements a task
-constexpr std::int64_t kBatch = 64;     // rows whose losses are added up at a time
+constexpr std::int64_t kFewClasses = 64;
+constexpr std::int64_t kBatch = 64;  // rows whose losses are added up at a time
 
 /// Rows [begin, end): probabilities, and in `losses` each row's loss, 0 for an ignored one.
 template <class T>
-struct CrossEntropyRows {
-  const T* x;
-  T* p;
-  const std::int64_t* label;
-  std::int64_t C, ignore;
+class CrossEntropyRows {
+ public:
+  CrossEntropyRows(const T* logits, T* probabilities, const std::int64_t* labels,
+                   std::int64_t classes, std::int64_t ignored)
+      : x_(logits), p_(probabilities), label_(labels), C_(classes), ignore_(ignored) {}
 
   void operator()(std::int64_t begin, std::int64_t end, T* losses) const {
-    const CrossEntropyRows c = *this;
     for (std::int64_t r = begin; r < end; ++r) {
-      const std::int64_t l = label[r];
-      if (l != ignore && (l < 0 || l >= C)) fail_label(r);
+      const std::int64_t l = label_[r];
+      if (l != ignore_ && (l < 0 || l >= C_)) fail_label(r);
     }
+    if (C_ <= kFewClasses)
+      few_classes(begin, end, losses);
+    else
+      many_classes(begin, end, losses);
+  }
+
+ private:
+  /// A row at a time.
+  void many_classes(std::int64_t begin, std::int64_t end, T* losses) const {
+    const CrossEntropyRows c = *this;
     simd::call([=]() __attribute__((always_inline)) {
-      T* loss = losses;
-      T chosen[kBatch];
       for (std::int64_t r = begin; r < end; ++r) {
-        const T* row = c.x + r * c.C;
-        T* to = c.p + r * c.C;
-        const RowSoftmax<T> s = exp_row(row, to, c.C);
+        const T* row = c.x_ + r * c.C_;
+        T* to = c.p_ + r * c.C_;
+        const RowSoftmax<T> s = exp_row(row, to, c.C_);
         const T scale = 1 / s.total;
-        for (std::int64_t i = 0; i < c.C; ++i) to[i] *= scale;
-        loss[r - begin] = s.total;
-        chosen[r - begin] = c.label[r] == c.ignore ? 0 : row[c.label[r]] - s.max;
-      }
-      for (std::int64_t i = 0; i < end - begin; ++i) loss[i] = math::log(loss[i]);
-      for (std::int64_t r = begin; r < end; ++r) {
-        T& l = loss[r - begin];
-        l = c.label[r] == c.ignore ? 0 : l - chosen[r - begin];
+        for (std::int64_t i = 0; i < c.C_; ++i) to[i] *= scale;
+        losses[r - begin] =
+            c.label_[r] == c.ignore_ ? T(0) : math::log(s.total) - (row[c.label_[r]] - s.max);
       }
     });
   }
+
+  /// Sixteen rows at a time, a row to a lane: no lane is idle because classes are few.
+  void few_classes(std::int64_t begin, std::int64_t end, T* losses) const {
+    const CrossEntropyRows c = *this;
+    simd::call([=]() __attribute__((always_inline)) {
+      T t[kFewClasses][kLanes];
+      for (std::int64_t first = begin; first < end; first += kLanes) {
+        const std::int64_t rows = end - first < kLanes ? end - first : kLanes;
+        const T* x = c.x_ + first * c.C_;
+        T* p = c.p_ + first * c.C_;
+        if (rows < kLanes)
+          for (std::int64_t i = 0; i < c.C_; ++i)
+            for (int k = 0; k < kLanes; ++k) t[i][k] = 0;
+        for (std::int64_t k = 0; k < rows; ++k)
+          for (std::int64_t i = 0; i < c.C_; ++i) t[i][k] = x[k * c.C_ + i];
+        T high[kLanes], total[kLanes], log_total[kLanes];
+        for (int k = 0; k < kLanes; ++k) high[k] = t[0][k];
+        for (std::int64_t i = 1; i < c.C_; ++i)
+          for (int k = 0; k < kLanes; ++k) high[k] = t[i][k] > high[k] ? t[i][k] : high[k];
+        for (int k = 0; k < kLanes; ++k) total[k] = 0;
+        for (std::int64_t i = 0; i < c.C_; ++i)
+          for (int k = 0; k < kLanes; ++k)
+            total[k] += t[i][k] = math::exp_below_zero(t[i][k] - high[k]);
+        for (int k = 0; k < kLanes; ++k) log_total[k] = math::log(total[k]);
+        for (int k = 0; k < kLanes; ++k) total[k] = 1 / total[k];
+        for (std::int64_t i = 0; i < c.C_; ++i)
+          for (int k = 0; k < kLanes; ++k) t[i][k] *= total[k];
+        for (std::int64_t k = 0; k < rows; ++k) {
+          for (std::int64_t i = 0; i < c.C_; ++i) p[k * c.C_ + i] = t[i][k];
+          const std::int64_t l = c.label_[first + k];
+          losses[first + k - begin] =
+              l == c.ignore_ ? T(0) : log_total[k] - (x[k * c.C_ + l] - high[k]);
+        }
+      }
+    });
+  }
+
   [[noreturn, gnu::noinline]] void fail_label(std::int64_t r) const {
-    fail<ValueError>("cross_entropy", "got label ", label[r], " at position ", r,
-                     ", expected one in [0, ", C, ")",
-                     ignore >= 0 || ignore == -100 ? "" : concat(" or ", ignore),
+    fail<ValueError>("cross_entropy", "got label ", label_[r], " at position ", r,
+                     ", expected one in [0, ", C_, ")",
+                     ignore_ >= 0 || ignore_ == -100 ? "" : concat(" or ", ignore_),
                      ". Hint: the last layer needs as many outputs as there are classes");
   }
+
+  const T* x_;
+  T* p_;
+  const std::int64_t* label_;
+  std::int64_t C_, ignore_;
 };
 
 }  // namespace
@@ -72,9 +117,10 @@ CrossEntropy cross_entropy(const Tensor& input, const Tensor& labels, std::int64
   const DType dtype = logits.dtype();
   CrossEntropy out{empty({}, dtype), empty_as(logits, dtype), empty({}, dtype)};
   dispatch_floating(dtype, [&]<class T>(T) {
-    const CrossEntropyRows<T> rows{data<T>(logits), data<T>(out.probabilities),
-                                   data<std::int64_t>(labels), C, ignore};
+    const CrossEntropyRows<T> rows(data<T>(logits), data<T>(out.probabilities),
+                                   data<std::int64_t>(labels), C, ignore);
     T *loss = data<T>(out.loss), *share = data<T>(out.share);
+    const auto* label = data<std::int64_t>(labels);
     launch("cross_entropy", {&out.loss, &out.probabilities, &out.share}, {&logits, &labels}, [=] {
       const std::int64_t pieces = (N + kBatch - 1) / kBatch;
       T few[kBatch];
@@ -104,7 +150,7 @@ CrossEntropy cross_entropy(const Tensor& input, const Tensor& labels, std::int64
       double sum = 0;
       for (std::int64_t i = 0; i < pieces; ++i) sum += to[i];
       std::int64_t counted = 0;
-      for (std::int64_t r = 0; r < N; ++r) counted += rows.label[r] != ignore;
+      for (std::int64_t r = 0; r < N; ++r) counted += label[r] != ignore;
       // Of no row at all the mean is NaN, and its gradient 0.
       *loss = static_cast<T>(mean ? sum / static_cast<double>(counted) : sum);
       *share = static_cast<T>(!mean ? 1 : counted > 0 ? 1 / static_cast<double>(counted) : 0);

@@ -239,9 +239,8 @@ bool span_is_finite(const T* p, std::int64_t n) {
 }  // namespace
 
 bool all_finite(const void* p, std::int64_t n, DType dtype) {
-  return dispatch_floating(dtype, [&]<class T>(T) {
-    return span_is_finite(static_cast<const T*>(p), n);
-  });
+  return dispatch_floating(dtype,
+                           [&]<class T>(T) { return span_is_finite(static_cast<const T*>(p), n); });
 }
 
 bool all_finite(const Tensor& x) {

@@ -95,7 +95,8 @@ void sum_columns(const T* x, T* out, std::int64_t outer, std::int64_t n, std::in
                              for (std::int64_t k = 0; k < lanes; ++k) fold[k] += row[k];
                          for (int k = 0; k < kLanes; ++k) total[k] += fold[k];
                        }
-                       for (std::int64_t k = 0; k < lanes; ++k) to[k0 + k] = static_cast<T>(total[k]);
+                       for (std::int64_t k = 0; k < lanes; ++k)
+                         to[k0 + k] = static_cast<T>(total[k]);
                      }
                    });
                  }
