@@ -45,14 +45,15 @@ class Grads {
   template <class... T>
   requires(std::is_convertible_v<T, Tensor>&&...) explicit Grads(T&&... g)
       : few_{Tensor(std::forward<T>(g))...}, count_(sizeof...(T)) {}
-  explicit Grads(std::vector<Tensor> many) : many_(std::move(many)), count_(many_.size()) {}
+  explicit Grads(std::vector<Tensor> many)
+      : many_(std::make_unique<std::vector<Tensor>>(std::move(many))), count_(many_->size()) {}
 
   std::size_t size() const { return count_; }
-  Tensor& operator[](std::size_t i) { return many_.empty() ? few_[i] : many_[i]; }
+  Tensor& operator[](std::size_t i) { return many_ ? (*many_)[i] : few_[i]; }
 
  private:
   std::array<Tensor, 4> few_;
-  std::vector<Tensor> many_;
+  std::unique_ptr<std::vector<Tensor>> many_;
   std::size_t count_;
 };
 
@@ -181,7 +182,7 @@ class RuleNode final : public Node {
   }
   void release() noexcept override {
     rule_.reset();
-    output_ = Saved();
+    if constexpr (kUsesOutput) output_ = Saved();
   }
   bool released() const noexcept override { return !rule_; }
 
@@ -192,7 +193,8 @@ class RuleNode final : public Node {
   }
   Inputs inputs_;
   std::optional<Rule> rule_;
-  Saved output_;
+  struct Nothing {};
+  [[no_unique_address]] std::conditional_t<kUsesOutput, Saved, Nothing> output_;
 };
 
 template <class Rule, class Inputs>

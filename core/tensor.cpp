@@ -57,6 +57,10 @@ void Storage::destroy(Storage* s) noexcept {
 }
 
 Body* Body::make() { return new (allocate(sizeof(Body))) Body; }
+Body* Body::make(const Body& like, DType dtype) {
+  auto storage = Storage::make(static_cast<std::size_t>(like.numel) * size_of(dtype));
+  return new (allocate(sizeof(Body))) Body(like, dtype, std::move(storage));
+}
 
 void Body::destroy(Body* b) noexcept {
   b->~Body();

@@ -88,7 +88,18 @@ struct Body : RefCounted {
   std::uint32_t recorded_at = 0;  // storage->recorded when this view was taken
   RefPtr<GradEdge> edge;
 
+  Body() = default;
+  /// Of the same shape, strides and layout, with another type and storage.
+  Body(const Body& like, DType type, RefPtr<Storage> own)
+      : storage(std::move(own)),
+        shape(like.shape),
+        strides(like.strides),
+        numel(like.numel),
+        dtype(type),
+        contiguous(like.contiguous) {}
+
   static Body* make();
+  static Body* make(const Body& like, DType dtype);
   static void destroy(Body*) noexcept;
   void update_layout() noexcept;  // numel and contiguous from shape and strides
 };

@@ -32,16 +32,7 @@ Tensor empty_strided(const Shape& shape, const Shape& strides, DType dtype) {
 }
 
 Tensor empty_as(const Tensor& t, DType dtype) {
-  const detail::Body& from = t.body();
-  auto* body = detail::Body::make();
-  Tensor out{detail::RefPtr<detail::Body>(body)};
-  body->shape = from.shape;
-  body->strides = from.strides;
-  body->numel = from.numel;
-  body->contiguous = from.contiguous;
-  body->dtype = dtype;
-  body->storage = detail::Storage::make(static_cast<std::size_t>(body->numel) * size_of(dtype));
-  return out;
+  return Tensor(detail::RefPtr<detail::Body>(detail::Body::make(t.body(), dtype)));
 }
 
 Tensor view_of(const Tensor& t, const Shape& shape, const Shape& strides, std::int64_t offset) {

@@ -124,6 +124,11 @@ struct FlatWork {
   std::int64_t in_size[kMaxInputs];
 
   void operator()() const {
+    if (n <= kElementwiseGrain) {
+      const void* const at[kMaxInputs] = {in[0], in[1], in[2]};
+      if (n > 0) f(out, at, n);
+      return;
+    }
     parallel_for(n, kElementwiseGrain, [this](std::int64_t begin, std::int64_t end) {
       const void* at[kMaxInputs];
       for (int k = 0; k < kMaxInputs; ++k) at[k] = in[k] + begin * in_size[k];
