@@ -139,8 +139,7 @@ struct Flusher {
 };
 
 void* from_system(std::size_t bytes) {
-  // Size classes from four times the alignment on are multiples of it.
-  const std::size_t alignment = bytes >= 4 * kHugePage ? kHugePage : kAlignment;
+  const std::size_t alignment = bytes >= kHugePage ? kHugePage : kAlignment;
   void* p = std::aligned_alloc(alignment, (bytes + alignment - 1) / alignment * alignment);
   if (!p) throw std::bad_alloc();
 #if defined(__linux__)

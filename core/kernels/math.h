@@ -52,13 +52,14 @@ struct ExpParts {
   detail::ExpParts e = detail::exp_parts(x > -104.0f ? x : -104.0f);
   e.exponent += small ? 64 << 23 : 0;
   const float y = detail::scaled(e) * (small ? 0x1p-64f : 1.0f);
-  return x <= 88.7228394f ? y : x * detail::kInf;  // NaN stays NaN
+  return x <= 88.7228394f ? y : x + detail::kInf;  // NaN stays NaN
 }
 
 /// e^x for x <= 0; 0 where the result would be subnormal.
 [[gnu::always_inline]] inline float exp_below_zero(float x) {
-  const float y = detail::scaled(detail::exp_parts(x < -87.3f ? -87.3f : x));
-  return x < -87.3f ? 0.0f : x != x ? x : y;
+  const detail::ExpParts e = detail::exp_parts(x);
+  const float scale = std::bit_cast<float>(e.exponent + 0x3f800000);  // a NaN in p stays one
+  return x < -87.3f ? 0.0f : e.p * scale;
 }
 
 [[gnu::always_inline]] inline float expm1(float x) {
