@@ -9,7 +9,7 @@
 //
 // Workloads: those of workloads.h; optim_RULE_1x10M and optim_RULE_100x10k; chain1000;
 // elementwise_{tanh,exp,gelu,softmax}_1M with --variant bwd for forward and backward.
-#include "workloads.h"
+#include "trainer.h"
 
 #include <descent/descent.h>
 
@@ -99,113 +99,19 @@ void measure(const Options& o, Step&& step, Value&& value, const std::string& ex
               quantile(0.1), quantile(0.9), static_cast<double>(value()), tail.c_str());
 }
 
-// ---- training steps, written as anybody would ----
-
-optim::Optimizer make_optimizer(bench::Rule rule, const Parameters& parameters, double lr,
-                                double adamw_decay = 1e-2) {
-  using bench::Rule;
-  switch (rule) {
-    case Rule::sgd:
-      return {parameters, optim::SGD{.lr = lr}};
-    case Rule::momentum:
-      return {parameters, optim::SGD{.lr = lr, .momentum = 0.9}};
-    case Rule::adagrad:
-      return {parameters, optim::AdaGrad{.lr = lr}};
-    case Rule::rmsprop:
-      return {parameters, optim::RMSProp{.lr = lr}};
-    case Rule::adam:
-      return {parameters, optim::Adam{.lr = lr}};
-    default:
-      return {parameters, optim::AdamW{.lr = lr, .weight_decay = adamw_decay}};
-  }
-}
-
-nn::Sequential make_net(const bench::Workload& w) {
-  nn::Sequential net;
-  for (std::size_t l = 0; l + 1 < w.widths.size(); ++l) {
-    nn::Linear layer(w.widths[l], w.widths[l + 1]);
-    const NoGradGuard guard;
-    layer.weight.copy_(tensor(bench::first_weight(w, l)).reshape({w.widths[l + 1], w.widths[l]}));
-    layer.bias.zero_();
-    net.push_back(layer);
-    if (l + 2 == w.widths.size()) continue;
-    if (w.activation == bench::Activation::relu)
-      net.push_back(nn::ReLU());
-    else
-      net.push_back(nn::Tanh());
-  }
-  return net;
-}
-
-Tensor loss_of(const bench::Workload& w, nn::Sequential& net, const Tensor& x, const Tensor& y) {
-  switch (w.loss) {
-    case bench::Loss::cross_entropy:
-      return nn::cross_entropy(net(x), y);
-    case bench::Loss::bce:
-      return nn::bce_with_logits(net(x), y);
-    case bench::Loss::mse:
-      return nn::mse_loss(net(x), y);
-    default: {  // the residual of u_t = 0.1·u_xx + f
-      const Tensor position = x.narrow(1, 0, 1).detach().requires_grad_(),
-                   time = x.narrow(1, 1, 1).detach().requires_grad_();
-      const Tensor u = net(cat({position, time}, 1));
-      const auto first = grad({u}, {position, time}, {ones_like(u)}, {.create_graph = true});
-      const Tensor u_xx =
-          grad({first[0]}, {position}, {ones_like(u)}, {.create_graph = true}).front();
-      return mean(square(first[1] - 0.1 * u_xx - y));
-    }
-  }
-}
-
 int run_training(const Options& o, const bench::Workload& w) {
-  const bench::Samples samples = bench::make_samples(w);
-  const std::int64_t rows = w.rows, batch = w.batch;
-  const Tensor x = tensor(samples.x).reshape({rows, -1});
-  const Tensor y = w.loss == bench::Loss::cross_entropy ? tensor(samples.labels)
-                                                        : tensor(samples.y).reshape({rows, -1});
-  const Tensor order = tensor(samples.order);
-  nn::Sequential net = make_net(w);
-  optim::Optimizer optimizer = make_optimizer(w.rule, net.parameters(), w.lr * o.lr_scale);
-  if (w.sam) optimizer = optim::sam(std::move(optimizer));
-
-  Tensor loss;
-  const auto train = [&](const Tensor& xb, const Tensor& yb) -> Tensor {
-    if (w.sam) {
-      Tensor first;
-      optimizer.step([&] {
-        const Tensor l = loss_of(w, net, xb, yb);
-        l.backward();
-        if (!first.defined()) first = l;
-        return l;
-      });
-      return first;
-    }
-    optimizer.zero_grad();
-    const Tensor l = loss_of(w, net, xb, yb);
-    l.backward();
-    optimizer.step();
-    return l;
-  };
-  const auto train_on = [&](const Tensor& index) {
-    return train(x.index_select(0, index), y.index_select(0, index));
-  };
-  auto compiled = compile(train_on);
-  std::int64_t steps = 0;
-  const auto step = [&] {
-    const std::int64_t first = steps++ * batch % rows;
-    const Tensor index = order.narrow(0, first, batch);
-    loss = o.mode == "compiled" ? compiled(index) : train_on(index);
-  };
+  bench::Trainer trainer(w, o.lr_scale, o.mode == "compiled");
   if (o.check > 0) {
     for (long s = 1, next = 1; s <= o.check; ++s) {
-      step();
+      trainer.step();
       if (s != next && s != o.check) continue;
-      std::printf("descent %s step %ld loss %.7g\n", o.workload.c_str(), s, loss.item());
+      std::printf("descent %s step %ld loss %.7g\n", o.workload.c_str(), s, trainer.loss());
       while (next <= s) next = std::to_string(next)[0] == '2' ? next / 2 * 5 : next * 2;
     }
     return 0;
   }
-  measure(o, step, [&] { return loss.item(); });
+  measure(
+      o, [&] { trainer.step(); }, [&] { return trainer.loss(); });
   return 0;
 }
 
@@ -225,7 +131,7 @@ int run_optimizer(const Options& o) {
     w.set_grad(linspace(-1e-2, 1e-2, n));
     parameters.push_back({std::to_string(i), w});
   }
-  optim::Optimizer optimizer = make_optimizer(kind, parameters, 1e-4);
+  optim::Optimizer optimizer = bench::make_optimizer(kind, parameters, 1e-4);
   measure(
       o, [&] { optimizer.step(); }, [&] { return mean(parameters[0].value).item(); });
   return 0;
