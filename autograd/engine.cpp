@@ -15,7 +15,7 @@ namespace detail {
 namespace {
 constinit thread_local const Node* t_current = nullptr;
 
-bool earlier(const Node* a, const Node* b) { return a->order < b->order; }
+constexpr auto kEarlier = [](const auto& a, const auto& b) { return a->order < b->order; };
 
 bool sole_owner(const Tensor& t) {
   const Body& b = t.body();
@@ -29,7 +29,7 @@ const Node* current_node() noexcept { return t_current; }
 struct Backward {
   const char* op;  // what the user called
   bool create_graph, retain_graph;
-  PoolVector<Node*> heap;
+  PoolVector<RefPtr<Node>> heap;
   // For grad(): the nodes from which a wanted input can be reached, sorted; empty means all.
   PoolVector<Node*> useful;
   bool collect_leaves = true;
@@ -41,7 +41,7 @@ struct Backward {
   Backward(const Backward&) = delete;
   Backward& operator=(const Backward&) = delete;
   ~Backward() {  // after an exception, waiting nodes are left as they were found
-    for (Node* node : heap) {
+    for (const auto& node : heap) {
       node->pending = Tensor();
       node->run = nullptr;
     }
@@ -52,7 +52,8 @@ struct Backward {
   }
 
   /// Adds g to what the node has received, in place when nobody else holds it.
-  void give(Node* node, Tensor g) {
+  void give(RefPtr<Node> owned, Tensor g) {
+    Node* node = owned.get();
     if (node->run && node->run != this)
       fail<GraphError>("backward", "got a graph that another backward() is running through at '",
                        node->name, "', expected one run at a time");
@@ -60,8 +61,8 @@ struct Backward {
     if (!(g.shape() == node->shape)) g = sum_to(g, node->shape);
     if (!node->run) {
       node->run = this;
-      heap.push_back(node);
-      std::push_heap(heap.begin(), heap.end(), earlier);
+      heap.push_back(std::move(owned));
+      std::push_heap(heap.begin(), heap.end(), kEarlier);
     }
     if (!node->pending.defined()) {
       node->pending = std::move(g);
@@ -105,6 +106,7 @@ struct Backward {
       if (collect_leaves) collect(static_cast<Leaf&>(node), std::move(g));
       return;
     }
+    if (node.released()) throw_released(node.name);
     const auto inputs = node.inputs();
     std::uint64_t need = 0;
     for (std::size_t i = 0; i < inputs.size() && i < 64; ++i)
@@ -123,7 +125,9 @@ struct Backward {
     for (std::size_t i = 0; i < inputs.size(); ++i) {
       if (!inputs[i] || !grads[i].defined() || !is_useful(inputs[i].get())) continue;
       if (anomaly_enabled()) check_for_nan(concat("gradient of ", node.name).c_str(), grads[i]);
-      give(inputs[i].get(), std::move(grads[i]));
+      // A graph that is freed is taken apart on the way: what nobody else holds goes at once, while
+      // it is in the cache.
+      give(retain_graph ? inputs[i] : std::move(inputs[i]), std::move(grads[i]));
     }
   }
 
@@ -133,13 +137,13 @@ struct Backward {
     const GradModeGuard mode(create_graph);
     const FlushDenormals flush;
     while (!heap.empty()) {
-      std::pop_heap(heap.begin(), heap.end(), earlier);
-      Node* node = heap.back();
+      std::pop_heap(heap.begin(), heap.end(), kEarlier);
+      const RefPtr<Node> node = std::move(heap.back());
       heap.pop_back();
       node->run = nullptr;
       Tensor g = std::move(node->pending);
       node->pending = Tensor();
-      found(node, g);
+      found(node.get(), g);
       step(*node, std::move(g));
     }
   }
@@ -171,7 +175,7 @@ void start(Backward& run, std::span<const Tensor> outputs, std::span<const Tenso
                        y.shape(), ", expected equal shapes");
     if (!run.is_useful(node_of(y))) continue;  // leads to no wanted input
     const GradModeGuard mode(run.create_graph);
-    run.give(node_of(y), g.defined() ? g : ones_like(y));
+    run.give(RefPtr<Node>::share(node_of(y)), g.defined() ? g : ones_like(y));
   }
 }
 
@@ -190,7 +194,7 @@ PoolVector<Node*> nodes_towards(const std::vector<Tensor>& outputs,
     for (const auto& input : node->inputs())
       if (input && input->mark == Node::Mark::none) pending.push_back(input.get());
   }
-  std::sort(all.begin(), all.end(), earlier);  // inputs before what uses them
+  std::sort(all.begin(), all.end(), kEarlier);  // inputs before what uses them
   PoolVector<Node*> useful;
   for (Node* node : all) {
     bool leads = std::find(wanted.begin(), wanted.end(), node) != wanted.end();

@@ -94,7 +94,9 @@ class Node : public GradEdge {
   std::unique_ptr<Extra> extra;
 
   bool is_leaf() const noexcept { return order == 0; }
-  virtual std::span<const RefPtr<Node>> inputs() const = 0;
+  /// The edges; empty ones lead to inputs that need no gradient, or were taken by a backward that
+  /// freed the graph.
+  virtual std::span<RefPtr<Node>> inputs() = 0;
   virtual Grads backward(const Tensor& g, Need need) = 0;
   /// Drops what was saved; backward is an error afterwards.
   virtual void release() noexcept = 0;
@@ -120,7 +122,7 @@ class Leaf final : public Node {
  public:
   explicit Leaf(const Tensor& t) noexcept : Node("leaf", t, 0) {}
   Tensor grad;
-  std::span<const RefPtr<Node>> inputs() const override { return {}; }
+  std::span<RefPtr<Node>> inputs() override { return {}; }
   Grads backward(const Tensor&, Need) override { return Grads(); }
   void release() noexcept override {}
 
@@ -167,7 +169,7 @@ class RuleNode final : public Node {
     if constexpr (kUsesOutput) output_ = Saved(alias(output));
   }
 
-  std::span<const RefPtr<Node>> inputs() const override { return inputs_; }
+  std::span<RefPtr<Node>> inputs() override { return inputs_; }
 
   Grads backward(const Tensor& g, Need need) override {
     if (!rule_) throw_released(name);

@@ -43,18 +43,37 @@ std::atomic<std::int64_t> g_live{0},
     g_held{0};  // g_held: what the system gave and did not get back
 
 // Classes 64, 80, 96, 112, 128, 160, … bytes: a quarter of a power of two apart.
-int class_of(std::size_t bytes) {
+constexpr int compute_class(std::size_t bytes) {
   if (bytes <= kAlignment) return 0;
   const int log2 = std::bit_width(bytes - 1) - 1;  // 2^log2 < bytes <= 2^(log2+1)
   const auto quarter = (bytes - 1) >> (log2 - 2) & 3;
   return 4 * (log2 - 6) + static_cast<int>(quarter) + 1;
 }
 
-std::size_t bytes_of(int c) {
+constexpr std::size_t compute_bytes(int c) {
   if (c == 0) return kAlignment;
   const int log2 = (c - 1) / 4 + 6, quarter = (c - 1) % 4;
   return (std::size_t{1} << log2) + (std::size_t{1} << (log2 - 2)) * (quarter + 1);
 }
+
+// Both as tables, the classes of small blocks in steps of 16 bytes: a block is found in a few
+// instructions.
+constexpr std::size_t kTabled = 1024;
+struct Tables {
+  std::uint8_t small[kTabled / 16 + 1] = {};
+  std::size_t bytes[kClasses] = {};
+  constexpr Tables() {
+    for (std::size_t i = 0; i <= kTabled / 16; ++i)
+      small[i] = static_cast<std::uint8_t>(compute_class(16 * i));
+    for (int c = 0; c < kClasses; ++c) bytes[c] = compute_bytes(c);
+  }
+};
+constexpr Tables kTables;
+
+int class_of(std::size_t bytes) {
+  return bytes <= kTabled ? kTables.small[(bytes + 15) / 16] : compute_class(bytes);
+}
+std::size_t bytes_of(int c) { return kTables.bytes[c]; }
 
 void poison([[maybe_unused]] void* p, [[maybe_unused]] std::size_t n) {
 #ifdef DESCENT_POISON

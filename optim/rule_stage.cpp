@@ -107,6 +107,26 @@ std::string Wrapper::text() {
   return list_fields(name(), inner_->text(), [this](FieldVisitor& f) { own_fields(f); });
 }
 
+/// The rule of a group at one step, and the parameters that it serves.
+struct RuleStage::Binding {
+  int group;
+  std::int64_t t;
+  DType dtype;
+  BoundRule rule;
+};
+
+/// A parameter whose elements lie in one block, in some order that all arrays share.
+struct RuleStage::Work {
+  std::size_t index;
+  std::size_t binding;    // number of its bound rule
+  std::int64_t first, n;  // its elements among all elements of the update
+  char* weight;
+  const char* grad;
+  char* slots[kMaxSlots];
+  GradientView view;
+  Tensor weight_copy, grad_copy;  // where the originals are not laid out alike
+};
+
 RuleStage::RuleStage() = default;
 RuleStage::~RuleStage() = default;
 
@@ -207,26 +227,6 @@ void RuleStage::check_gradient(std::size_t i, const Tensor& g) const {
     fail<ShapeError>("step", "got a gradient of ", g.dtype(), g.shape(), " for parameter '",
                      parameters_[i].name, "', expected ", w.dtype(), w.shape());
 }
-
-/// The rule of a group at one step, and the parameters that it serves.
-struct RuleStage::Binding {
-  int group;
-  std::int64_t t;
-  DType dtype;
-  BoundRule rule;
-};
-
-/// A parameter whose elements lie in one block, in some order that all arrays share.
-struct RuleStage::Work {
-  std::size_t index;
-  std::size_t binding;    // number of its bound rule
-  std::int64_t first, n;  // its elements among all elements of the update
-  char* weight;
-  const char* grad;
-  char* slots[kMaxSlots];
-  GradientView view;
-  Tensor weight_copy, grad_copy;  // where the originals are not laid out alike
-};
 
 /// Which parameter has a gradient that is not finite; their number when none has.
 std::size_t RuleStage::find_non_finite() const {

@@ -98,16 +98,22 @@ struct RowWorker {
   }
 };
 
-bool all_of_one_layout(const Tensor* const* inputs, int count) {
-  const Tensor& a = *inputs[0];
+bool same_shapes(const Tensor* const* inputs, int count) {
   for (int k = 1; k < count; ++k)
-    if (!(inputs[k]->shape() == a.shape())) return false;
+    if (!(inputs[k]->shape() == inputs[0]->shape())) return false;
+  return true;
+}
+
+bool all_contiguous(const Tensor* const* inputs, int count) {
   bool contiguous = true;
   for (int k = 0; k < count; ++k) contiguous &= inputs[k]->is_contiguous();
-  if (contiguous) return true;
+  return contiguous;
+}
+
+bool same_dense_strides(const Tensor* const* inputs, int count) {
   for (int k = 1; k < count; ++k)
-    if (!(inputs[k]->strides() == a.strides())) return false;
-  return is_dense(a);
+    if (!(inputs[k]->strides() == inputs[0]->strides())) return false;
+  return is_dense(*inputs[0]);
 }
 
 }  // namespace
@@ -116,6 +122,7 @@ namespace {
 
 /// All operands contiguous, or dense in one order: memory is one span.
 struct FlatWork {
+  FlatWork() {}  // all is set, but for inputs that are not there
   SpanFunction f;
   std::int64_t n;
   char* out;
@@ -124,11 +131,6 @@ struct FlatWork {
   std::int64_t in_size[kMaxInputs];
 
   void operator()() const {
-    if (n <= kElementwiseGrain) {
-      const void* const at[kMaxInputs] = {in[0], in[1], in[2]};
-      if (n > 0) f(out, at, n);
-      return;
-    }
     parallel_for(n, kElementwiseGrain, [this](std::int64_t begin, std::int64_t end) {
       const void* at[kMaxInputs];
       for (int k = 0; k < kMaxInputs; ++k) at[k] = in[k] + begin * in_size[k];
@@ -175,15 +177,21 @@ Tensor elementwise(std::string_view op, std::initializer_list<const Tensor*> lis
   const Tensor* const* inputs = list.begin();
   const int count = static_cast<int>(list.size());
 
-  if (all_of_one_layout(inputs, count) &&
-      (layout == Layout::as_inputs || inputs[0]->is_contiguous())) {
+  if (same_shapes(inputs, count) &&
+      (all_contiguous(inputs, count) ||
+       (layout == Layout::as_inputs && same_dense_strides(inputs, count)))) {
     Tensor out = empty_as(*inputs[0], out_dtype);
-    FlatWork work{f,
-                  out.numel(),
-                  static_cast<char*>(out.raw()),
-                  static_cast<std::int64_t>(size_of(out_dtype)),
-                  {},
-                  {}};
+    if (!detail::recording() && out.numel() <= kElementwiseGrain) {  // the common case, at once
+      const void* in[kMaxInputs];
+      for (int k = 0; k < count; ++k) in[k] = inputs[k]->raw();
+      if (out.numel() > 0) f(out.raw(), in, out.numel());
+      return out;
+    }
+    FlatWork work;
+    work.f = f;
+    work.n = out.numel();
+    work.out = static_cast<char*>(out.raw());
+    work.out_size = static_cast<std::int64_t>(size_of(out_dtype));
     for (int k = 0; k < count; ++k) {
       work.in[k] = static_cast<const char*>(inputs[k]->raw());
       work.in_size[k] = static_cast<std::int64_t>(size_of(inputs[k]->dtype()));

@@ -22,6 +22,7 @@ inline constexpr std::int64_t kElementwiseGrain = 65536;
 /// numbers.
 class SpanFunction {
  public:
+  SpanFunction() = default;
   template <class F>
   SpanFunction(const F& f)
       : call_([](const void* formula, void* out, const void* const* in, std::int64_t n) {
