@@ -122,13 +122,12 @@ namespace {
 
 /// All operands contiguous, or dense in one order: memory is one span.
 struct FlatWork {
-  FlatWork() {}  // all is set, but for inputs that are not there
   SpanFunction f;
   std::int64_t n;
   char* out;
   std::int64_t out_size;
-  const char* in[kMaxInputs];
-  std::int64_t in_size[kMaxInputs];
+  const char* in[kMaxInputs] = {};
+  std::int64_t in_size[kMaxInputs] = {};  // 0 for an input that is not there
 
   void operator()() const {
     parallel_for(n, kElementwiseGrain, [this](std::int64_t begin, std::int64_t end) {
