@@ -31,7 +31,7 @@ template <class... C>
 /// e^x = p · 2^n with p in [√½, √2]: p, and n where it stands in a float's bits. |x| < 2^21.
 struct ExpParts {
   float p;
-  std::int32_t exponent;
+  std::uint32_t exponent;  // unsigned: what NaN or a large x makes of it wraps, and is not used
 };
 [[gnu::always_inline]] inline ExpParts exp_parts(float x) {
   const float shifted = x * 1.44269504f + 12582912.0f;  // n ends up in the lowest bits
@@ -40,17 +40,17 @@ struct ExpParts {
   const float tail = r + r * r *
                              polynomial(r, 5.000000000e-01f, 1.666666716e-01f, 4.166645557e-02f,
                                         8.333361708e-03f, 1.393449726e-03f, 1.985812996e-04f);
-  return {1.0f + tail, static_cast<std::int32_t>(std::bit_cast<std::uint32_t>(shifted) << 23)};
+  return {1.0f + tail, std::bit_cast<std::uint32_t>(shifted) << 23};
 }
 [[gnu::always_inline]] inline float scaled(ExpParts e) {
-  return std::bit_cast<float>(std::bit_cast<std::int32_t>(e.p) + e.exponent);
+  return std::bit_cast<float>(std::bit_cast<std::uint32_t>(e.p) + e.exponent);
 }
 }  // namespace detail
 
 [[gnu::always_inline]] inline float exp(float x) {
   const bool small = x < -87.0f;  // the result may be subnormal: made 2^64 times too large
   detail::ExpParts e = detail::exp_parts(x > -104.0f ? x : -104.0f);
-  e.exponent += small ? 64 << 23 : 0;
+  e.exponent += small ? 64u << 23 : 0u;
   const float y = detail::scaled(e) * (small ? 0x1p-64f : 1.0f);
   return x <= 88.7228394f ? y : x + detail::kInf;  // NaN stays NaN
 }
@@ -58,7 +58,7 @@ struct ExpParts {
 /// e^x for x <= 0; 0 where the result would be subnormal.
 [[gnu::always_inline]] inline float exp_below_zero(float x) {
   const detail::ExpParts e = detail::exp_parts(x);
-  const float scale = std::bit_cast<float>(e.exponent + 0x3f800000);  // a NaN in p stays one
+  const float scale = std::bit_cast<float>(e.exponent + 0x3f800000u);  // a NaN in p stays one
   return x < -87.3f ? 0.0f : e.p * scale;
 }
 
