@@ -384,6 +384,13 @@ Tensor softmax_grad(const Tensor& g, const Tensor& y) {
             using T = std::remove_cvref_t<decltype(*out)>;
             T lanes[kRowLanes] = {};
             std::int64_t i = 0;
+            if (n >= kWideLanes) {
+              T wide[kWideLanes] = {};
+              for (; i + kWideLanes <= n; i += kWideLanes)
+                for (int k = 0; k < kWideLanes; ++k) wide[k] += g_row[i + k] * y_row[i + k];
+              for (int j = 0; j < kWideLanes; j += kRowLanes)
+                for (int k = 0; k < kRowLanes; ++k) lanes[k] += wide[j + k];
+            }
             for (; i + kRowLanes <= n; i += kRowLanes)
               for (int k = 0; k < kRowLanes; ++k) lanes[k] += g_row[i + k] * y_row[i + k];
             for (int k = 0; i < n; ++i, ++k) lanes[k] += g_row[i] * y_row[i];

@@ -8,7 +8,7 @@
 
 namespace descent::kernel {
 
-inline constexpr int kRowLanes = 16;
+inline constexpr int kRowLanes = 16, kWideLanes = 4 * kRowLanes;
 
 /// Folds an array of lanes with f, in a fixed order.
 template <class T, class F>
@@ -32,8 +32,17 @@ template <class T>
   for (int k = 0; k < kRowLanes; ++k) last[k] = -std::numeric_limits<T>::infinity();
   for (std::int64_t i = whole; i < n; ++i) last[i - whole] = x[i];
   for (int k = 0; k < kRowLanes; ++k) high[k] = last[k];
-  for (std::int64_t i = 0; i < whole; i += kRowLanes)
-    for (int k = 0; k < kRowLanes; ++k) high[k] = x[i + k] > high[k] ? x[i + k] : high[k];
+  std::int64_t at = 0;
+  if (n >= kWideLanes) {  // four maxima a lane: a comparison need not wait for the one before
+    T wide[kWideLanes];
+    for (int k = 0; k < kWideLanes; ++k) wide[k] = x[k];
+    for (at = kWideLanes; at + kWideLanes <= n; at += kWideLanes)
+      for (int k = 0; k < kWideLanes; ++k) wide[k] = x[at + k] > wide[k] ? x[at + k] : wide[k];
+    for (int j = 0; j < kWideLanes; j += kRowLanes)
+      for (int k = 0; k < kRowLanes; ++k) high[k] = wide[j + k] > high[k] ? wide[j + k] : high[k];
+  }
+  for (; at < whole; at += kRowLanes)
+    for (int k = 0; k < kRowLanes; ++k) high[k] = x[at + k] > high[k] ? x[at + k] : high[k];
   const T m = fold_lanes(high, [](T a, T b) { return a > b ? a : b; });
   for (int k = 0; k < kRowLanes; ++k) sum[k] = 0;
   for (std::int64_t i = 0; i < whole; i += kRowLanes)
