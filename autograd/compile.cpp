@@ -18,7 +18,8 @@ struct Recordings::Recording {
   bool fits(std::span<const Tensor> given) const {
     if (given.size() != inputs.size() || grad_mode != grad_enabled()) return false;
     for (std::size_t i = 0; i < inputs.size(); ++i)
-      if (!(given[i].shape() == inputs[i].shape()) || given[i].dtype() != inputs[i].dtype())
+      if (!(given[i].shape() == inputs[i].shape()) || given[i].dtype() != inputs[i].dtype() ||
+          !(given[i].strides() == inputs[i].strides() || !kernel::is_dense(given[i])))
         return false;
     return true;
   }
@@ -50,15 +51,14 @@ const std::vector<Tensor>& Recordings::replay_or_record(std::span<const Tensor> 
     recordings_.erase(recordings_.begin());
   }
   auto fresh = std::make_unique<Recording>();
-  for (const Tensor& x : inputs) {
-    fresh->inputs.push_back(empty(x.shape(), x.dtype()));
-    kernel::copy(x, fresh->inputs.back());
-  }
+  for (const Tensor& x : inputs) fresh->inputs.push_back(kernel::clone(x));  // laid out as x
   {
     const RecordOn record(&fresh->tape);
     fresh->outputs = f_(fresh->inputs);
   }
   fresh->tape.close();
+  for (const Tensor& y : fresh->outputs)
+    if (y.defined()) fresh->tape.rely_on(y);
   for (Tensor& y : fresh->outputs)
     if (y.defined()) y = y.detach();
   recordings_.insert(recordings_.begin(), std::move(fresh));
@@ -67,15 +67,16 @@ const std::vector<Tensor>& Recordings::replay_or_record(std::span<const Tensor> 
 }
 
 std::vector<Tensor> Recordings::run(std::span<const Tensor> inputs) {
-  if (recording()) return f_(inputs);  // part of the recording that is under way
-  std::vector<Tensor> outputs = replay_or_record(inputs);
+  // Part of the recording that is under way; or somebody looks for a NaN, operator by operator.
+  const bool eager = recording() || anomaly_enabled();
+  std::vector<Tensor> outputs = eager ? f_(inputs) : replay_or_record(inputs);
   for (Tensor& y : outputs)
     if (y.defined()) y = kernel::clone(y);
   return outputs;
 }
 
 Tensor Recordings::run_for_one(std::span<const Tensor> inputs) {
-  if (recording()) return f_(inputs).front();
+  if (recording() || anomaly_enabled()) return run(inputs).front();
   const Tensor& y = replay_or_record(inputs).front();
   return y.defined() ? kernel::clone(y) : y;
 }

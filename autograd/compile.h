@@ -16,10 +16,16 @@
 // dropout (each replay draws anew), batch normalisation, second derivatives.
 //
 // What the function decides, it decides when it is recorded. Reading a value inside (item(),
-// to_vector(), data_ptr(), printing) is therefore a GraphError; ordinary variables keep the value
-// they had. Module::train() and eval(), a parameter whose memory was replaced, and gradients that
-// are there or not when the step begins are noticed and lead to a new recording; for anything else
-// call reset(). Hooks run while recording only; their operators are replayed.
+// to_vector(), data_ptr(), printing) is therefore a GraphError, optimizer.step(closure) gives NaN
+// there, and ordinary variables, handles to tensors among them, keep what they had: state from step
+// to step belongs into tensors made outside and written in place. These changes are noticed and
+// lead to a new recording: Module::train() and eval(), a parameter that was frozen, unfrozen or
+// given other memory, an optimizer that was replaced or wrapped, gradients that are there or not
+// when the step begins. For anything else call reset(). Hooks run while recording only; their
+// operators are replayed. Under an AnomalyGuard the function runs as always.
+//
+// The inputs are copies: writing to one does not reach the caller's. Gradients and whatever else
+// the step made lie in its memory, which the next replay fills anew: clone() what is to be kept.
 //
 // Optimizers, modules and generators that the function uses must outlive the step. What it returns
 // is a copy without a history. Not thread-safe; recording affects the calling thread alone.

@@ -183,6 +183,7 @@ void start(Backward& run, std::span<const Tensor> outputs, std::span<const Tenso
 PoolVector<Node*> nodes_towards(const std::vector<Tensor>& outputs,
                                 const std::vector<Node*>& wanted) {
   PoolVector<Node*> all, pending;
+  const Node* freed = nullptr;
   for (const Tensor& y : outputs)
     if (Node* n = node_of(y)) pending.push_back(n);
   while (!pending.empty()) {
@@ -191,6 +192,8 @@ PoolVector<Node*> nodes_towards(const std::vector<Tensor>& outputs,
     if (node->mark != Node::Mark::none) continue;
     node->mark = Node::Mark::seen;
     all.push_back(node);
+    if (std::find(wanted.begin(), wanted.end(), node) != wanted.end()) continue;
+    if (node->released()) freed = node;  // what it led to is not known any more
     for (const auto& input : node->inputs())
       if (input && input->mark == Node::Mark::none) pending.push_back(input.get());
   }
@@ -206,6 +209,7 @@ PoolVector<Node*> nodes_towards(const std::vector<Tensor>& outputs,
     }
   }
   for (Node* node : all) node->mark = Node::Mark::none;
+  if (freed) throw_released(freed->name);
   std::sort(useful.begin(), useful.end());
   return useful;
 }

@@ -176,7 +176,10 @@ const Tensor& write(const char* name, const Tensor& t, const Tensor& value) {
     fail<DTypeError>(name, "got a result of ", value.dtype(), " for a tensor of ", t.dtype(),
                      ", expected no wider type. Hint: convert with .to()");
   kernel::copy(value, t);
-  ++body.storage->version;
+  if (detail::recording() && !body.storage->pool)
+    detail::perform([storage = body.storage] { ++storage->version; });
+  else
+    ++body.storage->version;
   if (records) {
     ++body.storage->recorded;
     body.edge =

@@ -89,16 +89,21 @@ namespace {
 
 constexpr std::int64_t kGrain = 16384;  // elements a task; a multiple of four
 
+/// Null for the calling thread's generator: a recorded step may be replayed on another thread.
+Generator* own_or_default(Generator& generator) {
+  return &generator == &default_generator() ? nullptr : &generator;
+}
+
 // Four floats, or two doubles, from each block; element i always comes from the same bits.
 template <class T, class Draw>
 void fill(Tensor& out, Generator& generator, Draw draw) {
   constexpr int kPerBlock = sizeof(T) == 4 ? 4 : 2;
   const std::int64_t n = out.numel();
   T* p = kernel::data<T>(out);
-  detail::launch("random", {&out}, {}, [=, &generator] {
-    const auto first =
-        generator.reserve(static_cast<std::uint64_t>((n + kPerBlock - 1) / kPerBlock));
-    const Generator frozen = generator;
+  detail::launch("random", {&out}, {}, [=, source = own_or_default(generator)] {
+    Generator& g = source ? *source : default_generator();
+    const auto first = g.reserve(static_cast<std::uint64_t>((n + kPerBlock - 1) / kPerBlock));
+    const Generator frozen = g;
     parallel_for(n, kGrain, [=](std::int64_t begin, std::int64_t end) {
       for (std::int64_t i = begin; i < end; i += kPerBlock) {
         T values[kPerBlock];
@@ -188,10 +193,11 @@ Tensor randperm(std::int64_t n, Generator& generator) {  // Fisher–Yates
   if (n < 0) fail<ValueError>("randperm", "got n = ", n, ", expected 0 or more");
   Tensor out = empty({n}, kInt64);
   auto* p = kernel::data<std::int64_t>(out);
-  detail::launch("randperm", {&out}, {}, [=, &generator] {
+  detail::launch("randperm", {&out}, {}, [=, source = own_or_default(generator)] {
+    Generator& g = source ? *source : default_generator();
     for (std::int64_t i = 0; i < n; ++i) p[i] = i;
     for (std::int64_t i = n - 1; i > 0; --i)
-      std::swap(p[i], p[generator.below(static_cast<std::uint64_t>(i) + 1)]);
+      std::swap(p[i], p[g.below(static_cast<std::uint64_t>(i) + 1)]);
   });
   return out;
 }

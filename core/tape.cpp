@@ -36,12 +36,12 @@ bool Tape::first_touch(const void* what) {
   return true;
 }
 
-void Tape::use(const Tensor& t) {
+void Tape::rely_on(const Tensor& t) {
   Storage& s = *t.body().storage;
   if (s.pool.get() == pool_.get()) return;
   for (const External& e : externals_)
     if (e.tensor.is_same(t)) return;
-  externals_.push_back({t, t.body().storage});
+  externals_.push_back({t, t.body().storage, t.body().edge});
 }
 
 void Tape::note(std::string_view op, Tensors writes, Tensors reads) {
@@ -52,7 +52,7 @@ void Tape::note(std::string_view op, Tensors writes, Tensors reads) {
       fail<GraphError>(op, "got a tensor of shape ", t->shape(),
                        " whose values were not made by operators, expected one that a compiled "
                        "step can make again. Hint: make it before the step, or pass it in");
-    use(*t);
+    rely_on(*t);
   }
   for (const Tensor* t : writes) {
     if (!t->defined()) continue;
@@ -62,13 +62,26 @@ void Tape::note(std::string_view op, Tensors writes, Tensors reads) {
                        " to write to, expected a value that each run of a compiled step makes "
                        "anew. Hint: start from zeros(), or from a clone()");
     s.written = true;
-    use(*t);
+    if (!s.pool) s.exposed = true;  // each replay will write it, unseen
+    rely_on(*t);
+  }
+}
+
+void Tape::replay() const {
+  const FloatingMode put_back(floating_mode());
+  try {
+    for (const Item& item : items_) item.call(item.work);
+  } catch (...) {
+    for (const auto& f : cleanups_) f();
+    throw;
   }
 }
 
 bool Tape::holds() const {
   for (const External& e : externals_)
-    if (e.tensor.body().storage.get() != e.storage.get()) return false;
+    if (e.tensor.body().storage.get() != e.storage.get() ||
+        e.tensor.body().edge.get() != e.edge.get())
+      return false;
   return std::all_of(guards_.begin(), guards_.end(), [](const auto& f) { return f(); });
 }
 

@@ -31,10 +31,7 @@ class Tape {
   ~Tape();
 
   /// Does all of it again.
-  void replay() const {
-    const FloatingMode put_back(floating_mode());
-    for (const Item& item : items_) item.call(item.work);
-  }
+  void replay() const;
   std::size_t size() const { return items_.size(); }
   /// Bytes that the tape owns.
   std::size_t bytes() const { return pool_->bytes; }
@@ -55,6 +52,10 @@ class Tape {
   void guard(std::function<bool()> f) { guards_.push_back(std::move(f)); }
   /// True the first time that it is called with this address.
   bool first_touch(const void* what);
+  /// Run when a replay throws: what was begun is put back.
+  void at_failure(std::function<void()> f) { cleanups_.push_back(std::move(f)); }
+  /// A tensor from outside: kept, and at a replay it must have the same memory and history.
+  void rely_on(const Tensor& t);
   RefPtr<Storage> make_storage(std::size_t bytes);
   /// Ends the recording: memory that is given back from now on is not used again.
   void close() { pool_->open = false; }
@@ -75,10 +76,10 @@ class Tape {
   struct External {  // a tensor from outside: it may not be given other memory
     Tensor tensor;
     RefPtr<Storage> storage;
+    RefPtr<GradEdge> edge;
   };
   void* arena(std::size_t bytes);
   void follow_floating_mode();  // denormals are flushed where they were while recording
-  void use(const Tensor& t);
 
   std::vector<Item> items_;
   std::vector<std::unique_ptr<char[]>> blocks_;
@@ -86,6 +87,7 @@ class Tape {
   std::size_t room_ = 0;
   std::vector<External> externals_;
   std::vector<std::function<bool()>> guards_;
+  std::vector<std::function<void()>> cleanups_;
   std::vector<const void*> touched_;
   bool flushes_ = false;
   RefPtr<TapePool> pool_;
@@ -121,6 +123,8 @@ Tensor constant(const F& make) {
 /// Does the work of a kernel that writes and reads these tensors.
 template <class F>
 void launch(std::string_view op, Tape::Tensors writes, Tape::Tensors reads, const F& work) {
+  for (const Tensor* t : writes)
+    if (t->defined()) t->body().storage->finite_at = 0;  // whatever was known of its values
   if (recording()) [[unlikely]] {
     t_tape->note(op, writes, reads);
     t_tape->keep(work);

@@ -22,15 +22,24 @@ Optimizer::Optimizer() {
   stage_ = std::move(rules);
 }
 Optimizer::Optimizer(Optimizer&& o) noexcept
-    : stage_(std::move(o.stage_)), rules_(std::exchange(o.rules_, nullptr)) {}
+    : stage_(std::move(o.stage_)),
+      rules_(std::exchange(o.rules_, nullptr)),
+      current_(std::move(o.current_)) {}
 Optimizer& Optimizer::operator=(Optimizer&& o) noexcept {
+  if (this == &o) return *this;
+  if (current_) *current_ = false;
   stage_ = std::move(o.stage_);
   rules_ = std::exchange(o.rules_, nullptr);
+  current_ = std::move(o.current_);
   return *this;
 }
-Optimizer::~Optimizer() = default;
+Optimizer::~Optimizer() {
+  if (current_) *current_ = false;
+}
 
 Optimizer wrap(Optimizer inner, const Optimizer::Wrap& make) {
+  if (inner.current_) *inner.current_ = false;
+  inner.current_ = std::make_shared<bool>(true);
   inner.stage_ = make(std::move(inner.stage_));
   return inner;
 }
@@ -74,9 +83,11 @@ double detail::value_of(const Tensor& loss) {
 }
 
 void Optimizer::apply() {
-  descent::detail::perform([stage = stage_.get(), n = parameters().size()] {
+  if (descent::detail::recording())
+    descent::detail::t_tape->guard([current = current_] { return *current; });
+  descent::detail::perform([stage = stage_.get()] {
     Update update;
-    update.views.resize(n);
+    update.views.resize(stage->parameters().size());
     stage->apply(update);
   });
 }
@@ -182,8 +193,13 @@ void Optimizer::set(std::string_view name, Hyper value, int group) {
 
 void Optimizer::swap_average() {
   rules();
-  for (Stage* s = stage_.get(); s; s = s->inner())
-    if (s->swap_average()) return;
+  bool swapped = false;
+  descent::detail::perform([stage = stage_.get(), &swapped, known = !descent::detail::recording()] {
+    bool found = false;
+    for (Stage* s = stage; s && !found; s = s->inner()) found = s->swap_average();
+    if (known) swapped = found;
+  });
+  if (swapped || descent::detail::recording()) return;
   fail<StateError>("swap_average", "got ", to_string(),
                    ", expected an optimizer with an average. Hint: wrap it in swa() or ema()");
 }

@@ -196,6 +196,7 @@ class Optimizer {
 
   std::unique_ptr<detail::Stage> stage_;  // the outermost; null after a move
   detail::RuleStage* rules_;              // the innermost, owned by stage_
+  std::shared_ptr<bool> current_ = std::make_shared<bool>(true);  // whether stage_ still is ours
 };
 
 /// While one lives, the model has the averaged weights.

@@ -312,9 +312,11 @@ bool RuleStage::plan_again(const Update& update) {
   }
   for (Binding& b : bindings_) {
     const AnyRule& rule = *groups_[static_cast<std::size_t>(b.group)];
-    const int slots = b.rule.slot_count;
+    const BoundRule before = b.rule;
     b.rule = rule.bind({++b.t, steps_}, b.dtype);
-    if (b.rule.slot_count != slots) return false;
+    if (!std::equal(before.slot_ids, before.slot_ids + before.slot_count, b.rule.slot_ids,
+                    b.rule.slot_ids + b.rule.slot_count))
+      return false;
   }
   for (Work& item : work_) item.view = view(update, item.index);
   return true;

@@ -37,6 +37,7 @@ class Sam final : public detail::Wrapper {
     if (!climbs) return loss;
 
     const Descend descend_at_end(*this);  // also when the closure throws
+    if (recording()) descent::detail::t_tape->at_failure([this] { descend(); });
     const FrozenStatisticsGuard frozen;
     perform([this] { default_generator().set_state(draws_); });
     inner_->evaluate(closure);

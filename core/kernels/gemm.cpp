@@ -422,8 +422,9 @@ class Product {
         const std::int64_t beyond = (own.lanes - width % own.lanes) % own.lanes;
         alignas(64) T bias[64];
         if (beyond > 0) {
-          // Where a row of C is this one panel, its overhang falls on the rows behind it.
-          s.full_rows = p_.N == width ? rows - (beyond + width - 1) / width : 0;
+          // Where a row of C is this one panel, its overhang falls on the rows behind it: before
+          // their turn, and so not on sums that a later pass over K goes on from.
+          s.full_rows = p_.N == width && blocks == 1 ? rows - (beyond + width - 1) / width : 0;
           if (s.bias) {
             std::memset(bias + width - width % own.lanes, 0, sizeof(T) * own.lanes);
             std::memcpy(bias, s.bias, static_cast<std::size_t>(width) * sizeof(T));

@@ -6,6 +6,7 @@
 #include <descent/descent.h>
 
 #include <gtest/gtest.h>
+#include <thread>
 
 namespace descent {
 namespace {
@@ -298,6 +299,72 @@ TEST(Compile, FlushesDenormalsWhereEagerBackwardDoes) {
   f(x);
   EXPECT_EQ(w.grad().to_vector()[0], 0);            // 1e-41 in backward
   EXPECT_NE((full({1}, 1e-30) * 1e-10).item(), 0);  // and the caller's mode is back
+}
+
+TEST(Compile, RecordsAnewWhenAParameterWasFrozenOrUnfrozen) {
+  const auto train = [](bool compiled) {
+    const Tensor w = ones({2}).requires_grad_(), v = ones({2}).requires_grad_();
+    optim::Optimizer optimizer(std::vector<Tensor>{w, v}, optim::SGD{.lr = 0.1});
+    const auto step = [&](const Tensor& x) {
+      optimizer.zero_grad();
+      sum(w * v * x).backward();
+      optimizer.step();
+    };
+    auto fast = compile(step);
+    for (int i = 0; i < 6; ++i) {
+      if (i == 2) w.requires_grad_(false);
+      if (i == 4) w.requires_grad_();
+      compiled ? fast(ones({2})) : step(ones({2}));
+    }
+    return cat({w.detach(), v.detach()}, 0).to_vector();
+  };
+  EXPECT_EQ(train(true), train(false));
+}
+
+TEST(Compile, CountsWritesForThoseWhoSavedATensor) {
+  const Tensor w = ones({1}).requires_grad_();
+  auto f = compile([&](const Tensor& x) {
+    const NoGradGuard guard;
+    w.sub_(x);
+  });
+  f(ones({1}));
+  const Tensor y = sum(w * w);
+  f(ones({1}));
+  EXPECT_TRUE(has_text(message_of<GraphError>([&] { y.backward(); }), "changed in place"));
+}
+
+TEST(Compile, DrawsFromTheGeneratorOfTheThreadThatRuns) {
+  auto f = compile([](const Tensor& x) { return x * rand({2}); });
+  std::thread([&] { f(ones({2})); }).join();
+  manual_seed(7);
+  const std::vector<double> drawn = f(ones({2})).to_vector();
+  manual_seed(7);
+  EXPECT_EQ(drawn, rand({2}).to_vector());
+}
+
+TEST(Compile, KeepsTheLayoutOfItsInputs) {
+  Generator g(4);
+  const Tensor x = randn({100, 300}, g).t();
+  auto f = compile([](const Tensor& t) { return sum(t); });
+  f(x);
+  EXPECT_EQ(f(x).item(), sum(x).item());
+  EXPECT_EQ(f(x.contiguous()).item(), sum(x.contiguous()).item());
+  EXPECT_EQ(f.recordings(), 2u);
+}
+
+TEST(Compile, RunsAsAlwaysUnderAnAnomalyGuard) {
+  auto f = compile([](const Tensor& x) { return log(x); });
+  f(ones({1}));
+  const AnomalyGuard guard;
+  EXPECT_TRUE(has_text(message_of<NonFiniteError>([&] { f(full({1}, -1)); }), "[log]"));
+}
+
+TEST(Compile, NoticesNewMemoryOfWhatItOnlyReturns) {
+  nn::Linear layer(2, 1);
+  auto f = compile([&] { return layer.weight; });
+  f();
+  layer.to(kFloat64);
+  EXPECT_EQ(f().dtype(), kFloat64);
 }
 
 }  // namespace

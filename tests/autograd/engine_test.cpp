@@ -481,5 +481,16 @@ TEST(Losses, KeepTheirGradientAtSaturatedInputs) {
                        "expected at least one class"));
 }
 
+TEST(Grad, RefusesAGraphOfWhichAPartWasFreed) {
+  const Tensor w = tensor({1.0, 2.0}).requires_grad_();
+  const Tensor s = exp(w * w);
+  sum(s).backward();
+  const std::string text = message_of<GraphError>([&] { grad({sum(s) + sum(w * 3)}, {w}); });
+  EXPECT_TRUE(has_text(text, "a graph that was freed at 'exp'")) << text;
+  const Tensor l = sum(w * w);
+  grad({l}, {w});
+  EXPECT_TRUE(has_text(message_of<GraphError>([&] { grad({l}, {w}); }), "was freed at 'sum'"));
+}
+
 }  // namespace
 }  // namespace descent

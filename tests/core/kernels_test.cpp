@@ -130,5 +130,46 @@ TEST(Gemm, TakesExtentsOfOneInLargeProducts) {
   EXPECT_EQ(max(c).item(), 1);
 }
 
+TEST(Product, KeepsANumberThatIsNoneInItsRow) {
+  for (const std::int64_t n : {1, 3, 10, 15, 17, 40})
+    for (const std::int64_t k : {5, 600, 1100}) {
+      Tensor a = ones({40, k});
+      a.data_ptr<float>()[11 * k + k - 1] = INFINITY;
+      const Tensor c = matmul(a, ones({k, n}));
+      for (std::int64_t r = 0; r < 40; ++r)
+        EXPECT_EQ(std::isfinite(c[r][n - 1].item()) && std::isfinite(c[r][0].item()), r != 11)
+            << n << " columns, depth " << k << ", row " << r;
+    }
+}
+
+TEST(Product, OfAnySizesEqualsItsDefinition) {
+  Generator g(8);
+  for (const std::int64_t m : {1, 5, 7, 13, 29, 127})
+    for (const std::int64_t n : {1, 2, 9, 16, 17, 33, 67, 131})
+      for (const std::int64_t k : {1, 3, 31, 521}) {
+        const Tensor a = randn({m, k}, g, kFloat64), b = randn({k, n}, g, kFloat64);
+        const std::vector<double> x = a.to_vector(), y = b.to_vector();
+        for (const bool turn_a : {false, true})
+          for (const bool turn_b : {false, true}) {
+            const Tensor left = turn_a ? a.t().contiguous().t() : a;
+            const Tensor right = turn_b ? b.t().contiguous().t() : b;
+            const std::vector<double> exact = matmul(left, right).to_vector();
+            const std::vector<double> single =
+                matmul(left.to(kFloat32), right.to(kFloat32)).to_vector();
+            for (const std::int64_t at : {std::int64_t{0}, m * n / 2, m * n - 1}) {
+              double sum = 0, size = 0;
+              for (std::int64_t i = 0; i < k; ++i) {
+                const double term = x[static_cast<std::size_t>(at / n * k + i)] *
+                                    y[static_cast<std::size_t>(i * n + at % n)];
+                sum += term;
+                size += std::fabs(term);
+              }
+              EXPECT_NEAR(exact[static_cast<std::size_t>(at)], sum, 1e-15 * size * 30);
+              EXPECT_NEAR(single[static_cast<std::size_t>(at)], sum, 1e-7 * size * 30);
+            }
+          }
+      }
+}
+
 }  // namespace
 }  // namespace descent

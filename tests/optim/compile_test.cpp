@@ -194,5 +194,131 @@ TEST(CompiledStep, ThrowsAndSkipsNonFiniteGradientsAsEagerStepsDo) {
   EXPECT_EQ(w.to_vector(), (std::vector<double>{0, 0}));
 }
 
+/// Runs `steps` of a one-parameter problem, letting `between` do something before each.
+std::vector<double> run_small(bool compiled, optim::Optimizer& optimizer, const Tensor& w,
+                              int steps, const std::function<void(int)>& between) {
+  const auto step = [&](const Tensor& x) {
+    optimizer.zero_grad();
+    sum(square(w - x)).backward();
+    optimizer.step();
+  };
+  auto fast = compile(step);
+  for (int i = 0; i < steps; ++i) {
+    between(i);
+    const Tensor x = full({2}, i);
+    compiled ? fast(x) : step(x);
+  }
+  return w.to_vector();
+}
+
+TEST(CompiledStep, FollowsSettingsThatChangeWhatARuleKeeps) {
+  const auto train = [](bool compiled) {
+    const Tensor w = tensor({1.0, 2.0}).requires_grad_();
+    optim::Optimizer o(std::vector<Tensor>{w}, optim::RMSProp{.lr = 0.1, .momentum = 0.9});
+    return run_small(compiled, o, w, 6, [&](int i) {
+      if (i != 3) return;
+      o.set("momentum", 0.0);
+      o.set("centered", 1.0);
+    });
+  };
+  EXPECT_EQ(train(true), train(false));
+}
+
+TEST(CompiledStep, FollowsAnOptimizerThatWasReplacedOrWrapped) {
+  const auto train = [](bool compiled) {
+    const Tensor w = tensor({1.0, 2.0}).requires_grad_();
+    optim::Optimizer o(std::vector<Tensor>{w}, optim::SGD{.lr = 0.1});
+    return run_small(compiled, o, w, 6, [&](int i) {
+      if (i == 2) o = optim::Optimizer(std::vector<Tensor>{w}, optim::SGD{.lr = 0.2});
+      if (i == 4) o = optim::clip_norm(std::move(o), 0.01);
+    });
+  };
+  EXPECT_EQ(train(true), train(false));
+}
+
+TEST(CompiledStep, FollowsANewGroup) {
+  const auto train = [](bool compiled) {
+    const Tensor w = ones({2}).requires_grad_(), v = ones({2}).requires_grad_();
+    optim::Optimizer o(Parameters{{"w", w}}, optim::SGD{.lr = 0.1});
+    const auto step = [&](const Tensor& x) {
+      w.zero_grad();
+      v.zero_grad();
+      sum(w * v * x).backward();
+      o.step();
+    };
+    auto fast = compile(step);
+    for (int i = 0; i < 4; ++i) {
+      if (i == 2) o.add_group(Parameters{{"v", v}}, optim::SGD{.lr = 0.1});
+      compiled ? fast(ones({2})) : step(ones({2}));
+    }
+    return cat({w.detach(), v.detach()}, 0).to_vector();
+  };
+  EXPECT_EQ(train(true), train(false));
+}
+
+TEST(CompiledStep, ExchangesWeightsForTheirAverage) {
+  const auto train = [](bool compiled) {
+    const Tensor w = tensor({1.0, 2.0}).requires_grad_();
+    auto o = optim::ema(optim::Optimizer(std::vector<Tensor>{w}, optim::SGD{.lr = 0.1}), 0.5);
+    const auto evaluate = [&](const Tensor& x) {
+      const NoGradGuard guard;
+      const optim::AverageGuard average(o);
+      return w * x;
+    };
+    auto fast = compile(evaluate);
+    std::vector<double> all;
+    for (int i = 0; i < 4; ++i) {
+      o.zero_grad();
+      sum(square(w - 3.0)).backward();
+      o.step();
+      const Tensor y = compiled ? fast(ones({2})) : evaluate(ones({2}));
+      all.push_back(y[0].item());
+    }
+    for (const auto& [key, t] : o.state_dict())
+      if (t.numel() == 2) all.push_back(t[1].item());
+    return all;
+  };
+  EXPECT_EQ(train(true), train(false));
+}
+
+TEST(CompiledStep, OfSamPutsTheWeightsBackWhenTheSecondEvaluationThrows) {
+  const Tensor w = tensor({0.0}).requires_grad_(), table = ones({3});
+  auto o =
+      optim::sam(optim::Optimizer(std::vector<Tensor>{w}, optim::SGD{.lr = 0.0}), {.rho = 1.0});
+  auto step = compile([&](const Tensor& x) {
+    o.step([&] {
+      const Tensor at = (w.detach() * 3.01 * x).to(kInt64);
+      const Tensor l = sum(w * gather(table, 0, at));
+      l.backward();
+      return l;
+    });
+  });
+  step(full({1}, 0.5));
+  step(full({1}, 0.5));
+  EXPECT_THROW(step(full({1}, 1)), ValueError);
+  EXPECT_EQ(w.item(), 0);
+}
+
+TEST(NonFinite, IsSeenInGradientsThatWereAddedToOrWrittenInPlace) {
+  const Tensor w = ones({2}).requires_grad_();
+  optim::Optimizer o(std::vector<Tensor>{w}, optim::SGD{.lr = 0.5});
+  sum(w * ones({2})).backward();
+  o.step();
+  sum(w * full({2}, NAN)).backward();  // without zero_grad
+  EXPECT_THROW(o.step(), NonFiniteError);
+  const Tensor g = zeros({2});
+  w.set_grad(g);
+  auto write = compile([&](const Tensor& x) {
+    const NoGradGuard guard;
+    g.copy_(x);
+  });
+  for (int i = 0; i < 2; ++i) {
+    write(ones({2}));
+    o.step();
+  }
+  write(full({2}, NAN));
+  EXPECT_THROW(o.step(), NonFiniteError);
+}
+
 }  // namespace
 }  // namespace descent
