@@ -9,6 +9,10 @@ function(descent_compile_options target)
   target_compile_options(${target} PRIVATE -fno-math-errno -fno-trapping-math -ffp-contract=off
     -Wall -Wextra -Wpedantic -Wshadow $<$<CXX_COMPILER_ID:GNU>:-Wno-psabi> $<$<CXX_COMPILER_ID:GNU>:-Wno-restrict>
     $<$<BOOL:${DESCENT_WARNINGS_AS_ERRORS}>:-Werror>)
+  if(CMAKE_CXX_COMPILER_ID MATCHES Clang AND CMAKE_SYSTEM_PROCESSOR MATCHES "x86_64|AMD64")
+    # Where AVX-512 is chosen at run time, clang would halve its vectors: a third slower. No effect elsewhere.
+    target_compile_options(${target} PRIVATE -mprefer-vector-width=512)
+  endif()
   if(NOT CMAKE_BUILD_TYPE AND NOT CMAKE_CONFIGURATION_TYPES)
     # A host project that names no build type means no debug build: unoptimised kernels are ten times slower.
     target_compile_options(${target} PRIVATE -O3)
