@@ -9,6 +9,7 @@
 #include <descent/optim/rule_stage.h>
 
 #include <algorithm>
+#include <atomic>
 
 namespace descent::optim::detail {
 
@@ -230,9 +231,25 @@ void RuleStage::check_gradient(std::size_t i, const Tensor& g) const {
 
 /// Which parameter has a gradient that is not finite; their number when none has.
 std::size_t RuleStage::find_non_finite() const {
-  for (std::size_t i = 0; i < parameters_.size(); ++i)
-    if (const Tensor& g = gradient(i); g.defined() && !kernel::all_finite(g)) return i;
-  return parameters_.size();
+  const std::size_t count = parameters_.size();
+  std::int64_t total = 0;
+  for (std::size_t i = 0; i < count; ++i)
+    if (const Tensor& g = gradient(i); g.defined()) total += g.numel();
+  std::atomic<std::size_t> first{count};
+  const auto check = [&](std::int64_t begin, std::int64_t end) {
+    for (auto i = static_cast<std::size_t>(begin); i < static_cast<std::size_t>(end); ++i) {
+      const Tensor& g = gradient(i);
+      if (!g.defined() || kernel::all_finite(g)) continue;
+      std::size_t known = first;
+      while (i < known && !first.compare_exchange_weak(known, i)) {
+      }
+    }
+  };
+  // Several parameters a task; a large one is cut by all_finite itself.
+  const auto n = static_cast<std::int64_t>(count);
+  const std::int64_t each = std::max<std::int64_t>(1, total / std::max<std::int64_t>(1, n));
+  parallel_for(n, std::max<std::int64_t>(1, 4 * kChunk / each), check);
+  return first;
 }
 
 /// Refuses, or skips, an update with non-finite gradients. True when it is skipped.

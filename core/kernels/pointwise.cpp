@@ -256,8 +256,9 @@ bool all_finite(const Tensor& x) {
     const std::int64_t n = flat.numel();
     if (n <= kElementwiseGrain) return span_is_finite(p, n);
     std::atomic<bool> all{true};
+    // From the end: what is read last, the beginning, is still in the cache when an update starts.
     parallel_for(n, kElementwiseGrain, [&](std::int64_t begin, std::int64_t end) {
-      if (!span_is_finite(p + begin, end - begin)) all.store(false, std::memory_order_relaxed);
+      if (!span_is_finite(p + (n - end), end - begin)) all.store(false, std::memory_order_relaxed);
     });
     return all.load();
   });
