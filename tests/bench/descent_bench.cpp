@@ -132,8 +132,10 @@ int run_optimizer(const Options& o) {
     parameters.push_back({std::to_string(i), w});
   }
   optim::Optimizer optimizer = bench::make_optimizer(kind, parameters, 1e-4);
+  auto compiled = compile([&] { optimizer.step(); });
   measure(
-      o, [&] { optimizer.step(); }, [&] { return mean(parameters[0].value).item(); });
+      o, [&] { o.mode == "compiled" ? compiled() : optimizer.step(); },
+      [&] { return mean(parameters[0].value).item(); });
   return 0;
 }
 
@@ -177,7 +179,9 @@ int run_elementwise(const Options& o) {
     value.backward(g);
     return value;
   };
-  const auto step = [&] { y = run(); };
+  const auto run_once = [&] { y = run(); };
+  auto compiled = compile(run_once);
+  const auto step = [&] { o.mode == "compiled" ? compiled() : run_once(); };
   measure(o, step, [&] { return mean(backward ? abs(x.grad()) : y).item(); });
   return 0;
 }
