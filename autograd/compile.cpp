@@ -27,7 +27,9 @@ struct Recordings::Recording {
 
 Recordings::Recordings(Function f, CompileOptions options) : f_(std::move(f)), options_(options) {
   if (options.cache < 1)
-    fail<ValueError>("compile", "got cache = 0, expected room for at least one recording");
+    fail<ValueError>("compile",
+                     "got cache = 0, expected room for at least one recording. Hint: 1 keeps the "
+                     "last set of shapes");
 }
 Recordings::Recordings(Recordings&&) noexcept = default;
 Recordings& Recordings::operator=(Recordings&&) noexcept = default;

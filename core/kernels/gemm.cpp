@@ -361,6 +361,18 @@ bool by_blas(const Problem<double>& p) {
   return true;
 }
 
+/// c = a · b in their last two dimensions, the first of a batch.
+template <class T>
+Problem<T> problem_of(const Tensor& a, const Tensor& b, const Tensor& c) {
+  const int r = a.shape().rank() - 2, q = b.shape().rank() - 2;
+  Problem<T> p{};
+  p.M = a.shape()[r], p.K = a.shape()[r + 1], p.N = b.shape()[q + 1];
+  p.a = data<T>(a), p.a_row = a.strides()[r], p.a_col = a.strides()[r + 1];
+  p.b = data<T>(b), p.b_row = b.strides()[q], p.b_col = b.strides()[q + 1];
+  p.c = data<T>(c);
+  return p;
+}
+
 /// A product, ready to run.
 template <class T>
 class Gemm {
@@ -388,18 +400,7 @@ Tensor matmul(const Tensor& x, const Tensor& y) {
   if (ra == 2 && rb == 2) {
     Tensor out = empty({M, N}, dtype);
     dispatch_floating(dtype, [&]<class T>(T) {
-      const Problem<T> p{M,
-                         N,
-                         K,
-                         data<T>(a),
-                         a.strides()[0],
-                         a.strides()[1],
-                         data<T>(b),
-                         b.strides()[0],
-                         b.strides()[1],
-                         data<T>(out),
-                         nullptr};
-      launch("matmul", {&out}, {&a, &b}, Gemm<T>(p));
+      launch("matmul", {&out}, {&a, &b}, Gemm<T>(problem_of<T>(a, b, out)));
     });
     return out;
   }
@@ -413,19 +414,8 @@ Tensor matmul(const Tensor& x, const Tensor& y) {
   const Tensor wide_a = broadcast_to(a, a_shape), wide_b = broadcast_to(b, b_shape);
 
   dispatch_floating(dtype, [&]<class T>(T) {
-    const int rank = batch.rank();
     const Shape &sa = wide_a.strides(), &sb = wide_b.strides();
-    const Problem<T> first{M,
-                           N,
-                           K,
-                           data<T>(wide_a),
-                           sa[rank],
-                           sa[rank + 1],
-                           data<T>(wide_b),
-                           sb[rank],
-                           sb[rank + 1],
-                           data<T>(out),
-                           nullptr};
+    const auto first = problem_of<T>(wide_a, wide_b, out);
     launch("matmul", {&out}, {&wide_a, &wide_b}, [first, batch, sa, sb] {
       const Product<T> one(first);
       const double share = kParallelWork / std::max(one.work(), 1.0);

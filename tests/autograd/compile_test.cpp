@@ -103,6 +103,12 @@ TEST(Compile, RefusesToReadAValue) {
   EXPECT_EQ(x.item(), 1);  // and all is well afterwards
 }
 
+TEST(Compile, RefusesACacheWithoutRoom) {
+  const auto f = [](const Tensor& x) { return x; };
+  EXPECT_TRUE(has_text(message_of<ValueError>([&] { compile(f, {.cache = 0}); }),
+                       "[compile] got cache = 0, expected room for at least one recording. Hint"));
+}
+
 TEST(Compile, RefusesAnInputThatRequiresAGradient) {
   auto f = compile([](const Tensor& x) { return x * 2; });
   const Tensor x = ones({2}).requires_grad_();
