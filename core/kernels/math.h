@@ -54,6 +54,12 @@ struct ExpParts {
 }
 }  // namespace detail
 
+/// e^x for |x| <= 87, with the bits of exp(x): nothing to care for.
+inline constexpr float kExpMost = 87.0f;
+[[gnu::always_inline]] inline float exp_within(float x) {
+  return detail::scaled(detail::exp_parts(x));
+}
+
 [[gnu::always_inline]] inline float exp(float x) {
   const bool small = x < -87.0f;  // the result may be subnormal: made 2^64 times too large
   detail::ExpParts e = detail::exp_parts(x > -104.0f ? x : -104.0f);
@@ -103,16 +109,19 @@ struct ExpParts {
   return u == 1.0f ? x : x == detail::kInf ? x : x == -1.0f ? -detail::kInf : y;
 }
 
-/// x·P(x²)/Q(x²). Within 6 ulp: near ±1 an ulp is small, and two polynomials and a quotient each
-/// round.
-[[gnu::always_inline]] inline float tanh(float x) {
-  const float c = detail::limited(x, 8.3f), s = c * c;
-  const float p = c + c * s *
+/// tanh x = x·P(x²)/Q(x²) for |x| <= 8, with the bits of tanh(x). Within 6 ulp: near ±1 an ulp is
+/// small, and two polynomials and a quotient each round.
+inline constexpr float kTanhMost = 8.0f;
+[[gnu::always_inline]] inline float tanh_within(float x) {
+  const float s = x * x;
+  const float p = x + x * s *
                           detail::polynomial(s, 1.342591196e-01f, 3.549217942e-03f,
                                              2.150928529e-05f, 1.464932799e-08f);
-  const float y = p / detail::polynomial(s, 1.000000000e+00f, 4.675923714e-01f, 2.608013636e-02f,
-                                         3.374029663e-04f, 8.295551387e-07f);
-  return detail::limited(y, 1.0f);
+  return p / detail::polynomial(s, 1.000000000e+00f, 4.675923714e-01f, 2.608013636e-02f,
+                                3.374029663e-04f, 8.295551387e-07f);
+}
+[[gnu::always_inline]] inline float tanh(float x) {
+  return detail::limited(tanh_within(detail::limited(x, 8.3f)), 1.0f);
 }
 
 [[gnu::always_inline]] inline float sigmoid(float x) {  // of -|x| first: exp never overflows
@@ -120,23 +129,30 @@ struct ExpParts {
   return (x < 0.0f ? e : 1.0f) / (1.0f + e);
 }
 
-/// The normal distribution: Φ(x), to 6e-8, and its density.
+/// The normal distribution: Φ(x), to 1e-7, and its density. Both share one exponential:
+/// Φ(−t) = exp(−t²/2)·(½ + w·P(w)) with w = t/(t + 1/0.29).
 template <class T>
 struct Normal {
   T cdf, density;
 };
+namespace detail {
+[[gnu::always_inline]] inline Normal<float> normal(float x, float t, float e) {
+  const float q = 0.29f * t, w = q / (1.0f + q);
+  const float half = 0.5f + w * polynomial(w, -1.375663877e+00f, 1.597026467e+00f,
+                                           -8.834475279e-01f, 2.614349127e-02f, 1.595724225e-01f,
+                                           6.039785221e-02f, -1.240799502e-01f, 4.008021578e-02f);
+  const float tail = e * half;
+  return {x < 0.0f ? tail : 1.0f - tail, 0.398942280f * e};
+}
+}  // namespace detail
+inline constexpr float kNormalMost = 13.0f;
+[[gnu::always_inline]] inline Normal<float> normal_within(float x) {
+  const float t = std::fabs(x);
+  return detail::normal(x, t, exp_within(-0.5f * t * t));
+}
 [[gnu::always_inline]] inline Normal<float> normal(float x) {
-  const float a = x < 0.0f ? -x : x, t = a > 6.5f ? 6.5f : a;
-  // Φ(−t) = ½·exp(−t·P(t))
-  const float minus_log =
-      t * detail::polynomial(t, 7.978847461e-01f, 3.183029454e-01f, 3.637687358e-02f,
-                             -4.873379749e-03f, 5.951787848e-05f, 1.606170786e-04f,
-                             -4.232922441e-05f, 5.638873515e-06f, -4.029595810e-07f,
-                             1.221474592e-08f);
-  const float half = 0.5f * detail::scaled(detail::exp_parts(-minus_log));
-  const float tail = a > 6.5f ? 0.0f : half;
-  const float density = 0.398942280f * exp_below_zero(-0.5f * x * x);
-  return {x != x ? x : x < 0.0f ? tail : 1.0f - tail, density};
+  const float a = std::fabs(x), t = a > 14.0f ? 14.0f : a;  // Φ(−14) is 0 in float
+  return detail::normal(x, t, exp_below_zero(-0.5f * t * t));
 }
 
 [[gnu::always_inline]] inline float erf(float x) {

@@ -5,6 +5,7 @@
 #include <descent/core/tape.h>
 
 #include <atomic>
+#include <bit>
 #include <cmath>
 #include <limits>
 
@@ -71,6 +72,44 @@ Tensor map_numeric(std::string_view op, const Tensor& x, F f) {
   return is_floating(x.dtype()) ? map(op, x, f) : map_integer(op, x, f);
 }
 
+/// o = within(v) for n elements; false if one of them lies outside [−most, most] or is NaN.
+template <class F>
+bool span_within(std::int64_t n, float most, F within, const float* v, float* o) {
+  std::uint32_t largest = 0;  // as bits, which order magnitudes, with NaN above all
+  simd::call([ =, &largest ]() __attribute__((always_inline)) {
+    const float* __restrict from = v;
+    float* __restrict to = o;
+    std::uint32_t high = 0;
+    for (std::int64_t i = 0; i < n; ++i) {
+      const std::uint32_t magnitude = std::bit_cast<std::uint32_t>(from[i]) & 0x7fffffffu;
+      high = magnitude > high ? magnitude : high;
+      to[i] = within(from[i]);
+    }
+    largest = high;
+  });
+  return largest <= std::bit_cast<std::uint32_t>(most);
+}
+
+/// As map(f), where within() gives the same bits for every float in [−most, most] at less cost: a
+/// block is done with it, and done again with f if an element lies outside.
+template <class Within, class F>
+Tensor map_within(std::string_view op, const Tensor& x, float most, Within within, F f) {
+  if (promote_to_floating(x.dtype()) != kFloat32) return map(op, x, f);
+  const As a(x, kFloat32);
+  return elementwise(op, {&a}, kFloat32,
+                     [most, within, f](void* out, const void* const* in, std::int64_t n) {
+                       constexpr std::int64_t kBlock = 1024;
+                       for (std::int64_t i = 0; i < n; i += kBlock) {
+                         const float* v = static_cast<const float*>(in[0]) + i;
+                         float* o = static_cast<float*>(out) + i;
+                         const std::int64_t length = n - i < kBlock ? n - i : kBlock;
+                         if (!span_within(length, most, within, v, o))
+                           simd::loop(
+                               length, [f](const float& from, float& to) { to = f(from); }, v, o);
+                       }
+                     });
+}
+
 }  // namespace
 
 Tensor neg(const Tensor& x) {
@@ -91,7 +130,9 @@ Tensor sign(const Tensor& x) {
   });
 }
 Tensor exp(const Tensor& x) {
-  return map("exp", x, [](auto v) { return math::exp(v); });
+  return map_within(
+      "exp", x, math::kExpMost, [](float v) { return math::exp_within(v); },
+      [](auto v) { return math::exp(v); });
 }
 Tensor expm1(const Tensor& x) {
   return map("expm1", x, [](auto v) { return math::expm1(v); });
@@ -118,7 +159,9 @@ Tensor cos(const Tensor& x) {
   return map("cos", x, [](auto v) { return math::cos(v); });
 }
 Tensor tanh(const Tensor& x) {
-  return map("tanh", x, [](auto v) { return math::tanh(v); });
+  return map_within(
+      "tanh", x, math::kTanhMost, [](float v) { return math::tanh_within(v); },
+      [](auto v) { return math::tanh(v); });
 }
 Tensor sigmoid(const Tensor& x) {
   return map("sigmoid", x, [](auto v) { return math::sigmoid(v); });
@@ -133,10 +176,12 @@ Tensor silu(const Tensor& x) {
   return map("silu", x, [](auto v) { return v * math::sigmoid(v); });
 }
 Tensor gelu(const Tensor& x) {
-  return map("gelu", x, [](auto v) {
-    const auto phi = math::normal(v).cdf;
-    return phi == 0 ? decltype(v)(0) : v * phi;  // also of −∞
-  });
+  return map_within(
+      "gelu", x, math::kNormalMost, [](float v) { return v * math::normal_within(v).cdf; },
+      [](auto v) {
+        const auto phi = math::normal(v).cdf;
+        return phi == 0 ? decltype(v)(0) : v * phi;  // also of −∞
+      });
 }
 Tensor elu(const Tensor& x, double alpha) {
   return map("elu", x, [alpha](auto v) {

@@ -88,6 +88,60 @@ TEST(Math, VectorisedAndAloneGiveTheSameBits) {
   }
 }
 
+TEST(Math, ShortFormsGiveTheSameBits) {
+  for (std::uint32_t bits = 0; bits < std::bit_cast<std::uint32_t>(math::kExpMost); bits += 997)
+    for (const float x : {std::bit_cast<float>(bits), -std::bit_cast<float>(bits)})
+      ASSERT_EQ(math::exp_within(x), math::exp(x)) << x;
+  for (float x = 0; x <= math::kTanhMost; x = x < 5 ? x + 1e-6f : std::nextafter(x, INFINITY))
+    ASSERT_EQ(math::tanh_within(x), math::tanh(x)) << x;  // every float near the limit, where y ≈ 1
+  for (std::uint32_t bits = 0; bits < std::bit_cast<std::uint32_t>(math::kNormalMost); bits += 997)
+    for (const float x : {std::bit_cast<float>(bits), -std::bit_cast<float>(bits)}) {
+      ASSERT_EQ(math::normal_within(x).cdf, math::normal(x).cdf) << x;
+      ASSERT_EQ(math::normal_within(x).density, math::normal(x).density) << x;
+    }
+}
+
+TEST(Math, ElementsOutsideTheShortFormsRange) {
+  // One of them in a block must not change its neighbours.
+  Generator generator(3);
+  for (const float odd : {-200.0f, -90.0f, 9.0f, 89.0f, INFINITY, -INFINITY, NAN, 1e-42f}) {
+    const Tensor x = randn({3000}, generator) * 2;
+    Tensor y = x.clone();
+    y.data_ptr<float>()[1500] = odd;
+    const auto expect_as = [&](const char* name, const Tensor& got, float truth, double most) {
+      const float own = got.slice(0, 1500, 1501).item<float>();
+      EXPECT_LE(ulps(own, static_cast<double>(truth)), most) << name << "(" << odd << ") = " << own;
+    };
+    expect_as("exp", exp(y), std::exp(odd), 1.5);
+    expect_as("tanh", tanh(y), std::tanh(odd), 6);
+    expect_as("gelu", gelu(y), odd < -80 ? 0 : odd > 0 && odd < 1 ? odd / 2 : odd, 1);
+    for (const auto& f :
+         {+[](const Tensor& t) { return exp(t); }, +[](const Tensor& t) { return tanh(t); },
+          +[](const Tensor& t) { return gelu(t); }}) {
+      std::vector<float> without = f(x).to_vector<float>(), with = f(y).to_vector<float>();
+      without[1500] = with[1500] = 0;
+      ASSERT_EQ(without, with);
+    }
+  }
+}
+
+TEST(Math, Normal) {
+  double worst = 0, worst_density = 0;
+  for (float x = -15; x < 15; x += 1e-5f) {
+    const auto n = math::normal(x);
+    const auto exact = math::normal(static_cast<double>(x));
+    worst = std::max(worst, std::fabs(static_cast<double>(n.cdf) - exact.cdf));
+    worst_density =
+        std::max(worst_density, std::fabs(static_cast<double>(n.density) - exact.density));
+  }
+  EXPECT_LE(worst, 1e-7);
+  EXPECT_LE(worst_density, 5e-8);
+  EXPECT_EQ(math::normal(INFINITY).cdf, 1);
+  EXPECT_EQ(math::normal(-INFINITY).cdf, 0);
+  EXPECT_EQ(math::normal(INFINITY).density, 0);
+  EXPECT_TRUE(std::isnan(math::normal(NAN).cdf));
+}
+
 TEST(Softmax, DoesNotOverflowOrLoseRows) {
   const Tensor x = tensor({{1000.0, 1001.0}, {-1e30, -1e30}, {0.0, -1e38}});
   const std::vector<double> p = softmax(x, 1).to_vector();

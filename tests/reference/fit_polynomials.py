@@ -8,13 +8,14 @@ import math
 import numpy as np
 
 
-def minimax(target, basis, low, high, points=4000, rounds=200):
-    """Least squares reweighted until its largest relative error is as small as it gets."""
+def minimax(target, basis, low, high, points=4000, rounds=200, weigh=lambda x: 1.0):
+    """Least squares reweighted until its largest relative error, times weigh(x), is small."""
     x = (low + high) / 2 + (high - low) / 2 * np.cos(np.linspace(0, math.pi, points))
     x = x.astype(np.longdouble)
     y = np.array([target(float(v)) for v in x])
-    a = np.stack([b(x) for b in basis], axis=1).astype(np.float64) / np.abs(y)[:, None]
-    one = np.sign(y)
+    scale = np.array([weigh(float(v)) for v in x])
+    a = np.stack([b(x) for b in basis], axis=1).astype(np.float64) * (scale / np.abs(y))[:, None]
+    one = np.sign(y) * scale
     weight = np.full(points, 1 / points)
     best, best_error = None, math.inf
     for _ in range(rounds):
@@ -26,6 +27,37 @@ def minimax(target, basis, low, high, points=4000, rounds=200):
         weight = weight * error
         weight = weight / weight.sum() + 1e-12
     return best, best_error
+
+
+def rational(target, p, q, high, points=4000, rounds=60):
+    """x · P(x²) / Q(x²) of the given degrees: linear in the coefficients once multiplied by Q, so
+    fitted again and again with the last Q as weight. Scaled to P(0) = 1."""
+    x = high * (1 - np.cos((np.arange(points) + 0.5) * math.pi / points)) / 2
+    x = x[x > 1e-3]
+    y, z = np.array([target(v) for v in x]), (x / high) ** 2
+    weight, denominator, best = np.ones_like(x), np.ones_like(x), (math.inf,)
+    for _ in range(rounds):
+        a = np.concatenate([(x / y)[:, None] * z[:, None] ** np.arange(p + 1),
+                            -(z[:, None] ** np.arange(1, q + 1))], axis=1)
+        s = np.sqrt(weight) / denominator
+        c, *_ = np.linalg.lstsq(a * s[:, None], s, rcond=None)
+        top, bottom = c[:p + 1], np.concatenate([[1], c[p + 1:]])
+        denominator = z[:, None] ** np.arange(q + 1) @ bottom
+        error = np.abs(x * (z[:, None] ** np.arange(p + 1) @ top) / denominator / y - 1)
+        if error.max() < best[0]:
+            scale = high ** 2.0
+            best = (error.max(), top / scale ** np.arange(p + 1) / top[0],
+                    bottom / scale ** np.arange(q + 1) / top[0])
+        weight = weight * np.sqrt(error / error.max() + 1e-3)
+        weight /= weight.mean()
+    return best
+
+
+def show_rational(name, fit):
+    error, *both = fit
+    print(f"// {name}: relative error {error:.1e}")
+    for c in both:
+        print(", ".join(f"{np.float32(v):.9e}f" for v in c))
 
 
 def powers(n, start=0, step=1):
@@ -53,13 +85,8 @@ def log_tail(f):
         return sum((-1) ** (k + 1) * f ** (k - 3) / k for k in range(3, 14))
     return (math.log1p(f) - f + f * f / 2) / f**3
 show("log: (log(1+f) - f + f²/2) / f³", minimax(log_tail, powers(9), math.sqrt(0.5) - 1, math.sqrt(2) - 1))
-# tanh(x) = x + x³ · P(x²), |x| ≤ 0.625
-def tanh_tail(s):
-    x = math.sqrt(s)
-    if x < 0.05:
-        return -1 / 3 + 2 * s / 15 - 17 * s * s / 315 + 62 * s**3 / 2835
-    return (math.tanh(x) - x) / x**3
-show("tanh: (tanh(x) - x) / x³, in x²", minimax(tanh_tail, powers(5), 0.0, 0.625**2))
+# tanh(x) = x · (1 + s·P(s)) / Q(s), s = x², |x| ≤ 8.3
+show_rational("tanh: P, then Q", rational(math.tanh, 4, 4, 8.3))
 # erf(x) = x · P(x²), |x| ≤ 1
 def erf_ratio(s):
     x = math.sqrt(s)
@@ -67,3 +94,14 @@ def erf_ratio(s):
 show("erf: erf(x) / x - 1, in x²", minimax(lambda s: erf_ratio(s) - 1, powers(7), 0.0, 1.0))
 # erf(x) = 1 - exp(-x · P(x)), 1 ≤ x ≤ 4.2
 show("erf: -log(erfc(x)) / x", minimax(lambda x: -math.log(math.erfc(x)) / x, powers(8), 0.99, 4.2))
+# Φ(−t) = exp(−t²/2) · (½ + w · P(w)), w = t/(t + 1/0.29), t ≤ 13.2: for the relative error of Φ where
+# t is small, and for a tenth of it in the tail
+def ratio(w):
+    t = w / (1 - w) / 0.29
+    return math.erfc(t / math.sqrt(2)) / 2 * math.exp(t * t / 2)
+def importance(w):
+    t = w / (1 - w) / 0.29
+    return max(0.1, min(1.0, math.exp((1.5 - t) / 1.5))) * abs(ratio(w) - 0.5) / ratio(w)
+last = 0.29 * 13.2 / (1 + 0.29 * 13.2)
+show("normal: (Φ(−t) · exp(t²/2) − ½) / w", minimax(
+    lambda w: (ratio(w) - 0.5) / w, powers(8), 1e-3, last, weigh=importance))
