@@ -330,7 +330,9 @@ Tensor softmax(const Tensor& x, std::int64_t dim) {
   return along<false>("softmax", cast(x, promote_to_floating(x.dtype())), dim,
                       [](const auto* in, auto* out, std::int64_t n) {
                         simd::call([=]() __attribute__((always_inline)) {
-                          const auto scale = 1 / exp_row(in, out, n).total;
+                          auto total = small_exp_row(in, out, n);
+                          if (total == 0) total = exp_row(in, out, n).total;
+                          const auto scale = 1 / total;
                           for (std::int64_t i = 0; i < n; ++i) out[i] *= scale;
                         });
                       });

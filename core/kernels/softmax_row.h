@@ -55,4 +55,29 @@ template <class T>
   return {m, fold_lanes(sum, [](T a, T b) { return a + b; })};
 }
 
+/// p = exp(x) and the sum of p, in one pass, for a row of numbers in [−40, 40], whose exponentials
+/// need no shift; 0 for any other row, whose p means nothing then. p must not be x.
+[[gnu::always_inline]] inline float small_exp_row(const float* x, float* p, std::int64_t n) {
+  float sum[kRowLanes] = {};
+  std::uint32_t high[kRowLanes] = {};  // magnitudes, as bits: NaN is above all
+  const auto magnitude = [](float v) { return std::bit_cast<std::uint32_t>(v) & 0x7fffffffu; };
+  const std::int64_t whole = n / kRowLanes * kRowLanes;
+  for (std::int64_t i = 0; i < whole; i += kRowLanes)
+    for (int k = 0; k < kRowLanes; ++k) {
+      const std::uint32_t bits = magnitude(x[i + k]);
+      high[k] = bits > high[k] ? bits : high[k];
+      sum[k] += p[i + k] = math::exp_within(x[i + k]);
+    }
+  for (std::int64_t i = whole; i < n; ++i) {
+    const std::uint32_t bits = magnitude(x[i]);
+    high[i - whole] = bits > high[i - whole] ? bits : high[i - whole];
+    sum[i - whole] += p[i] = math::exp_within(x[i]);
+  }
+  const auto most =
+      fold_lanes(high, [](std::uint32_t a, std::uint32_t b) { return a > b ? a : b; });
+  if (most > std::bit_cast<std::uint32_t>(40.0f)) return 0;
+  return fold_lanes(sum, [](float a, float b) { return a + b; });
+}
+inline double small_exp_row(const double*, double*, std::int64_t) { return 0; }
+
 }  // namespace descent::kernel

@@ -149,6 +149,24 @@ TEST(Softmax, DoesNotOverflowOrLoseRows) {
   EXPECT_EQ(p[2], 0.5);
   EXPECT_EQ(p[4], 1);
   EXPECT_NEAR(log_softmax(x, 1).to_vector()[0], -std::log1p(std::exp(1.0)), 1e-6);
+  // Rows that need no shift, beside rows that do: the same probabilities.
+  Generator generator(5);
+  const Tensor small = randn({7, 133}, generator) * 4;
+  const Tensor shifted = softmax(small + 100, 1), plain = softmax(small, 1);
+  EXPECT_LE(max(abs(shifted - plain)).item(), 1e-5);
+  EXPECT_LE(max(abs(sum(plain, {1}) - 1)).item(), 1e-6);
+  for (const float odd : {INFINITY, NAN, -INFINITY, 41.0f, -1e30f}) {
+    Tensor row = small.clone();
+    row.data_ptr<float>()[2 * 133 + 131] = odd;
+    const std::vector<double> got = softmax(row, 1).to_vector();
+    const std::vector<double> exact = softmax(row.to(kFloat64), 1).to_vector();
+    for (std::size_t i = 0; i < got.size(); ++i) {
+      if (std::isnan(exact[i]))
+        ASSERT_TRUE(std::isnan(got[i])) << odd;
+      else
+        ASSERT_NEAR(got[i], exact[i], 1e-6) << odd;
+    }
+  }
   EXPECT_EQ(logsumexp(tensor({-INFINITY, -INFINITY})).item(), -INFINITY);
   EXPECT_EQ(logsumexp(tensor({INFINITY, 1.0})).item(), INFINITY);
 }
