@@ -13,8 +13,9 @@ using detail::record;
 using detail::Saved;
 
 Tensor add(const Tensor& a, const Tensor& b) {
-  return record("add", kernel::add(a, b), {a, b}, [](const Tensor& g, Need need) {
-    return Grads(need[0] ? g : Tensor(), need[1] ? g : Tensor());
+  return record("add", kernel::add(a, b), {a, b}, [](Tensor&& g, Need need) {
+    if (!need[1]) return Grads(std::move(g), Tensor());
+    return Grads(need[0] ? g : Tensor(), std::move(g));
   });
 }
 

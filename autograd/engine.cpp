@@ -106,8 +106,8 @@ struct Backward {
       if (collect_leaves) collect(static_cast<Leaf&>(node), std::move(g));
       return;
     }
-    if (node.released()) throw_released(node.name);
-    const auto inputs = node.inputs();
+    if (node.released) throw_released(node.name);
+    const auto inputs = node.inputs;
     std::uint64_t need = 0;
     for (std::size_t i = 0; i < inputs.size() && i < 64; ++i)
       if (inputs[i] && is_useful(inputs[i].get())) need |= std::uint64_t{1} << i;
@@ -117,11 +117,10 @@ struct Backward {
       ~Current() { t_current = before; }
     } current;
     t_current = &node;
-    Grads grads = node.backward(g, Need(need));
+    Grads grads = node.backward(std::move(g), Need(need), retain_graph);
     if (grads.size() != inputs.size())
       fail<GraphError>(node.name, "gave ", grads.size(),
                        " gradients, expected one for each of its ", inputs.size(), " inputs");
-    if (!retain_graph) node.release();
     for (std::size_t i = 0; i < inputs.size(); ++i) {
       if (!inputs[i] || !grads[i].defined() || !is_useful(inputs[i].get())) continue;
       if (anomaly_enabled()) check_for_nan(concat("gradient of ", node.name).c_str(), grads[i]);
@@ -193,15 +192,15 @@ PoolVector<Node*> nodes_towards(const std::vector<Tensor>& outputs,
     node->mark = Node::Mark::seen;
     all.push_back(node);
     if (std::find(wanted.begin(), wanted.end(), node) != wanted.end()) continue;
-    if (node->released()) freed = node;  // what it led to is not known any more
-    for (const auto& input : node->inputs())
+    if (node->released) freed = node;  // what it led to is not known any more
+    for (const auto& input : node->inputs)
       if (input && input->mark == Node::Mark::none) pending.push_back(input.get());
   }
   std::sort(all.begin(), all.end(), kEarlier);  // inputs before what uses them
   PoolVector<Node*> useful;
   for (Node* node : all) {
     bool leads = std::find(wanted.begin(), wanted.end(), node) != wanted.end();
-    for (const auto& input : node->inputs())
+    for (const auto& input : node->inputs)
       leads = leads || (input && input->mark == Node::Mark::useful);
     if (leads) {
       node->mark = Node::Mark::useful;
@@ -276,7 +275,7 @@ std::string to_graphviz(const Tensor& t) {
     const auto own = id(node);
     s += concat("  n", own, " [shape = ", node->is_leaf() ? "ellipse" : "box", ", label = \"",
                 node->name, " ", node->shape, "\"]\n");
-    for (const auto& input : node->inputs())
+    for (const auto& input : node->inputs)
       if (input) s += concat("  n", id(input.get()), " -> n", own, "\n");
   }
   return s + "}\n";

@@ -10,31 +10,7 @@ namespace descent {
 namespace detail {
 namespace {
 
-// Nodes made less nodes destroyed, by each thread: written by that thread alone, so that counting
-// costs no shared atomic; summed over all threads, past ones included, when somebody asks.
-struct NodeCount {
-  std::atomic<std::int64_t> live{0};
-  NodeCount* next = nullptr;
-  void add(std::int64_t n) noexcept {
-    live.store(live.load(std::memory_order_relaxed) + n, std::memory_order_relaxed);
-  }
-};
 std::atomic<NodeCount*> g_node_counts{nullptr};
-constinit thread_local NodeCount* t_node_count = nullptr;
-
-[[gnu::noinline]] NodeCount* new_node_count() noexcept {
-  auto* count = new NodeCount;  // never destroyed: its nodes may outlive the thread
-  count->next = g_node_counts.load();
-  while (!g_node_counts.compare_exchange_weak(count->next, count)) {
-  }
-  return t_node_count = count;
-}
-NodeCount& node_count() noexcept {
-  NodeCount* count = t_node_count;
-  return count ? *count : *new_node_count();
-}
-
-constinit thread_local std::uint64_t t_order = 0;
 
 // Nodes whose last reference went, waiting to be destroyed: a chain of a million operators unwinds
 // here in a loop, not on the stack.
@@ -43,12 +19,13 @@ constinit thread_local bool t_disposing = false;
 
 }  // namespace
 
-Node::Node(const char* node_name, const Tensor& output, std::uint64_t node_order) noexcept
-    : name(node_name), order(node_order), shape(output.shape()), dtype(output.dtype()) {
-  node_count().add(1);
+NodeCount* new_node_count() noexcept {
+  auto* count = new NodeCount;  // never destroyed: its nodes may outlive the thread
+  count->next = g_node_counts.load();
+  while (!g_node_counts.compare_exchange_weak(count->next, count)) {
+  }
+  return t_node_count = count;
 }
-
-Node::~Node() { node_count().add(-1); }
 
 void Node::dispose() noexcept {
   next_disposed_ = t_disposed;
@@ -64,7 +41,7 @@ void Node::dispose() noexcept {
 
 void Leaf::destroy_self() noexcept {
   this->~Leaf();
-  deallocate(this, sizeof(Leaf));
+  deallocate_fixed<sizeof(Leaf)>(this);
 }
 
 namespace {
@@ -95,12 +72,6 @@ void set_leaf_grad(Leaf& leaf, Tensor g) {
 const Tensor& leaf_grad(const Leaf& leaf) {
   if (recording()) rely_on_grad(leaf);
   return leaf.grad;
-}
-
-std::uint64_t next_order(std::span<const RefPtr<Node>> inputs) noexcept {
-  for (const auto& input : inputs)
-    if (input && input->order > t_order) t_order = input->order;  // made by another thread
-  return ++t_order;
 }
 
 Tensor alias(const Tensor& t) {

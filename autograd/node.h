@@ -10,15 +10,17 @@
 // The rule beside the value gives the gradients of the inputs from the gradient g of the output.
 // It is written in differentiable operators, so second and higher order cost no code. A rule that
 // needs the output takes it as its second argument, (g, y, need): capturing it would keep the
-// graph alive for ever. The engine sums broadcast gradients back and converts their type.
+// graph alive for ever. A rule that hands g on may take it as Tensor&&. The engine sums broadcast
+// gradients back and converts their type.
 #pragma once
 
 #include <descent/autograd/grad_mode.h>
-#include <descent/core/memory.h>
+#include <descent/core/free_lists.h>
 #include <descent/core/pool_vector.h>
 #include <descent/core/tensor.h>
 
 #include <array>
+#include <atomic>
 #include <memory>
 #include <new>
 #include <optional>
@@ -78,6 +80,21 @@ class Saved {
 
 struct Backward;  // a run of the engine
 
+// Nodes made less nodes destroyed, by each thread: written by that thread alone, so that counting
+// costs no shared atomic; live_nodes() sums over all threads, past ones included.
+struct NodeCount {
+  std::atomic<std::int64_t> live{0};
+  NodeCount* next = nullptr;
+};
+inline constinit thread_local NodeCount* t_node_count = nullptr;
+NodeCount* new_node_count() noexcept;
+inline void count_nodes(std::int64_t n) noexcept {
+  NodeCount* count = t_node_count;
+  if (!count) [[unlikely]]
+    count = new_node_count();
+  count->live.store(count->live.load(std::memory_order_relaxed) + n, std::memory_order_relaxed);
+}
+
 class Node : public GradEdge {
  public:
   const char* name;
@@ -93,23 +110,26 @@ class Node : public GradEdge {
   };
   std::unique_ptr<Extra> extra;
 
-  bool is_leaf() const noexcept { return order == 0; }
   /// The edges; empty ones lead to inputs that need no gradient, or were taken by a backward that
   /// freed the graph.
-  virtual std::span<RefPtr<Node>> inputs() = 0;
-  virtual Grads backward(const Tensor& g, Need need) = 0;
-  /// Drops what was saved; backward is an error afterwards.
-  virtual void release() noexcept = 0;
-  virtual bool released() const noexcept { return false; }
+  std::span<RefPtr<Node>> inputs;
+
+  bool is_leaf() const noexcept { return order == 0; }
+  /// The gradients of the inputs. Unless `keep`, what was saved is dropped, and released set.
+  virtual Grads backward(Tensor&& g, Need need, bool keep) = 0;
 
   // The engine's, during a run.
   Tensor pending;
   Backward* run = nullptr;
   enum class Mark : std::uint8_t { none, seen, useful } mark = Mark::none;
+  bool released = false;
 
  protected:
-  Node(const char* node_name, const Tensor& output, std::uint64_t node_order) noexcept;
-  ~Node() override;
+  Node(const char* node_name, const Tensor& output, std::uint64_t node_order) noexcept
+      : name(node_name), order(node_order), shape(output.shape()), dtype(output.dtype()) {
+    count_nodes(1);
+  }
+  ~Node() override { count_nodes(-1); }
   void dispose() noexcept override;
   virtual void destroy_self() noexcept = 0;
 
@@ -122,9 +142,7 @@ class Leaf final : public Node {
  public:
   explicit Leaf(const Tensor& t) noexcept : Node("leaf", t, 0) {}
   Tensor grad;
-  std::span<RefPtr<Node>> inputs() override { return {}; }
-  Grads backward(const Tensor&, Need) override { return Grads(); }
-  void release() noexcept override {}
+  Grads backward(Tensor&&, Need, bool) override { return Grads(); }
 
  private:
   void destroy_self() noexcept override;
@@ -135,8 +153,13 @@ void set_leaf_grad(Leaf& leaf, Tensor g);
 /// What a leaf has collected; a recorded step relies on finding it again.
 const Tensor& leaf_grad(const Leaf& leaf);
 
+inline constinit thread_local std::uint64_t t_order = 0;
 /// A number for a new node: larger than any that this thread gave and than all inputs'.
-std::uint64_t next_order(std::span<const RefPtr<Node>> inputs) noexcept;
+inline std::uint64_t next_order(std::span<const RefPtr<Node>> inputs) noexcept {
+  for (const auto& input : inputs)
+    if (input && input->order > t_order) t_order = input->order;  // made by another thread
+  return ++t_order;
+}
 [[noreturn]] void throw_released(const char* name);
 void check_for_nan(const char* name, const Tensor& value);
 [[noreturn]] void throw_stale_view(const char* name);
@@ -160,38 +183,39 @@ Tensor alias(const Tensor& t);
 /// One operator with its rule stored inline. Inputs is an array or a vector of edges.
 template <class Rule, class Inputs>
 class RuleNode final : public Node {
-  static constexpr bool kUsesOutput =
-      std::is_invocable_v<Rule&, const Tensor&, const Tensor&, Need>;
+  static constexpr bool kUsesOutput = std::is_invocable_v<Rule&, Tensor&&, const Tensor&, Need>;
 
  public:
-  RuleNode(const char* node_name, const Tensor& output, Inputs in, Rule&& rule)
+  RuleNode(const char* node_name, const Tensor& output, Inputs&& in, Rule&& rule)
       : Node(node_name, output, next_order(in)), inputs_(std::move(in)), rule_(std::move(rule)) {
     if constexpr (kUsesOutput) output_ = Saved(alias(output));
+    inputs = inputs_;
   }
 
-  std::span<RefPtr<Node>> inputs() override { return inputs_; }
-
-  Grads backward(const Tensor& g, Need need) override {
-    if (!rule_) throw_released(name);
-    if constexpr (kUsesOutput) {
-      if (!grad_enabled()) return (*rule_)(g, *output_, need);
-      Tensor y = alias(*output_);
-      y.body().edge = RefPtr<GradEdge>::share(this);
-      return (*rule_)(g, y, need);
-    } else {
-      return (*rule_)(g, need);
+  Grads backward(Tensor&& g, Need need, bool keep) override {
+    Grads grads = differentiate(std::move(g), need);
+    if (!keep) {
+      released = true;
+      rule_.reset();
+      if constexpr (kUsesOutput) output_ = Saved();
     }
+    return grads;
   }
-  void release() noexcept override {
-    rule_.reset();
-    if constexpr (kUsesOutput) output_ = Saved();
-  }
-  bool released() const noexcept override { return !rule_; }
 
  private:
+  Grads differentiate(Tensor&& g, Need need) {
+    if constexpr (kUsesOutput) {
+      if (!grad_enabled()) return (*rule_)(std::move(g), *output_, need);
+      Tensor y = alias(*output_);
+      y.body().edge = RefPtr<GradEdge>::share(this);
+      return (*rule_)(std::move(g), y, need);
+    } else {
+      return (*rule_)(std::move(g), need);
+    }
+  }
   void destroy_self() noexcept override {
     this->~RuleNode();
-    deallocate(this, sizeof(RuleNode));
+    deallocate_fixed<sizeof(RuleNode)>(this);
   }
   Inputs inputs_;
   std::optional<Rule> rule_;
@@ -200,12 +224,12 @@ class RuleNode final : public Node {
 };
 
 template <class Rule, class Inputs>
-Tensor attach(const char* name, Tensor value, Inputs edges, Rule&& rule) {
+Tensor attach(const char* name, Tensor&& value, Inputs&& edges, Rule&& rule) {
   using N = RuleNode<std::remove_cvref_t<Rule>, Inputs>;
-  void* block = allocate(sizeof(N));
+  void* block = allocate_fixed<sizeof(N)>();
   auto* node = new (block) N(name, value, std::move(edges), std::move(rule));
   value.body().edge = RefPtr<GradEdge>(node);
-  return value;
+  return std::move(value);
 }
 
 /// A reference to an input, so that a braced list of them costs no counting.
@@ -214,18 +238,22 @@ struct Input {
   Input(const Tensor& t) : tensor(&t) {}
 };
 
+template <std::size_t N, std::size_t... I>
+[[gnu::always_inline]] inline std::array<RefPtr<Node>, N> input_edges(const Input (&inputs)[N],
+                                                                      const char* name,
+                                                                      std::index_sequence<I...>) {
+  return {input_edge(*inputs[I].tensor, name)...};
+}
+
 /// Gives `value` a history when recording is on and an input requires a gradient.
 template <std::size_t N, class Rule>
 Tensor record(const char* name, Tensor value, const Input (&inputs)[N], Rule rule) {
   if (anomaly_enabled()) [[unlikely]]
     check_for_nan(name, value);
   if (!grad_enabled()) return value;
-  std::array<RefPtr<Node>, N> edges;
+  auto edges = input_edges(inputs, name, std::make_index_sequence<N>());
   bool any = false;
-  for (std::size_t i = 0; i < N; ++i) {
-    edges[i] = input_edge(*inputs[i].tensor, name);
-    any |= static_cast<bool>(edges[i]);
-  }
+  for (const auto& edge : edges) any |= static_cast<bool>(edge);
   if (!any) return value;
   return attach(name, std::move(value), std::move(edges), std::move(rule));
 }

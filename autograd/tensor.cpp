@@ -39,7 +39,7 @@ const Tensor& Tensor::requires_grad_(bool on) const {
                      ", expected float32 or float64. Hint: convert it with .to(kFloat32)");
   if (on == requires_grad()) return *this;
   if (on) {
-    void* block = detail::allocate(sizeof(Leaf));
+    void* block = detail::allocate_fixed<sizeof(Leaf)>();
     auto* leaf = new (block) Leaf(*this);
     body().edge = RefPtr<detail::GradEdge>(leaf);
     if (detail::recording()) detail::t_tape->first_touch(leaf);  // its gradient is made inside

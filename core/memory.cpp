@@ -1,3 +1,4 @@
+#include <descent/core/free_lists.h>
 #include <descent/core/memory.h>
 
 #include <atomic>
@@ -10,85 +11,40 @@
 #include <sys/mman.h>
 #endif
 
-#if defined(__SANITIZE_ADDRESS__)
-#define DESCENT_POISON 1
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer)
-#define DESCENT_POISON 1
-#endif
-#endif
 #ifdef DESCENT_POISON
-#include <sanitizer/asan_interface.h>
 // Blocks in the free lists are poisoned and hold the pointers to the next ones: they are no leaks.
 extern "C" [[gnu::weak]] const char* __lsan_default_options() { return "use_poisoned=1"; }
 #endif
 
 namespace descent {
+namespace detail {
+constinit thread_local FreeLists t_lists;
+}
+using detail::Block;
+using detail::kBlockAlignment;
+using detail::kSizeClasses;
+using detail::poison;
+using detail::t_lists;
+using detail::unpoison;
+
 namespace {
 
-constexpr int kClasses = 4 * 48;
-constexpr std::size_t kAlignment = 64, kHugePage = std::size_t{2} << 20;
+constexpr std::size_t kHugePage = std::size_t{2} << 20, kMost = std::size_t{1} << 50;
 
 /// How many blocks of a size a thread keeps: 4 MiB of small ones, fewer of large ones.
 constexpr int blocks_kept(std::size_t bytes) {
   return bytes <= 1024 ? 4096 : bytes <= 64 * 1024 ? 256 : 32;
 }
 
-struct Block {
-  Block* next;
-};
-
 std::atomic<std::uint64_t> g_system{0}, g_peak{0};
 std::atomic<std::int64_t> g_live{0},
     g_held{0};  // g_held: what the system gave and did not get back
 
-// Classes 64, 80, 96, 112, 128, 160, … bytes: a quarter of a power of two apart.
-constexpr int compute_class(std::size_t bytes) {
-  if (bytes <= kAlignment) return 0;
-  const int log2 = std::bit_width(bytes - 1) - 1;  // 2^log2 < bytes <= 2^(log2+1)
-  const auto quarter = (bytes - 1) >> (log2 - 2) & 3;
-  return 4 * (log2 - 6) + static_cast<int>(quarter) + 1;
-}
-
-constexpr std::size_t compute_bytes(int c) {
-  if (c == 0) return kAlignment;
-  const int log2 = (c - 1) / 4 + 6, quarter = (c - 1) % 4;
-  return (std::size_t{1} << log2) + (std::size_t{1} << (log2 - 2)) * (quarter + 1);
-}
-
-// Both as tables, the classes of small blocks in steps of 16 bytes: a block is found in a few
-// instructions.
-constexpr std::size_t kTabled = 1024;
-struct Tables {
-  std::uint8_t small[kTabled / 16 + 1] = {};
-  std::size_t bytes[kClasses] = {};
-  constexpr Tables() {
-    for (std::size_t i = 0; i <= kTabled / 16; ++i)
-      small[i] = static_cast<std::uint8_t>(compute_class(16 * i));
-    for (int c = 0; c < kClasses; ++c) bytes[c] = compute_bytes(c);
-  }
-};
-constexpr Tables kTables;
-
-int class_of(std::size_t bytes) {
-  return bytes <= kTabled ? kTables.small[(bytes + 15) / 16] : compute_class(bytes);
-}
-std::size_t bytes_of(int c) { return kTables.bytes[c]; }
-
-void poison([[maybe_unused]] void* p, [[maybe_unused]] std::size_t n) {
-#ifdef DESCENT_POISON
-  __asan_poison_memory_region(p, n);
-#endif
-}
-void unpoison([[maybe_unused]] void* p, [[maybe_unused]] std::size_t n) {
-#ifdef DESCENT_POISON
-  __asan_unpoison_memory_region(p, n);
-#endif
-}
+std::size_t bytes_of(int c) { return detail::kClasses.bytes[c]; }
 
 struct Shared {  // never destroyed: threads may return blocks while the program ends
   std::mutex mutex;
-  Block* head[kClasses] = {};
+  Block* head[kSizeClasses] = {};
 };
 Shared& shared() {
   static Shared* s = new Shared;
@@ -105,50 +61,24 @@ void free_list(Block* head, std::size_t bytes) {
   }
 }
 
-// A thread's lists. Constant-initialised and without a destructor, so that reaching it costs no
-// check; the Flusher below, which the thread makes when it first needs a block from elsewhere,
-// hands the lists over when the thread ends. Blocks that are freed later still, by other
-// thread-locals, find no room here and go to the shared lists.
-struct Cache {
-  Block* head[kClasses] = {};
-  int room[kClasses] = {};  // how many more blocks may be kept
-  bool open = false;
-  // Live bytes are gathered here and published in lumps, so that a block costs no shared atomic.
-  std::int64_t live = 0, published = 0;
-
-  void publish() {
-    const auto now =
-        g_live.fetch_add(live - published, std::memory_order_relaxed) + live - published;
-    published = live;
-    auto peak = g_peak.load(std::memory_order_relaxed);
-    while (now > static_cast<std::int64_t>(peak) &&
-           !g_peak.compare_exchange_weak(peak, static_cast<std::uint64_t>(now))) {
-    }
-  }
-  void count_live(std::int64_t bytes) {
-    live += bytes;
-    const std::int64_t drift = live - published;
-    if (drift > 65536 || drift < -65536) [[unlikely]]
-      publish();
-  }
-};
-constinit thread_local Cache t_cache;
-
+// The thread makes one when it first needs a block from elsewhere; it hands the lists over when the
+// thread ends. Blocks that are freed later still, by other thread-locals, find no room and go to
+// the shared lists.
 struct Flusher {
   Flusher() {
-    for (int c = 0; c < kClasses; ++c) t_cache.room[c] = blocks_kept(bytes_of(c));
-    t_cache.open = true;
+    for (int c = 0; c < kSizeClasses; ++c) t_lists.room[c] = blocks_kept(bytes_of(c));
+    t_lists.open = true;
   }
   ~Flusher() {
-    t_cache.open = false;
-    t_cache.publish();
+    t_lists.open = false;
+    detail::publish_live();
     Shared& s = shared();
     const std::lock_guard lock(s.mutex);
-    for (int c = 0; c < kClasses; ++c) {
-      t_cache.room[c] = 0;
-      while (Block* block = t_cache.head[c]) {
+    for (int c = 0; c < kSizeClasses; ++c) {
+      t_lists.room[c] = 0;
+      while (Block* block = t_lists.head[c]) {
         unpoison(block, sizeof(Block));
-        t_cache.head[c] = block->next;
+        t_lists.head[c] = block->next;
         block->next = s.head[c];
         s.head[c] = block;
         poison(block, bytes_of(c));
@@ -158,7 +88,7 @@ struct Flusher {
 };
 
 void* from_system(std::size_t bytes) {
-  const std::size_t alignment = bytes >= kHugePage ? kHugePage : kAlignment;
+  const std::size_t alignment = bytes >= kHugePage ? kHugePage : kBlockAlignment;
   void* p = std::aligned_alloc(alignment, (bytes + alignment - 1) / alignment * alignment);
   if (!p) throw std::bad_alloc();
 #if defined(__linux__)
@@ -169,24 +99,40 @@ void* from_system(std::size_t bytes) {
   return p;
 }
 
-[[gnu::noinline]] void* refill(int c) {
-  thread_local const Flusher flusher;
-  if (!t_cache.open) t_cache.publish();
-  const std::size_t bytes = bytes_of(c);
-  Shared& s = shared();
-  {
-    const std::lock_guard lock(s.mutex);
-    if (Block* block = s.head[c]) {
-      unpoison(block, bytes);
-      s.head[c] = block->next;
-      return block;
-    }
+}  // namespace
+
+namespace detail {
+
+void publish_live() noexcept {
+  const std::int64_t now =
+      g_live.fetch_add(t_lists.drift, std::memory_order_relaxed) + t_lists.drift;
+  t_lists.drift = 0;
+  auto peak = g_peak.load(std::memory_order_relaxed);
+  while (now > static_cast<std::int64_t>(peak) &&
+         !g_peak.compare_exchange_weak(peak, static_cast<std::uint64_t>(now))) {
   }
-  return from_system(bytes);
 }
 
-[[gnu::noinline]] void give_to_shared(Block* block, int c) {
-  if (!t_cache.open) t_cache.publish();
+void* take_elsewhere(int c, std::size_t bytes) {
+  thread_local const Flusher flusher;
+  Shared& s = shared();
+  void* block = nullptr;
+  {
+    const std::lock_guard lock(s.mutex);
+    if (Block* first = s.head[c]) {
+      unpoison(first, bytes);
+      s.head[c] = first->next;
+      block = first;
+    }
+  }
+  if (!block) block = from_system(bytes);
+  t_lists.drift += static_cast<std::int64_t>(bytes);
+  if (!t_lists.open || t_lists.drift > FreeLists::kLump) publish_live();
+  return block;
+}
+
+void give_elsewhere(Block* block, int c) noexcept {
+  if (!t_lists.open) publish_live();
   Shared& s = shared();
   const std::lock_guard lock(s.mutex);
   block->next = s.head[c];
@@ -194,62 +140,41 @@ void* from_system(std::size_t bytes) {
   poison(block, bytes_of(c));
 }
 
-}  // namespace
-
-namespace detail {
-
 void* allocate(std::size_t bytes) {
-  if (bytes > (std::size_t{1} << 50)) [[unlikely]]
+  if (bytes > kMost) [[unlikely]]
     throw std::bad_alloc();
   const int c = class_of(bytes);
-  Cache& cache = t_cache;
-  cache.count_live(static_cast<std::int64_t>(bytes_of(c)));
-  Block* block = cache.head[c];
-  if (!block) [[unlikely]]
-    return refill(c);
-  unpoison(block, bytes_of(c));
-  cache.head[c] = block->next;
-  ++cache.room[c];
-  return block;
+  return take(c, bytes_of(c));
 }
 
 void deallocate(void* p, std::size_t bytes) noexcept {
   if (!p) return;
   const int c = class_of(bytes);
-  Cache& cache = t_cache;
-  const std::size_t size = bytes_of(c);
-  cache.count_live(-static_cast<std::int64_t>(size));
-  auto* block = static_cast<Block*>(p);
-  if (cache.room[c] == 0) [[unlikely]]
-    return give_to_shared(block, c);
-  block->next = cache.head[c];
-  cache.head[c] = block;
-  --cache.room[c];
-  poison(block, size);
+  give(p, c, bytes_of(c));
 }
 
 }  // namespace detail
 
 MemoryStats memory_stats() noexcept {
-  t_cache.publish();
+  detail::publish_live();
   const auto live = static_cast<std::uint64_t>(g_live.load());
   return {g_system.load(), live, g_peak.load(), static_cast<std::uint64_t>(g_held.load()) - live};
 }
 
 void reset_peak_memory() noexcept {
-  t_cache.publish();
+  detail::publish_live();
   g_peak = static_cast<std::uint64_t>(g_live.load());
 }
 
 void release_cached_memory() noexcept {
-  for (int c = 0; c < kClasses; ++c) {
-    free_list(t_cache.head[c], bytes_of(c));
-    t_cache.head[c] = nullptr;
-    t_cache.room[c] = t_cache.open ? blocks_kept(bytes_of(c)) : 0;
+  for (int c = 0; c < kSizeClasses; ++c) {
+    free_list(t_lists.head[c], bytes_of(c));
+    t_lists.head[c] = nullptr;
+    t_lists.room[c] = t_lists.open ? blocks_kept(bytes_of(c)) : 0;
   }
   Shared& s = shared();
   const std::lock_guard lock(s.mutex);
-  for (int c = 0; c < kClasses; ++c) {
+  for (int c = 0; c < kSizeClasses; ++c) {
     free_list(s.head[c], bytes_of(c));
     s.head[c] = nullptr;
   }

@@ -1,4 +1,5 @@
 #include <descent/core/create.h>
+#include <descent/core/free_lists.h>
 #include <descent/core/kernels/copy.h>
 #include <descent/core/memory.h>
 #include <descent/core/tape.h>
@@ -12,15 +13,20 @@ namespace detail {
 namespace {
 constexpr std::size_t kHeader = 64, kSmall = 2048;  // bytes
 static_assert(sizeof(Storage) <= kHeader);
+
+/// The size class of a storage's block: the header, with small values behind it.
+int storage_class(std::size_t bytes) {
+  return class_of(bytes <= kSmall ? kHeader + bytes : sizeof(Storage));
+}
 }  // namespace
 
 RefPtr<Storage> Storage::make(std::size_t bytes) {
   if (recording()) [[unlikely]]
     return t_tape->make_storage(bytes);
-  const bool small = bytes <= kSmall;
-  auto* s = new (allocate(small ? kHeader + bytes : sizeof(Storage))) Storage;
+  const int c = storage_class(bytes);
+  auto* s = new (take(c, kClasses.bytes[c])) Storage;
   s->bytes = bytes;
-  if (small)
+  if (bytes <= kSmall)
     s->data = reinterpret_cast<char*>(s) + kHeader;
   else
     try {
@@ -42,29 +48,27 @@ RefPtr<Storage> Storage::borrow(void* data, std::size_t bytes, std::function<voi
 }
 
 void Storage::destroy(Storage* s) noexcept {
-  std::size_t block = sizeof(Storage);
-  if (s->pool) {
+  const bool own = !s->pool && !s->foreign;
+  const int c = own ? storage_class(s->bytes) : class_of(sizeof(Storage));
+  if (s->pool)
     s->pool->give_back(s->data);
-  } else if (s->foreign) {
-    if (s->deleter) (*s->deleter)(s->data);
-  } else if (s->bytes <= kSmall) {
-    block = kHeader + s->bytes;
-  } else {
+  else if (s->foreign && s->deleter)
+    (*s->deleter)(s->data);
+  else if (own && s->bytes > kSmall)
     deallocate(s->data, s->bytes);
-  }
   s->~Storage();
-  deallocate(s, block);
+  give(s, c, kClasses.bytes[c]);
 }
 
-Body* Body::make() { return new (allocate(sizeof(Body))) Body; }
+Body* Body::make() { return new (allocate_fixed<sizeof(Body)>()) Body; }
 Body* Body::make(const Body& like, DType dtype) {
   auto storage = Storage::make(static_cast<std::size_t>(like.numel) * size_of(dtype));
-  return new (allocate(sizeof(Body))) Body(like, dtype, std::move(storage));
+  return new (allocate_fixed<sizeof(Body)>()) Body(like, dtype, std::move(storage));
 }
 
 void Body::destroy(Body* b) noexcept {
   b->~Body();
-  deallocate(b, sizeof(Body));
+  deallocate_fixed<sizeof(Body)>(b);
 }
 
 void Body::update_layout() noexcept {

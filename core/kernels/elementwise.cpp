@@ -171,34 +171,30 @@ struct StridedWork {
 
 }  // namespace
 
-Tensor elementwise(std::string_view op, std::initializer_list<const Tensor*> list, DType out_dtype,
-                   const SpanFunction& f, Layout layout) {
+namespace {
+
+Tensor elementwise_flat(std::string_view op, std::initializer_list<const Tensor*> list,
+                        DType out_dtype, const SpanFunction& f) {
   const Tensor* const* inputs = list.begin();
   const int count = static_cast<int>(list.size());
-
-  if (same_shapes(inputs, count) &&
-      (all_contiguous(inputs, count) ||
-       (layout == Layout::as_inputs && same_dense_strides(inputs, count)))) {
-    Tensor out = empty_as(*inputs[0], out_dtype);
-    if (!detail::recording() && out.numel() <= kElementwiseGrain) {  // the common case, at once
-      const void* in[kMaxInputs];
-      for (int k = 0; k < count; ++k) in[k] = inputs[k]->raw();
-      if (out.numel() > 0) f(out.raw(), in, out.numel());
-      return out;
-    }
-    FlatWork work;
-    work.f = f;
-    work.n = out.numel();
-    work.out = static_cast<char*>(out.raw());
-    work.out_size = static_cast<std::int64_t>(size_of(out_dtype));
-    for (int k = 0; k < count; ++k) {
-      work.in[k] = static_cast<const char*>(inputs[k]->raw());
-      work.in_size[k] = static_cast<std::int64_t>(size_of(inputs[k]->dtype()));
-    }
-    detail::launch(op, {&out}, list, work);
-    return out;
+  Tensor out = empty_as(*inputs[0], out_dtype);
+  FlatWork work;
+  work.f = f;
+  work.n = out.numel();
+  work.out = static_cast<char*>(out.raw());
+  work.out_size = static_cast<std::int64_t>(size_of(out_dtype));
+  for (int k = 0; k < count; ++k) {
+    work.in[k] = static_cast<const char*>(inputs[k]->raw());
+    work.in_size[k] = static_cast<std::int64_t>(size_of(inputs[k]->dtype()));
   }
+  detail::launch(op, {&out}, list, work);
+  return out;
+}
 
+Tensor elementwise_strided(std::string_view op, std::initializer_list<const Tensor*> list,
+                           DType out_dtype, const SpanFunction& f) {
+  const Tensor* const* inputs = list.begin();
+  const int count = static_cast<int>(list.size());
   Shape shape = inputs[0]->shape();
   for (int k = 1; k < count; ++k) shape = broadcast_shapes(op, shape, inputs[k]->shape());
   Tensor out = empty(shape, out_dtype);
@@ -221,6 +217,43 @@ Tensor elementwise(std::string_view op, std::initializer_list<const Tensor*> lis
   for (Operand& o : std::span(operands, static_cast<std::size_t>(count) + 1))
     o.inner = o.strides[work.walk.rank() - 1];
   detail::launch(op, {&out}, list, work);
+  return out;
+}
+
+[[gnu::noinline]] Tensor elementwise_any(std::string_view op,
+                                         std::initializer_list<const Tensor*> list, DType out_dtype,
+                                         const SpanFunction& f, Layout layout) {
+  const Tensor* const* inputs = list.begin();
+  const int count = static_cast<int>(list.size());
+  const bool flat = same_shapes(inputs, count) &&
+                    (all_contiguous(inputs, count) ||
+                     (layout == Layout::as_inputs && same_dense_strides(inputs, count)));
+  return flat ? elementwise_flat(op, list, out_dtype, f)
+              : elementwise_strided(op, list, out_dtype, f);
+}
+
+}  // namespace
+
+void As::convert(const Tensor& x, DType dtype) {
+  made_ = cast(x, dtype);
+  tensor_ = &made_;
+}
+
+Tensor elementwise(std::string_view op, std::initializer_list<const Tensor*> list, DType out_dtype,
+                   const SpanFunction& f, Layout layout) {
+  const Tensor* const* inputs = list.begin();
+  const int count = static_cast<int>(list.size());
+  const detail::Body& first = inputs[0]->body();
+  bool simple = first.contiguous && first.numel <= kElementwiseGrain && !detail::recording();
+  const void* in[kMaxInputs] = {inputs[0]->raw()};
+  for (int k = 1; k < count && simple; ++k) {
+    const detail::Body& other = inputs[k]->body();
+    simple = other.contiguous && other.shape == first.shape;
+    in[k] = inputs[k]->raw();
+  }
+  if (!simple) return elementwise_any(op, list, out_dtype, f, layout);
+  Tensor out = empty_as(*inputs[0], out_dtype);  // the common case, at once
+  if (first.numel > 0) f(out.raw(), in, first.numel);
   return out;
 }
 

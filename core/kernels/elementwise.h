@@ -44,9 +44,8 @@ class SpanFunction {
 class As {
  public:
   As(const Tensor& x, DType dtype) : tensor_(&x) {
-    if (x.dtype() == dtype) return;
-    made_ = cast(x, dtype);
-    tensor_ = &made_;
+    if (x.dtype() != dtype) [[unlikely]]
+      convert(x, dtype);
   }
   As(const As&) = delete;
   As& operator=(const As&) = delete;
@@ -55,6 +54,7 @@ class As {
   const Tensor* operator&() const { return tensor_; }
 
  private:
+  void convert(const Tensor& x, DType dtype);
   Tensor made_;
   const Tensor* tensor_;
 };

@@ -1,0 +1,124 @@
+// The fast path of memory.h, inline: taking a block from the calling thread's list, and giving it
+// back. Internal.
+#pragma once
+
+#include <bit>
+#include <cstddef>
+#include <cstdint>
+
+#if defined(__SANITIZE_ADDRESS__)
+#define DESCENT_POISON 1
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define DESCENT_POISON 1
+#endif
+#endif
+#ifdef DESCENT_POISON
+#include <sanitizer/asan_interface.h>
+#endif
+
+namespace descent::detail {
+
+inline constexpr int kSizeClasses = 4 * 48;
+inline constexpr std::size_t kBlockAlignment = 64;
+
+// Classes 64, 80, 96, 112, 128, 160, … bytes: a quarter of a power of two apart.
+constexpr int compute_class(std::size_t bytes) {
+  if (bytes <= kBlockAlignment) return 0;
+  const int log2 = std::bit_width(bytes - 1) - 1;  // 2^log2 < bytes <= 2^(log2+1)
+  const auto quarter = (bytes - 1) >> (log2 - 2) & 3;
+  return 4 * (log2 - 6) + static_cast<int>(quarter) + 1;
+}
+constexpr std::size_t compute_bytes(int c) {
+  if (c == 0) return kBlockAlignment;
+  const int log2 = (c - 1) / 4 + 6, quarter = (c - 1) % 4;
+  return (std::size_t{1} << log2) + (std::size_t{1} << (log2 - 2)) * (quarter + 1);
+}
+
+// Both as tables, the classes of small blocks in steps of 16 bytes.
+struct SizeClasses {
+  static constexpr std::size_t kTabled = 1024;
+  std::uint8_t small[kTabled / 16 + 1] = {};
+  std::size_t bytes[kSizeClasses] = {};
+  constexpr SizeClasses() {
+    for (std::size_t i = 0; i <= kTabled / 16; ++i)
+      small[i] = static_cast<std::uint8_t>(compute_class(16 * i));
+    for (int c = 0; c < kSizeClasses; ++c) bytes[c] = compute_bytes(c);
+  }
+};
+inline constexpr SizeClasses kClasses;
+
+inline int class_of(std::size_t bytes) {
+  return bytes <= SizeClasses::kTabled ? kClasses.small[(bytes + 15) / 16] : compute_class(bytes);
+}
+
+inline void poison([[maybe_unused]] void* p, [[maybe_unused]] std::size_t n) {
+#ifdef DESCENT_POISON
+  __asan_poison_memory_region(p, n);
+#endif
+}
+inline void unpoison([[maybe_unused]] void* p, [[maybe_unused]] std::size_t n) {
+#ifdef DESCENT_POISON
+  __asan_unpoison_memory_region(p, n);
+#endif
+}
+
+struct Block {
+  Block* next;
+};
+
+// A thread's lists. Constant-initialised and without a destructor, so that reaching them costs no
+// check; memory.cpp hands them over when the thread ends.
+struct FreeLists {
+  Block* head[kSizeClasses] = {};
+  int room[kSizeClasses] = {};  // how many more blocks may be kept
+  bool open = false;
+  /// Live bytes that are not published yet: they are in lumps, so that a block costs no shared
+  /// atomic.
+  std::int64_t drift = 0;
+  static constexpr std::int64_t kLump = 65536;
+};
+extern constinit thread_local FreeLists t_lists;
+
+void* take_elsewhere(int c, std::size_t bytes);
+void give_elsewhere(Block* block, int c) noexcept;
+void publish_live() noexcept;
+
+inline void* take(int c, std::size_t bytes) {
+  FreeLists& lists = t_lists;
+  Block* block = lists.head[c];
+  if (!block) [[unlikely]]
+    return take_elsewhere(c, bytes);
+  unpoison(block, bytes);
+  lists.head[c] = block->next;
+  ++lists.room[c];
+  if ((lists.drift += static_cast<std::int64_t>(bytes)) > FreeLists::kLump) [[unlikely]]
+    publish_live();
+  return block;
+}
+inline void give(void* p, int c, std::size_t bytes) noexcept {
+  FreeLists& lists = t_lists;
+  auto* block = static_cast<Block*>(p);
+  if ((lists.drift -= static_cast<std::int64_t>(bytes)) < -FreeLists::kLump) [[unlikely]]
+    publish_live();
+  if (lists.room[c] == 0) [[unlikely]]
+    return give_elsewhere(block, c);
+  block->next = lists.head[c];
+  lists.head[c] = block;
+  --lists.room[c];
+  poison(block, bytes);
+}
+
+/// A block for an object of a size that the compiler knows.
+template <std::size_t kBytes>
+void* allocate_fixed() {
+  constexpr int kClass = compute_class(kBytes);
+  return take(kClass, compute_bytes(kClass));
+}
+template <std::size_t kBytes>
+void deallocate_fixed(void* p) noexcept {
+  constexpr int kClass = compute_class(kBytes);
+  give(p, kClass, compute_bytes(kClass));
+}
+
+}  // namespace descent::detail
