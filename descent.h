@@ -23,12 +23,9 @@
 #include <descent/nn/loss.h>
 #include <descent/nn/rnn.h>
 #include <descent/nn/sequential.h>
-#include <descent/optim/adagrad.h>
-#include <descent/optim/adam.h>
-#include <descent/optim/adamw.h>
+#include <descent/optim/description.h>
 #include <descent/optim/plateau.h>
 #include <descent/optim/registry.h>
-#include <descent/optim/rmsprop.h>
+#include <descent/optim/rules.h>
 #include <descent/optim/schedule.h>
-#include <descent/optim/sgd.h>
 #include <descent/optim/wrappers.h>

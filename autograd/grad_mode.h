@@ -5,7 +5,8 @@ namespace descent {
 
 namespace detail {
 // Of the calling thread.
-inline constinit thread_local bool t_grad_enabled = true, t_anomaly_enabled = false;
+inline constinit thread_local bool t_grad_enabled = true, t_anomaly_enabled = false,
+                                   t_create_graph = false;
 }  // namespace detail
 
 inline bool grad_enabled() noexcept { return detail::t_grad_enabled; }
@@ -18,6 +19,18 @@ class GradModeGuard {
   ~GradModeGuard() { t_grad_enabled = before_; }
   GradModeGuard(const GradModeGuard&) = delete;
   GradModeGuard& operator=(const GradModeGuard&) = delete;
+
+ private:
+  bool before_;
+};
+
+/// While one lives, Tensor::backward() leaves gradients that can be differentiated again.
+class CreateGraphGuard {
+ public:
+  CreateGraphGuard() noexcept : before_(t_create_graph) { t_create_graph = true; }
+  ~CreateGraphGuard() { t_create_graph = before_; }
+  CreateGraphGuard(const CreateGraphGuard&) = delete;
+  CreateGraphGuard& operator=(const CreateGraphGuard&) = delete;
 
  private:
   bool before_;

@@ -5,8 +5,10 @@
 // The environment variable DESCENT_SIMD (baseline, avx2, avx512) lowers the choice.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <string_view>
+#include <type_traits>
 
 namespace descent::simd {
 
@@ -36,6 +38,42 @@ DESCENT_TARGET_AVX2 void loop_avx2(std::int64_t n, F f, P* __restrict... p) {
 template <class F, class... P>
 DESCENT_TARGET_AVX512 void loop_avx512(std::int64_t n, F f, P* __restrict... p) {
   for (std::int64_t i = 0; i < n; ++i) f(p[i]...);
+}
+
+inline constexpr int kLanes = 16;
+
+/// out[j] += Σ f(p[i]...)[j], lane by lane and then over the lanes: an order that depends on n
+/// alone.
+template <class Sums, class F, class... P>
+[[gnu::always_inline]] inline void sum_in_lanes(std::int64_t n, F& f, double* out,
+                                                P* __restrict... p) {
+  using T = typename Sums::value_type;
+  constexpr int kSums = static_cast<int>(std::tuple_size_v<Sums>);
+  T lanes[kSums][kLanes] = {};
+  std::int64_t i = 0;
+  for (; i + kLanes <= n; i += kLanes)
+    for (int k = 0; k < kLanes; ++k) {
+      const Sums s = f(p[i + k]...);
+      for (int j = 0; j < kSums; ++j) lanes[j][k] += s[static_cast<std::size_t>(j)];
+    }
+  for (int k = 0; i < n; ++i, ++k) {
+    const Sums s = f(p[i]...);
+    for (int j = 0; j < kSums; ++j) lanes[j][k] += s[static_cast<std::size_t>(j)];
+  }
+  for (int j = 0; j < kSums; ++j)
+    for (int k = 0; k < kLanes; ++k) out[j] += static_cast<double>(lanes[j][k]);
+}
+template <class Sums, class F, class... P>
+void sum_baseline(std::int64_t n, F f, double* out, P*... p) {
+  sum_in_lanes<Sums>(n, f, out, p...);
+}
+template <class Sums, class F, class... P>
+DESCENT_TARGET_AVX2 void sum_avx2(std::int64_t n, F f, double* out, P*... p) {
+  sum_in_lanes<Sums>(n, f, out, p...);
+}
+template <class Sums, class F, class... P>
+DESCENT_TARGET_AVX512 void sum_avx512(std::int64_t n, F f, double* out, P*... p) {
+  sum_in_lanes<Sums>(n, f, out, p...);
 }
 
 template <class F>
@@ -78,6 +116,20 @@ void loop(std::int64_t n, F f, P*... p) {
       return detail::loop_avx2(n, f, p...);
     default:
       return detail::loop_baseline(n, f, p...);
+  }
+}
+
+/// loop() with a formula that gives numbers to be summed, as a std::array: out[j] += Σ f(…)[j].
+template <class F, class... P>
+void sum(std::int64_t n, F f, double* out, P*... p) {
+  using Sums = std::remove_cvref_t<decltype(f(p[0]...))>;
+  switch (level()) {
+    case Level::avx512:
+      return detail::sum_avx512<Sums>(n, f, out, p...);
+    case Level::avx2:
+      return detail::sum_avx2<Sums>(n, f, out, p...);
+    default:
+      return detail::sum_baseline<Sums>(n, f, out, p...);
   }
 }
 

@@ -20,6 +20,7 @@ struct AdaGrad {
       .formula = "G += g²,  θ −= η g / (√G + ε)",
       .paper = "Duchi, Hazan & Singer 2011, JMLR 12:2121",
       .when = "Sparse features: rare ones keep a large rate. Convex problems.",
+      .avoid = "Deep networks and long runs: use rmsprop or adam.",
       .traps = "G only grows, so the rate shrinks for ever and training may stop early.",
       .state = 1};
   static constexpr std::array slots{"sum"};

@@ -23,6 +23,7 @@ struct Adam {
       .formula = "m = β₁m + (1−β₁)g,  v = β₂v + (1−β₂)g²,  θ −= η m̂ / (√v̂ + ε)",
       .paper = "Kingma & Ba 2015, arXiv:1412.6980; AMSGrad: Reddi et al. 2018, arXiv:1904.09237",
       .when = "The first thing to try: works at its defaults on most problems.",
+      .avoid = "When weight decay matters: adamw. When the last per cent counts: tuned momentum.",
       .traps =
           "Its L2 is not weight decay (use adamw). The first step has size η whatever the "
           "gradient. May fail to converge where large gradients are rare (amsgrad mends it).",

@@ -22,6 +22,7 @@ struct AdamW {
       .formula = "θ ← (1−ηλ)θ,  then Adam without L2",
       .paper = "Loshchilov & Hutter 2019, arXiv:1711.05101",
       .when = "Adam with regularisation that works: the default choice for most networks.",
+      .avoid = "Tiny problems without overfitting, where the decay only adds a bias.",
       .traps =
           "Halving η halves the decay too. Biases and norms usually belong in a group with "
           "weight_decay 0.",

@@ -2,15 +2,21 @@
 #include <descent/autograd/ops.h>
 #include <descent/core/create.h>
 #include <descent/core/kernels/copy.h>
+#include <descent/optim/wrapper_of.h>
 #include <descent/optim/wrappers.h>
 
 namespace descent::optim {
 namespace {
 
 /// Keeps an average of the weights beside them. Derived classes say how much a new snapshot counts.
-class Averager : public detail::Wrapper {
+template <class Options>
+class Averager : public detail::WrapperOf<Options> {
+  using Base = detail::WrapperOf<Options>;
+  using Base::inner_, Base::parameters, Base::steps, Base::name, Base::key;
+
  public:
-  using Wrapper::Wrapper;
+  Averager(std::unique_ptr<detail::Stage> inner, Options options)
+      : Base(std::move(inner), std::move(options), detail::Role::averages) {}
 
   void apply(detail::Update& update) override {
     if (swapped_)
@@ -57,14 +63,14 @@ class Averager : public detail::Wrapper {
 
   void save(State& state) const override {
     refuse_while_swapped("state_dict");
-    Wrapper::save(state);
+    Base::save(state);
     state[concat(key(), "/count")] = full({}, count_, kInt64);
     for (std::size_t i = 0; i < average_.size(); ++i)
       state[concat(key(), "/average/", parameters()[i].name)] = kernel::clone(average_[i]);
   }
   void expect(const State& state, std::vector<detail::StateEntry>& entries) override {
     refuse_while_swapped("load_state_dict");
-    Wrapper::expect(state, entries);
+    Base::expect(state, entries);
     entries.push_back({concat(key(), "/count"), {}, kInt64, true});
     const auto count = state.find(concat(key(), "/count"));
     const bool some =
@@ -74,8 +80,8 @@ class Averager : public detail::Wrapper {
           {concat(key(), "/average/", p.name), p.value.shape(), p.value.dtype(), some});
   }
   void load(const State& state) override {
-    Wrapper::load(state);
-    count_ = state.at(concat(key(), "/count")).item<std::int64_t>();
+    Base::load(state);
+    count_ = state.at(concat(key(), "/count")).template item<std::int64_t>();
     average_.clear();
     if (count_ == 0) return;
     for (const Parameter& p : parameters()) {
@@ -99,56 +105,90 @@ class Averager : public detail::Wrapper {
   bool swapped_ = false;
 };
 
-class Swa final : public Averager {
+class Swa final : public Averager<SwaOptions> {
  public:
-  Swa(std::unique_ptr<detail::Stage> inner, SwaOptions o)
-      : Averager(std::move(inner)), options_(o) {
-    if (o.start < 0 || o.every < 1)
-      fail<ValueError>("swa", "got start = ", o.start, " and every = ", o.every,
-                       ", expected start >= 0 and every >= 1");
-  }
+  using Averager::Averager;
 
  private:
-  std::string_view name() const override { return "swa"; }
-  void own_fields(FieldVisitor&) override {}
-  std::string text() override {
-    return concat("swa(", inner_->text(), ", start=", options_.start, ", every=", options_.every,
-                  ")");
-  }
   bool takes(std::int64_t step) const override {
-    return step >= options_.start && (step - options_.start) % options_.every == 0;
+    const std::int64_t start = whole(options_.start);
+    return step >= start && (step - start) % whole(options_.every) == 0;
   }
   double weight(std::int64_t) const override { return 1 / static_cast<double>(count_ + 1); }
-  SwaOptions options_;
 };
 
-class Ema final : public Averager {
+class Ema final : public Averager<EmaOptions> {
  public:
-  Ema(std::unique_ptr<detail::Stage> inner, Hyper decay)
-      : Averager(std::move(inner)), decay_(std::move(decay)) {
-    detail::check_fields(name(), [this](FieldVisitor& f) { own_fields(f); });
+  using Averager::Averager;
+
+ private:
+  bool takes(std::int64_t) const override { return true; }
+  double weight(std::int64_t step) const override { return 1 - options_.decay(step); }
+};
+
+class Lookahead final : public detail::WrapperOf<LookaheadOptions> {
+ public:
+  Lookahead(std::unique_ptr<detail::Stage> inner, LookaheadOptions options)
+      : WrapperOf(std::move(inner), std::move(options), detail::Role::moves_weights) {}
+
+  void apply(detail::Update& update) override {
+    const Parameters& all = parameters();
+    if (slow_.empty())
+      for (const Parameter& p : all) slow_.push_back(kernel::clone(p.value));
+    inner_->apply(update);
+    if (update.skipped || ++since_ < whole(options_.k)) return;
+    since_ = 0;
+    const NoGradGuard guard;
+    const double alpha = options_.alpha(steps());
+    for (std::size_t i = 0; i < all.size(); ++i) {
+      kernel::copy(slow_[i] + (all[i].value - slow_[i]) * alpha, slow_[i]);
+      kernel::copy(slow_[i], all[i].value);
+      ++all[i].value.body().storage->version;
+    }
+  }
+
+  void save(State& state) const override {
+    Wrapper::save(state);
+    state[concat(key(), "/since")] = full({}, since_, kInt64);
+    for (std::size_t i = 0; i < slow_.size(); ++i)
+      state[concat(key(), "/slow/", parameters()[i].name)] = kernel::clone(slow_[i]);
+  }
+  void expect(const State& state, std::vector<detail::StateEntry>& entries) override {
+    Wrapper::expect(state, entries);
+    entries.push_back({concat(key(), "/since"), {}, kInt64, true});
+    const auto taken = state.find("optimizer/steps");
+    const bool begun =
+        taken != state.end() && taken->second.numel() == 1 && taken->second.item() > 0;
+    for (const Parameter& p : parameters())
+      entries.push_back({concat(key(), "/slow/", p.name), p.value.shape(), p.value.dtype(), begun});
+  }
+  void load(const State& state) override {
+    Wrapper::load(state);
+    since_ = state.at(concat(key(), "/since")).item<std::int64_t>();
+    slow_.clear();
+    for (const Parameter& p : parameters()) {
+      const auto found = state.find(concat(key(), "/slow/", p.name));
+      if (found == state.end()) return slow_.clear();
+      slow_.push_back(empty_like(p.value));
+      kernel::copy(found->second, slow_.back());
+    }
   }
 
  private:
-  std::string_view name() const override { return "ema"; }
-  void own_fields(FieldVisitor& f) override { f("decay", decay_, kClosedUnit); }
-  bool takes(std::int64_t) const override { return true; }
-  double weight(std::int64_t step) const override { return 1 - decay_(step); }
-  Hyper decay_;
+  std::vector<Tensor> slow_;
+  std::int64_t since_ = 0;  // inner steps since the weights were last brought together
 };
 
 }  // namespace
 
 Optimizer swa(Optimizer inner, SwaOptions options) {
-  return wrap(std::move(inner), [&](std::unique_ptr<detail::Stage> stage) {
-    return std::make_unique<Swa>(std::move(stage), options);
-  });
+  return detail::wrap_in<Swa>(std::move(inner), std::move(options));
 }
-
 Optimizer ema(Optimizer inner, Hyper decay) {
-  return wrap(std::move(inner), [&](std::unique_ptr<detail::Stage> stage) {
-    return std::make_unique<Ema>(std::move(stage), decay);
-  });
+  return detail::wrap_in<Ema>(std::move(inner), EmaOptions{std::move(decay)});
+}
+Optimizer lookahead(Optimizer inner, LookaheadOptions options) {
+  return detail::wrap_in<Lookahead>(std::move(inner), std::move(options));
 }
 
 }  // namespace descent::optim

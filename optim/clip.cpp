@@ -2,6 +2,7 @@
 #include <descent/autograd/ops.h>
 #include <descent/core/kernels/reduce.h>
 #include <descent/core/tape.h>
+#include <descent/optim/wrapper_of.h>
 #include <descent/optim/wrappers.h>
 
 #include <algorithm>
@@ -10,68 +11,85 @@
 namespace descent::optim {
 namespace {
 
-enum class Clip { norm, value, norm_per_parameter };
-
-/// The norm of a gradient as the rule would see it.
-double norm_through(const detail::GradientView& view, const Tensor& g) {
-  if (view.limit == kInfinity) return std::fabs(view.scale) * kernel::norm2(g);
-  const NoGradGuard guard;
-  return kernel::norm2(clamp(g * view.scale, -view.limit, view.limit));
+/// Makes the rule see a gradient scaled down to a norm of c.
+void shorten(detail::GradientView& view, double norm, double c) {
+  if (!(norm > c) || !std::isfinite(norm)) return;
+  view.scale *= c / norm;
+  view.limit *= c / norm;
 }
 
-class Clipper final : public detail::Wrapper {
- public:
-  Clipper(std::unique_ptr<detail::Stage> inner, Clip kind, Hyper limit)
-      : Wrapper(std::move(inner)), kind_(kind), limit_(std::move(limit)) {
-    detail::check_fields(name(), [this](FieldVisitor& f) { own_fields(f); });
-  }
+/// The norm of parameter i's gradient as the rule would see it; 0 without one.
+double norm_of(const detail::Update& update, const Parameters& all, std::size_t i) {
+  const Tensor& g = update.gradient(all, i);
+  if (!g.defined()) return 0;
+  const detail::GradientView& view = update.views[i];
+  if (view.limit == kInfinity) return std::fabs(view.scale) * kernel::norm2(g);
+  return kernel::norm2(update.seen(all, i));
+}
 
+class ClipNorm final : public detail::WrapperOf<ClipNormOptions> {
+ public:
+  using WrapperOf::WrapperOf;
   void apply(detail::Update& update) override {
-    const double c = limit_(steps());
-    const Parameters& all = parameters();
-    if (kind_ == Clip::value) {
-      for (auto& view : update.views) view.limit = std::min(view.limit, c);
-      return inner_->apply(update);
-    }
     double squares = 0;
-    for (std::size_t i = 0; i < all.size(); ++i) {
-      const Tensor g = all[i].value.grad();
-      if (!g.defined()) continue;
-      const double norm = norm_through(update.views[i], g);
-      if (kind_ == Clip::norm_per_parameter) scale(update.views[i], norm, c);
-      squares += norm * norm;
-    }
-    const double norm = std::sqrt(squares);
+    for (std::size_t i = 0; i < parameters().size(); ++i)
+      squares += std::pow(norm_of(update, parameters(), i), 2);
+    const double norm = std::sqrt(squares), c = options_.max_norm(steps());
     update.non_finite |= !std::isfinite(norm);
-    if (kind_ == Clip::norm)
-      for (auto& view : update.views) scale(view, norm, c);
+    for (auto& view : update.views) shorten(view, norm, c);
+    inner_->apply(update);
+  }
+};
+
+class ClipNormPerParameter final : public detail::WrapperOf<ClipNormPerParameterOptions> {
+ public:
+  using WrapperOf::WrapperOf;
+  void apply(detail::Update& update) override {
+    const double c = options_.max_norm(steps());
+    for (std::size_t i = 0; i < parameters().size(); ++i) {
+      const double norm = norm_of(update, parameters(), i);
+      update.non_finite |= !std::isfinite(norm);
+      shorten(update.views[i], norm, c);
+    }
+    inner_->apply(update);
+  }
+};
+
+class ClipValue final : public detail::WrapperOf<ClipValueOptions> {
+ public:
+  using WrapperOf::WrapperOf;
+  void apply(detail::Update& update) override {
+    const double c = options_.max_value(steps());
+    for (auto& view : update.views) view.limit = std::min(view.limit, c);
+    inner_->apply(update);
+  }
+};
+
+class Agc final : public detail::WrapperOf<AgcOptions> {
+ public:
+  using WrapperOf::WrapperOf;
+  void apply(detail::Update& update) override {
+    const NoGradGuard guard;
+    const double clip = options_.clip(steps()), eps = options_.eps(steps());
+    const Parameters& all = parameters();
+    for (std::size_t i = 0; i < all.size(); ++i) {
+      if (!update.gradient(all, i).defined() || all[i].value.numel() == 0) continue;
+      const Tensor g = update.seen(all, i), w = all[i].value.detach();
+      const Tensor most = clamp(unit_norm(w), eps) * clip, size = unit_norm(g);
+      const Tensor scale = where(size > most, most / size, 1.0);
+      update.replace(all, i, g * scale);
+    }
     inner_->apply(update);
   }
 
  private:
-  static void scale(detail::GradientView& view, double norm, double c) {
-    if (!(norm > c) || !std::isfinite(norm)) return;
-    view.scale *= c / norm;
-    view.limit *= c / norm;
+  /// Of each row, with its dimensions kept; of a vector as a whole.
+  static Tensor unit_norm(const Tensor& x) {
+    Dims dims;
+    for (std::int64_t d = x.dim() > 1 ? 1 : 0; d < x.dim(); ++d) dims.push_back(d);
+    return x.dim() == 0 ? abs(x) : sqrt(sum(square(x), dims, true));
   }
-  std::string_view name() const override {
-    return kind_ == Clip::norm    ? "clip_norm"
-           : kind_ == Clip::value ? "clip_value"
-                                  : "clip_norm_per_parameter";
-  }
-  void own_fields(FieldVisitor& f) override {
-    f(kind_ == Clip::value ? "max_value" : "max_norm", limit_, kPositive);
-  }
-
-  Clip kind_;
-  Hyper limit_;
 };
-
-Optimizer clip(Optimizer inner, Clip kind, Hyper limit) {
-  return wrap(std::move(inner), [&](std::unique_ptr<detail::Stage> stage) {
-    return std::make_unique<Clipper>(std::move(stage), kind, limit);
-  });
-}
 
 void check_positive(const char* op, const char* what, double x) {
   if (!(x > 0)) fail<ValueError>(op, "got ", what, " = ", x, ", expected a positive number");
@@ -79,14 +97,21 @@ void check_positive(const char* op, const char* what, double x) {
 
 }  // namespace
 
+using detail::Role;
+using detail::wrap_in;
+
 Optimizer clip_norm(Optimizer inner, Hyper c) {
-  return clip(std::move(inner), Clip::norm, std::move(c));
+  return wrap_in<ClipNorm>(std::move(inner), ClipNormOptions{c}, Role::changes_gradients);
 }
 Optimizer clip_value(Optimizer inner, Hyper c) {
-  return clip(std::move(inner), Clip::value, std::move(c));
+  return wrap_in<ClipValue>(std::move(inner), ClipValueOptions{c}, Role::changes_gradients);
 }
 Optimizer clip_norm_per_parameter(Optimizer inner, Hyper c) {
-  return clip(std::move(inner), Clip::norm_per_parameter, std::move(c));
+  return wrap_in<ClipNormPerParameter>(std::move(inner), ClipNormPerParameterOptions{c},
+                                       Role::changes_gradients);
+}
+Optimizer agc(Optimizer inner, AgcOptions options) {
+  return wrap_in<Agc>(std::move(inner), std::move(options), Role::changes_gradients);
 }
 
 double clip_grad_norm_(const Parameters& parameters, double max_norm) {

@@ -9,10 +9,12 @@
 
 namespace descent::optim {
 
-/// When a rule is evaluated.
+/// When a rule is evaluated, and what it knows beside the elements.
 struct Step {
-  std::int64_t t;         // updates of this parameter, this one included: 1, 2, …
-  std::int64_t schedule;  // steps of the optimizer before this one: 0, 1, …
+  std::int64_t t;                // updates of this parameter, this one included: 1, 2, …
+  std::int64_t schedule;         // steps of the optimizer before this one: 0, 1, …
+  double* scalars = nullptr;     // the rule's own numbers of this parameter, to read and to write
+  const double* sums = nullptr;  // what measure() summed
 };
 
 /// A closed form of the step, which counts from 0: any step can be asked for, in any order.

@@ -1,3 +1,6 @@
+#include <descent/autograd/grad_mode.h>
+#include <descent/autograd/node.h>
+#include <descent/autograd/ops.h>
 #include <descent/core/tape.h>
 #include <descent/optim/rule_stage.h>
 
@@ -15,6 +18,33 @@ using detail::Update;
 std::string Range::text() const {
   return concat(low_open ? "(" : "[", low, ", ", high, high_open ? ")" : "]");
 }
+
+namespace detail {
+
+const Tensor& Update::gradient(const Parameters& all, std::size_t i) const {
+  if (!made.empty()) return made[i];
+  static const Tensor none;
+  const auto* node = descent::detail::node_of(all[i].value);
+  return node ? static_cast<const descent::detail::Leaf*>(node)->grad : none;
+}
+
+void Update::replace(const Parameters& all, std::size_t i, Tensor g) {
+  if (made.empty())
+    for (std::size_t k = 0; k < all.size(); ++k) made.push_back(all[k].value.grad());
+  made[i] = std::move(g);
+  views[i] = {};
+}
+
+Tensor Update::seen(const Parameters& all, std::size_t i) const {
+  const Tensor& g = gradient(all, i);
+  const GradientView& v = views[i];
+  if (!g.defined() || (v.scale == 1 && v.limit == kInfinity)) return g;
+  const NoGradGuard guard;
+  const Tensor scaled = v.scale == 1 ? g : g * v.scale;
+  return v.limit == kInfinity ? scaled : clamp(scaled, -v.limit, v.limit);
+}
+
+}  // namespace detail
 
 Optimizer::Optimizer() {
   auto rules = std::make_unique<RuleStage>();
@@ -86,8 +116,7 @@ void Optimizer::apply() {
   if (descent::detail::recording())
     descent::detail::t_tape->guard([current = current_] { return *current; });
   descent::detail::perform([stage = stage_.get()] {
-    Update update;
-    update.views.resize(stage->parameters().size());
+    Update update(stage->parameters().size());
     stage->apply(update);
   });
 }

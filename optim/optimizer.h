@@ -44,8 +44,18 @@ struct GradientView {
 };
 struct Update {
   descent::detail::PoolVector<GradientView> views;  // one per parameter
-  bool non_finite = false;                          // a wrapper met a norm that is no number
-  bool skipped = false;                             // set by the rule: nothing was changed
+  /// Gradients that a wrapper made in place of the parameters' own; empty when there are none.
+  descent::detail::PoolVector<Tensor> made;
+  bool non_finite = false;  // a wrapper met a norm that is no number
+  bool skipped = false;     // set further in: nothing was changed
+
+  explicit Update(std::size_t parameters) : views(parameters) {}
+  /// What the rule is to use for parameter i, before its view: undefined for none.
+  const Tensor& gradient(const Parameters& all, std::size_t i) const;
+  /// Puts g in place of parameter i's gradient, as it is to be seen from here on.
+  void replace(const Parameters& all, std::size_t i, Tensor g);
+  /// Parameter i's gradient as the rule would see it: a copy unless nothing changes it.
+  Tensor seen(const Parameters& all, std::size_t i) const;
 };
 
 /// What a stage reads from a state.
@@ -73,7 +83,10 @@ class Stage {
   virtual void expect(const State& state, std::vector<StateEntry>& entries) = 0;
   virtual void load(const State& state) = 0;
   virtual Stage* inner() { return nullptr; }
+  virtual std::string_view name() const = 0;
   virtual bool needs_closure() const { return false; }
+  /// True when an update with such gradients must not be made: it was counted, or throws.
+  virtual bool refuses(const Update& update) = 0;
   /// Exchanges weights and average; false when this stage keeps none.
   virtual bool swap_average() { return false; }
 };
@@ -93,9 +106,9 @@ class Wrapper : public Stage {
   void load(const State& state) override;
   Stage* inner() override { return inner_.get(); }
   bool needs_closure() const override { return inner_->needs_closure(); }
+  bool refuses(const Update& update) override { return inner_->refuses(update); }
 
  protected:
-  virtual std::string_view name() const = 0;
   virtual void own_fields(FieldVisitor& f) = 0;
   /// The name under which state is kept: "ema", or "ema2" for one around another.
   std::string key() const;

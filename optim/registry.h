@@ -9,9 +9,10 @@
 namespace descent::optim {
 
 struct Entry {
+  using Settings = std::map<std::string, Hyper>;
   std::string name;   // as asked for: "adamw"; a preset of a rule has a name of its own: "nesterov"
   Card card;          // of the rule or wrapper
-  bool from_article;  // takes part in `descent compare`
+  bool from_article;  // takes part in `descent compare` by default
   bool is_wrapper;
   /// Fields with their default and legal range, for printing.
   struct Field {
@@ -19,17 +20,30 @@ struct Entry {
   };
   std::vector<Field> fields;
   /// The rule over parameters, with some fields set; throws as Optimizer does. Empty for a wrapper.
-  std::function<Optimizer(Parameters, const std::map<std::string, Hyper>&)> make;
+  std::function<Optimizer(Parameters, const Settings&)> make;
+  /// The wrapper around an optimizer. Empty for a rule.
+  std::function<Optimizer(Optimizer, const Settings&)> wrap;
 };
 
 const std::vector<Entry>& registry();
 /// Throws ValueError with the list and the nearest name.
 const Entry& find_optimizer(std::string_view name);
-/// An optimizer by name, with fields set by name: make("sgd", p, {{"momentum", 0.9}}).
-Optimizer make(std::string_view name, Parameters parameters,
-               const std::map<std::string, Hyper>& settings = {});
+
+/// An optimizer from its description, which is what to_string() prints:
+///   make("sgd", p, {{"momentum", 0.9}})
+///   make("sam(clip_norm(adamw(lr=warmup(50, cosine(1e-3, 500)), weight_decay=0.05), 1),
+///   rho=0.05)", p)
+/// The first argument of a wrapper is what it goes around; further ones without a name are its
+/// fields in order. `settings` are the rule's, unless the text has them. Throws ValueError.
+Optimizer make(std::string_view description, Parameters parameters,
+               const Entry::Settings& settings = {});
+/// The name of the rule in a description: "adamw" of "sam(adamw(lr=0.1))".
+std::string rule_of(std::string_view description);
+
 /// The card in full: formula, paper, fields with defaults and ranges, cost, advice.
 std::string explain(const Entry& entry, std::size_t width = 80);
+/// Cards side by side.
+std::string compare_cards(const std::vector<std::string>& names, std::size_t width = 80);
 
 /// All cards as a table in Markdown, as it stands in the README.
 std::string markdown_table();

@@ -21,6 +21,7 @@ struct RMSProp {
       .formula = "v = αv + (1−α)g²,  θ −= η g / (√v + ε)",
       .paper = "Tieleman & Hinton 2012, lecture 6.5; centered: Graves 2013, arXiv:1308.0850",
       .when = "Gradients of changing size, recurrent networks.",
+      .avoid = "Sparse gradients: v forgets between two of them.",
       .traps =
           "No bias correction: the first steps are 1/√(1−α) too long. Where ε stands changes "
           "small gradients a hundredfold.",

@@ -20,8 +20,22 @@
 // `slots` names the state kept per parameter, which starts at zero and is passed to the lambda in its
 // order; without any it is std::array<const char*, 0>. `at` computes scalars once a step, in double;
 // the engine inlines the lambda into one vectorised loop over all parameters. Groups, schedules,
-// checking, saving and printing follow from `fields` and `slots`. A rule whose state depends on its
-// settings has, instead of at(), `dispatch<T>(step, run)`, which calls run(lambda, slot numbers…) once.
+// checking, saving and printing follow from `fields` and `slots`.
+//
+// What else a rule may have:
+// - dispatch<T>(step, run) in place of at(): calls run(lambda, slot numbers…) once, for a rule whose
+//   state depends on its settings.
+// - `scalars`, an array of Scalar: numbers kept per parameter, as a product of betas. at() reads and
+//   writes step.scalars[i].
+// - measure<T>(step, run): a pass before the update, with a lambda that gives a std::array of
+//   numbers; at() finds their sums over the parameter in step.sums, or with
+//   `static constexpr bool shares_sums = true` over all parameters that such rules serve.
+// - update(step, w, g, slots) in place of at(): the rule works on whole tensors, with Descent's
+//   operators; slot_shape(slot, shape of w) says how large its state is.
+// - average(step, w, slots): what the weights are to be evaluated at; see swap_average().
+// - minimize(search) in place of at(): the rule evaluates the loss as often as it likes; see lbfgs.h.
+// - wants_curvature(step): before that step the slot number kCurvature holds an estimate of the
+//   diagonal of the Hessian. Needs a closure.
 // clang-format on
 #pragma once
 
@@ -33,6 +47,8 @@
 #include <limits>
 #include <memory>
 #include <new>
+#include <optional>
+#include <span>
 #include <string_view>
 #include <type_traits>
 
@@ -53,10 +69,19 @@ inline constexpr Range kNonNegative{0, kInfinity}, kPositive{0, kInfinity, true}
 
 /// What a reader wants to know before choosing. Printed by `descent explain`.
 struct Card {
-  std::string_view name, title, formula, paper, when, traps;
-  int state = 0;                 // numbers kept per parameter, at the default settings
-  int gradient_evaluations = 1;  // per step
+  std::string_view name = {}, title = {}, formula = {}, paper = {}, when = {}, avoid = {},
+                   traps = {};
+  int state = 0;                    // numbers kept per parameter, at the default settings
+  double gradient_evaluations = 1;  // per step
 };
+
+/// A number that a rule keeps for each parameter, and where it starts.
+struct Scalar {
+  const char* name;
+  double start;
+};
+/// The slot number under which a rule's lambda gets the estimate of the Hessian's diagonal.
+inline constexpr int kCurvature = -1;
 
 /// Receives the fields of a rule or wrapper, one by one.
 class FieldVisitor {
@@ -68,17 +93,19 @@ class FieldVisitor {
 
 namespace detail {
 
-inline constexpr int kMaxSlots = 8;
+inline constexpr int kMaxSlots = 8, kMaxScalars = 4, kMaxSums = 4;
 
 /// A rule at one step, its type erased: runs over n elements of one parameter.
 struct BoundRule {
   alignas(16) unsigned char formula[256];
-  /// g is used as clamp(scale·g, ±limit).
+  /// g is used as clamp(scale·g, ±limit). A pass that measures adds to sums.
   void (*run)(const void* formula, std::int64_t n, void* w, const void* g, void* const* slots,
-              double scale, double limit);
+              double scale, double limit, double* sums);
   int slot_count = 0;
   int slot_ids[kMaxSlots];
 };
+
+struct Search;
 
 /// A group's rule, its type erased.
 class AnyRule {
@@ -87,30 +114,48 @@ class AnyRule {
   virtual const Card& card() const = 0;
   virtual int slot_count() const = 0;
   virtual const char* slot_name(int i) const = 0;
+  /// Empty for a parameter that does without.
+  virtual std::optional<Shape> slot_shape(int i, const Shape& w) const = 0;
+  virtual std::span<const Scalar> scalars() const = 0;
   virtual void visit_fields(FieldVisitor& f) = 0;
   virtual void check() const = 0;                             // across fields; throws ValueError
   virtual void check_schedules(std::int64_t step) const = 0;  // their values at this step
+  virtual void check_parameter(std::string_view name, const Tensor& w) const = 0;
   virtual bool maximize() const = 0;
+
   virtual BoundRule bind(Step s, DType dtype) const = 0;
+  virtual bool measures() const = 0;
+  virtual bool shares_sums() const = 0;
+  virtual BoundRule bind_measure(Step s, DType dtype) const = 0;
+
+  virtual bool is_whole() const = 0;
+  virtual void update(Step s, const Tensor& w, const Tensor& g, std::span<Tensor> slots) const = 0;
+
+  virtual bool searches() const = 0;
+  virtual void minimize(Search& search) const = 0;
+
+  virtual bool averages() const = 0;
+  virtual Tensor average(Step s, const Tensor& w, std::span<const Tensor> slots) const = 0;
+  virtual bool has_curvature() const = 0;
+  virtual bool wants_curvature(Step s) const = 0;
 };
 
 template <class F, class T, std::size_t... I>
 void run_formula(const F& f, std::int64_t n, T* w, const T* g, void* const* slots, double scale,
-                 double limit, std::index_sequence<I...>) {
-  if (scale == 1 && limit == kInfinity) {
-    simd::loop(
-        n, [f](T& x, const T& d, auto&... s) { f(x, d, s...); }, w, g,
-        static_cast<T*>(slots[I])...);
-    return;
-  }
+                 double limit, [[maybe_unused]] double* sums, std::index_sequence<I...>) {
+  const auto over = [&](auto formula) {
+    if constexpr (std::is_void_v<decltype(f(*w, *g, *static_cast<T*>(slots[I])...))>)
+      simd::loop(n, formula, w, g, static_cast<T*>(slots[I])...);
+    else
+      simd::sum(n, formula, sums, w, g, static_cast<T*>(slots[I])...);
+  };
+  if (scale == 1 && limit == kInfinity)
+    return over([f](T& x, const T& d, auto&... s) { return f(x, d, s...); });
   const T by = static_cast<T>(scale), most = static_cast<T>(limit);
-  simd::loop(
-      n,
-      [f, by, most](T& x, const T& d, auto&... s) {
-        const T scaled = by * d;
-        f(x, scaled > most ? most : scaled < -most ? -most : scaled, s...);
-      },
-      w, g, static_cast<T*>(slots[I])...);
+  over([f, by, most](T& x, const T& d, auto&... s) {
+    const T scaled = by * d;
+    return f(x, scaled > most ? most : scaled < -most ? -most : scaled, s...);
+  });
 }
 
 [[noreturn]] void fail_schedule(std::string_view rule, std::string_view field, double value,
@@ -123,16 +168,49 @@ constexpr bool takes_slots(std::index_sequence<I...>) {
 
 template <class Rule>
 class RuleOf final : public AnyRule {
+  static constexpr bool kWhole =
+      requires(const Rule& r, Step s, const Tensor& t, std::span<Tensor> slots) {
+    r.update(s, t, t, slots);
+  };
+  static constexpr bool kAverages =
+      requires(const Rule& r, Step s, const Tensor& t, std::span<const Tensor> slots) {
+    r.average(s, t, slots);
+  };
+  static constexpr bool kSearches = requires(const Rule& r, Search& s) { r.minimize(s); };
+  static constexpr bool kCurves = requires(const Rule& r, Step s) { r.wants_curvature(s); };
+  struct AnyRun {
+    void operator()(auto&&, auto...) const {}
+  };
+  static constexpr bool kMeasures = requires(const Rule& r, Step s) {
+    r.template measure<float>(s, AnyRun{});
+  };
+
  public:
   explicit RuleOf(Rule rule) : rule_(std::move(rule)) {}
   const Card& card() const override { return Rule::card; }
   int slot_count() const override { return static_cast<int>(Rule::slots.size()); }
   const char* slot_name(int i) const override { return Rule::slots[static_cast<std::size_t>(i)]; }
+  std::optional<Shape> slot_shape(int i, const Shape& w) const override {
+    if constexpr (requires(const Rule& r) { r.slot_shape(i, w); })
+      return rule_.slot_shape(i, w);
+    else
+      return w;
+  }
+  std::span<const Scalar> scalars() const override {
+    if constexpr (requires { Rule::scalars; })
+      return Rule::scalars;
+    else
+      return {};
+  }
   void visit_fields(FieldVisitor& f) override {
     Rule::fields(rule_, [&f](auto&&... field) { f(field...); });
   }
   void check() const override {
     if constexpr (requires(const Rule& r) { r.check(); }) rule_.check();
+  }
+  void check_parameter(std::string_view name, const Tensor& w) const override {
+    if constexpr (requires(const Rule& r) { r.check_parameter(name, w); })
+      rule_.check_parameter(name, w);
   }
   void check_schedules(std::int64_t step) const override {
     Rule::fields(rule_, [step](std::string_view field, const auto& value, const auto&... range) {
@@ -147,40 +225,89 @@ class RuleOf final : public AnyRule {
     else
       return false;
   }
+
   BoundRule bind(Step s, DType dtype) const override {
-    return dtype == kFloat64 ? bind_as<double>(s) : bind_as<float>(s);
+    return bind_with(dtype, [&]<class T>(T, auto&& take) {
+      if constexpr (kWhole)
+        return;
+      else if constexpr (requires { rule_.template at<T>(s); })
+        take_all(rule_.template at<T>(s), take, std::make_index_sequence<Rule::slots.size()>());
+      else
+        rule_.template dispatch<T>(s, take);
+    });
+  }
+  bool measures() const override { return kMeasures; }
+  bool shares_sums() const override {
+    if constexpr (requires { Rule::shares_sums; })
+      return Rule::shares_sums;
+    else
+      return false;
+  }
+  BoundRule bind_measure(Step s, DType dtype) const override {
+    return bind_with(dtype, [&]<class T>(T, auto&& take) {
+      if constexpr (kMeasures) rule_.template measure<T>(s, take);
+    });
+  }
+
+  bool is_whole() const override { return kWhole; }
+  void update(Step s, const Tensor& w, const Tensor& g, std::span<Tensor> slots) const override {
+    if constexpr (kWhole) rule_.update(s, w, g, slots);
+  }
+  bool searches() const override { return kSearches; }
+  void minimize([[maybe_unused]] Search& search) const override {
+    if constexpr (kSearches) rule_.minimize(search);
+  }
+
+  bool averages() const override { return kAverages; }
+  Tensor average(Step s, const Tensor& w, std::span<const Tensor> slots) const override {
+    if constexpr (kAverages)
+      return rule_.average(s, w, slots);
+    else
+      return w;
+  }
+  bool has_curvature() const override { return kCurves; }
+  bool wants_curvature(Step s) const override {
+    if constexpr (kCurves)
+      return rule_.wants_curvature(s);
+    else
+      return false;
   }
 
  private:
-  template <class T>
-  BoundRule bind_as(Step s) const {
-    BoundRule bound;
-    const auto take = [&bound]<class F>(F f, auto... ids) {
-      constexpr std::size_t kIds = sizeof...(ids);
-      static_assert(takes_slots<F, T>(std::make_index_sequence<kIds>()),
-                    "a rule's lambda takes (T& w, T g) and one T& for each of its slots");
-      static_assert(sizeof(F) <= sizeof(bound.formula) && std::is_trivially_copyable_v<F>,
-                    "a rule's lambda captures numbers, by value");
-      new (bound.formula) F(f);
-      int i = 0;
-      ((bound.slot_ids[i++] = ids), ...);
-      bound.slot_count = static_cast<int>(kIds);
-      bound.run = [](const void* formula, std::int64_t n, void* w, const void* g,
-                     void* const* slots, double scale, double limit) {
-        run_formula<F, T>(*static_cast<const F*>(formula), n, static_cast<T*>(w),
-                          static_cast<const T*>(g), slots, scale, limit,
-                          std::make_index_sequence<kIds>());
-      };
+  template <std::size_t... I>
+  static void take_all(auto formula, auto&& take, std::index_sequence<I...>) {
+    take(formula, static_cast<int>(I)...);
+  }
+  /// Calls f(T(), take) for the type; take(lambda, slots…) is what a rule calls run.
+  template <class F>
+  static BoundRule bind_with(DType dtype, F f) {
+    BoundRule bound{};
+    const auto call = [&]<class T>(T zero) {
+      f(zero, [&bound]<class L>(L formula, auto... ids) { take<T>(bound, formula, ids...); });
     };
-    if constexpr (requires { rule_.template at<T>(s); }) {
-      const auto all = [&]<std::size_t... I>(std::index_sequence<I...>) {
-        take(rule_.template at<T>(s), static_cast<int>(I)...);
-      };
-      all(std::make_index_sequence<Rule::slots.size()>());
-    } else {
-      rule_.template dispatch<T>(s, take);
-    }
+    if (dtype == kFloat64)
+      call(double{});
+    else
+      call(float{});
     return bound;
+  }
+  template <class T, class F>
+  static void take(BoundRule& bound, F f, auto... ids) {
+    constexpr std::size_t kIds = sizeof...(ids);
+    static_assert(takes_slots<F, T>(std::make_index_sequence<kIds>()),
+                  "a rule's lambda takes (T& w, T g) and one T& for each of its slots");
+    static_assert(sizeof(F) <= sizeof(bound.formula) && std::is_trivially_copyable_v<F>,
+                  "a rule's lambda captures numbers, by value");
+    new (bound.formula) F(f);
+    int i = 0;
+    ((bound.slot_ids[i++] = ids), ...);
+    bound.slot_count = static_cast<int>(kIds);
+    bound.run = [](const void* formula, std::int64_t n, void* w, const void* g, void* const* slots,
+                   double scale, double limit, double* sums) {
+      run_formula<F, T>(*static_cast<const F*>(formula), n, static_cast<T*>(w),
+                        static_cast<const T*>(g), slots, scale, limit, sums,
+                        std::make_index_sequence<kIds>());
+    };
   }
   Rule rule_;
 };

@@ -1,10 +1,13 @@
+#include <descent/autograd/engine.h>
 #include <descent/autograd/node.h>
+#include <descent/autograd/ops.h>
 #include <descent/core/create.h>
 #include <descent/core/floating_mode.h>
 #include <descent/core/kernels/copy.h>
 #include <descent/core/kernels/pointwise.h>
 #include <descent/core/log.h>
 #include <descent/core/parallel.h>
+#include <descent/core/random.h>
 #include <descent/core/tape.h>
 #include <descent/optim/rule_stage.h>
 
@@ -108,11 +111,14 @@ std::string Wrapper::text() {
   return list_fields(name(), inner_->text(), [this](FieldVisitor& f) { own_fields(f); });
 }
 
-/// The rule of a group at one step, and the parameters that it serves.
+using Scalars = std::array<double, kMaxScalars>;
+
+/// The rule of a group at one step, for all parameters of one count, type and scalars.
 struct RuleStage::Binding {
   int group;
   std::int64_t t;
   DType dtype;
+  Scalars before, after;  // the scalars that it found, and left
   BoundRule rule;
 };
 
@@ -126,16 +132,11 @@ struct RuleStage::Work {
   char* slots[kMaxSlots];
   GradientView view;
   Tensor weight_copy, grad_copy;  // where the originals are not laid out alike
+  double sums[kMaxSums];          // of a rule that measures first
 };
 
 RuleStage::RuleStage() = default;
 RuleStage::~RuleStage() = default;
-
-const Tensor& RuleStage::gradient(std::size_t i) const {
-  static const Tensor none;
-  const auto* node = descent::detail::node_of(parameters_[i].value);
-  return node ? static_cast<const descent::detail::Leaf*>(node)->grad : none;
-}
 
 void RuleStage::add(Parameters parameters, std::unique_ptr<AnyRule> rule) {
   const std::string_view name = rule->card().name;
@@ -144,6 +145,11 @@ void RuleStage::add(Parameters parameters, std::unique_ptr<AnyRule> rule) {
         name, "got no parameters, expected at least one. Hint: does the module register them?");
   check_fields(name, [&](FieldVisitor& f) { rule->visit_fields(f); });
   rule->check();
+  const bool searching = rule->searches() || searches();
+  if (searching && !groups_.empty())
+    fail<ValueError>(name,
+                     "got a second group, expected one: a line search moves all parameters "
+                     "together");
   bool trains = false, clashes = false;
   for (std::size_t i = 0; i < parameters.size(); ++i) {
     const Parameter& p = parameters[i];
@@ -168,11 +174,15 @@ void RuleStage::add(Parameters parameters, std::unique_ptr<AnyRule> rule) {
                      "call requires_grad_()");
   if (clashes)  // two submodules' "weight", say: the state needs names that differ
     for (Parameter& p : parameters) p.name = concat("group", groups_.size(), ".", p.name);
+  for (const Parameter& p : parameters) rule->check_parameter(p.name, p.value);
   for (Parameter& p : parameters) {
-    memory_.push_back({static_cast<int>(groups_.size()), 0,
-                       std::vector<Tensor>(static_cast<std::size_t>(rule->slot_count()))});
+    Memory& m = memory_.emplace_back();
+    m.group = static_cast<int>(groups_.size());
+    m.slots.resize(static_cast<std::size_t>(rule->slot_count()));
+    for (const Scalar& scalar : rule->scalars()) m.scalars.push_back(scalar.start);
     parameters_.push_back(std::move(p));
   }
+  if (rule->searches()) search_ = std::make_unique<Search>();
   groups_.push_back(std::move(rule));
   held_.clear();
 }
@@ -188,7 +198,56 @@ double RuleStage::evaluate(const Closure& closure) {
   for (const Parameter& p : parameters_)
     if (p.value.requires_grad()) p.value.zero_grad();
   descent::detail::perform([this] { ++evaluations; });
-  return closure();
+  const bool wanted = std::any_of(groups_.begin(), groups_.end(), [this](const auto& rule) {
+    return rule->wants_curvature({steps_ + 1, steps_});
+  });
+  if (!wanted && !searches()) return closure();
+  if (descent::detail::recording())
+    fail<GraphError>(
+        name(),
+        "got a step inside compile(), expected an eager one: what it evaluates differs "
+        "from step to step");
+  if (searches()) {
+    closure_ = &closure;
+    return loss_ = closure();
+  }
+  double loss = 0;
+  {
+    const descent::detail::CreateGraphGuard graph;
+    loss = closure();
+  }
+  estimate_curvature();
+  return loss;
+}
+
+/// Hutchinson's estimate of the Hessian's diagonal, u ⊙ Hu for u of random signs: E[u ⊙ Hu] =
+/// diag H. The closure has just left gradients with a graph; afterwards they have none.
+void RuleStage::estimate_curvature() {
+  std::vector<Tensor> leaves, gradients, probes;
+  std::vector<std::size_t> indices;
+  curvature_.assign(parameters_.size(), Tensor());
+  for (std::size_t i = 0; i < parameters_.size(); ++i) {
+    const Tensor g = parameters_[i].value.grad();
+    if (!g.defined() || !rule_of(i).has_curvature()) continue;
+    curvature_[i] = zeros_like(parameters_[i].value);
+    if (!g.requires_grad()) continue;  // linear in everything: no curvature
+    Generator generator(static_cast<std::uint64_t>(steps_) * 1000003 + i);
+    const Tensor sign = randint(0, 2, g.shape(), generator).to(g.dtype()) * 2 - 1;
+    leaves.push_back(parameters_[i].value);
+    gradients.push_back(g);
+    probes.push_back(sign);
+    indices.push_back(i);
+  }
+  if (!leaves.empty()) {
+    const std::vector<Tensor> products = grad(gradients, leaves, probes, {.allow_unused = true});
+    ++evaluations;
+    for (std::size_t k = 0; k < leaves.size(); ++k)
+      if (products[k].defined())
+        kernel::copy(kernel::mul(probes[k], products[k]), curvature_[indices[k]]);
+  }
+  for (const Parameter& p : parameters_)
+    if (const Tensor g = p.value.grad(); g.defined() && g.requires_grad())
+      p.value.set_grad(g.detach());
 }
 
 void RuleStage::visit_fields(FieldVisitor& f, int group) {
@@ -207,14 +266,16 @@ std::string RuleStage::text() {
 Tensor& RuleStage::slot(std::size_t i, int id) {
   Tensor& s = memory_[i].slots[static_cast<std::size_t>(id)];
   const Tensor& w = parameters_[i].value;
+  const AnyRule& rule = rule_of(i);
+  const auto shape = rule.slot_shape(id, w.shape());
+  if (!shape) return s;
   if (!s.defined()) {
-    s = zeros_like(w);
-  } else if (!(s.shape() == w.shape()) || s.dtype() != w.dtype()) {
-    fail<StateError>(groups_[static_cast<std::size_t>(memory_[i].group)]->card().name,
-                     "got parameter '", parameters_[i].name, "' of ", w.dtype(), w.shape(),
-                     ", expected ", s.dtype(), s.shape(),
+    s = rule.is_whole() ? zeros(*shape, w.dtype()) : zeros_like(w);
+  } else if (!(s.shape() == *shape) || s.dtype() != w.dtype()) {
+    fail<StateError>(rule.card().name, "got parameter '", parameters_[i].name, "' of ", w.dtype(),
+                     w.shape(), ", expected ", s.dtype(), s.shape(),
                      " as at the first step. Hint: convert a module before the optimizer is made");
-  } else if (kernel::is_dense(w) && !(s.strides() == w.strides())) {
+  } else if (!rule.is_whole() && kernel::is_dense(w) && !(s.strides() == w.strides())) {
     Tensor moved = empty_like(w);
     kernel::copy(s, moved);
     s = moved;
@@ -230,15 +291,15 @@ void RuleStage::check_gradient(std::size_t i, const Tensor& g) const {
 }
 
 /// Which parameter has a gradient that is not finite; their number when none has.
-std::size_t RuleStage::find_non_finite() const {
+std::size_t RuleStage::find_non_finite(const Update& update) const {
   const std::size_t count = parameters_.size();
   std::int64_t total = 0;
   for (std::size_t i = 0; i < count; ++i)
-    if (const Tensor& g = gradient(i); g.defined()) total += g.numel();
+    if (const Tensor& g = update.gradient(parameters_, i); g.defined()) total += g.numel();
   std::atomic<std::size_t> first{count};
   const auto check = [&](std::int64_t begin, std::int64_t end) {
     for (auto i = static_cast<std::size_t>(begin); i < static_cast<std::size_t>(end); ++i) {
-      const Tensor& g = gradient(i);
+      const Tensor& g = update.gradient(parameters_, i);
       if (!g.defined() || kernel::all_finite(g)) continue;
       std::size_t known = first;
       while (i < known && !first.compare_exchange_weak(known, i)) {
@@ -253,9 +314,9 @@ std::size_t RuleStage::find_non_finite() const {
 }
 
 /// Refuses, or skips, an update with non-finite gradients. True when it is skipped.
-bool RuleStage::skips(const Update& update) {
+bool RuleStage::refuses(const Update& update) {
   if (policy == NonFinite::ignore) return false;
-  const std::size_t culprit = update.non_finite ? parameters_.size() : find_non_finite();
+  const std::size_t culprit = update.non_finite ? parameters_.size() : find_non_finite(update);
   if (culprit == parameters_.size() && !update.non_finite) return false;
   if (policy == NonFinite::throw_error)
     fail<NonFiniteError>("step", "got a NaN or infinity in ",
@@ -271,12 +332,25 @@ bool RuleStage::skips(const Update& update) {
   return true;
 }
 
-/// Each rule is bound once for every group, count and type that occurs: usually one.
-std::size_t RuleStage::bind(int group, std::int64_t t, DType dtype) {
-  for (std::size_t k = 0; k < bindings_.size(); ++k)
-    if (const Binding& b = bindings_[k]; b.group == group && b.t == t && b.dtype == dtype) return k;
-  const AnyRule& rule = *groups_[static_cast<std::size_t>(group)];
-  bindings_.push_back({group, t, dtype, rule.bind({t, steps_}, dtype)});
+/// Each rule is bound once for every group, count, type and scalars that occur: usually one. A rule
+/// that measures is bound for each parameter, to its measuring pass first.
+std::size_t RuleStage::bind(std::size_t i) {
+  const Memory& m = memory_[i];
+  const DType dtype = parameters_[i].value.dtype();
+  Scalars scalars{};
+  std::copy(m.scalars.begin(), m.scalars.end(), scalars.begin());
+  const AnyRule& rule = rule_of(i);
+  if (!rule.measures())
+    for (std::size_t k = 0; k < bindings_.size(); ++k)
+      if (const Binding& b = bindings_[k];
+          b.group == m.group && b.t == m.t + 1 && b.dtype == dtype && b.before == scalars)
+        return k;
+  Binding& b = bindings_.emplace_back(Binding{m.group, m.t + 1, dtype, scalars, scalars, {}});
+  const Step step{b.t, steps_, b.after.data(), nullptr};
+  if (rule.measures())
+    b.rule = rule.bind_measure(step, dtype);
+  else if (!rule.is_whole())
+    b.rule = rule.bind(step, dtype);
   return bindings_.size() - 1;
 }
 
@@ -285,15 +359,21 @@ void RuleStage::plan(const Update& update) {
   bindings_.clear();
   work_.clear();
   for (std::size_t i = 0; i < parameters_.size(); ++i) {
-    const Tensor &w = parameters_[i].value, &g = gradient(i);
+    const Tensor &w = parameters_[i].value, &g = update.gradient(parameters_, i);
     if (!g.defined()) continue;
-    const std::size_t bound = bind(memory_[i].group, memory_[i].t + 1, w.dtype());
+    const std::size_t bound = bind(i);
     Work& item = work_.emplace_back();
     item.index = i;
     item.binding = bound;
     item.first = work_.size() > 1 ? work_[work_.size() - 2].first + work_[work_.size() - 2].n : 0;
     item.n = w.numel();
     item.view = view(update, i);
+    std::fill(item.sums, item.sums + kMaxSums, 0.0);
+    if (rule_of(i).is_whole()) {
+      item.grad_copy = g;
+      for (int k = 0; k < rule_of(i).slot_count(); ++k) slot(i, k);
+      continue;
+    }
     if (!kernel::is_dense(w)) item.weight_copy = kernel::contiguous(w);
     const Tensor& weight = item.weight_copy.defined() ? item.weight_copy : w;
     if (!(g.strides() == weight.strides()) && !(g.is_contiguous() && weight.is_contiguous())) {
@@ -302,10 +382,17 @@ void RuleStage::plan(const Update& update) {
     }
     item.weight = static_cast<char*>(weight.raw());
     item.grad = static_cast<const char*>((item.grad_copy.defined() ? item.grad_copy : g).raw());
-    const BoundRule& rule = bindings_[bound].rule;
-    for (int k = 0; k < rule.slot_count; ++k)
-      item.slots[k] = static_cast<char*>(slot(i, rule.slot_ids[k]).raw());
+    point_at_slots(item);
   }
+}
+
+/// Where the slots lie that a work's rule is bound to.
+void RuleStage::point_at_slots(Work& item) {
+  const BoundRule& rule = bindings_[item.binding].rule;
+  for (int k = 0; k < rule.slot_count; ++k)
+    item.slots[k] = static_cast<char*>(rule.slot_ids[k] == kCurvature
+                                           ? curvature_[item.index].raw()
+                                           : slot(item.index, rule.slot_ids[k]).raw());
 }
 
 GradientView RuleStage::view(const Update& update, std::size_t i) const {
@@ -317,9 +404,9 @@ GradientView RuleStage::view(const Update& update, std::size_t i) const {
 /// A compiled step brings the same gradients each time: the last plan serves again, with the
 /// scalars of the new step. False where it does not.
 bool RuleStage::plan_again(const Update& update) {
-  if (held_.size() != parameters_.size()) return false;
+  if (held_.size() != parameters_.size() || !update.made.empty()) return false;
   for (std::size_t i = 0; i < held_.size(); ++i)
-    if (!gradient(i).is_same(held_[i])) return false;
+    if (!update.gradient(parameters_, i).is_same(held_[i])) return false;
   for (const Work& item : work_)
     if (parameters_[item.index].value.raw() != item.weight) return false;
   if (policy != NonFinite::ignore) {
@@ -330,7 +417,8 @@ bool RuleStage::plan_again(const Update& update) {
   for (Binding& b : bindings_) {
     const AnyRule& rule = *groups_[static_cast<std::size_t>(b.group)];
     const BoundRule before = b.rule;
-    b.rule = rule.bind({++b.t, steps_}, b.dtype);
+    b.before = b.after;
+    b.rule = rule.bind({++b.t, steps_, b.after.data(), nullptr}, b.dtype);
     if (!std::equal(before.slot_ids, before.slot_ids + before.slot_count, b.rule.slot_ids,
                     b.rule.slot_ids + b.rule.slot_count))
       return false;
@@ -340,29 +428,34 @@ bool RuleStage::plan_again(const Update& update) {
 }
 
 /// Keeps the plan when nothing but the values can change until the next step.
-void RuleStage::hold_plan() {
+void RuleStage::hold_plan(const Update& update) {
   held_.clear();
-  bool fixed = true;
-  for (const Work& item : work_)
-    fixed &= !item.weight_copy.defined() && !item.grad_copy.defined() &&
-             gradient(item.index).body().storage->pool;
-  if (fixed && work_.size() == parameters_.size())
-    for (std::size_t i = 0; i < parameters_.size(); ++i) held_.push_back(gradient(i));
+  bool fixed = work_.size() == parameters_.size() && update.made.empty();
+  for (const Work& item : work_) {
+    const AnyRule& rule = rule_of(item.index);
+    fixed &= !item.weight_copy.defined() && !item.grad_copy.defined() && !rule.measures() &&
+             !rule.has_curvature() && update.gradient(parameters_, item.index).body().storage->pool;
+  }
+  if (fixed)
+    for (std::size_t i = 0; i < parameters_.size(); ++i)
+      held_.push_back(update.gradient(parameters_, i));
   else
     work_.clear();  // and with it copies
 }
 
 void RuleStage::apply(Update& update) {
+  refuse_while_swapped("step");
   for (const auto& rule : groups_) rule->check_schedules(steps_);
   const bool again = plan_again(update);
   if (!again) {
     held_.clear();
     for (std::size_t i = 0; i < parameters_.size(); ++i)
-      if (const Tensor& g = gradient(i); g.defined()) check_gradient(i, g);
-    if (skips(update)) {
+      if (const Tensor& g = update.gradient(parameters_, i); g.defined()) check_gradient(i, g);
+    if (refuses(update)) {
       update.skipped = true;
       return;
     }
+    if (searches()) return search();
     plan(update);
   }
   if (work_.empty() && !warned_) {
@@ -370,10 +463,26 @@ void RuleStage::apply(Update& update) {
     logging::warning("step: no parameter has a gradient. Hint: was backward() called?");
   }
   // Nothing can fail from here on.
-  ++steps_;
-  for (const Work& item : work_) ++memory_[item.index].t;
-
   const descent::detail::FlushDenormals flush;
+  measure();
+  run();
+  run_whole();
+  ++steps_;
+  for (const Work& item : work_) {
+    Memory& m = memory_[item.index];
+    const Tensor& w = parameters_[item.index].value;
+    ++m.t;
+    const Scalars& scalars = bindings_[item.binding].after;
+    std::copy(scalars.begin(), scalars.begin() + static_cast<std::ptrdiff_t>(m.scalars.size()),
+              m.scalars.begin());
+    if (item.weight_copy.defined()) kernel::copy(item.weight_copy, w);
+    ++w.body().storage->version;
+  }
+  if (!again) hold_plan(update);
+}
+
+/// Runs each work's bound rule over its elements, in tasks of kChunk; those of whole tensors wait.
+void RuleStage::run() {
   const std::int64_t total = work_.empty() ? 0 : work_.back().first + work_.back().n;
   parallel_for(total, kChunk, [&](std::int64_t begin, std::int64_t end) {
     auto item = std::upper_bound(work_.begin(), work_.end(), begin,
@@ -382,20 +491,172 @@ void RuleStage::apply(Update& update) {
     for (; begin < end; ++item) {
       const Binding& bound = bindings_[item->binding];
       const std::int64_t from = begin - item->first, n = std::min(end - begin, item->n - from);
-      const std::int64_t at = from * static_cast<std::int64_t>(size_of(bound.dtype));
-      void* slots[kMaxSlots];
-      for (int k = 0; k < bound.rule.slot_count; ++k) slots[k] = item->slots[k] + at;
-      bound.rule.run(bound.rule.formula, n, item->weight + at, item->grad + at, slots,
-                     item->view.scale, item->view.limit);
+      if (bound.rule.run) run_span(*item, from, n, nullptr);
       begin += n;
     }
   });
+}
+
+void RuleStage::run_span(const Work& item, std::int64_t from, std::int64_t n, double* sums) const {
+  const Binding& bound = bindings_[item.binding];
+  const std::int64_t at = from * static_cast<std::int64_t>(size_of(bound.dtype));
+  void* slots[kMaxSlots];
+  for (int k = 0; k < bound.rule.slot_count; ++k) slots[k] = item.slots[k] + at;
+  bound.rule.run(bound.rule.formula, n, item.weight + at, item.grad + at, slots, item.view.scale,
+                 item.view.limit, sums);
+}
+
+/// The first pass of the rules that have one. Each parameter is cut into pieces from its own
+/// beginning, whose sums are added in order: the result depends on nothing but the values. Then
+/// these rules are bound to their update.
+void RuleStage::measure() {
+  struct Piece {
+    Work* item;
+    std::int64_t from, n;
+    double sums[kMaxSums];
+  };
+  descent::detail::PoolVector<Piece> pieces;
+  for (Work& item : work_)
+    if (rule_of(item.index).measures())
+      for (std::int64_t from = 0; from < item.n; from += kChunk)
+        pieces.push_back({&item, from, std::min(kChunk, item.n - from), {}});
+  parallel_for(static_cast<std::int64_t>(pieces.size()), 1,
+               [&](std::int64_t begin, std::int64_t end) {
+                 for (auto i = begin; i < end; ++i) {
+                   Piece& p = pieces[static_cast<std::size_t>(i)];
+                   run_span(*p.item, p.from, p.n, p.sums);
+                 }
+               });
+  for (const Piece& p : pieces)
+    for (int k = 0; k < kMaxSums; ++k) p.item->sums[k] += p.sums[k];
+
+  double shared[kMaxSums] = {};
+  for (const Work& item : work_)
+    if (rule_of(item.index).shares_sums())
+      for (int k = 0; k < kMaxSums; ++k) shared[k] += item.sums[k];
+  for (Work& item : work_) {
+    const AnyRule& rule = rule_of(item.index);
+    if (!rule.measures()) continue;
+    Binding& b = bindings_[item.binding];
+    b.after = b.before;
+    b.rule =
+        rule.bind({b.t, steps_, b.after.data(), rule.shares_sums() ? shared : item.sums}, b.dtype);
+    point_at_slots(item);
+  }
+}
+
+/// The rules that work on whole tensors.
+void RuleStage::run_whole() {
+  const NoGradGuard guard;
   for (const Work& item : work_) {
-    const Tensor& w = parameters_[item.index].value;
-    if (item.weight_copy.defined()) kernel::copy(item.weight_copy, w);
+    const AnyRule& rule = rule_of(item.index);
+    if (!rule.is_whole()) continue;
+    Binding& b = bindings_[item.binding];
+    const Tensor w = parameters_[item.index].value.detach();
+    const GradientView& v = item.view;
+    Tensor g = item.grad_copy;
+    if (v.scale != 1) g = g * v.scale;
+    if (v.limit != kInfinity) g = clamp(g, -v.limit, v.limit);
+    rule.update({b.t, steps_, b.after.data(), nullptr}, w, g, memory_[item.index].slots);
+  }
+}
+
+bool RuleStage::needs_closure() const {
+  return searches() || std::any_of(groups_.begin(), groups_.end(),
+                                   [](const auto& rule) { return rule->has_curvature(); });
+}
+
+// ---- rules that search ----
+
+bool RuleStage::searches() const { return search_ != nullptr; }
+
+/// All parameters, or all gradients (0 where there is none), as one vector of doubles.
+Tensor RuleStage::gather(bool gradients) const {
+  const NoGradGuard guard;
+  std::vector<Tensor> parts;
+  for (const Parameter& p : parameters_) {
+    const Tensor t = gradients ? p.value.grad() : p.value.detach();
+    parts.push_back((t.defined() ? t : zeros_like(p.value)).to(kFloat64).reshape({-1}));
+  }
+  const double sign = gradients && groups_.front()->maximize() ? -1 : 1;
+  return sign < 0 ? -cat(parts) : cat(parts).clone();
+}
+
+void RuleStage::scatter(const Tensor& x) const {
+  const NoGradGuard guard;
+  std::int64_t at = 0;
+  for (const Parameter& p : parameters_) {
+    const std::int64_t n = p.value.numel();
+    kernel::copy(x.slice(0, at, at + n).reshape(p.value.shape()), p.value);
+    ++p.value.body().storage->version;
+    at += n;
+  }
+}
+
+void RuleStage::search() {
+  Search& s = *search_;
+  s.x = gather(false);
+  s.g = gather(true);
+  s.loss = loss_;
+  s.step = {memory_.front().t + 1, steps_};
+  s.evaluate = [this](const Tensor& x) {
+    scatter(x);
+    for (const Parameter& p : parameters_)
+      if (p.value.requires_grad()) p.value.zero_grad();
+    ++evaluations;
+    const double loss = [this] {
+      const EnableGradGuard grad;
+      return (*closure_)();
+    }();
+    return std::pair{loss, gather(true)};
+  };
+  const Tensor start = s.x;
+  try {
+    groups_.front()->minimize(s);
+  } catch (...) {  // of the closure: as if the step had not been
+    scatter(start);
+    throw;
+  }
+  scatter(s.x);
+  closure_ = nullptr;
+  ++steps_;
+  for (Memory& m : memory_) ++m.t;
+}
+
+// ---- averages of a rule's own ----
+
+bool RuleStage::keeps_average() const {
+  return std::any_of(groups_.begin(), groups_.end(),
+                     [](const auto& rule) { return rule->averages(); });
+}
+
+void RuleStage::refuse_while_swapped(const char* op) const {
+  if (!training_.empty())
+    fail<StateError>(op, "got weights that are exchanged for their average in ",
+                     groups_.front()->card().name,
+                     ", expected training weights. Hint: call swap_average() again first");
+}
+
+bool RuleStage::swap_average() {
+  if (!keeps_average()) return false;
+  const NoGradGuard guard;
+  std::vector<Tensor> before;
+  for (std::size_t i = 0; i < parameters_.size(); ++i)
+    before.push_back(kernel::clone(parameters_[i].value));
+  for (std::size_t i = 0; i < parameters_.size(); ++i) {
+    const Tensor& w = parameters_[i].value;
+    if (!training_.empty()) {
+      kernel::copy(training_[i], w);
+    } else if (const Memory& m = memory_[i]; m.t > 0 && rule_of(i).averages()) {
+      Scalars scalars{};
+      std::copy(m.scalars.begin(), m.scalars.end(), scalars.begin());
+      kernel::copy(rule_of(i).average({m.t, steps_, scalars.data(), nullptr}, before[i], m.slots),
+                   w);
+    }
     ++w.body().storage->version;
   }
-  if (!again) hold_plan();
+  training_ = training_.empty() ? std::move(before) : std::vector<Tensor>();
+  return true;
 }
 
 std::string RuleStage::key(std::size_t i, std::string_view slot_name) const {
@@ -403,7 +664,31 @@ std::string RuleStage::key(std::size_t i, std::string_view slot_name) const {
                 "/", parameters_[i].name);
 }
 
+namespace {
+
+/// The tensors of a search by name; numbers are (t, scale, iterations).
+template <class F>
+void visit_search(const Search& s, F f) {
+  f("numbers", tensor({s.t, s.scale, static_cast<double>(s.iterations)}, kFloat64));
+  if (s.direction.defined()) {
+    f("direction", s.direction);
+    f("last_gradient", s.last_gradient);
+  }
+  if (!s.ys.empty()) {
+    f("y", stack(s.ys, 0));
+    f("s", stack(s.ss, 0));
+  }
+}
+const std::string kSearchKey = "lbfgs/search/";
+
+}  // namespace
+
 void RuleStage::save(State& state) const {
+  refuse_while_swapped("state_dict");
+  if (search_)
+    visit_search(*search_, [&](const char* name, const Tensor& t) {
+      state[kSearchKey + name] = kernel::clone(t);
+    });
   state["optimizer/steps"] = number(steps_);
   state["optimizer/skipped"] = number(skipped);
   state["optimizer/gradient_evaluations"] = number(evaluations);
@@ -419,7 +704,9 @@ void RuleStage::save(State& state) const {
   }
   for (std::size_t i = 0; i < parameters_.size(); ++i) {
     state[key(i, "step")] = number(memory_[i].t);
-    const AnyRule& rule = *groups_[static_cast<std::size_t>(memory_[i].group)];
+    const AnyRule& rule = rule_of(i);
+    for (std::size_t k = 0; k < rule.scalars().size(); ++k)
+      state[key(i, rule.scalars()[k].name)] = number(memory_[i].scalars[k]);
     for (int k = 0; k < rule.slot_count(); ++k) {
       const Tensor& s = memory_[i].slots[static_cast<std::size_t>(k)];
       if (s.defined()) state[key(i, rule.slot_name(k))] = kernel::clone(s);
@@ -441,9 +728,46 @@ void RuleStage::load_fields(const State& state) {
   }
 }
 
+namespace {
+
+/// Which slots a rule uses at its present settings.
+std::vector<bool> slots_needed(const AnyRule& rule, DType dtype) {
+  std::vector<bool> needed(static_cast<std::size_t>(rule.slot_count()), rule.is_whole());
+  const auto mark = [&](const BoundRule& bound) {
+    for (int k = 0; k < bound.slot_count; ++k)
+      if (bound.slot_ids[k] >= 0) needed[static_cast<std::size_t>(bound.slot_ids[k])] = true;
+  };
+  if (rule.is_whole()) return needed;
+  Scalars scalars{};
+  for (std::size_t k = 0; k < rule.scalars().size(); ++k) scalars[k] = rule.scalars()[k].start;
+  const double sums[kMaxSums] = {};
+  const Step step{1, 0, scalars.data(), sums};
+  mark(rule.bind(step, dtype));
+  if (rule.measures()) mark(rule.bind_measure(step, dtype));
+  return needed;
+}
+
+}  // namespace
+
 void RuleStage::expect(const State& state, std::vector<StateEntry>& entries) {
+  refuse_while_swapped("load_state_dict");
   for (const char* key : {"optimizer/steps", "optimizer/skipped", "optimizer/gradient_evaluations"})
     entries.push_back({key, {}, kInt64, true});
+  if (search_) {
+    std::int64_t n = 0;
+    for (const Parameter& p : parameters_) n += p.value.numel();
+    const auto pairs = state.find(kSearchKey + "y");
+    const bool some = pairs != state.end() && pairs->second.dim() == 2;
+    const Shape history{some ? pairs->second.size(0) : 0, n};
+    entries.push_back({kSearchKey + "numbers", {3}, kFloat64, true});
+    const auto numbers = state.find(kSearchKey + "numbers");
+    const bool begun = numbers != state.end() && numbers->second.numel() == 3 &&
+                       numbers->second.to_vector()[2] > 0;
+    for (const char* name : {"direction", "last_gradient"})
+      entries.push_back({kSearchKey + name, {n}, kFloat64, begun});
+    for (const char* name : {"y", "s"})
+      entries.push_back({kSearchKey + name, history, kFloat64, some});
+  }
   // Which slots a parameter must have depends on the settings that the state brings along: these
   // are tried on, and taken off again.
   State before;
@@ -464,29 +788,48 @@ void RuleStage::expect(const State& state, std::vector<StateEntry>& entries) {
   }
   for (std::size_t i = 0; i < parameters_.size(); ++i) {
     const Tensor& w = parameters_[i].value;
-    const AnyRule& rule = *groups_[static_cast<std::size_t>(memory_[i].group)];
+    const AnyRule& rule = rule_of(i);
     entries.push_back({key(i, "step"), {}, kInt64, true});
+    for (const Scalar& scalar : rule.scalars())
+      entries.push_back({key(i, scalar.name), {}, kFloat64, true});
     const auto t = state.find(key(i, "step"));
     const bool used = t != state.end() && t->second.numel() == 1 && t->second.item() > 0;
-    const BoundRule bound = rule.bind({1, 0}, w.dtype());
-    for (int k = 0; k < rule.slot_count(); ++k) {
-      const bool needed = std::find(bound.slot_ids, bound.slot_ids + bound.slot_count, k) !=
-                          bound.slot_ids + bound.slot_count;
-      entries.push_back({key(i, rule.slot_name(k)), w.shape(), w.dtype(), used && needed});
-    }
+    const std::vector<bool> needed = slots_needed(rule, w.dtype());
+    for (int k = 0; k < rule.slot_count(); ++k)
+      if (const auto shape = rule.slot_shape(k, w.shape()))
+        entries.push_back({key(i, rule.slot_name(k)), *shape, w.dtype(),
+                           used && needed[static_cast<std::size_t>(k)]});
   }
   load_fields(before);
 }
 
 void RuleStage::load(const State& state) {
   held_.clear();
+  if (search_) {
+    Search s;
+    const auto at = [&](const char* name) {
+      const auto found = state.find(kSearchKey + name);
+      return found == state.end() ? Tensor() : kernel::clone(found->second);
+    };
+    const std::vector<double> numbers = at("numbers").to_vector();
+    s.t = numbers[0], s.scale = numbers[1], s.iterations = static_cast<std::int64_t>(numbers[2]);
+    s.direction = at("direction"), s.last_gradient = at("last_gradient");
+    if (const Tensor y = at("y"), d = at("s"); y.defined())
+      for (std::int64_t i = 0; i < y.size(0); ++i) {
+        s.ys.push_back(y.select(0, i).clone());
+        s.ss.push_back(d.select(0, i).clone());
+      }
+    *search_ = std::move(s);
+  }
   steps_ = state.at("optimizer/steps").item<std::int64_t>();
   skipped = state.at("optimizer/skipped").item<std::int64_t>();
   evaluations = state.at("optimizer/gradient_evaluations").item<std::int64_t>();
   load_fields(state);
   for (std::size_t i = 0; i < parameters_.size(); ++i) {
     memory_[i].t = state.at(key(i, "step")).item<std::int64_t>();
-    const AnyRule& rule = *groups_[static_cast<std::size_t>(memory_[i].group)];
+    const AnyRule& rule = rule_of(i);
+    for (std::size_t k = 0; k < rule.scalars().size(); ++k)
+      memory_[i].scalars[k] = state.at(key(i, rule.scalars()[k].name)).item();
     for (int k = 0; k < rule.slot_count(); ++k) {
       const auto found = state.find(key(i, rule.slot_name(k)));
       Tensor& own = memory_[i].slots[static_cast<std::size_t>(k)];

@@ -6,6 +6,7 @@
 #include <descent/core/kernels/reduce.h>
 #include <descent/core/random.h>
 #include <descent/core/tape.h>
+#include <descent/optim/wrapper_of.h>
 #include <descent/optim/wrappers.h>
 
 #include <cmath>
@@ -17,12 +18,10 @@ using descent::detail::recording;
 
 namespace {
 
-class Sam final : public detail::Wrapper {
+class Sam final : public detail::WrapperOf<SamOptions> {
  public:
   Sam(std::unique_ptr<detail::Stage> inner, SamOptions options)
-      : Wrapper(std::move(inner)), options_(std::move(options)) {
-    detail::check_fields(name(), [this](FieldVisitor& f) { own_fields(f); });
-  }
+      : WrapperOf(std::move(inner), std::move(options), detail::Role::climbs) {}
 
   // Inside a compiled step each part is recorded by itself; whether to climb at all is then decided
   // at each replay, and a second evaluation at the same place changes nothing.
@@ -47,12 +46,6 @@ class Sam final : public detail::Wrapper {
   bool needs_closure() const override { return true; }
 
  private:
-  std::string_view name() const override { return "sam"; }
-  void own_fields(FieldVisitor& f) override {
-    f("rho", options_.rho, kNonNegative);
-    f("adaptive", options_.adaptive);
-  }
-
   static Tensor scale_of(const Tensor& w) { return abs(w) + 0.01; }  // T
 
   double climb_norm() const {
@@ -120,15 +113,12 @@ class Sam final : public detail::Wrapper {
   std::vector<Tensor> copies_;  // memory for saved weights, kept from step to step
   std::vector<std::pair<Tensor, Tensor>> saved_;
   Generator::State draws_{};
-  SamOptions options_;
 };
 
 }  // namespace
 
 Optimizer sam(Optimizer base, SamOptions options) {
-  return wrap(std::move(base), [&](std::unique_ptr<detail::Stage> inner) {
-    return std::make_unique<Sam>(std::move(inner), options);
-  });
+  return detail::wrap_in<Sam>(std::move(base), std::move(options));
 }
 
 Optimizer asam(Optimizer base, Hyper rho) {

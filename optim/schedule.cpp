@@ -40,6 +40,77 @@ Schedule step_decay(double value, std::int64_t every, double gamma) {
           concat("step_decay(", value, ", ", every, ", ", gamma, ")")};
 }
 
+Schedule multi_step(double value, double gamma, std::vector<std::int64_t> milestones) {
+  check("multi_step", "value", value);
+  check("multi_step", "gamma", gamma);
+  std::sort(milestones.begin(), milestones.end());
+  std::string text = concat("multi_step(", value, ", ", gamma);
+  for (const std::int64_t m : milestones) text += concat(", ", m);
+  return {[=](std::int64_t t) {
+            const auto reached =
+                std::upper_bound(milestones.begin(), milestones.end(), t) - milestones.begin();
+            return value * std::pow(gamma, static_cast<double>(reached));
+          },
+          text + ")"};
+}
+
+Schedule polynomial(double value, std::int64_t steps, double power, double end) {
+  check("polynomial", "value", value);
+  check("polynomial", "power", power);
+  check("polynomial", "end", end);
+  check_count("polynomial", "steps", steps);
+  return {
+      [=](std::int64_t t) { return end + (value - end) * std::pow(1 - share(t, steps), power); },
+      concat("polynomial(", value, ", ", steps, ", ", power, ", ", end, ")")};
+}
+
+Schedule cosine_restarts(double value, std::int64_t first, std::int64_t multiply, double end) {
+  check("cosine_restarts", "value", value);
+  check("cosine_restarts", "end", end);
+  check_count("cosine_restarts", "first", first);
+  check_count("cosine_restarts", "multiply", multiply);
+  return {[=](std::int64_t t) {
+            std::int64_t period = first;
+            if (multiply == 1) t %= period;
+            while (t >= period) {
+              t -= period;
+              period *= multiply;
+            }
+            return along_cosine(value, end, share(t, period));
+          },
+          concat("cosine_restarts(", value, ", ", first, ", ", multiply, ", ", end, ")")};
+}
+
+Schedule cyclic(double low, double high, std::int64_t up, std::int64_t down, double decay) {
+  check("cyclic", "low", low);
+  check("cyclic", "high", high);
+  check("cyclic", "decay", decay);
+  check_count("cyclic", "up", up);
+  check_count("cyclic", "down", down);
+  return {[=](std::int64_t t) {
+            const std::int64_t cycle = t / (up + down), at = t % (up + down);
+            const double height = at <= up ? share(at, up) : 1 - share(at - up, down);
+            return low + (high - low) * height * std::pow(decay, static_cast<double>(cycle));
+          },
+          concat("cyclic(", low, ", ", high, ", ", up, ", ", down, ", ", decay, ")")};
+}
+
+Schedule inverse_sqrt(double value, std::int64_t warmup) {
+  check("inverse_sqrt", "value", value);
+  check_count("inverse_sqrt", "warmup", warmup);
+  return {[=](std::int64_t t) {
+            const double share = static_cast<double>(t + 1) / static_cast<double>(warmup);
+            return value * std::min(share, 1 / std::sqrt(share));
+          },
+          concat("inverse_sqrt(", value, ", ", warmup, ")")};
+}
+
+Schedule sqrt_decay(double value) {
+  check("sqrt_decay", "value", value);
+  return {[=](std::int64_t t) { return value / std::sqrt(static_cast<double>(t + 1)); },
+          concat("sqrt_decay(", value, ")")};
+}
+
 Schedule exponential(double value, double gamma) {
   check("exponential", "value", value);
   check("exponential", "gamma", gamma);
@@ -105,7 +176,8 @@ Schedule one_cycle(double max, std::int64_t total, OneCycleOptions o) {
             if (x <= peak) return along_cosine(start, max, peak > 0 ? x / peak : 1);
             return along_cosine(max, end, last > peak ? (x - peak) / (last - peak) : 1);
           },
-          concat("one_cycle(", max, ", ", total, ")")};
+          concat("one_cycle(", max, ", ", total, ", ", o.pct_start, ", ", o.div_factor, ", ",
+                 o.final_div_factor, ")")};
 }
 
 Schedule swa_lr(Hyper before, std::int64_t start, double rate, std::int64_t anneal_steps,
@@ -119,7 +191,8 @@ Schedule swa_lr(Hyper before, std::int64_t start, double rate, std::int64_t anne
             const double a = anneal == Anneal::cosine ? (1 - std::cos(kPi * s)) / 2 : s;
             return rate * a + before(start) * (1 - a);
           },
-          concat("swa_lr(", before.text(), ", ", start, ", ", rate, ", ", anneal_steps, ")")};
+          concat("swa_lr(", before.text(), ", ", start, ", ", rate, ", ", anneal_steps,
+                 anneal == Anneal::linear ? ", linear)" : ")")};
 }
 
 }  // namespace descent::optim

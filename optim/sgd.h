@@ -24,6 +24,7 @@ struct SGD {
       .paper = "Robbins & Monro 1951; Polyak 1964; Nesterov 1983; Sutskever et al. 2013",
       .when =
           "Cheap, small state, the best final accuracy when its rate is tuned and lowered in time.",
+      .avoid = "Gradients of very different size: embeddings, deep nets without norms.",
       .traps =
           "Needs tuning: too high a rate diverges, too low a one crawls. Whether a step sees one "
           "sample, a mini-batch or everything is the loader's batch size.",

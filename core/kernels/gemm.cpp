@@ -1,3 +1,4 @@
+#include <descent/core/kernels/blas.h>
 #include <descent/core/kernels/elementwise.h>
 #include <descent/core/kernels/gemm.h>
 #include <descent/core/kernels/gemm_tile.h>
@@ -11,7 +12,6 @@
 #include <algorithm>
 #include <array>
 #include <cstring>
-#include <mutex>
 #include <optional>
 
 #if defined(__SSE2__)
@@ -19,12 +19,6 @@
 #endif
 
 // Legend: C (M, N) = A (M, K) · B (K, N) + bias (N); MR rows and NV vectors of columns a tile.
-
-// Declared here too: the cblas.h of another BLAS, if that is the one found, lacks them.
-extern "C" {
-void openblas_set_num_threads(int);
-int openblas_get_num_threads(void);
-}
 
 namespace descent::kernel {
 
@@ -268,38 +262,6 @@ void run_together(const std::array<Product<T>, N>& products) {
     }
   });
 }
-
-/// Holds OpenBLAS to one thread while any large product of ours runs.
-class SingleThreadedBlas {
- public:
-  SingleThreadedBlas() {
-    const std::lock_guard lock(mutex());
-    if (users()++ == 0) {
-      before() = openblas_get_num_threads();
-      if (before() != 1) openblas_set_num_threads(1);
-    }
-  }
-  SingleThreadedBlas(const SingleThreadedBlas&) = delete;
-  SingleThreadedBlas& operator=(const SingleThreadedBlas&) = delete;
-  ~SingleThreadedBlas() {
-    const std::lock_guard lock(mutex());
-    if (--users() == 0 && before() != 1) openblas_set_num_threads(before());
-  }
-
- private:
-  static std::mutex& mutex() {
-    static std::mutex m;
-    return m;
-  }
-  static int& users() {
-    static int n = 0;
-    return n;
-  }
-  static int& before() {
-    static int n = 1;
-    return n;
-  }
-};
 
 /// How BLAS is told of an operand: transposed or not, and its leading dimension.
 struct BlasOperand {

@@ -12,10 +12,10 @@ namespace descent::testing {
 struct Problem {
   Tensor a, b;
 
-  explicit Problem(DType dtype = kFloat64) {
+  explicit Problem(DType dtype = kFloat64, const Shape& b_shape = {4}) {
     const Tensor start = sin(arange(10, 20, 1, kFloat64) - 9);
     a = start.slice(0, 0, 6).reshape({2, 3}).to(dtype).clone().detach().requires_grad_();
-    b = start.slice(0, 6).to(dtype).clone().detach().requires_grad_();
+    b = start.slice(0, 6).reshape(b_shape).to(dtype).clone().detach().requires_grad_();
   }
   Parameters parameters() const { return {{"a", a}, {"b", b}}; }
 
@@ -23,13 +23,13 @@ struct Problem {
     const DType dtype = a.dtype();
     const Tensor i = arange(0, 10, 1, kFloat64);
     const Tensor k = (square(i + 1) * 0.05).to(dtype), c = cos(i).to(dtype);
-    const Tensor w = cat({a.reshape({-1}), b});
+    const Tensor w = cat({a.reshape({-1}), b.reshape({-1})});
     return sum(k * square(w - c) * 0.5 + sin(w * 3) * 2);
   }
   /// a and b in one row of 10, in double.
   Tensor values() const {
     const NoGradGuard guard;
-    return cat({a.reshape({-1}), b}).to(kFloat64).detach().clone();
+    return cat({a.reshape({-1}), b.reshape({-1})}).to(kFloat64).detach().clone();
   }
   double step(optim::Optimizer& optimizer) const {
     return optimizer.step([&] {

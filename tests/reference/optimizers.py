@@ -1,11 +1,28 @@
-"""Trajectories of every rule and wrapper, from PyTorch and, where it has none, from the paper's
-formula in NumPy, in double. Writes optimizers.txt.
+"""Trajectories of every rule and wrapper, from PyTorch and, where it has none, from the paper's formula in NumPy,
+and the values of every schedule, all in double. Writes optimizers.txt.
 
-The problem, whose gradient changes sign and scale (also in tests/optim/trajectory.h):
-  f(a, b) = Σ ½ k_i (w_i − c_i)² + 2 sin(3 w_i),  w = (a, b),  k_i = 0.05·(i + 1)²,  c_i = cos(i).
-a has shape (2, 3), b shape (4).
+The problem, whose gradient changes sign and scale:
+  f(a, b) = sum ½ k_i (w_i − c_i)² + 2 sin(3 w_i),  w = (a, b),  k_i = 0.05·(i + 1)²,  c_i = cos(i).
+a has shape (2, 3), b shape (4); they start at w_i = sin(1 + i).
+
+What is written:
+  case NAME @ SOURCE    NAME is the optimizer itself, with Descent's fields; SOURCE is PyTorch 1.13.1 or NumPy
+  path 12 10 : …        the weights after the steps ROWS (L-BFGS: after steps 1 … 12)
+  average 10 : …        where a rule or a wrapper evaluates at other weights: those, after the last step
+  b_shape 2 : …         where b has another shape
+  case schedule NAME @ SOURCE
+  values 60 : …         the schedule at steps 0 … 59
+  case groups adamw     AdamW with lr 0.05 and weight_decay 0.2 for a, lr 0.01 and no decay for b
+  case plateau          reduce-on-plateau: metrics, and the rate after each of them
+
+A NAME is `rule(field=value, …)` or `wrapper(inner(…), field=value)`. A number may be a schedule: joined(100: 0.05,
+1: 0.005) is 0.05 at the first hundred steps and 0.005 for ever after; cosine(0.05, 250) falls from 0.05 to 0. With its
+colons read as commas a NAME is the Python expression that builds the case; `rule(…)` is looked up below.
 """
+import math
 import os
+
+os.environ["OMP_NUM_THREADS"] = os.environ["OPENBLAS_NUM_THREADS"] = "1"  # the same bits on any number of processors
 
 import numpy as np
 import torch
@@ -13,228 +30,902 @@ import torch
 from reference import Writer
 
 torch.set_default_dtype(torch.float64)
-STEPS = 30
-SHAPES = [(2, 3), (4,)]
+PYTORCH, NUMPY = "PyTorch 1.13.1", "NumPy"
+ROWS = [1, 2, 3, 5, 10, 25, 50, 100, 101, 150, 200, 250]
+LBFGS_ROWS = list(range(1, 13))
 k = 0.05 * (np.arange(10) + 1.0) ** 2
 c = np.cos(np.arange(10.0))
 start = np.sin(1.0 + np.arange(10.0))
 out = Writer(os.path.join(os.path.dirname(os.path.abspath(__file__)), "optimizers.txt"))
 
 
-def gradient(w):
-    return k * (w - c) + 6 * np.cos(3 * w)
+# ---- weights are a list of tensors, here [a, b]; flat and like go to one vector and back ----
+def flat(tensors):
+    return np.concatenate([x.ravel() for x in tensors])
 
 
-def parameters():
-    return [torch.tensor(start[:6].reshape(2, 3), requires_grad=True), torch.tensor(start[6:], requires_grad=True)]
+def like(vector, tensors):
+    parts = np.split(vector, np.cumsum([x.size for x in tensors])[:-1])
+    return [part.reshape(x.shape) for part, x in zip(parts, tensors)]
 
 
-def flat(ps):
-    return np.concatenate([p.detach().numpy().ravel() for p in ps])
+def loss(tensors):
+    w = flat(tensors)
+    return np.sum(0.5 * k * (w - c) ** 2 + 2 * np.sin(3 * w))
 
 
-def loss_of(ps):
-    w = torch.cat([p.reshape(-1) for p in ps])
-    return (0.5 * torch.tensor(k) * (w - torch.tensor(c)) ** 2 + 2 * torch.sin(3 * w)).sum()
+def gradient(tensors, noise=0.0):
+    """With a noise of 1e-15 off by what another order of rounding could do."""
+    w = flat(tensors)
+    return like(k * (w - c) + 6 * np.cos(3 * w) + noise * np.cos(1e6 * w), tensors)
 
 
-def from_torch(name, make, change=None, gradient_hook=None):
-    """change(optimizer, t) is called before step t, from 1."""
-    ps = parameters()
-    optimizer = make(ps)
-    rows = []
-    for t in range(1, STEPS + 1):
-        if change:
-            change(optimizer, t)
-        optimizer.zero_grad()
-        loss_of(ps).backward()
-        if gradient_hook:
-            gradient_hook(ps)
-        optimizer.step()
-        rows.append(flat(ps))
-    out.case(name)
-    out.tensor("path", np.stack(rows))
+def curvature(w):
+    """The diagonal of the Hessian, which has nothing else: Rademacher probes give it exactly."""
+    return k - 18 * np.sin(3 * w)
 
 
-def from_numpy(name, step):
-    """step(w, t) gives the next w."""
-    w, rows = start.copy(), []
-    for t in range(1, STEPS + 1):
-        w = step(w, t)
-        rows.append(w.copy())
-    out.case(name)
-    out.tensor("path", np.stack(rows))
+# ---- schedules: functions of the step t = 0, 1, …  ----
+def value(number_or_schedule, t):
+    return number_or_schedule(t) if callable(number_or_schedule) else number_or_schedule
 
 
-O = torch.optim
-from_torch("sgd", lambda p: O.SGD(p, lr=0.01))
-from_torch("sgd decay", lambda p: O.SGD(p, lr=0.01, weight_decay=0.1))
-from_torch("sgd maximize", lambda p: O.SGD(p, lr=0.001, maximize=True))
-from_torch("momentum", lambda p: O.SGD(p, lr=0.01, momentum=0.9))
-from_torch("momentum dampening", lambda p: O.SGD(p, lr=0.01, momentum=0.9, dampening=0.3, weight_decay=0.05))
-from_torch("nesterov", lambda p: O.SGD(p, lr=0.01, momentum=0.8, nesterov=True, weight_decay=0.01))
-from_torch("adagrad", lambda p: O.Adagrad(p, lr=0.1))
-from_torch("adagrad all", lambda p: O.Adagrad(p, lr=0.1, lr_decay=0.05, weight_decay=0.02, initial_accumulator_value=0.3, eps=1e-3))
-from_torch("rmsprop", lambda p: O.RMSprop(p, lr=0.01))
-from_torch("rmsprop centered", lambda p: O.RMSprop(p, lr=0.01, alpha=0.9, centered=True))
-from_torch("rmsprop momentum", lambda p: O.RMSprop(p, lr=0.01, alpha=0.95, momentum=0.7, weight_decay=0.1))
-from_torch("rmsprop both", lambda p: O.RMSprop(p, lr=0.01, momentum=0.5, centered=True, eps=1e-4))
-from_torch("adam", lambda p: O.Adam(p, lr=0.05))
-from_torch("adam decay", lambda p: O.Adam(p, lr=0.05, betas=(0.8, 0.95), eps=1e-3, weight_decay=0.1))
-from_torch("adam maximize", lambda p: O.Adam(p, lr=0.05, weight_decay=0.1, maximize=True))
-from_torch("amsgrad", lambda p: O.Adam(p, lr=0.05, betas=(0.9, 0.9), amsgrad=True))
-from_torch("adamw", lambda p: O.AdamW(p, lr=0.05))
-from_torch("adamw all", lambda p: O.AdamW(p, lr=0.05, betas=(0.85, 0.97), eps=1e-4, weight_decay=0.3, amsgrad=True))
+def constant(rate):
+    return lambda t: rate
 
 
-def drop(optimizer, t):
-    if t == 6:
-        for group in optimizer.param_groups:
-            group["lr"] *= 0.1
+def cosine(rate, steps, end=0.0):
+    return lambda t: end + (rate - end) * (1 + math.cos(math.pi * t / steps)) / 2
 
 
-from_torch("momentum drop", lambda p: O.SGD(p, lr=0.01, momentum=0.9), drop)
-from_torch("adamw drop", lambda p: O.AdamW(p, lr=0.05, weight_decay=0.1), drop)
-from_torch("adamw groups", lambda p: O.AdamW([{"params": [p[0]]}, {"params": [p[1]], "weight_decay": 0.0, "lr": 0.01}],
-                                             lr=0.05, weight_decay=0.2))
-from_torch("clip_value", lambda p: O.Adam(p, lr=0.05), None,
-           lambda p: torch.nn.utils.clip_grad_value_(p, 0.5))
+def joined(*counts_and_values):
+    """Each value for its count of steps, a schedule from its own step 0; the last for ever."""
 
-# ---- what PyTorch does not have, from the formula ----
-v = np.zeros(10)
+    def at(t):
+        for count, part in zip(counts_and_values[:-2:2], counts_and_values[1:-2:2]):
+            if t < count:
+                return value(part, t)
+            t -= count
+        return value(counts_and_values[-1], t)
 
-
-def step_form(w, t):  # v = γ v + η g, θ −= v, with η dropping at step 6
-    global v
-    v = 0.9 * v + (0.01 if t < 6 else 0.001) * gradient(w)
-    return w - v
+    return at
 
 
-from_numpy("momentum step form", step_form)
-G = np.zeros(10)
+def warmup(steps, after):
+    """A straight line up to the first value of the schedule, which it reaches at its last step; then the schedule,
+    from its own step 0."""
+    return lambda t: after(0) * (t + 1) / steps if t < steps else after(t - steps)
 
 
-def adagrad_inside(w, t):
-    global G
-    G = G + gradient(w) ** 2
-    return w - 0.1 * gradient(w) / np.sqrt(G + 1e-2)
+def inverse_sqrt(rate, warmup_steps):
+    return lambda t: rate * min((t + 1) / warmup_steps, math.sqrt(warmup_steps / (t + 1)))
 
 
-from_numpy("adagrad inside", adagrad_inside)
-s = np.zeros(10)
+def sqrt_decay(rate):
+    return lambda t: rate / math.sqrt(t + 1)
 
 
-def rmsprop_inside(w, t):
-    global s
-    s = 0.9 * s + 0.1 * gradient(w) ** 2
-    return w - 0.01 * gradient(w) / np.sqrt(s + 1e-2)
+# ---- rules in NumPy: (w, g, state s, step t = 1, 2, …, fields) gives the next w, for one tensor ----
+class State:
+    """What a rule keeps for a tensor. Everything starts at 0."""
+
+    def __getattr__(self, name):
+        return 0.0
 
 
-from_numpy("rmsprop inside", rmsprop_inside)
+def lerp(x, y, weight):
+    return x + weight * (y - x)
 
 
-class NumpyAdam:
-    def __init__(self, lr, decay=0.0, decay_factor=None):
-        self.m, self.v, self.lr, self.decay, self.decay_factor = np.zeros(10), np.zeros(10), lr, decay, decay_factor
-
-    def __call__(self, w, g, t):
-        self.m = 0.9 * self.m + 0.1 * g
-        self.v = 0.999 * self.v + 0.001 * g * g
-        lr = self.lr(t)
-        factor = lr if self.decay_factor is None else self.decay_factor(t)
-        w = w - factor * self.decay * w
-        return w - lr / (1 - 0.9**t) * self.m / (np.sqrt(self.v) / np.sqrt(1 - 0.999**t) + 1e-8)
+def norm(x):
+    return np.sqrt(np.sum(x * x))
 
 
-halving = lambda t: 0.05 * 0.5 ** ((t - 1) // 10)
-rule = NumpyAdam(halving, 0.02, lambda t: 0.5 ** ((t - 1) // 10))
-from_numpy("adamw decoupled", lambda w, t: rule(w, gradient(w), t))
+def rms(x):
+    return np.sqrt(np.mean(x * x))
 
 
-def sam_step(rho, adaptive, base):
-    def step(w, t):
-        g = gradient(w)
-        T = np.abs(w) + 0.01 if adaptive else np.ones(10)
-        climbed = w + rho * T * T * g / np.linalg.norm(T * g)
-        return base(w, gradient(climbed), t)
-
-    return step
-
-
-from_numpy("sam sgd", sam_step(0.05, False, lambda w, g, t: w - 0.01 * g))
-from_numpy("sam adamw", sam_step(0.1, False, (lambda r: lambda w, g, t: r(w, g, t))(NumpyAdam(lambda t: 0.05, 0.01))))
-from_numpy("asam sgd", sam_step(0.5, True, lambda w, g, t: w - 0.01 * g))
+def sgd(w, g, s, t, lr=0.01, momentum=0, dampening=0, weight_decay=0, nesterov=False, step_form=False, maximize=False):
+    g = (-g if maximize else g) + weight_decay * w
+    if step_form:
+        s.v = momentum * s.v + lr * g
+        return w - s.v
+    s.b = g if t == 1 else momentum * s.b + (1 - dampening) * g
+    return w - lr * (g + momentum * s.b if nesterov else s.b)
 
 
-def clipped(g, c):
-    n = np.linalg.norm(g)
-    return g * (c / n) if n > c else g
+def adagrad(w, g, s, t, lr=0.01, lr_decay=0, eps=1e-10, initial_accumulator=0, weight_decay=0, eps_inside_sqrt=False,
+            maximize=False):
+    """Duchi, Hazan, Singer, JMLR 12 (2011)."""
+    g = (-g if maximize else g) + weight_decay * w
+    s.sum = (initial_accumulator if t == 1 else s.sum) + g * g
+    denominator = np.sqrt(s.sum + eps) if eps_inside_sqrt else np.sqrt(s.sum) + eps
+    return w - lr / (1 + (t - 1) * lr_decay) * g / denominator
 
 
-def clip_each(g, c):
-    return np.concatenate([clipped(g[:6], c), clipped(g[6:], c)])
+def rmsprop(w, g, s, t, lr=0.01, alpha=0.99, eps=1e-8, momentum=0, weight_decay=0, centered=False,
+            eps_inside_sqrt=False, maximize=False):
+    """Tieleman, Hinton, lecture 6.5 (2012); centered: arXiv:1308.0850."""
+    g = (-g if maximize else g) + weight_decay * w
+    s.v = alpha * s.v + (1 - alpha) * g * g
+    s.mean = alpha * s.mean + (1 - alpha) * g
+    v = np.maximum(s.v - s.mean**2, 0) if centered else s.v
+    s.b = momentum * s.b + g / (np.sqrt(v + eps) if eps_inside_sqrt else np.sqrt(v) + eps)
+    return w - lr * s.b
 
 
-from_numpy("clip_norm", lambda w, t: w - 0.01 * clipped(gradient(w), 3.0))
-from_numpy("clip_norm_per_parameter", lambda w, t: w - 0.01 * clip_each(gradient(w), 3.0))
-from_numpy("clip value then norm", lambda w, t: w - 0.01 * clipped(np.clip(gradient(w), -1.0, 1.0), 2.0))
-from_numpy("clip norm then value", lambda w, t: w - 0.01 * np.clip(clipped(gradient(w), 6.0), -1.0, 1.0))
-
-# ---- averages: PyTorch's swa_utils ----
-ps = parameters()
-model = torch.nn.Module()
-model.a, model.b = torch.nn.Parameter(ps[0].detach().clone()), torch.nn.Parameter(ps[1].detach().clone())
-optimizer = O.SGD([model.a, model.b], lr=0.01)
-swa = torch.optim.swa_utils.AveragedModel(model)
-ema = torch.optim.swa_utils.AveragedModel(model, avg_fn=lambda e, p, n: 0.9 * e + 0.1 * p)
-swa_rows, ema_rows = [], []
-for t in range(STEPS):
-    optimizer.zero_grad()
-    loss_of([model.a, model.b]).backward()
-    optimizer.step()
-    if t >= 10 and (t - 10) % 3 == 0:
-        swa.update_parameters(model)
-    ema.update_parameters(model)
-    swa_rows.append(flat([swa.module.a, swa.module.b]))
-    ema_rows.append(flat([ema.module.a, ema.module.b]))
-for name, rows in (("swa", swa_rows), ("ema", ema_rows)):
-    out.case(name)
-    out.tensor("average", rows[-1])
-
-# ---- schedules: what the optimizer's rate is at steps 0 … 59 ----
-S = torch.optim.lr_scheduler
+def adam_direction(g, s, t, beta1, beta2, eps, amsgrad=False):
+    s.m = beta1 * s.m + (1 - beta1) * g
+    s.v = beta2 * s.v + (1 - beta2) * g * g
+    s.largest = np.maximum(s.largest, s.v)
+    v = s.largest if amsgrad else s.v
+    return s.m / (1 - beta1**t) / (np.sqrt(v / (1 - beta2**t)) + eps)
 
 
-def schedule(name, make, lr=0.1, steps=60):
-    p = torch.nn.Parameter(torch.zeros(1))
-    optimizer = O.SGD([p], lr=lr, momentum=0.9)
-    s = make(optimizer)
-    values = []
+def adam(w, g, s, t, lr=1e-3, beta1=0.9, beta2=0.999, eps=1e-8, weight_decay=0, amsgrad=False, maximize=False):
+    """arXiv:1412.6980; amsgrad: arXiv:1904.09237, as PyTorch (the largest raw v, then the bias correction)."""
+    g = (-g if maximize else g) + weight_decay * w
+    return w - lr * adam_direction(g, s, t, beta1, beta2, eps, amsgrad)
+
+
+def adamw(w, g, s, t, lr=1e-3, beta1=0.9, beta2=0.999, eps=1e-8, weight_decay=0.01, amsgrad=False, maximize=False,
+          decoupled_lr=False):
+    """arXiv:1711.05101. decoupled_lr: the decay is weight_decay·lr_t/lr_0, the paper's schedule factor."""
+    s.first_lr = lr if t == 1 else s.first_lr
+    w = w - weight_decay * (lr / s.first_lr if decoupled_lr else lr) * w
+    return w - lr * adam_direction(-g if maximize else g, s, t, beta1, beta2, eps, amsgrad)
+
+
+def asgd(w, g, s, t, lr=0.01, lambd=1e-4, alpha=0.75, t0=1e6, weight_decay=0):
+    """Polyak, Juditsky (1992), as PyTorch: step t uses the rate and the weight that t − 1 gives. The rate follows from
+    the lr of the present step; PyTorch would use a changed lr one step later."""
+    g = g + weight_decay * w
+    eta = lr / (1 + lambd * lr * (t - 1)) ** alpha
+    w = w * (1 - lambd * eta) - eta * g
+    s.average = s.average + (w - s.average) / max(1, t - 1 - t0)
+    return w
+
+
+def lion(w, g, s, t, lr=1e-4, beta1=0.9, beta2=0.99, weight_decay=0):
+    """arXiv:2302.06675."""
+    w = w - lr * weight_decay * w
+    w = w - lr * np.sign(beta1 * s.m + (1 - beta1) * g)
+    s.m = beta2 * s.m + (1 - beta2) * g
+    return w
+
+
+def muon(w, g, s, t, lr=0.02, momentum=0.95, nesterov=True, weight_decay=0, steps=5):
+    """Jordan et al., kellerjordan.github.io/posts/muon (2024)."""
+    s.m = lerp(s.m, g, 1 - momentum)
+    u = lerp(g, s.m, momentum) if nesterov else s.m
+    rows, columns = u.shape
+    x = u / (norm(u) + 1e-7)
+    x = x.T if rows > columns else x
     for _ in range(steps):
-        values.append(optimizer.param_groups[0]["lr"])
-        optimizer.step()
-        s.step()
-    out.case("schedule " + name)
+        a = x @ x.T
+        x = 3.4445 * x + (-4.7750 * a + 2.0315 * a @ a) @ x
+    x = x.T if rows > columns else x
+    return w - lr * weight_decay * w - lr * math.sqrt(max(1, rows / columns)) * x
+
+
+def schedule_free(w, u, s, t, lr, beta, warmup, r, power):
+    """arXiv:2405.15682. w is y, where gradients are taken; the average x is where to evaluate."""
+    rate = lr * min(1, t / warmup) if warmup else lr
+    s.largest_rate = max(s.largest_rate, rate)
+    weight = t**r * s.largest_rate**power
+    s.sum = s.sum + weight
+    share = weight / s.sum
+    z = w if t == 1 else s.z
+    y = lerp(w, z, share) + rate * (beta * (1 - share) - 1) * u
+    s.z = z - rate * u
+    s.average = lerp(y, s.z, 1 - 1 / beta)
+    return y
+
+
+def schedule_free_sgd(w, g, s, t, lr=1.0, momentum=0.9, weight_decay=0, warmup=0, r=0, power=2):
+    return schedule_free(w, g + weight_decay * w, s, t, lr, momentum, warmup, r, power)
+
+
+def schedule_free_adamw(w, g, s, t, lr=2.5e-3, beta1=0.9, beta2=0.999, eps=1e-8, weight_decay=0, warmup=0, r=0,
+                        power=2):
+    s.v = beta2 * s.v + (1 - beta2) * g * g
+    u = g / (np.sqrt(s.v / (1 - beta2**t)) + eps) + weight_decay * w
+    return schedule_free(w, u, s, t, lr, beta1, warmup, r, power)
+
+
+def prodigy(w, g, s, t, lr=1.0, beta1=0.9, beta2=0.999, beta3=0, eps=1e-8, weight_decay=0, d0=1e-6, d_coef=1.0,
+            decoupled=True, bias_correction=False):
+    """arXiv:2306.06101, as the authors' code. w holds all weights: r and s are sums over every parameter."""
+    beta3 = beta3 if beta3 else math.sqrt(beta2)
+    if t == 1:
+        s.start, s.d = w, d0
+    d = s.d
+    dlr = d * lr * (math.sqrt(1 - beta2**t) / (1 - beta1**t) if bias_correction else 1)
+    g = g if decoupled else g + weight_decay * w
+    s.r = beta3 * s.r + d / d0 * dlr * np.dot(g, s.start - w)
+    s.s = beta3 * s.s + d / d0 * dlr * g
+    s.m = beta1 * s.m + (1 - beta1) * d * g
+    s.v = beta2 * s.v + (1 - beta2) * d * d * g * g
+    s.d = max(d, d_coef * s.r / np.sum(np.abs(s.s)))
+    w = w - weight_decay * dlr * w if decoupled else w
+    return w - dlr * s.m / (np.sqrt(s.v) + s.d * eps)
+
+
+def lamb(w, g, s, t, lr=1e-3, beta1=0.9, beta2=0.999, eps=1e-6, weight_decay=0):
+    """arXiv:1904.00962, algorithm 2, with the identity for its phi."""
+    u = adam_direction(g, s, t, beta1, beta2, eps) + weight_decay * w
+    ratio = norm(w) / norm(u) if norm(w) > 0 and norm(u) > 0 else 1
+    return w - lr * ratio * u
+
+
+def lars(w, g, s, t, lr=0.1, momentum=0.9, weight_decay=0, trust=0.001, nesterov=False):
+    """arXiv:1708.03888, algorithm 1."""
+    local = trust * norm(w) / (norm(g) + weight_decay * norm(w)) if norm(w) > 0 and norm(g) > 0 else 1
+    step = lr * local * (g + weight_decay * w)
+    s.b = momentum * s.b + step
+    return w - (momentum * s.b + step if nesterov else s.b)
+
+
+def adan(w, g, s, t, lr=1e-3, beta1=0.98, beta2=0.92, beta3=0.99, eps=1e-8, weight_decay=0):
+    """arXiv:2208.06677, with 1 − beta of the paper written beta, as the authors' code."""
+    d = 0 * g if t == 1 else g - s.previous
+    s.previous = g
+    s.m = beta1 * s.m + (1 - beta1) * g
+    s.v = beta2 * s.v + (1 - beta2) * d
+    s.n = beta3 * s.n + (1 - beta3) * (g + beta2 * d) ** 2
+    u = s.m / (1 - beta1**t) + beta2 * s.v / (1 - beta2**t)
+    return (w - lr * u / (np.sqrt(s.n / (1 - beta3**t)) + eps)) / (1 + lr * weight_decay)
+
+
+def adafactor(w, g, s, t, lr=0.01, beta2_decay=0.8, eps1=1e-30, eps2=1e-3, clip=1.0, weight_decay=0):
+    """arXiv:1804.04235, algorithms 4 and 5, with means for sums. The decay w *= 1 − lr·weight_decay comes first; the
+    scale RMS(w) is that of the weights before it."""
+    beta2 = 1 - t**-beta2_decay
+    scale = max(eps2, rms(w)) * min(lr, 1 / math.sqrt(t))
+    square = g * g + eps1
+    if g.ndim == 2:
+        s.rows = beta2 * s.rows + (1 - beta2) * square.mean(axis=1)
+        s.columns = beta2 * s.columns + (1 - beta2) * square.mean(axis=0)
+        v = np.outer(s.rows, s.columns) / s.rows.mean()
+    else:
+        v = s.v = beta2 * s.v + (1 - beta2) * square
+    u = g / np.sqrt(v)
+    return w * (1 - lr * weight_decay) - scale * u / max(1, rms(u) / clip)
+
+
+def soap(w, g, s, t, lr=3e-3, beta1=0.95, beta2=0.95, shampoo_beta=-1, eps=1e-8, weight_decay=0.01, frequency=10):
+    """arXiv:2409.11321. The first gradient makes the bases only. A vector has none: p and q act as the identity."""
+    matrix = g.ndim == 2
+    if t > 1:
+        s.m = beta1 * s.m + (1 - beta1) * g
+        s.v = beta2 * s.v + (1 - beta2) * (s.p.T @ g @ s.q if matrix else g) ** 2
+        u = (s.p.T @ s.m @ s.q if matrix else s.m) / (np.sqrt(s.v) + eps)
+        u = s.p @ u @ s.q.T if matrix else u
+        w = w - lr * math.sqrt(1 - beta2 ** (t - 1)) / (1 - beta1 ** (t - 1)) * u
+        w = w - lr * weight_decay * w
+    if matrix:
+        beta = beta2 if shampoo_beta < 0 else shampoo_beta
+        s.left = lerp(s.left, g @ g.T, 1 - beta)
+        s.right = lerp(s.right, g.T @ g, 1 - beta)
+        if (t - 1) % frequency == 0:
+            s.p, s.q = np.linalg.eigh(s.left)[1], np.linalg.eigh(s.right)[1]  # eigenvalues ascend
+    return w
+
+
+def sophia(w, g, s, t, lr=1e-4, beta1=0.965, beta2=0.99, rho=0.04, eps=1e-12, weight_decay=0, every=10):
+    """arXiv:2305.14342, algorithm 3. w holds all weights, for their curvature."""
+    if (t - 1) % every == 0:
+        s.h = beta2 * s.h + (1 - beta2) * curvature(w)
+    s.m = beta1 * s.m + (1 - beta1) * g
+    w = w - lr * weight_decay * w
+    return w - lr * np.clip(s.m / np.maximum(rho * s.h, eps), -1, 1)
+
+
+class Rule:
+    """Steps every tensor with its own state, or with whole all of them as one vector."""
+
+    def __init__(self, function, fields, whole=False):
+        self.function, self.fields, self.whole, self.t, self.states = function, fields, whole, 0, None
+
+    def step(self, tensors, gradient):
+        fields = {name: value(field, self.t) for name, field in self.fields.items()}
+        self.t += 1
+        ws, gs = tensors, gradient(tensors)
+        if self.whole:
+            ws, gs = [flat(ws)], [flat(gs)]
+        self.states = self.states or [State() for w in ws]
+        ws = [self.function(w, g, s, self.t, **fields) for w, g, s in zip(ws, gs, self.states)]
+        return like(ws[0], tensors) if self.whole else ws
+
+    def average(self):
+        return flat([s.average for s in self.states]) if "average" in vars(self.states[0]) else None
+
+
+# ---- wrappers in NumPy: the outermost sees the gradient first and hands what it makes of it to its inner rule ----
+class Wrapper:
+    def average(self):
+        return None
+
+
+class Clip(Wrapper):
+    def step(self, tensors, gradient):
+        return self.inner.step(tensors, lambda at: self.clipped(gradient(at), at))
+
+
+class clip_norm(Clip):
+    def __init__(self, inner, max_norm):
+        self.inner, self.max_norm = inner, max_norm
+
+    def clipped(self, gs, ws):
+        n = norm(flat(gs))
+        return [self.max_norm * g / n for g in gs] if n > self.max_norm else gs
+
+
+class clip_norm_per_parameter(Clip):
+    def __init__(self, inner, max_norm):
+        self.inner, self.max_norm = inner, max_norm
+
+    def clipped(self, gs, ws):
+        return [self.max_norm * g / norm(g) if norm(g) > self.max_norm else g for g in gs]
+
+
+class clip_value(Clip):
+    def __init__(self, inner, max_value):
+        self.inner, self.max_value = inner, max_value
+
+    def clipped(self, gs, ws):
+        return [np.clip(g, -self.max_value, self.max_value) for g in gs]
+
+
+class agc(Clip):
+    """Adaptive gradient clipping, arXiv:2102.06171. A unit is a row of a matrix, or a whole vector."""
+
+    def __init__(self, inner, clip=0.01, eps=1e-3):
+        self.inner, self.clip, self.eps = inner, clip, eps
+
+    def clipped(self, gs, ws):
+        return [self.units(g, w) for g, w in zip(gs, ws)]
+
+    def units(self, g, w):
+        unit_norm = lambda x: np.sqrt(np.sum(x * x, axis=-1, keepdims=True))
+        largest = self.clip * np.maximum(unit_norm(w), self.eps)
+        return np.where(unit_norm(g) > largest, g * largest / unit_norm(g), g)
+
+
+class sam(Wrapper):
+    """arXiv:2010.01412; adaptive: arXiv:2102.11600. The inner rule sees the gradient at the climbed weights."""
+
+    def __init__(self, inner, rho=0.05, adaptive=False):
+        self.inner, self.rho, self.adaptive = inner, rho, adaptive
+
+    def step(self, tensors, gradient):
+        w, g = flat(tensors), flat(gradient(tensors))
+        scale = np.abs(w) + 0.01 if self.adaptive else np.ones_like(w)
+        climbed = w + self.rho * scale**2 * g / norm(scale * g)
+        second = gradient(like(climbed, tensors))
+        return self.inner.step(tensors, lambda at: second)
+
+
+def asam(inner, rho=0.5):
+    return sam(inner, rho, adaptive=True)
+
+
+class lookahead(Wrapper):
+    """arXiv:1907.08610."""
+
+    def __init__(self, inner, k=5, alpha=0.5):
+        self.inner, self.k, self.alpha, self.t = inner, k, alpha, 0
+
+    def step(self, tensors, gradient):
+        self.slow = tensors if self.t == 0 else self.slow
+        self.t += 1
+        fast = self.inner.step(tensors, gradient)
+        if self.t % self.k == 0:
+            fast = self.slow = [lerp(x, y, self.alpha) for x, y in zip(self.slow, fast)]
+        return fast
+
+
+class accumulate(Wrapper):
+    """The inner rule steps at every steps-th call, with the mean of the gradients since its last."""
+
+    def __init__(self, inner, steps):
+        self.inner, self.steps, self.gradients = inner, steps, []
+
+    def step(self, tensors, gradient):
+        self.gradients.append(gradient(tensors))
+        if len(self.gradients) < self.steps:
+            return tensors
+        mean = [sum(gs) / self.steps for gs in zip(*self.gradients)]
+        self.gradients = []
+        return self.inner.step(tensors, lambda at: mean)
+
+
+class ema:
+    """The first average is a copy of the weights after step 1."""
+
+    def __init__(self, inner, decay=0.999):
+        self.inner, self.decay, self.mean = inner, decay, None
+
+    def step(self, tensors, gradient):
+        tensors = self.inner.step(tensors, gradient)
+        self.mean = flat(tensors) if self.mean is None else lerp(flat(tensors), self.mean, self.decay)
+        return tensors
+
+    def average(self):
+        return self.mean
+
+
+class swa:
+    """arXiv:1803.05407. The mean of the weights after the steps t, counted from 0, with t >= start and
+    (t − start) % every == 0."""
+
+    def __init__(self, inner, start=10, every=3):
+        self.inner, self.start, self.every, self.t, self.n, self.mean = inner, start, every, 0, 0, None
+
+    def step(self, tensors, gradient):
+        tensors = self.inner.step(tensors, gradient)
+        if self.t >= self.start and (self.t - self.start) % self.every == 0:
+            self.mean = flat(tensors) if self.n == 0 else self.mean + (flat(tensors) - self.mean) / (self.n + 1)
+            self.n += 1
+        self.t += 1
+        return tensors
+
+    def average(self):
+        return self.mean
+
+
+def rule(function, whole=False, **preset):
+    return lambda **fields: Rule(function, {**preset, **fields}, whole)
+
+
+SCHEDULES = dict(constant=constant, cosine=cosine, joined=joined, warmup=warmup, inverse_sqrt=inverse_sqrt,
+                 sqrt_decay=sqrt_decay)
+WORDS = dict(SCHEDULES, true=True, false=False)
+IN_NUMPY = dict(
+    WORDS, sgd=rule(sgd), momentum=rule(sgd, momentum=0.9), nesterov=rule(sgd, momentum=0.9, nesterov=True),
+    adagrad=rule(adagrad), rmsprop=rule(rmsprop), adam=rule(adam), amsgrad=rule(adam, amsgrad=True), adamw=rule(adamw),
+    asgd=rule(asgd), lion=rule(lion), muon=rule(muon), schedule_free_sgd=rule(schedule_free_sgd),
+    schedule_free_adamw=rule(schedule_free_adamw), prodigy=rule(prodigy, whole=True), lamb=rule(lamb), lars=rule(lars),
+    adan=rule(adan), adafactor=rule(adafactor), soap=rule(soap), sophia=rule(sophia, whole=True),
+    clip_norm=clip_norm, clip_norm_per_parameter=clip_norm_per_parameter, clip_value=clip_value, agc=agc, sam=sam,
+    asam=asam, lookahead=lookahead, accumulate=accumulate, ema=ema, swa=swa)
+
+
+# ---- rules in PyTorch ----
+TORCH_FIELDS = dict(betas=("beta1", "beta2"), etas=("eta_minus", "eta_plus"), step_sizes=("step_min", "step_max"))
+TORCH_PAIRS = dict(betas=(0.9, 0.999), etas=(0.5, 1.2), step_sizes=(1e-6, 50))
+TORCH_NAMES = dict(initial_accumulator="initial_accumulator_value", history="history_size")
+
+
+def torch_fields(fields):
+    """Descent's fields as PyTorch's."""
+    result = {TORCH_NAMES.get(name, name): field for name, field in fields.items()}
+    for pair, (first, second) in TORCH_FIELDS.items():
+        if first in result or second in result:
+            result[pair] = (result.pop(first, TORCH_PAIRS[pair][0]), result.pop(second, TORCH_PAIRS[pair][1]))
+    if result.get("max_eval") == 0:
+        del result["max_eval"]  # PyTorch's own default, max_iter·5/4
+    if "strong_wolfe" in result:
+        result["line_search_fn"] = "strong_wolfe" if result.pop("strong_wolfe") else None
+    return result
+
+
+class TorchRule:
+    """Before every step the fields are set to their values there. groups: one dictionary of fields per tensor."""
+
+    def __init__(self, make, fields, groups=None):
+        self.make, self.fields, self.groups, self.t = make, fields, groups, 0
+
+    def step(self, tensors, gradient):
+        fields = torch_fields({name: value(field, self.t) for name, field in self.fields.items()})
+        if self.t == 0:
+            self.module = torch.nn.ParameterList([torch.nn.Parameter(torch.tensor(x)) for x in tensors])
+            groups = [dict(group, params=[p]) for group, p in zip(self.groups or [], self.module)]
+            self.optimizer = self.make(groups or self.module.parameters(), **fields)
+        self.optimizer.param_groups[0].update(fields)
+        self.t += 1
+
+        def closure():
+            now = [p.detach().numpy() for p in self.module]
+            for p, g in zip(self.module, gradient(now)):
+                p.grad = torch.tensor(g)
+            return torch.tensor(loss(now))
+
+        self.optimizer.step(closure)
+        return [p.detach().numpy().copy() for p in self.module]
+
+    def average(self):
+        states = [self.optimizer.state[p] for p in self.module]
+        return flat([s["ax"].numpy() for s in states]) if "ax" in states[0] else None
+
+
+class TorchAverage:
+    """takes(t): whether the weights after step t = 0, 1, … are averaged."""
+
+    def __init__(self, inner, takes, function=None):
+        self.inner, self.takes, self.function, self.t = inner, takes, function, 0
+
+    def step(self, tensors, gradient):
+        tensors = self.inner.step(tensors, gradient)
+        if self.t == 0:
+            self.model = torch.optim.swa_utils.AveragedModel(self.inner.module, avg_fn=self.function)
+        if self.takes(self.t):
+            self.model.update_parameters(self.inner.module)
+        self.t += 1
+        return tensors
+
+    def average(self):
+        return flat([p.detach().numpy() for p in self.model.module])
+
+
+def torch_ema(inner, decay=0.999):
+    return TorchAverage(inner, lambda t: True, lambda mean, p, n: decay * mean + (1 - decay) * p)
+
+
+def torch_swa(inner, start=10, every=3):
+    return TorchAverage(inner, lambda t: t >= start and (t - start) % every == 0)
+
+
+def torch_rule(make, **preset):
+    return lambda **fields: TorchRule(make, {**preset, **fields})
+
+
+# NAdam's path without foreach has an extra factor mu, RAdam's with foreach drops eps.
+O = torch.optim
+IN_PYTORCH = dict(
+    WORDS, sgd=torch_rule(O.SGD), momentum=torch_rule(O.SGD, momentum=0.9),
+    nesterov=torch_rule(O.SGD, momentum=0.9, nesterov=True), adagrad=torch_rule(O.Adagrad),
+    rmsprop=torch_rule(O.RMSprop), adam=torch_rule(O.Adam), amsgrad=torch_rule(O.Adam, amsgrad=True),
+    adamw=torch_rule(O.AdamW), adadelta=torch_rule(O.Adadelta), adamax=torch_rule(O.Adamax),
+    nadam=torch_rule(O.NAdam, foreach=True), radam=torch_rule(O.RAdam, foreach=False), rprop=torch_rule(O.Rprop),
+    asgd=torch_rule(O.ASGD), lbfgs=torch_rule(O.LBFGS, strong_wolfe=True), ema=torch_ema, swa=torch_swa)
+
+
+# ---- the cases ----
+def run(make, rows, b_shape, first=start, noise=0.0):
+    """The weights after the steps in rows, and the average or None."""
+    optimizer = make()
+    tensors, path = [first[:6].reshape(2, 3), first[6:].reshape(b_shape)], []
+    for t in range(1, rows[-1] + 1):
+        tensors = optimizer.step(tensors, lambda at: gradient(at, noise))
+        if t in rows:
+            path.append(flat(tensors))
+    return np.stack(path), optimizer.average()
+
+
+def built(name, words):
+    return eval(name.replace(":", ","), {}, words)
+
+
+def gap(results, others):
+    """The largest difference of two runs."""
+    return max(np.max(np.abs(x - y)) for x, y in zip(results, others) if x is not None)
+
+
+def case(name, source, rows=ROWS, b_shape=(4,), make=None):
+    """Writes a case, having made sure that it moves, that no rounding shows and that NumPy says what PyTorch says."""
+    make = make or (lambda: built(name, IN_PYTORCH if source == PYTORCH else IN_NUMPY))
+    path, average = results = run(make, rows, b_shape)
+    assert np.all(np.isfinite(path)), f"{name}: not finite"
+    assert np.max(np.abs(path[-1] - start)) > 0.1, f"{name}: hardly moves"
+    for sign in (1, -1):
+        near = start * (1 + sign * 1e-13 * np.cos(np.arange(10.0)))
+        off = gap(results, run(make, rows, b_shape, near, sign * 1e-15))
+        assert off <= 1e-10, f"{name}: chaotic, a start 1e-13 away ends {off:.1e} away"
+    if source == PYTORCH and name.split("(")[0] in IN_NUMPY:
+        off = gap(results, run(lambda: built(name, IN_NUMPY), rows, b_shape))
+        assert off <= 1e-12, f"{name}: NumPy differs from PyTorch by {off:.1e}"
+    out.case(f"{name} @ {source}")
+    out.tensor("path", path)
+    if average is not None:
+        out.tensor("average", average)
+    if b_shape != (4,):
+        out.tensor("b_shape", b_shape)
+
+
+def cases(names, source, rows=ROWS, b_shape=(4,)):
+    for name in names.split("\n"):
+        if name:
+            case(name, source, rows, b_shape)
+
+
+# Rprop takes its first step sizes from lr at the first step; a later lr changes nothing.
+cases("""
+sgd(lr=0.01)
+sgd(lr=0.05)
+sgd(lr=0.01, weight_decay=0.1)
+sgd(lr=0.001, maximize=true)
+sgd(lr=0.01, momentum=0.9)
+sgd(lr=0.01, momentum=0.9, dampening=0.3, weight_decay=0.05)
+sgd(lr=0.01, momentum=0.8, weight_decay=0.01, nesterov=true)
+sgd(lr=joined(100: 0.01, 1: 0.001), momentum=0.95)
+sgd(lr=0.01, momentum=joined(100: 0.98, 1: 0.5))
+sgd(lr=0.01, weight_decay=joined(100: 0.5, 1: 0))
+momentum(lr=0.01)
+momentum(lr=cosine(0.02, 250), momentum=0.95)
+momentum(lr=0.0001, weight_decay=0.1, maximize=true)
+nesterov(lr=0.01)
+nesterov(lr=joined(100: 0.01, 1: 0.001), momentum=0.95)
+nesterov(lr=0.0001, weight_decay=0.1, maximize=true)
+
+adagrad(lr=0.1)
+adagrad(lr=0.2, lr_decay=0.05, eps=0.001, initial_accumulator=0.3, weight_decay=0.02)
+adagrad(lr=0.1, eps=0.01)
+adagrad(lr=0.05, weight_decay=0.1, maximize=true)
+adagrad(lr=joined(100: 0.2, 1: 0.02))
+
+rmsprop(lr=0.004)
+rmsprop(lr=0.003, centered=true)
+rmsprop(lr=0.01, alpha=0.95, eps=0.3, centered=true)
+rmsprop(lr=0.003, alpha=0.98, momentum=0.7, weight_decay=0.1)
+rmsprop(lr=0.01, eps=0.01, momentum=0.5, centered=true)
+rmsprop(lr=0.001, weight_decay=0.1, maximize=true)
+rmsprop(lr=joined(100: 0.01, 1: 0.001), momentum=0.9)
+
+adam(lr=0.05)
+adam(lr=0.02, beta1=0.8, beta2=0.99, eps=0.001, weight_decay=0.1)
+adam(lr=0.02, weight_decay=0.1, maximize=true)
+adam(lr=0.05, beta2=0.99, amsgrad=true)
+adam(lr=joined(100: 0.05, 1: 0.005))
+adam(lr=cosine(0.05, 250), beta1=joined(100: 0.9, 1: 0.5))
+amsgrad(lr=0.05)
+amsgrad(lr=0.05, beta1=0.9, beta2=0.9)
+amsgrad(lr=0.02, weight_decay=0.1, maximize=true)
+amsgrad(lr=joined(100: 0.05, 1: 0.005), eps=0.01)
+
+adamw(lr=0.05)
+adamw(lr=0.05, beta1=0.85, beta2=0.99, eps=0.01, weight_decay=0.3)
+adamw(lr=0.05, beta1=0.85, beta2=0.97, eps=0.001, weight_decay=0.3, amsgrad=true)
+adamw(lr=0.02, weight_decay=0.1, maximize=true)
+adamw(lr=joined(100: 0.05, 1: 0.005), weight_decay=0.1)
+adamw(lr=cosine(0.05, 250), weight_decay=joined(100: 0.5, 1: 0))
+
+adadelta(lr=0.1)
+adadelta(lr=1, rho=0.99)
+adadelta(lr=1, rho=0.99, eps=0.0001, weight_decay=0.1)
+adadelta(lr=0.3, rho=0.99, eps=0.001, weight_decay=0.1)
+adadelta(lr=0.5, weight_decay=0.1, maximize=true)
+adadelta(lr=joined(100: 1, 1: 0.1), rho=0.99, eps=0.0001)
+
+adamax(lr=0.05)
+adamax(lr=0.05, beta1=0.8, beta2=0.99, weight_decay=0.1)
+adamax(lr=0.05, beta1=0.8, beta2=0.95, eps=0.1, weight_decay=0.1)
+adamax(lr=0.02, weight_decay=0.1, maximize=true)
+adamax(lr=joined(100: 0.05, 1: 0.005))
+
+nadam(lr=0.02)
+nadam(lr=0.01, beta1=0.8, beta2=0.99, weight_decay=0.1)
+nadam(lr=0.02, eps=0.01, momentum_decay=0.05)
+nadam(lr=joined(100: 0.02, 1: 0.002))
+
+radam(lr=0.05)
+radam(lr=0.05, beta1=0.8, beta2=0.99, weight_decay=0.1)
+radam(lr=0.05, beta2=0.6)
+radam(lr=0.05, eps=0.01)
+radam(lr=joined(100: 0.05, 1: 0.005))
+
+rprop(lr=0.01)
+rprop(lr=0.05, eta_minus=0.6, eta_plus=1.1)
+rprop(lr=0.01, step_min=0.001, step_max=0.1)
+rprop(lr=joined(100: 0.01, 1: 0.001))
+
+asgd(lr=0.01)
+asgd(lr=0.02, lambd=0.1, alpha=0.6, t0=50)
+asgd(lr=0.01, t0=50, weight_decay=0.1)
+asgd(lr=0.03, lambd=0.01, t0=10)
+
+ema(sgd(lr=0.01, momentum=0.95), decay=0.9)
+swa(sgd(lr=0.01, momentum=0.95), start=10, every=3)
+""", PYTORCH)
+
+cases("""
+lbfgs(lr=1, max_iter=2, max_eval=0)
+lbfgs(lr=0.3, max_iter=4, history=3)
+lbfgs(lr=2, max_iter=2, history=3)
+lbfgs(lr=0.5, max_iter=2, max_eval=10, tolerance_grad=0.01, tolerance_change=0.00001)
+lbfgs(lr=0.1, max_iter=4, max_eval=3, history=5)
+lbfgs(lr=0.05, max_iter=4, strong_wolfe=false)
+lbfgs(lr=joined(6: 0.1, 1: 1), max_iter=2)
+""", PYTORCH, LBFGS_ROWS)
+
+GROUPS = [dict(lr=0.05, weight_decay=0.2), dict(lr=0.01, weight_decay=0.0)]  # of a and of b
+case("groups adamw", PYTORCH, make=lambda: TorchRule(O.AdamW, {}, GROUPS))
+
+# SOAP's second gradient is its first, at the same weights: what of it lies in the empty third direction of a's right
+# basis is rounding, divided by eps. Hence no eps as small as its default.
+cases("""
+sgd(lr=0.01, momentum=0.9, step_form=true)
+sgd(lr=0.01, momentum=0.8, weight_decay=0.1, step_form=true)
+sgd(lr=joined(100: 0.01, 1: 0.001), momentum=0.95, step_form=true)
+sgd(lr=0.001, momentum=0.5, step_form=true, maximize=true)
+momentum(lr=cosine(0.02, 250), step_form=true)
+adagrad(lr=0.1, eps=0.01, eps_inside_sqrt=true)
+adagrad(lr=joined(100: 0.2, 1: 0.02), eps=0.001, initial_accumulator=0.1, weight_decay=0.1, eps_inside_sqrt=true)
+rmsprop(lr=0.01, eps=0.01, eps_inside_sqrt=true)
+rmsprop(lr=0.01, alpha=0.9, eps=0.1, momentum=0.5, centered=true, eps_inside_sqrt=true)
+adamw(lr=cosine(0.05, 250), weight_decay=0.02, decoupled_lr=true)
+adamw(lr=joined(100: 0.05, 1: 0.005), weight_decay=0.05, amsgrad=true, decoupled_lr=true)
+asgd(lr=joined(100: 0.02, 1: 0.002), lambd=0.01, t0=50)
+
+lion(lr=0.01)
+lion(lr=0.01, weight_decay=0.3)
+lion(lr=0.01, beta1=0.95, beta2=0.9)
+lion(lr=joined(100: 0.02, 1: 0.001))
+lion(lr=cosine(0.02, 250), weight_decay=1)
+
+schedule_free_sgd(lr=0.05)
+schedule_free_sgd(lr=0.05, momentum=0.5, weight_decay=0.1)
+schedule_free_sgd(lr=0.05, warmup=20, r=1)
+schedule_free_sgd(lr=0.05, warmup=50, power=1)
+schedule_free_sgd(lr=joined(100: 0.05, 1: 0.005))
+schedule_free_adamw(lr=0.1)
+schedule_free_adamw(lr=0.02, beta1=0.8, beta2=0.99, weight_decay=0.1)
+schedule_free_adamw(lr=0.1, eps=0.01, warmup=20, r=1)
+schedule_free_adamw(lr=0.1, warmup=50, power=1)
+schedule_free_adamw(lr=joined(100: 0.1, 1: 0.01))
+
+prodigy(lr=1)
+prodigy(lr=1, d0=0.01)
+prodigy(lr=1, weight_decay=0.1, d0=0.01)
+prodigy(lr=0.5, beta1=0.8, beta2=0.99, beta3=0.9, eps=0.1, d0=0.01, d_coef=0.5)
+prodigy(lr=1, weight_decay=0.1, d0=0.01, decoupled=false)
+prodigy(lr=1, weight_decay=0.1, d0=0.001, bias_correction=true)
+prodigy(lr=joined(100: 1, 1: 0.1), d0=0.01)
+
+lamb(lr=0.003)
+lamb(lr=0.02, beta1=0.99)
+lamb(lr=0.005, beta1=0.95, beta2=0.95, weight_decay=0.1)
+lamb(lr=0.005, beta1=0.95, eps=0.01)
+lamb(lr=joined(100: 0.005, 1: 0.001))
+lamb(lr=cosine(0.005, 250), weight_decay=0.1)
+
+lars(lr=0.2)
+lars(lr=0.3, nesterov=true)
+lars(lr=0.1, weight_decay=0.1, trust=0.1)
+lars(lr=0.1, weight_decay=0.1, trust=0.1, nesterov=true)
+lars(lr=0.1, momentum=0.5, weight_decay=1, trust=0.05)
+lars(lr=joined(100: 0.1, 1: 0.01), weight_decay=0.05, trust=0.1)
+
+adan(lr=0.02)
+adan(lr=0.02, weight_decay=0.1)
+adan(lr=0.02, beta1=0.9, beta2=0.8, beta3=0.99, eps=0.01)
+adan(lr=joined(100: 0.02, 1: 0.002))
+
+adafactor(lr=0.003)
+adafactor(lr=0.003, eps2=0.9)
+adafactor(lr=0.01, weight_decay=1)
+adafactor(lr=0.01, beta2_decay=0.5, eps1=0.1, clip=0.5)
+adafactor(lr=1, eps1=1)
+adafactor(lr=joined(100: 0.006, 1: 0.001))
+
+soap(lr=0.02, eps=0.0001)
+soap(lr=0.01, eps=0.0001, weight_decay=0.3, frequency=1)
+soap(lr=0.02, beta1=0.9, beta2=0.99, shampoo_beta=0.9, eps=0.01, weight_decay=0, frequency=3)
+soap(lr=joined(100: 0.02, 1: 0.002), beta2=0.99, eps=0.0001)
+
+sophia(lr=0.01)
+sophia(lr=0.01, weight_decay=0.3)
+sophia(lr=0.02, beta1=0.9, beta2=0.9, rho=0.2, every=5)
+sophia(lr=0.02, eps=0.01, every=3)
+sophia(lr=joined(100: 0.02, 1: 0.002))
+
+sam(sgd(lr=0.01))
+sam(sgd(lr=0.01, momentum=0.5), rho=0.1)
+sam(sgd(lr=joined(100: 0.01, 1: 0.001), momentum=0.95))
+sam(sgd(lr=0.01), rho=0.1, adaptive=true)
+sam(adamw(lr=0.01, beta1=0.8, weight_decay=0.3))
+sam(adamw(lr=joined(30: 0.02, 1: 0.001)), rho=0.1)
+sam(rmsprop(lr=0.002))
+sam(lion(lr=0.01), rho=0.1)
+asam(sgd(lr=0.001))
+asam(sgd(lr=0.01), rho=0.2)
+asam(adamw(lr=0.01, beta1=0.8, weight_decay=0.3), rho=0.1)
+
+clip_norm(sgd(lr=0.01), max_norm=3)
+clip_norm(adamw(lr=0.05), max_norm=1)
+clip_norm(rmsprop(lr=0.003), max_norm=10)
+clip_norm(lion(lr=0.01), max_norm=1)
+clip_value(sgd(lr=0.01, momentum=0.9), max_value=1)
+clip_value(adam(lr=0.05), max_value=0.5)
+clip_value(lion(lr=0.01), max_value=0.5)
+clip_norm_per_parameter(sgd(lr=0.01), max_norm=3)
+clip_norm_per_parameter(adamw(lr=0.05), max_norm=1)
+agc(sgd(lr=0.5))
+agc(sgd(lr=0.05, momentum=0.9), clip=0.1, eps=2)
+agc(adamw(lr=0.02), clip=0.1)
+agc(rmsprop(lr=0.01, eps=0.1), clip=0.1)
+agc(lion(lr=0.01), clip=0.1)
+
+lookahead(sgd(lr=0.01, momentum=0.95))
+lookahead(adamw(lr=0.05), k=7, alpha=0.8)
+lookahead(rmsprop(lr=0.005), k=3)
+lookahead(lion(lr=0.01), alpha=0.3)
+
+accumulate(sgd(lr=0.01, momentum=0.95), steps=2)
+accumulate(adamw(lr=0.05), steps=3)
+
+ema(adamw(lr=0.05), decay=0.99)
+ema(lion(lr=0.01), decay=0.9)
+swa(adamw(lr=0.05), start=100, every=7)
+swa(rmsprop(lr=0.003), start=0, every=1)
+
+clip_value(clip_norm(sgd(lr=0.01), max_norm=2), max_value=1)
+clip_norm(clip_value(sgd(lr=0.01), max_value=1), max_norm=6)
+clip_norm(accumulate(sgd(lr=0.01, momentum=0.9), steps=3), max_norm=3)
+sam(clip_norm(sgd(lr=0.01), max_norm=3), rho=0.1)
+sam(lookahead(clip_value(sgd(lr=0.01), max_value=3), k=4))
+lookahead(sam(sgd(lr=0.02)))
+lookahead(sam(clip_norm(rmsprop(lr=0.003), max_norm=2), rho=0.1))
+lookahead(clip_norm(adamw(lr=0.05), max_norm=1), k=3)
+accumulate(lookahead(sgd(lr=0.02, momentum=0.9), k=4), steps=2)
+sam(accumulate(sgd(lr=0.01, momentum=0.5), steps=2), rho=0.1)
+ema(sam(adamw(lr=0.005)), decay=0.95)
+swa(sam(sgd(lr=0.01), rho=0.1), start=20, every=5)
+swa(lookahead(sgd(lr=0.01, momentum=0.9)), start=20, every=5)
+ema(lookahead(agc(lion(lr=0.01), clip=0.1)), decay=0.9)
+""", NUMPY)
+
+# Muon takes matrices only: b is square, or a column, whose iterate is transposed and whose step is doubled.
+cases("""
+muon(lr=0.004)
+muon(lr=0.006, momentum=0.9)
+muon(lr=0.004, momentum=0.8, nesterov=false)
+muon(lr=0.02, weight_decay=0.5, steps=3)
+muon(lr=joined(100: 0.02, 1: 0.002), weight_decay=1)
+muon(lr=cosine(0.01, 250))
+""", NUMPY, b_shape=(2, 2))
+cases("""
+muon(lr=0.005, weight_decay=0.2)
+""", NUMPY, b_shape=(4, 1))
+
+
+# ---- schedules: the rate at steps 0 … 59 ----
+S = torch.optim.lr_scheduler
+COUNT = 60
+
+
+def schedule_case(name, source, values):
+    if source == PYTORCH and name.split("(")[0] in ("cosine", "constant"):
+        assert np.allclose(values, [built(name, SCHEDULES)(t) for t in range(COUNT)], rtol=1e-12, atol=0), name
+    out.case(f"schedule {name} @ {source}")
     out.tensor("values", values)
 
 
-schedule("step", lambda o: S.StepLR(o, 7, 0.3))
-schedule("exponential", lambda o: S.ExponentialLR(o, 0.95))
-schedule("linear", lambda o: S.LinearLR(o, 0.25, 1.0, 20))
-schedule("cosine", lambda o: S.CosineAnnealingLR(o, 60, 0.01))
-schedule("one_cycle", lambda o: S.OneCycleLR(o, 0.5, total_steps=61, cycle_momentum=False))
-schedule("swa_lr", lambda o: torch.optim.swa_utils.SWALR(o, 0.02, 15, "cos"))
-schedule("swa_lr_linear", lambda o: torch.optim.swa_utils.SWALR(o, 0.02, 15, "linear"))
-schedule("joined", lambda o: S.SequentialLR(o, [S.ExponentialLR(o, 0.9), S.ExponentialLR(o, 0.5)], [10]), steps=20)
-p = torch.nn.Parameter(torch.zeros(1))
-optimizer = O.SGD([p], lr=0.1)
+def torch_schedule(name, make, lr=0.1):
+    optimizer = O.SGD([torch.nn.Parameter(torch.zeros(1))], lr=lr, momentum=0.9)
+    schedule, values = make(optimizer), []
+    for _ in range(COUNT):
+        values.append(optimizer.param_groups[0]["lr"])
+        optimizer.step()
+        schedule.step()
+    schedule_case(name, PYTORCH, values)
+
+
+torch_schedule("step_decay(0.1, 7, 0.3)", lambda o: S.StepLR(o, 7, 0.3))
+torch_schedule("multi_step(0.1, 0.3, 10, 25, 40)", lambda o: S.MultiStepLR(o, [10, 25, 40], 0.3))
+torch_schedule("exponential(0.1, 0.95)", lambda o: S.ExponentialLR(o, 0.95))
+torch_schedule("linear(0.025, 0.1, 20)", lambda o: S.LinearLR(o, 0.25, 1.0, 20))
+torch_schedule("polynomial(0.1, 40, 2)", lambda o: S.PolynomialLR(o, 40, 2))
+torch_schedule("cosine(0.1, 60, 0.01)", lambda o: S.CosineAnnealingLR(o, 60, 0.01))
+torch_schedule("cosine_restarts(0.1, 7, 2, 0.01)", lambda o: S.CosineAnnealingWarmRestarts(o, 7, 2, 0.01))
+torch_schedule("one_cycle(0.5, 61)", lambda o: S.OneCycleLR(o, 0.5, total_steps=61, cycle_momentum=False))
+torch_schedule("cyclic(0.01, 0.1, 8, 5)", lambda o: S.CyclicLR(o, 0.01, 0.1, 8, 5, cycle_momentum=False))
+torch_schedule("cyclic(0.01, 0.1, 8, 5, 0.5)",
+               lambda o: S.CyclicLR(o, 0.01, 0.1, 8, 5, mode="triangular2", cycle_momentum=False))
+torch_schedule("swa_lr(0.1, 0, 0.02, 15)", lambda o: O.swa_utils.SWALR(o, 0.02, 15, "cos"))
+torch_schedule("swa_lr(0.1, 0, 0.02, 15, linear)", lambda o: O.swa_utils.SWALR(o, 0.02, 15, "linear"))
+torch_schedule("joined(10: exponential(0.1, 0.9), 1: exponential(0.1, 0.5))",
+               lambda o: S.SequentialLR(o, [S.ExponentialLR(o, 0.9), S.ExponentialLR(o, 0.5)], [10]))
+for name in ("constant(0.1)", "inverse_sqrt(0.1, 10)", "sqrt_decay(0.1)", "warmup(10, cosine(0.1, 50))"):
+    schedule_case(name, NUMPY, [built(name, SCHEDULES)(t) for t in range(COUNT)])
+
+optimizer = O.SGD([torch.nn.Parameter(torch.zeros(1))], lr=0.1)
 plateau = S.ReduceLROnPlateau(optimizer, factor=0.5, patience=2, cooldown=1, min_lr=0.004)
-metrics = [1.0, 0.9, 0.95, 0.9, 0.91, 0.92, 0.5, 0.6, float("nan"), 0.6, 0.6, 0.6, 0.6, 0.6, 0.6, 0.4, 0.6, 0.6, 0.6, 0.6,
-           0.6, 0.6, 0.6, 0.6, 0.6, 0.6, 0.6, 0.6, 0.6, 0.6]
+metrics = [1.0, 0.9, 0.95, 0.9, 0.91, 0.92, 0.5, 0.6, math.nan, 0.6, 0.6, 0.6, 0.6, 0.6, 0.6, 0.4] + 14 * [0.6]
 values = []
 for metric in metrics:
     plateau.step(metric)
     values.append(optimizer.param_groups[0]["lr"])
-out.case("plateau")
+out.case(f"plateau @ {PYTORCH}")
 out.tensor("metrics", metrics)
 out.tensor("values", values)

@@ -1,0 +1,36 @@
+#include <descent/core/create.h>
+#include <descent/core/kernels/blas.h>
+#include <descent/core/kernels/copy.h>
+#include <descent/core/kernels/eigen.h>
+#include <descent/core/tape.h>
+
+extern "C" void dsyev_(const char* job, const char* half, const int* n, double* a, const int* lda,
+                       double* w, double* work, const int* length, int* info);
+
+namespace descent::kernel {
+
+Eigen eigh(const Tensor& a) {
+  detail::check_may_read("eigh");
+  if (a.dim() != 2 || a.size(0) != a.size(1))
+    fail<ShapeError>("eigh", "got ", a.shape(), ", expected a square matrix");
+  const int n = static_cast<int>(a.size(0));
+  const Tensor vectors = clone(contiguous(cast(a, kFloat64)));  // LAPACK replaces it, row by row
+  const Tensor values = empty({n}, kFloat64);
+  if (n > 0) {
+    const SingleThreadedBlas single;
+    const int length = 34 * n;  // room for blocks of 32 columns
+    const Tensor work = empty({length}, kFloat64);
+    int info = 0;
+    // Row-major and symmetric: LAPACK's upper triangle is our lower one.
+    dsyev_("V", "U", &n, vectors.data_ptr<double>(), &n, values.data_ptr<double>(),
+           work.data_ptr<double>(), &length, &info);
+    if (info != 0)
+      fail<NonFiniteError>("eigh", "got a matrix of shape ", a.shape(),
+                           " whose eigenvectors LAPACK did not find (info ", info,
+                           "), expected finite numbers");
+  }
+  return {cast(values, a.dtype()),
+          cast(contiguous(view_of(vectors, {n, n}, {1, n}, 0)), a.dtype())};
+}
+
+}  // namespace descent::kernel

@@ -1,0 +1,53 @@
+// Adadelta: AdaGrad with moving averages, whose step has the unit of the parameters.
+#pragma once
+
+#include <descent/optim/rule.h>
+
+#include <cmath>
+
+namespace descent::optim {
+
+/// Zeiler 2012, arXiv:1212.5701, Alg. 1:
+///   v = ρv + (1−ρ)g²,  Δ = √(u+ε)/√(v+ε)·g,  u = ρu + (1−ρ)Δ²,  θ −= ηΔ.
+/// u follows Δ without η, as in PyTorch; the paper has η = 1. weight_decay is L2.
+struct Adadelta {
+  Hyper lr = 1, rho = 0.9, eps = 1e-6, weight_decay = 0;
+  bool maximize = false;
+
+  static constexpr Card card{
+      .name = "adadelta",
+      .title = "Adadelta",
+      .formula = "v = ρv + (1−ρ)g²,  Δ = √(u+ε)/√(v+ε) · g,  u = ρu + (1−ρ)Δ²,  θ −= ηΔ",
+      .paper = "Zeiler 2012, arXiv:1212.5701",
+      .when =
+          "When no rate is known at all: it has none to tune, and steps in the parameters' unit.",
+      .avoid = "Short runs: Adam gets further in the same number of steps.",
+      .traps = "Starts slowly, at steps of about √ε; ε sets how slowly. η is 1, not 1e-3.",
+      .state = 2};
+  static constexpr std::array slots{"square", "delta"};
+  static void fields(auto& r, auto&& f) {
+    f("lr", r.lr, kNonNegative);
+    f("rho", r.rho, kUnit);
+    f("eps", r.eps, kNonNegative);
+    f("weight_decay", r.weight_decay, kNonNegative);
+    f("maximize", r.maximize);
+  }
+
+  template <class T>
+  auto at(Step s) const {
+    const T eta = T(lr(s)), r = T(rho(s)), r1 = T(1 - rho(s)), e = T(eps(s));
+    const T decay = T(weight_decay(s));
+    return [=](T& w, T g, T& v, T& u) {
+      g += decay * w;
+      v = r * v + r1 * g * g;
+      const T root = std::sqrt(v + e);
+      const T delta = root == 0 ? T(0) : std::sqrt(u + e) / root * g;
+      u = r * u + r1 * delta * delta;
+      w -= eta * delta;
+    };
+  }
+};
+
+extern template class detail::RuleOf<Adadelta>;
+
+}  // namespace descent::optim
