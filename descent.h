@@ -24,6 +24,7 @@
 #include <descent/nn/rnn.h>
 #include <descent/nn/sequential.h>
 #include <descent/optim/description.h>
+#include <descent/optim/early_stopping.h>
 #include <descent/optim/plateau.h>
 #include <descent/optim/registry.h>
 #include <descent/optim/rules.h>

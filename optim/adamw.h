@@ -11,7 +11,8 @@ namespace descent::optim {
 ///   θ ← (1 − ηλ)θ,  m = β₁m + (1−β₁)g,  v = β₂v + (1−β₂)g²,  θ −= η/(1−β₁ᵗ) · m / (√v/√(1−β₂ᵗ) +
 ///   ε).
 /// The decay is scaled by η, as in PyTorch. The paper scales it by the schedule's factor alone:
-/// `decoupled_lr` decays by λ·η_t/η_0. `amsgrad` as in Adam.
+/// `decoupled_lr` decays by λ·η_t/η_0, η_0 the schedule's first value: not for a schedule that
+/// starts near zero, as warmup() does. `amsgrad` as in Adam.
 struct AdamW {
   Hyper lr = 1e-3, beta1 = 0.9, beta2 = 0.999, eps = 1e-8, weight_decay = 1e-2;
   bool amsgrad = false, decoupled_lr = false, maximize = false;

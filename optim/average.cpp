@@ -45,6 +45,7 @@ class Averager : public detail::WrapperOf<Options> {
     ++count_;
   }
 
+  bool has_average() const override { return count_ > 0; }
   bool swap_average() override {
     if (count_ == 0)
       fail<StateError>(

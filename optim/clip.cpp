@@ -104,7 +104,7 @@ Optimizer clip_norm(Optimizer inner, Hyper c) {
   return wrap_in<ClipNorm>(std::move(inner), ClipNormOptions{c}, Role::changes_gradients);
 }
 Optimizer clip_value(Optimizer inner, Hyper c) {
-  return wrap_in<ClipValue>(std::move(inner), ClipValueOptions{c}, Role::changes_gradients);
+  return wrap_in<ClipValue>(std::move(inner), ClipValueOptions{c}, Role::changes_elements);
 }
 Optimizer clip_norm_per_parameter(Optimizer inner, Hyper c) {
   return wrap_in<ClipNormPerParameter>(std::move(inner), ClipNormPerParameterOptions{c},

@@ -27,7 +27,9 @@ void detail::check_order(std::string_view wrapper, Role role, Stage& inner) {
       refuse("the average would be of weights that are moved afterwards. Hint: put it outside");
   }
   const auto& rules = dynamic_cast<RuleStage&>(*bottom);
-  if ((role == Role::changes_gradients || role == Role::climbs) && rules.searches())
+  const bool gradients =
+      role == Role::changes_elements || role == Role::changes_gradients || role == Role::climbs;
+  if (gradients && rules.searches())
     refuse("its line search evaluates gradients of its own, which this would not reach");
   if ((role == Role::averages || role == Role::moves_weights) && rules.keeps_average())
     refuse("this rule keeps an average itself. Hint: swap_average() works without a wrapper");
@@ -52,7 +54,8 @@ class Noise final : public detail::WrapperOf<NoiseOptions> {
       // A stream of its own for each step and parameter: nothing to save.
       Generator generator(static_cast<std::uint64_t>(options_.seed(steps())) * 0x9E3779B97F4A7C15u +
                           static_cast<std::uint64_t>(steps()) * 1000003u + i);
-      update.replace(all, i, g + randn(g.shape(), generator, g.dtype()) * spread);
+      // In double for every type, so that all see the same noise.
+      update.replace(all, i, g + (randn(g.shape(), generator, kFloat64) * spread).to(g.dtype()));
     }
     inner_->apply(update);
   }
@@ -61,7 +64,7 @@ class Noise final : public detail::WrapperOf<NoiseOptions> {
 class Accumulate final : public detail::WrapperOf<AccumulateOptions> {
  public:
   Accumulate(std::unique_ptr<detail::Stage> inner, AccumulateOptions options)
-      : WrapperOf(std::move(inner), std::move(options), Role::changes_gradients) {}
+      : WrapperOf(std::move(inner), std::move(options), Role::changes_elements) {}
 
   void apply(detail::Update& update) override {
     if (refuses(update)) {  // before it could spoil the sum

@@ -8,8 +8,10 @@ namespace descent::optim {
 
 void Muon::check_parameter(std::string_view name, const Tensor& w) const {
   if (w.dim() != 2)
-    fail<ShapeError>("muon", "got parameter '", name, "' of shape ", w.shape(),
-                     ", expected matrices only. Hint: split_for_muon() gives the rest to AdamW");
+    fail<ShapeError>(
+        "muon", "got parameter '", name, "' of shape ", w.shape(),
+        ", expected matrices only. Hint: split_for_muon() gives the rest to AdamW, and so does "
+        "the name muon_adamw");
 }
 
 namespace {

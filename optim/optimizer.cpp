@@ -1,10 +1,13 @@
 #include <descent/autograd/grad_mode.h>
 #include <descent/autograd/node.h>
 #include <descent/autograd/ops.h>
+#include <descent/core/kernels/reduce.h>
 #include <descent/core/tape.h>
 #include <descent/optim/rule_stage.h>
 
 #include <algorithm>
+#include <cmath>
+#include <fstream>
 #include <set>
 #include <utility>
 
@@ -103,6 +106,33 @@ std::int64_t Optimizer::skipped_steps() const { return rules().skipped; }
 std::int64_t Optimizer::gradient_evaluations() const { return rules().evaluations; }
 void Optimizer::set_non_finite(NonFinite policy) { rules().policy = policy; }
 
+bool Optimizer::needs_closure() const {
+  rules();
+  return stage_->needs_closure();
+}
+bool Optimizer::elementwise() const {
+  rules();
+  return stage_->elementwise();
+}
+bool Optimizer::searches() const { return rules().searches(); }
+
+std::vector<Field> Optimizer::fields(int group) const {
+  rules();
+  struct Lister final : FieldVisitor {
+    std::vector<Field> all;
+    std::int64_t step = 0;
+    void operator()(std::string_view name, Hyper& value, const Range& range) override {
+      all.push_back({std::string(name), value(step), range, false});
+    }
+    void operator()(std::string_view name, bool& value) override {
+      all.push_back({std::string(name), value ? 1.0 : 0.0, {0, 1}, true});
+    }
+  } lister;
+  lister.step = steps();
+  stage_->visit_fields(lister, group);
+  return lister.all;
+}
+
 void Optimizer::zero_grad() {
   for (const Parameter& p : parameters())
     if (p.value.requires_grad()) p.value.zero_grad();
@@ -115,10 +145,75 @@ double detail::value_of(const Tensor& loss) {
 void Optimizer::apply() {
   if (descent::detail::recording())
     descent::detail::t_tape->guard([current = current_] { return *current; });
-  descent::detail::perform([stage = stage_.get()] {
+  descent::detail::perform([stage = stage_.get(), rules = rules_] {
+    if (rules->tracer) return apply_traced(*stage, rules->tracer);
     Update update(stage->parameters().size());
     stage->apply(update);
   });
+}
+
+// ---- tracing ----
+
+namespace {
+
+std::int64_t first_non_finite(const Tensor& g) {
+  const std::vector<double> values = g.to_vector();
+  const auto at =
+      std::find_if(values.begin(), values.end(), [](double x) { return !std::isfinite(x); });
+  return at == values.end() ? -1 : at - values.begin();
+}
+
+}  // namespace
+
+void Optimizer::set_tracer(Tracer tracer) { rules().tracer = std::move(tracer); }
+
+void Optimizer::apply_traced(Stage& stage, const Tracer& tracer) {
+  const NoGradGuard guard;
+  const Parameters& all = stage.parameters();
+  const std::int64_t step = stage.steps();
+  std::vector<Tensor> before, gradients;
+  for (const Parameter& p : all) {
+    before.push_back(p.value.detach().clone());
+    gradients.push_back(p.value.grad());
+  }
+  Update update(all.size());
+  const auto report = [&] {
+    for (std::size_t i = 0; i < all.size(); ++i) {
+      if (!gradients[i].defined()) continue;
+      TraceRow row{};
+      row.step = step;
+      row.parameter = all[i].name;
+      row.gradient_norm = kernel::norm2(gradients[i]);
+      row.used_norm = kernel::norm2(update.seen(all, i));
+      row.weight_norm = kernel::norm2(before[i]);
+      row.update_norm = kernel::norm2(all[i].value.detach() - before[i]);
+      row.ratio = row.weight_norm > 0 ? row.update_norm / row.weight_norm : 0;
+      row.effective_rate = row.used_norm > 0 ? row.update_norm / row.used_norm : 0;
+      row.clipped = row.used_norm < row.gradient_norm * (1 - 1e-12);
+      row.non_finite = first_non_finite(gradients[i]);
+      tracer(row);
+    }
+  };
+  try {
+    stage.apply(update);
+  } catch (...) {
+    report();
+    throw;
+  }
+  report();
+}
+
+Tracer csv_tracer(const std::string& path) {
+  auto file = std::make_shared<std::ofstream>(path);
+  if (!*file) fail<FileError>("csv_tracer", "could not open '", path, "' to write");
+  *file << "step,parameter,gradient_norm,used_norm,weight_norm,update_norm,ratio,effective_rate,"
+           "clipped,non_finite\n";
+  return [file](const TraceRow& r) {
+    *file << concat(r.step, ",", r.parameter, ",", r.gradient_norm, ",", r.used_norm, ",",
+                    r.weight_norm, ",", r.update_norm, ",", r.ratio, ",", r.effective_rate, ",",
+                    r.clipped ? 1 : 0, ",", r.non_finite, "\n")
+          << std::flush;
+  };
 }
 
 void Optimizer::step() {
@@ -218,6 +313,13 @@ void Optimizer::set(std::string_view name, Hyper value, int group) {
     for (std::size_t i = 0; i < f.switches.size(); ++i) *f.switches[i] = switches_before[i];
     throw;
   }
+}
+
+bool Optimizer::has_average() const {
+  rules();
+  for (const Stage* s = stage_.get(); s; s = const_cast<Stage*>(s)->inner())
+    if (s->has_average()) return true;
+  return false;
 }
 
 void Optimizer::swap_average() {

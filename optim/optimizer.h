@@ -33,6 +33,31 @@ using State = std::map<std::string, Tensor>;
 /// the step and count it; or go on.
 enum class NonFinite { throw_error, skip, ignore };
 
+/// A field of a rule or wrapper.
+struct Field {
+  std::string name;
+  double value;  // at the present step; a switch reads as 0 or 1
+  Range range;
+  bool is_switch;
+};
+
+/// What a step did to one parameter.
+struct TraceRow {
+  std::int64_t step;           // steps taken before this one
+  std::string_view parameter;  // its name
+  double gradient_norm;        // as backward() left it
+  double used_norm;            // as the rule saw it, after clipping and its kin
+  double weight_norm;          // before the step
+  double update_norm;          // of what the step added to the weights
+  double ratio;                // update_norm / weight_norm
+  double effective_rate;       // update_norm / used_norm
+  bool clipped;                // a wrapper made the gradient shorter
+  std::int64_t non_finite;     // the first element of the gradient that is no number, or −1
+};
+using Tracer = std::function<void(const TraceRow&)>;
+/// Writes rows to a CSV file, with a header. Throws FileError if it cannot be made.
+Tracer csv_tracer(const std::string& path);
+
 namespace detail {
 
 using Closure = std::function<double()>;
@@ -85,8 +110,12 @@ class Stage {
   virtual Stage* inner() { return nullptr; }
   virtual std::string_view name() const = 0;
   virtual bool needs_closure() const { return false; }
+  /// True when each element's update follows from its own gradients alone.
+  virtual bool elementwise() const = 0;
   /// True when an update with such gradients must not be made: it was counted, or throws.
   virtual bool refuses(const Update& update) = 0;
+  /// True when there is an average to exchange the weights with.
+  virtual bool has_average() const { return false; }
   /// Exchanges weights and average; false when this stage keeps none.
   virtual bool swap_average() { return false; }
 };
@@ -106,6 +135,7 @@ class Wrapper : public Stage {
   void load(const State& state) override;
   Stage* inner() override { return inner_.get(); }
   bool needs_closure() const override { return inner_->needs_closure(); }
+  bool elementwise() const override { return inner_->elementwise(); }
   bool refuses(const Update& update) override { return inner_->refuses(update); }
 
  protected:
@@ -175,16 +205,28 @@ class Optimizer {
   /// unknown name or a value outside the range, and then changes nothing.
   void set(std::string_view name, Hyper value, int group = -1);
 
+  /// All fields: the wrappers', outermost first, and those of the group's rule.
+  std::vector<Field> fields(int group = 0) const;
+
   int groups() const;
   std::int64_t steps() const;                 ///< steps taken or skipped
   std::int64_t skipped_steps() const;         ///< for non-finite gradients
   std::int64_t gradient_evaluations() const;  ///< closures called; steps without one count 1
   const Parameters& parameters() const;
   void set_non_finite(NonFinite policy);
+  bool needs_closure() const;  ///< step() without one is an error
+  bool elementwise() const;    ///< each element's update follows from its own gradients alone
+  bool searches() const;       ///< evaluates as often as it likes: L-BFGS
+
+  /// Called for each parameter after each step, also after one that throws; an empty one turns it
+  /// off, and then it costs nothing. On, it copies the weights at each step.
+  void set_tracer(Tracer tracer);
 
   /// Exchanges the weights with the average of the outermost SWA or EMA; call it again to go on
   /// training. Throws StateError when there is none.
   void swap_average();
+  /// True when there is an average by now: of swa() past its start, ema(), Schedule-Free or ASGD.
+  bool has_average() const;
 
   /// Everything that training needs to go on with the same bits, hyper-parameters included.
   State state_dict() const;
@@ -205,6 +247,7 @@ class Optimizer {
   void add_rule(Parameters parameters, std::unique_ptr<detail::AnyRule> rule);
   double step_with(const detail::Closure& closure);
   void apply();
+  static void apply_traced(detail::Stage& stage, const Tracer& tracer);
   detail::RuleStage& rules() const;
 
   std::unique_ptr<detail::Stage> stage_;  // the outermost; null after a move

@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <set>
 
 namespace descent::optim {
 namespace {
@@ -74,8 +75,14 @@ Card changed(Card card, const Card& by) {
 /// A rule, or a preset of one, under `name`.
 template <class Rule>
 Entry rule(std::string name, bool from_article = false, Rule preset = {}, const Card& by = {}) {
-  Entry e{
-      std::move(name), changed(Rule::card, by), from_article, false, list_fields(preset), {}, {}};
+  Entry e{std::move(name),
+          changed(Rule::card, by),
+          from_article,
+          false,
+          list_fields(preset),
+          {},
+          {},
+          {}};
   const detail::RuleOf<Rule> any(preset);
   if (!any.is_whole() && !any.measures()) {  // a preset may keep more than its rule
     double scalars[detail::kMaxScalars] = {};
@@ -85,15 +92,44 @@ Entry rule(std::string name, bool from_article = false, Rule preset = {}, const 
   e.make = [preset](Parameters parameters, const Settings& settings) {
     return Optimizer(std::move(parameters), with_settings(preset, settings));
   };
+  e.add_group = [preset](Optimizer& o, Parameters parameters, const Settings& settings) {
+    o.add_group(std::move(parameters), with_settings(preset, settings));
+  };
   return e;
 }
 
 template <class Options, class F>
 Entry wrapper(std::string name, F wrap, Options preset = {}, const Card& by = {}) {
-  Entry e{std::move(name), changed(Options::card, by), false, true, list_fields(preset), {}, {}};
+  Entry e{
+      std::move(name), changed(Options::card, by), false, true, list_fields(preset), {}, {}, {}};
   e.wrap = [preset, wrap](Optimizer inner, const Settings& settings) {
     return wrap(std::move(inner), with_settings(preset, settings));
   };
+  return e;
+}
+
+/// Muon for the hidden matrices, AdamW at its defaults for the rest.
+Entry muon_adamw() {
+  Entry e = rule("muon_adamw", false, Muon{},
+                 {.title = "Muon for hidden matrices, AdamW for the rest",
+                  .formula = "muon;  biases, the first and the last matrix: adamw at its defaults",
+                  .when = "A whole network by one name; the settings are Muon's.",
+                  .avoid = "Networks without a hidden layer: all of it would be AdamW's."});
+  e.make = [](Parameters parameters, const Settings& settings) {
+    const Muon muon = with_settings(Muon{}, settings);
+    std::set<std::string> names;
+    for (const Parameter& p : parameters)
+      if (!names.insert(p.name).second)
+        fail<ValueError>("muon_adamw", "got parameter '", p.name,
+                         "' twice, expected each once, under a name of its own");
+    MuonSplit split = split_for_muon(parameters);
+    if (split.muon.empty()) split = split_for_muon(parameters, true);
+    if (split.muon.empty()) return Optimizer(std::move(parameters), AdamW{});
+    Optimizer o(std::move(split.muon), muon);
+    if (!split.other.empty()) o.add_group(std::move(split.other), AdamW{});
+    return o;
+  };
+  e.add_group = {};
   return e;
 }
 
@@ -136,6 +172,7 @@ std::vector<Entry> all() {
       rule<LBFGS>("lbfgs"),
       rule<Lion>("lion"),
       rule<Muon>("muon"),
+      muon_adamw(),
       rule<ScheduleFreeAdamW>("schedule_free_adamw"),
       rule<ScheduleFreeSGD>("schedule_free_sgd"),
       rule<Prodigy>("prodigy"),

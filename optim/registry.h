@@ -21,6 +21,8 @@ struct Entry {
   std::vector<Field> fields;
   /// The rule over parameters, with some fields set; throws as Optimizer does. Empty for a wrapper.
   std::function<Optimizer(Parameters, const Settings&)> make;
+  /// Adds a group with the rule to an optimizer. Empty for a wrapper.
+  std::function<void(Optimizer&, Parameters, const Settings&)> add_group;
   /// The wrapper around an optimizer. Empty for a rule.
   std::function<Optimizer(Optimizer, const Settings&)> wrap;
 };

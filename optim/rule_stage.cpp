@@ -552,18 +552,26 @@ void RuleStage::run_whole() {
     const AnyRule& rule = rule_of(item.index);
     if (!rule.is_whole()) continue;
     Binding& b = bindings_[item.binding];
-    const Tensor w = parameters_[item.index].value.detach();
+    // Row-major, whatever the parameter's layout: the same sums in the same order.
+    const Tensor own = parameters_[item.index].value.detach(), w = kernel::contiguous(own);
     const GradientView& v = item.view;
-    Tensor g = item.grad_copy;
+    Tensor g = kernel::contiguous(item.grad_copy);
     if (v.scale != 1) g = g * v.scale;
     if (v.limit != kInfinity) g = clamp(g, -v.limit, v.limit);
     rule.update({b.t, steps_, b.after.data(), nullptr}, w, g, memory_[item.index].slots);
+    if (!w.shares_storage(own)) kernel::copy(w, own);
   }
 }
 
 bool RuleStage::needs_closure() const {
   return searches() || std::any_of(groups_.begin(), groups_.end(),
                                    [](const auto& rule) { return rule->has_curvature(); });
+}
+
+bool RuleStage::elementwise() const {
+  return std::none_of(groups_.begin(), groups_.end(), [](const auto& rule) {
+    return rule->is_whole() || rule->measures() || rule->searches();
+  });
 }
 
 // ---- rules that search ----

@@ -19,7 +19,9 @@ class RuleStage final : public Stage {
   std::string text() override;
   std::string_view name() const override { return groups_.front()->card().name; }
   bool needs_closure() const override;
+  bool elementwise() const override;
   bool refuses(const Update& update) override;
+  bool has_average() const override { return keeps_average() && steps_ > 0; }
   bool swap_average() override;
   /// True for a rule that evaluates gradients while it steps: L-BFGS.
   bool searches() const;
@@ -36,6 +38,7 @@ class RuleStage final : public Stage {
 
   std::int64_t skipped = 0, evaluations = 0;
   NonFinite policy = NonFinite::throw_error;
+  Tracer tracer;
 
  private:
   /// What the rule keeps for one parameter.

@@ -6,7 +6,8 @@
 
 namespace descent::optim::detail {
 
-enum class Role { changes_gradients, climbs, averages, moves_weights, neither };
+/// What a wrapper does: to gradients, each element by itself or not; or to weights.
+enum class Role { changes_elements, changes_gradients, climbs, averages, moves_weights, neither };
 
 /// Throws ValueError, with the reason, when a wrapper of this role cannot go around `inner`.
 void check_order(std::string_view wrapper, Role role, Stage& inner);
@@ -15,11 +16,14 @@ template <class Options>
 class WrapperOf : public Wrapper {
  public:
   WrapperOf(std::unique_ptr<Stage> inner, Options options, Role role)
-      : Wrapper(std::move(inner)), options_(std::move(options)) {
+      : Wrapper(std::move(inner)), options_(std::move(options)), role_(role) {
     check_order(name(), role, *inner_);
     check_fields(name(), [this](FieldVisitor& f) { own_fields(f); });
   }
   std::string_view name() const override { return Options::card.name; }
+  bool elementwise() const override {
+    return role_ != Role::changes_gradients && role_ != Role::climbs && inner_->elementwise();
+  }
 
  protected:
   void own_fields(FieldVisitor& f) override {
@@ -27,6 +31,9 @@ class WrapperOf : public Wrapper {
   }
   std::int64_t whole(const Hyper& h) const { return static_cast<std::int64_t>(h(steps())); }
   Options options_;
+
+ private:
+  Role role_;
 };
 
 /// The wrapper W around an optimizer.

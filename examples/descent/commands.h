@@ -9,6 +9,7 @@ inline constexpr int kOk = 0, kUsage = 2, kBadInput = 3, kTrainingFailed = 4;
 
 int train_command(const Options& o);
 int compare_command(const Options& o);
-int explain_command(const std::string& name, bool markdown);
+int names_command();
+int explain_command(const std::vector<std::string>& names, bool compare, bool markdown);
 
 }  // namespace app

@@ -31,50 +31,54 @@ std::vector<Entrant> entrants() {
       {"adam", "adam", kAdaptiveRates},
       {"amsgrad", "amsgrad", kAdaptiveRates},
       {"adamw", "adamw", kAdaptiveRates},
-      {"sam(momentum)", "momentum", kMomentumRates, 0.05},
-      {"sam(adamw)", "adamw", kAdaptiveRates, 0.05},
-      {"clip_norm(momentum)", "momentum", kMomentumRates, 0, 1.0},
-      {"swa(adamw)", "adamw", kAdaptiveRates, 0, 0, 0.75},
+      {"sam(momentum)", "sam(momentum)", kMomentumRates},
+      {"sam(adamw)", "sam(adamw)", kAdaptiveRates},
+      {"clip_norm(momentum)", "clip_norm(momentum, 1)", kMomentumRates},
+      {"swa(adamw)", "adamw", kAdaptiveRates, 0.75},
   };
+}
+
+/// "sgd, sam(adamw, rho=0.1)" at the commas outside parentheses.
+std::vector<std::string> split_list(const std::string& text) {
+  std::vector<std::string> parts{""};
+  int depth = 0;
+  for (const char c : text) {
+    depth += c == '(' ? 1 : c == ')' ? -1 : 0;
+    if (c == ',' && depth == 0)
+      parts.emplace_back();
+    else if (c != ' ' || !parts.back().empty())
+      parts.back() += c;
+  }
+  for (std::string& p : parts) p.erase(p.find_last_not_of(' ') + 1);
+  return parts;
+}
+
+/// Any description, with rates around the rule's default unless it has one of its own.
+Entrant described(const std::string& text) {
+  const std::string rule = optim::rule_of(text);
+  if (text.find("lr=") != std::string::npos) return {text, text, {0}};
+  for (const Entrant& e : entrants())
+    if (e.description == rule && e.swa == 0) return {text, text, e.rates};
+  const double lr = default_rate(text);
+  return {text, text, {0.3 * lr, lr, 3 * lr, 10 * lr, 30 * lr}};
 }
 
 std::vector<Entrant> chosen(const Options& o) {
   std::vector<Entrant> all = entrants(), picked;
-  if (o.optimizer.empty()) {
-    picked = all;
-  } else {
-    std::vector<std::string> names;
-    for (const Entrant& e : all) names.push_back(e.name);
-    for (std::size_t at = 0; at <= o.optimizer.size();) {
-      const std::size_t end = std::min(o.optimizer.find(',', at), o.optimizer.size());
-      std::string name = o.optimizer.substr(at, end - at);
-      name.erase(0, name.find_first_not_of(' '));
-      name.erase(name.find_last_not_of(' ') + 1);
-      at = end + 1;
-      bool wrapped = false;  // "sam" means all that begin with "sam("
-      for (const Entrant& e : all)
-        if (e.name.starts_with(name + "(")) {
-          picked.push_back(e);
-          wrapped = true;
-        }
-      if (wrapped) continue;
-      const auto found = std::find(names.begin(), names.end(), name);
-      if (found == names.end()) {
-        std::string list;
-        for (const std::string& n : names) list += (list.empty() ? "" : ", ") + n;
-        const std::string near = nearest_match(name, names);
-        fail<UsageError>("--optimizer", "got '", name, "', expected one of ", list,
-                         near.empty() ? "" : concat(". Hint: did you mean '", near, "'?"));
-      }
-      picked.push_back(all[static_cast<std::size_t>(found - names.begin())]);
-    }
+  if (o.optimizer.empty()) picked = all;
+  for (const std::string& name :
+       o.optimizer.empty() ? std::vector<std::string>() : split_list(o.optimizer)) {
+    const std::size_t before = picked.size();
+    for (const Entrant& e : all)  // "sam" means all that begin with "sam("
+      if (e.name == name || e.name.starts_with(name + "(")) picked.push_back(e);
+    if (picked.size() == before) picked.push_back(described(name));
   }
   for (Entrant& e : picked) {
     if (o.lr > 0) e.rates = {o.lr};
     // What the options put around every rule shows in its name.
-    if (o.clip_norm > 0 && e.clip_norm == 0) e.name = concat("clip_norm(", e.name, ")");
     if (o.clip_value > 0) e.name = concat("clip_value(", e.name, ")");
-    if (o.sam > 0 && e.sam == 0) e.name = concat("sam(", e.name, ")");
+    if (o.clip_norm > 0) e.name = concat("clip_norm(", e.name, ")");
+    if (o.sam > 0) e.name = concat("sam(", e.name, ")");
     if (o.ema > 0) e.name = concat("ema(", e.name, ")");
     if (o.swa > 0 && e.swa == 0) e.name = concat("swa(", e.name, ")");
   }
@@ -83,11 +87,9 @@ std::vector<Entrant> chosen(const Options& o) {
 
 Options options_of(const Options& o, const Entrant& e, double lr, std::uint64_t seed) {
   Options own = o;
-  own.optimizer = e.rule;
+  own.optimizer = e.description;
   own.lr = lr;
   own.seed = seed;
-  if (e.sam > 0) own.sam = e.sam;
-  if (e.clip_norm > 0) own.clip_norm = e.clip_norm;
   if (e.swa > 0) own.swa = e.swa;
   return own;
 }

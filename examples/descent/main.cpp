@@ -14,8 +14,8 @@ int main(int argc, char** argv) {
       "Exit codes: 0 ok, 2 wrong usage, 3 bad input, 4 training failed, 130 interrupted.");
   app::Options train, compare;
   compare.optimizer.clear();
-  std::string name;
-  bool markdown = false;
+  std::vector<std::string> names;
+  bool side_by_side = false, only_names = false, markdown = false;
   CLI::App* train_command = program.add_subcommand("train", "Train a network on a data set");
   CLI::App* compare_command = program.add_subcommand(
       "compare", "Train with every optimizer, side by side, and write a report");
@@ -23,7 +23,9 @@ int main(int argc, char** argv) {
       program.add_subcommand("explain", "What an optimizer does, and when to use it");
   app::add_options(*train_command, train, false);
   app::add_options(*compare_command, compare, true);
-  explain_command->add_option("name", name, "an optimizer (default: list them all)");
+  explain_command->add_option("name", names, "optimizers (default: list them all)");
+  explain_command->add_flag("--compare", side_by_side, "the named ones side by side");
+  explain_command->add_flag("--names", only_names, "the names of the rules, one a line");
   explain_command->add_flag("--markdown", markdown, "all of them as the table of the README");
 
   if (argc > 1 && argv[1][0] != '-') {
@@ -48,7 +50,8 @@ int main(int argc, char** argv) {
     descent::num_threads();  // refuses a wrong DESCENT_NUM_THREADS now, not in the middle
     if (*train_command) return app::train_command(train);
     if (*compare_command) return app::compare_command(compare);
-    return app::explain_command(name, markdown);
+    if (only_names) return app::names_command();
+    return app::explain_command(names, side_by_side, markdown);
   } catch (const descent::FileError& e) {
     std::cerr << e.what() << "\n";
     return app::kBadInput;

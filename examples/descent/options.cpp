@@ -65,7 +65,8 @@ void add_options(CLI::App& c, Options& o, bool compare) {
   c.add_flag("--batch-norm", o.batch_norm, "batch normalisation after each hidden layer");
   c.add_option("--optimizer", o.optimizer,
                compare ? "compare only these, separated by commas (default: all of the article)"
-                       : "a rule: see `descent explain`");
+                       : "a rule, or one with wrappers, as 'sam(adamw(lr=0.001), rho=0.05)': see "
+                         "`descent explain`");
   if (!compare) c.get_option("--optimizer")->capture_default_str();
   c.add_option("--lr", o.lr,
                compare ? "one learning rate for all, instead of each one's list"

@@ -7,11 +7,11 @@
 
 namespace app {
 
-/// One line of the table: a rule and what is put around it.
+/// One line of the table: an optimizer, and the rates that it is tried with.
 struct Entrant {
-  std::string name, rule;
-  std::vector<double> rates;
-  double sam = 0, clip_norm = 0, swa = 0;
+  std::string name, description;
+  std::vector<double> rates;  // {0}: the description has its own
+  double swa = 0;             // averaged from this share of the run on
 };
 
 /// What came of one entrant: the rate that was best on validation data, and the runs with it.

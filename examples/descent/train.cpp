@@ -104,8 +104,7 @@ int train_command(const Options& o) {
   if (!o.out.empty()) model.save(o.out + "/model.safetensors");
   std::cout << "\nvalidation loss " << format(run.validation.loss, "%.4f") << ", " << measure << " "
             << format(run.validation.accuracy, "%.4f")
-            << (o.swa > 0 || o.ema > 0 ? " (averaged weights)" : "") << "; "
-            << run.gradient_evaluations
+            << (run.averaged ? " (averaged weights)" : "") << "; " << run.gradient_evaluations
             << (run.gradient_evaluations == 1 ? " gradient evaluation in "
                                               : " gradient evaluations in ")
             << duration(run.seconds) << "\n";

@@ -39,10 +39,11 @@ double number_of(const std::string& text, const std::string& setting) {
   return x;
 }
 
-double default_rate(const optim::Entry& e) {
-  for (const auto& f : e.fields)
-    if (f.name == "lr") return std::stod(f.text);
-  return 0;
+/// True when the rule in a description has a rate of its own there.
+bool has_rate(const optim::Expression& e) {
+  for (const auto& [key, value] : e.arguments)
+    if (key == "lr" || (key.empty() && has_rate(value))) return true;
+  return false;
 }
 
 optim::Hyper rate(const Options& o, double lr, std::int64_t steps) {
@@ -127,14 +128,27 @@ nn::Sequential make_model(const Options& o, const data::Dataset& d) {
   return model;
 }
 
+double default_rate(const std::string& description) {
+  for (const auto& f : optim::find_optimizer(optim::rule_of(description)).fields)
+    if (f.name == "lr") return std::stod(f.text);
+  return 0;
+}
+
 optim::Optimizer make_optimizer(const Options& o, const Parameters& parameters,
                                 std::int64_t steps) {
-  const optim::Entry& entry = optim::find_optimizer(o.optimizer);
-  std::map<std::string, optim::Hyper> settings{{"lr", rate(o,
-                                                           o.lr > 0           ? o.lr
-                                                           : entry.is_wrapper ? 1e-3
-                                                                              : default_rate(entry),
-                                                           steps)}};
+  const std::string& text = o.optimizer;
+  if (const optim::Entry& first = optim::find_optimizer(optim::Expression::parse(text).text);
+      first.is_wrapper && optim::find_optimizer(optim::rule_of(text)).is_wrapper)
+    fail<UsageError>("--optimizer", "got '", text,
+                     "', which goes around a rule, expected a rule inside. Hint: ", first.name,
+                     "(adamw)");
+  const bool rated = has_rate(optim::Expression::parse(text));
+  if (rated && (o.lr > 0 || o.schedule != "constant" || o.warmup > 0))
+    fail<UsageError>("--optimizer", "got '", text,
+                     "' with a rate of its own, and --lr, --schedule or --warmup, expected one of "
+                     "them. Hint: a schedule fits into the text, as lr=cosine(0.001, 500)");
+  optim::Entry::Settings settings;
+  if (!rated) settings.emplace("lr", rate(o, o.lr > 0 ? o.lr : default_rate(text), steps));
   for (const std::string& s : o.set) {
     const std::size_t equals = s.find('=');
     if (equals == std::string::npos || equals == 0)
@@ -146,16 +160,7 @@ optim::Optimizer make_optimizer(const Options& o, const Parameters& parameters,
           "', expected the rate as --lr. Hint: --lr goes with --schedule and --warmup");
     settings.insert_or_assign(s.substr(0, equals), number_of(s.substr(equals + 1), s));
   }
-  if (entry.is_wrapper)
-    fail<UsageError>("--optimizer", "got '", o.optimizer,
-                     "', which goes around a rule, expected a rule. Hint: ",
-                     entry.name == "asam"         ? "--sam 0.5 --optimizer adamw is its plain form"
-                     : entry.name == "clip_norm"  ? "--clip-norm 1 --optimizer adamw"
-                     : entry.name == "clip_value" ? "--clip-value 1 --optimizer adamw"
-                     : entry.name == "swa"        ? "--swa 0.75 --optimizer adamw"
-                     : entry.name == "ema"        ? "--ema 0.99 --optimizer adamw"
-                                                  : "--sam 0.05 --optimizer adamw");
-  optim::Optimizer optimizer = optim::make(o.optimizer, parameters, settings);
+  optim::Optimizer optimizer = optim::make(text, parameters, settings);
   if (o.clip_value > 0) optimizer = optim::clip_value(std::move(optimizer), o.clip_value);
   if (o.clip_norm > 0) optimizer = optim::clip_norm(std::move(optimizer), o.clip_norm);
   if (o.sam > 0) optimizer = optim::sam(std::move(optimizer), {.rho = o.sam});
@@ -226,7 +231,8 @@ Run train(const Options& o, nn::Sequential& model, const data::Dataset& train_se
       if (plateau) plateau->step(run.epochs.back().validation.loss);
       if (watch) watch(run.epochs.back());
     }
-    if (o.swa > 0 || o.ema > 0) {
+    if (o.swa > 0 || o.ema > 0 || optimizer.has_average()) {
+      run.averaged = true;
       optimizer.swap_average();  // the averaged weights are the result, and stay
       if (o.batch_norm) nn::update_batch_norm(model, loader);
     }

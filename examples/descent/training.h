@@ -14,7 +14,11 @@ descent::data::Dataset load_data(const Options& o);
 /// An MLP as the options describe it, for this data.
 descent::nn::Sequential make_model(const Options& o, const descent::data::Dataset& d);
 
-/// The rule, inside clipping, inside SAM, inside averages. `steps` is the length of the run.
+/// The lr of the rule in an optimizer's description, at its default.
+double default_rate(const std::string& description);
+
+/// The optimizer that is described, inside clipping, inside SAM, inside averages. `steps` is the
+/// length of the run.
 descent::optim::Optimizer make_optimizer(const Options& o, const descent::Parameters& parameters,
                                          std::int64_t steps);
 
@@ -33,7 +37,8 @@ struct Run {
   std::vector<Epoch> epochs;
   Score validation;  // at the end, with averaged weights if there are any
   std::int64_t gradient_evaluations = 0;
-  double seconds = 0;  // of training alone, without evaluation
+  double seconds = 0;     // of training alone, without evaluation
+  bool averaged = false;  // the model is left with averaged weights
   bool diverged = false;
   std::string failure;  // why it diverged
 };

@@ -44,6 +44,8 @@ DESCENT_NUM_THREADS=abc expect 2 "got 'abc', expected a whole number" train --da
 for rule in sgd momentum nesterov adagrad rmsprop adam amsgrad adamw; do expect 0 "$( [ $rule = momentum ] || [ $rule = nesterov ] && echo sgd || { [ $rule = amsgrad ] && echo adam || echo $rule; } )(" train --data iris --optimizer $rule --epochs 1; done
 for schedule in constant step exponential linear cosine one_cycle plateau; do expect 0 'validation loss' train --data iris --epochs 3 --schedule $schedule; done
 expect 0 'averaged weights' train --data iris --epochs 2 --batch-norm --dropout 0.1 --ema 0.9
+expect 0 'averaged weights' train --data iris --epochs 2 --optimizer schedule_free_adamw
+expect 0 'averaged weights' train --data iris --epochs 2 --optimizer 'swa(adamw, start=3)'
 
 expect 0 'Highest median test' compare --data iris --epochs 3 --seeds 2 --out cmp
 has cmp/report.html '</svg>'
@@ -59,6 +61,9 @@ has scaled/settings.json 'target_standardized_by'
 has scaled/settings.json '"epochs": 2'
 expect 0 'Loshchilov & Hutter' explain adamw
 expect 0 'rmsprop' explain
+expect 0 'USE IT FOR' explain --compare adam adamw sgd
+expect 2 'expected at most 4' explain --compare adam adamw sgd lion muon
+[ "$("$descent" explain --compare adam adamw sgd | awk '{n = gsub(/[^\x80-\xBF]/, "x"); if (n > m) m = n} END {print m}')" -le 80 ] || { echo "wider than 80"; failures=$((failures + 1)); }
 expect 2 "did you mean 'adamw'" explain adamv
 expect 2 'expected one of sgd, momentum' explain nonsense
 expect 2 "did you mean 'rmsprop'" train --optimizer rmspop
@@ -75,7 +80,17 @@ expect 2 'expected the rate as --lr' train --set lr=0.5
 expect 2 'expected a CSV file for these' train --data iris --target species
 expect 2 "got '-3', expected a whole number" train --seed -3
 expect 2 "got 'abc', expected a number above 0" train --lr abc
-expect 2 "Hint: --sam 0.05" train --optimizer sam
+expect 2 "Hint: sam(adamw)" train --optimizer sam
+expect 2 'so does the name muon_adamw' train --data iris --optimizer muon
+for rule in $("$descent" explain --names | grep -vx muon); do expect 0 'validation loss' train --data iris --optimizer "$rule" --epochs 1; done
+expect 0 'sam(clip_norm(adamw(lr=0.001' train --data iris --epochs 1 \
+  --optimizer 'sam(clip_norm(adamw(lr=1e-3,weight_decay=0.05),1.0),rho=0.05)' --out text/
+has text/settings.json '"rule": "sam\(clip_norm\(adamw\(lr=0.001, .*weight_decay=0.05.*max_norm=1\), rho=0.05'
+expect 0 'ema(lookahead(lion(lr=cosine(0.01, 20)' train --data iris --epochs 1 --optimizer 'ema(lookahead(lion(lr=cosine(0.01, 20))), 0.9)'
+expect 2 'with a rate of its own' train --data iris --optimizer 'adamw(lr=0.1)' --schedule cosine
+expect 2 "expected ',' or ')' after 'sam(adamw'" train --data iris --optimizer 'sam(adamw'
+expect 0 'lookahead(lion)' compare --data iris --epochs 1 --seeds 1 --optimizer 'sgd, lookahead(lion), adam(lr=0.01, beta1=0.8)' --out cmp
+has cmp/results.csv 'adam\(lr=0.01, beta1=0.8\)'
 expect 3 "did you mean 'digits'" train --data digitz
 expect 3 "expected train-images" train --data "$folder"
 printf '1,2,3\n4,x,6\n' >bad.csv

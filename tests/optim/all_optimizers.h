@@ -1,45 +1,46 @@
-// The optimizers that tests run over: whatever is in the registry, and every wrapper.
+// The optimizers that tests run over: whatever is in the registry, with each switch, and every
+// wrapper.
 #pragma once
 
 #include <descent/descent.h>
 
-#include <functional>
-#include <map>
 #include <string>
+#include <vector>
 
 namespace descent::testing {
 
-using MakeOptimizer = std::function<optim::Optimizer(Parameters)>;
+struct Described {
+  std::string name;         // of letters, digits and underscores
+  std::string description;  // for optim::make
+};
 
-/// Every rule of the registry at its defaults and with each switch, and wrappers around AdamW.
-inline std::map<std::string, MakeOptimizer> all_optimizers() {
-  using namespace optim;
-  std::map<std::string, MakeOptimizer> all;
-  for (const Entry& e : registry()) {
-    if (e.is_wrapper) continue;
-    all[e.name] = [make = e.make](Parameters p) { return make(std::move(p), {}); };
-    for (const Entry::Field& f : e.fields)
+/// Arguments that a wrapper cannot do without.
+inline std::string required(const optim::Entry& e) {
+  std::string s;
+  for (const auto& f : e.fields)
+    if (f.text == "required") s += ", " + f.name + "=1";
+  return s;
+}
+
+/// Every rule of the registry at its defaults and with each switch on, and wrappers around AdamW.
+inline std::vector<Described> all_optimizers() {
+  std::vector<Described> all;
+  for (const optim::Entry& e : optim::registry()) {
+    if (e.is_wrapper) {
+      all.push_back({e.name, concat(e.name, "(adamw(lr=0.01)", required(e), ")")});
+      continue;
+    }
+    all.push_back({e.name, e.name});
+    for (const auto& f : e.fields)
       if (f.range == "switch" && f.text == "false" && !(e.name == "sgd" && f.name == "nesterov"))
-        all[e.name + "_" + f.name] = [make = e.make, field = f.name](Parameters p) {
-          return make(std::move(p), {{field, 1.0}});
-        };
+        all.push_back({e.name + "_" + f.name, concat(e.name, "(", f.name, "=true)")});
   }
-  all["rmsprop_all"] = [](Parameters p) {
-    return Optimizer(std::move(p), RMSProp{.momentum = 0.9, .centered = true});
-  };
-  const auto adamw = [](Parameters p) { return Optimizer(std::move(p), AdamW{.lr = 0.01}); };
-  all["sam"] = [=](Parameters p) { return sam(adamw(std::move(p))); };
-  all["asam"] = [=](Parameters p) { return asam(adamw(std::move(p))); };
-  all["clip_norm"] = [=](Parameters p) { return clip_norm(adamw(std::move(p)), 1.0); };
-  all["clip_value"] = [=](Parameters p) { return clip_value(adamw(std::move(p)), 0.1); };
-  all["clip_norm_per_parameter"] = [=](Parameters p) {
-    return clip_norm_per_parameter(adamw(std::move(p)), 1.0);
-  };
-  all["swa"] = [=](Parameters p) { return swa(adamw(std::move(p)), {.start = 2}); };
-  all["ema"] = [=](Parameters p) { return ema(adamw(std::move(p)), 0.9); };
-  all["all_wrappers"] = [=](Parameters p) {
-    return swa(ema(clip_value(sam(clip_norm(adamw(std::move(p)), 1.0)), 0.5), 0.9));
-  };
+  all.push_back({"rmsprop_all", "rmsprop(momentum=0.9, centered=true)"});
+  all.push_back({"prodigy_decay", "prodigy(d0=0.01, weight_decay=0.1)"});
+  all.push_back({"all_wrappers",
+                 "swa(ema(clip_value(sam(clip_norm(adamw(lr=0.01), 1)), 0.5), 0.9), start=2)"});
+  all.push_back({"other_wrappers",
+                 "ema(lookahead(noise(accumulate(agc(skip_non_finite(rmsprop)), 2), eta=1e-6)))"});
   return all;
 }
 
