@@ -18,6 +18,15 @@ enum class Level { baseline, avx2, avx512 };
 Level level();
 std::string_view to_string(Level level);
 
+// In a user's file the loops are compiled as the library's own are, whatever the flags: vectorised,
+// with comparisons as instructions, and without fusing, so that a formula there is as fast as one
+// of the library and gives the same bits.
+#if defined(__GNUC__) && !defined(__clang__) && !defined(DESCENT_LIBRARY)
+#define DESCENT_LOOP \
+  __attribute__((flatten, optimize("O3", "no-math-errno", "no-trapping-math", "fp-contract=off")))
+#else
+#define DESCENT_LOOP
+#endif
 #if defined(__x86_64__)
 #define DESCENT_TARGET_AVX2 __attribute__((target("arch=x86-64-v3")))
 #define DESCENT_TARGET_AVX512 __attribute__((target("arch=x86-64-v4")))
@@ -28,15 +37,15 @@ std::string_view to_string(Level level);
 namespace detail {
 
 template <class F, class... P>
-void loop_baseline(std::int64_t n, F f, P* __restrict... p) {
+DESCENT_LOOP void loop_baseline(std::int64_t n, F f, P* __restrict... p) {
   for (std::int64_t i = 0; i < n; ++i) f(p[i]...);
 }
 template <class F, class... P>
-DESCENT_TARGET_AVX2 void loop_avx2(std::int64_t n, F f, P* __restrict... p) {
+DESCENT_LOOP DESCENT_TARGET_AVX2 void loop_avx2(std::int64_t n, F f, P* __restrict... p) {
   for (std::int64_t i = 0; i < n; ++i) f(p[i]...);
 }
 template <class F, class... P>
-DESCENT_TARGET_AVX512 void loop_avx512(std::int64_t n, F f, P* __restrict... p) {
+DESCENT_LOOP DESCENT_TARGET_AVX512 void loop_avx512(std::int64_t n, F f, P* __restrict... p) {
   for (std::int64_t i = 0; i < n; ++i) f(p[i]...);
 }
 
@@ -64,15 +73,15 @@ template <class Sums, class F, class... P>
     for (int k = 0; k < kLanes; ++k) out[j] += static_cast<double>(lanes[j][k]);
 }
 template <class Sums, class F, class... P>
-void sum_baseline(std::int64_t n, F f, double* out, P*... p) {
+DESCENT_LOOP void sum_baseline(std::int64_t n, F f, double* out, P*... p) {
   sum_in_lanes<Sums>(n, f, out, p...);
 }
 template <class Sums, class F, class... P>
-DESCENT_TARGET_AVX2 void sum_avx2(std::int64_t n, F f, double* out, P*... p) {
+DESCENT_LOOP DESCENT_TARGET_AVX2 void sum_avx2(std::int64_t n, F f, double* out, P*... p) {
   sum_in_lanes<Sums>(n, f, out, p...);
 }
 template <class Sums, class F, class... P>
-DESCENT_TARGET_AVX512 void sum_avx512(std::int64_t n, F f, double* out, P*... p) {
+DESCENT_LOOP DESCENT_TARGET_AVX512 void sum_avx512(std::int64_t n, F f, double* out, P*... p) {
   sum_in_lanes<Sums>(n, f, out, p...);
 }
 
@@ -133,6 +142,7 @@ void sum(std::int64_t n, F f, double* out, P*... p) {
   }
 }
 
+#undef DESCENT_LOOP
 #undef DESCENT_TARGET_AVX2
 #undef DESCENT_TARGET_AVX512
 

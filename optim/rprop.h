@@ -39,18 +39,30 @@ struct Rprop {
   }
 
   template <class T>
-  auto at(Step s) const {
+  void dispatch(Step s, auto&& run) const {
     const T shrink = T(eta_minus(s)), grow = T(eta_plus(s)), low = T(step_min(s)),
             high = T(step_max(s)), start = T(lr(s));
-    const bool first = s.t == 1;
-    return [=](T& w, T g, T& size, T& before) {
-      const T s0 = first ? start : size, agree = g * before;
-      const T wanted = s0 * (agree > 0 ? grow : agree < 0 ? shrink : T(1));
-      size = wanted < low ? low : wanted > high ? high : wanted;
-      g = agree < 0 ? T(0) : g;
-      before = g;
-      w -= g > 0 ? size : g < 0 ? -size : T(0);
+    const auto update = [=](T& w, T g, T& size, T& before) {  // one choice after the other
+      const T agree = g * before;
+      T factor = agree > 0 ? grow : T(1);
+      factor = agree < 0 ? shrink : factor;
+      T wanted = size * factor;
+      wanted = wanted < low ? low : wanted;
+      size = wanted > high ? high : wanted;
+      before = agree < 0 ? T(0) : g;
+      T step = before > 0 ? size : T(0);
+      step = before < 0 ? -size : step;
+      w -= step;
     };
+    if (s.t > 1)
+      run(update, 0, 1);
+    else
+      run(
+          [=](T& w, T g, T& size, T& before) {
+            size = start;
+            update(w, g, size, before);
+          },
+          0, 1);
   }
 };
 

@@ -20,7 +20,9 @@
 // `slots` names the state kept per parameter, which starts at zero and is passed to the lambda in its
 // order; without any it is std::array<const char*, 0>. `at` computes scalars once a step, in double;
 // the engine inlines the lambda into one vectorised loop over all parameters. Groups, schedules,
-// checking, saving and printing follow from `fields` and `slots`.
+// checking, saving and printing follow from `fields` and `slots`. A file that has roots in its rule is
+// to be compiled with -fno-math-errno, which linking descent::descent in CMake brings along: with
+// errno a root is a call, and the loop eight times slower.
 //
 // What else a rule may have:
 // - dispatch<T>(step, run) in place of at(): calls run(lambda, slot numbers…) once, for a rule whose
