@@ -183,6 +183,8 @@ void RuleStage::add(Parameters parameters, std::unique_ptr<AnyRule> rule) {
     parameters_.push_back(std::move(p));
   }
   if (rule->searches()) search_ = std::make_unique<Search>();
+  some_measure_ |= rule->measures();
+  some_whole_ |= rule->is_whole();
   groups_.push_back(std::move(rule));
   held_.clear();
 }
@@ -464,9 +466,9 @@ void RuleStage::apply(Update& update) {
   }
   // Nothing can fail from here on.
   const descent::detail::FlushDenormals flush;
-  measure();
+  if (some_measure_) measure();
   run();
-  run_whole();
+  if (some_whole_) run_whole();
   ++steps_;
   for (const Work& item : work_) {
     Memory& m = memory_[item.index];

@@ -76,7 +76,8 @@ class RuleStage final : public Stage {
   void refuse_while_swapped(const char* op) const;
 
   std::int64_t steps_ = 0;
-  bool warned_ = false;  // of a step without any gradient
+  bool warned_ = false;                             // of a step without any gradient
+  bool some_measure_ = false, some_whole_ = false;  // of the groups' rules
   Parameters parameters_;
   std::vector<Memory> memory_;  // one per parameter
   std::vector<std::unique_ptr<AnyRule>> groups_;

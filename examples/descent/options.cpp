@@ -109,6 +109,9 @@ void add_options(CLI::App& c, Options& o, bool compare) {
                        : "share of the data kept for validation")
       ->check(kPart)
       ->capture_default_str();
+  if (!compare)
+    c.add_option("--trace", o.trace,
+                 "CSV file for what each step does to each parameter: norms, ratios, clipping");
   c.add_option("--out", o.out,
                compare ? "folder for report.html and results.csv (default: the present one)"
                        : "folder for settings.json, metrics.csv and model.safetensors");

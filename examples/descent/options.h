@@ -32,6 +32,7 @@ struct Options {
   int threads = 0;  // 0: as the library decides
   double validation = 0.2;
   std::string out;
+  std::string trace;  // train: CSV of what each step did to each parameter
 };
 
 /// Adds the options to a command; `compare` has --seeds in place of --seed and takes several

@@ -205,6 +205,7 @@ Run train(const Options& o, nn::Sequential& model, const data::Dataset& train_se
                                       .seed = o.seed,
                                       .drop_last = o.batch_norm && train_set.size() > o.batch});
   optim::Optimizer optimizer = make_optimizer(o, model.parameters(), o.epochs * loader.size());
+  if (!o.trace.empty()) optimizer.set_tracer(optim::csv_tracer(o.trace));
   std::optional<optim::ReduceOnPlateau> plateau;
   if (o.schedule == "plateau")
     plateau.emplace(optimizer, optim::PlateauOptions{.factor = 0.3, .patience = 2});

@@ -87,6 +87,8 @@ expect 0 'sam(clip_norm(adamw(lr=0.001' train --data iris --epochs 1 \
   --optimizer 'sam(clip_norm(adamw(lr=1e-3,weight_decay=0.05),1.0),rho=0.05)' --out text/
 has text/settings.json '"rule": "sam\(clip_norm\(adamw\(lr=0.001, .*weight_decay=0.05.*max_norm=1\), rho=0.05'
 expect 0 'ema(lookahead(lion(lr=cosine(0.01, 20)' train --data iris --epochs 1 --optimizer 'ema(lookahead(lion(lr=cosine(0.01, 20))), 0.9)'
+expect 0 'validation loss' train --data iris --epochs 1 --trace trace.csv
+has trace.csv '^0,0.weight,'
 expect 2 'with a rate of its own' train --data iris --optimizer 'adamw(lr=0.1)' --schedule cosine
 expect 2 "expected ',' or ')' after 'sam(adamw'" train --data iris --optimizer 'sam(adamw'
 expect 0 'lookahead(lion)' compare --data iris --epochs 1 --seeds 1 --optimizer 'sgd, lookahead(lion), adam(lr=0.01, beta1=0.8)' --out cmp
