@@ -6,6 +6,8 @@
 
 namespace descent::optim::detail {
 
+using Scalars = std::array<double, kMaxScalars>;
+
 class RuleStage final : public Stage {
  public:
   RuleStage();
