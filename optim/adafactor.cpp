@@ -20,13 +20,15 @@ void Adafactor::update(Step s, const Tensor& w, const Tensor& g, std::span<Tenso
   const auto t = static_cast<double>(s.t);
   const double beta = 1 - std::pow(t, -beta2_decay(s));
   const auto rms = [](const Tensor& x) { return std::sqrt(mean(square(x)).item()); };
-  const Tensor squares = square(g) + eps1(s);
+  // Limited, so that no mean overflows float.
+  const Tensor squares = clamp(square(g), {}, 1e30) + eps1(s);
   Tensor v;
   if (w.dim() >= 2) {
     const Tensor &row = state[0], &column = state[1];
     row.mul_(beta).add_(mean(squares, -1), 1 - beta);
     column.mul_(beta).add_(mean(squares, -2), 1 - beta);
-    v = row.unsqueeze(-1) * column.unsqueeze(-2) / mean(row, -1, true).unsqueeze(-1);
+    // Divided first: the product of two small means would vanish in float.
+    v = clamp(row / mean(row, -1, true), 1e-37).unsqueeze(-1) * column.unsqueeze(-2);
   } else {
     v = state[2].mul_(beta).add_(squares, 1 - beta);
   }

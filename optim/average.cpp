@@ -112,8 +112,8 @@ class Swa final : public Averager<SwaOptions> {
 
  private:
   bool takes(std::int64_t step) const override {
-    const std::int64_t start = whole(options_.start);
-    return step >= start && (step - start) % whole(options_.every) == 0;
+    const std::int64_t start = whole(options_.start, step);
+    return step >= start && (step - start) % whole(options_.every, step) == 0;
   }
   double weight(std::int64_t) const override { return 1 / static_cast<double>(count_ + 1); }
 };
@@ -134,13 +134,16 @@ class Lookahead final : public detail::WrapperOf<LookaheadOptions> {
 
   void apply(detail::Update& update) override {
     const Parameters& all = parameters();
-    if (slow_.empty())
+    if (slow_.empty()) {
       for (const Parameter& p : all) slow_.push_back(kernel::clone(p.value));
+      since_ = 0;
+    }
+    const std::int64_t k = whole(options_.k, steps());
+    const double alpha = options_.alpha(steps());
     inner_->apply(update);
-    if (update.skipped || ++since_ < whole(options_.k)) return;
+    if (update.skipped || ++since_ < k) return;
     since_ = 0;
     const NoGradGuard guard;
-    const double alpha = options_.alpha(steps());
     for (std::size_t i = 0; i < all.size(); ++i) {
       kernel::copy(slow_[i] + (all[i].value - slow_[i]) * alpha, slow_[i]);
       kernel::copy(slow_[i], all[i].value);
@@ -157,9 +160,9 @@ class Lookahead final : public detail::WrapperOf<LookaheadOptions> {
   void expect(const State& state, std::vector<detail::StateEntry>& entries) override {
     Wrapper::expect(state, entries);
     entries.push_back({concat(key(), "/since"), {}, kInt64, true});
-    const auto taken = state.find("optimizer/steps");
+    const auto since = state.find(concat(key(), "/since"));
     const bool begun =
-        taken != state.end() && taken->second.numel() == 1 && taken->second.item() > 0;
+        since != state.end() && since->second.numel() == 1 && since->second.item() >= 0;
     for (const Parameter& p : parameters())
       entries.push_back({concat(key(), "/slow/", p.name), p.value.shape(), p.value.dtype(), begun});
   }
@@ -177,7 +180,7 @@ class Lookahead final : public detail::WrapperOf<LookaheadOptions> {
 
  private:
   std::vector<Tensor> slow_;
-  std::int64_t since_ = 0;  // inner steps since the weights were last brought together
+  std::int64_t since_ = -1;  // inner steps since the weights were brought together; −1: none yet
 };
 
 }  // namespace

@@ -82,7 +82,7 @@ class Accumulate final : public detail::WrapperOf<AccumulateOptions> {
       else
         kernel::copy(sums_[i] + g, sums_[i]);
     }
-    const std::int64_t k = whole(options_.steps);
+    const std::int64_t k = whole(options_.steps, steps());
     if (++count_ < k) {
       update.skipped = true;
       return;
@@ -90,9 +90,9 @@ class Accumulate final : public detail::WrapperOf<AccumulateOptions> {
     for (std::size_t i = 0; i < all.size(); ++i)
       update.replace(
           all, i, sums_[i].defined() ? sums_[i] * (1.0 / static_cast<double>(count_)) : Tensor());
+    inner_->apply(update);  // when it throws, the sums are kept
     sums_.clear();
     count_ = 0;
-    inner_->apply(update);
   }
 
   void save(State& state) const override {

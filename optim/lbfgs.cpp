@@ -129,7 +129,7 @@ void remember(Search& s, std::size_t most) {
   if (!(ys > 1e-10)) return;
   s.ys.push_back(y);
   s.ss.push_back(step);
-  if (s.ys.size() > most) {
+  while (s.ys.size() > most) {
     s.ys.erase(s.ys.begin());
     s.ss.erase(s.ss.begin());
   }

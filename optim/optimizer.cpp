@@ -146,7 +146,11 @@ void Optimizer::apply() {
   if (descent::detail::recording())
     descent::detail::t_tape->guard([current = current_] { return *current; });
   descent::detail::perform([stage = stage_.get(), rules = rules_] {
-    if (rules->tracer) return apply_traced(*stage, rules->tracer);
+    stage->check_schedules();
+    if (rules->tracer) {
+      const Tracer tracer = rules->tracer;  // a copy: it may be turned off from inside
+      return apply_traced(*stage, tracer);
+    }
     Update update(stage->parameters().size());
     stage->apply(update);
   });
@@ -209,9 +213,15 @@ Tracer csv_tracer(const std::string& path) {
   *file << "step,parameter,gradient_norm,used_norm,weight_norm,update_norm,ratio,effective_rate,"
            "clipped,non_finite\n";
   return [file](const TraceRow& r) {
-    *file << concat(r.step, ",", r.parameter, ",", r.gradient_norm, ",", r.used_norm, ",",
-                    r.weight_norm, ",", r.update_norm, ",", r.ratio, ",", r.effective_rate, ",",
-                    r.clipped ? 1 : 0, ",", r.non_finite, "\n")
+    std::string name(r.parameter);
+    if (name.find_first_of(",\"\n") != std::string::npos) {  // quoted, as RFC 4180 says
+      for (std::size_t at = 0; (at = name.find('"', at)) != std::string::npos; at += 2)
+        name.insert(at, 1, '"');
+      name = "\"" + name + "\"";
+    }
+    *file << concat(r.step, ",", name, ",", r.gradient_norm, ",", r.used_norm, ",", r.weight_norm,
+                    ",", r.update_norm, ",", r.ratio, ",", r.effective_rate, ",", r.clipped ? 1 : 0,
+                    ",", r.non_finite, "\n")
           << std::flush;
   };
 }
@@ -228,6 +238,7 @@ void Optimizer::step() {
 
 double Optimizer::step_with(const Closure& closure) {
   rules();
+  if (!descent::detail::recording()) stage_->check_schedules();
   const double loss = stage_->evaluate(closure);
   apply();
   return loss;

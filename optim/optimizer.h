@@ -112,6 +112,8 @@ class Stage {
   virtual bool needs_closure() const { return false; }
   /// True when each element's update follows from its own gradients alone.
   virtual bool elementwise() const = 0;
+  /// Throws ValueError when a schedule gives a value out of range for the present step.
+  virtual void check_schedules() = 0;
   /// True when an update with such gradients must not be made: it was counted, or throws.
   virtual bool refuses(const Update& update) = 0;
   /// True when there is an average to exchange the weights with.
@@ -136,6 +138,7 @@ class Wrapper : public Stage {
   Stage* inner() override { return inner_.get(); }
   bool needs_closure() const override { return inner_->needs_closure(); }
   bool elementwise() const override { return inner_->elementwise(); }
+  void check_schedules() override;
   bool refuses(const Update& update) override { return inner_->refuses(update); }
 
  protected:

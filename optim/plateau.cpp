@@ -15,7 +15,7 @@ ReduceOnPlateau::ReduceOnPlateau(Optimizer& optimizer, PlateauOptions o, std::st
   if (o.patience < 0 || o.cooldown < 0 || !(o.threshold >= 0) || !(o.min >= 0))
     fail<ValueError>("plateau", "got patience = ", o.patience, ", cooldown = ", o.cooldown,
                      ", threshold = ", o.threshold, ", min = ", o.min, ", expected none below 0");
-  optimizer.get(field_);
+  for (int g = 0; g < optimizer.groups(); ++g) optimizer.get(field_, g);
 }
 
 bool ReduceOnPlateau::step(double metric) {

@@ -227,6 +227,7 @@ Optimizer make(const Expression& e, Parameters& parameters, const Settings& sett
   Settings own = entry.is_wrapper ? Settings() : settings;
   const Expression* inner = nullptr;
   std::size_t position = 0;
+  std::set<std::string> given;
   for (const auto& [key, value] : e.arguments) {
     std::string field = key;
     if (key.empty() && entry.is_wrapper && !inner) {
@@ -241,6 +242,9 @@ Optimizer make(const Expression& e, Parameters& parameters, const Settings& sett
                          entry.fields.empty() ? "" : entry.fields[0].name + "=…", ")");
       field = entry.fields[position++].name;
     }
+    if (!given.insert(field).second)
+      fail<ValueError>(entry.name, "got ", field, " twice in '", e.to_string(),
+                       "', expected it once");
     own.insert_or_assign(field, parse_hyper(value));
   }
   if (!entry.is_wrapper) return entry.make(std::move(parameters), own);
@@ -312,8 +316,12 @@ Optimizer make(std::string_view description, Parameters parameters, const Settin
 std::string rule_of(std::string_view description) {
   const Expression whole = Expression::parse(description);
   const Expression* e = &whole;
-  while (find_optimizer(e->text).is_wrapper && !e->arguments.empty())
-    e = &e->arguments.front().second;
+  while (find_optimizer(e->text).is_wrapper) {
+    const auto inner = std::find_if(e->arguments.begin(), e->arguments.end(),
+                                    [](const auto& a) { return a.first.empty(); });
+    if (inner == e->arguments.end()) break;
+    e = &inner->second;
+  }
   return e->text;
 }
 

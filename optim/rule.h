@@ -27,7 +27,7 @@
 // What else a rule may have:
 // - dispatch<T>(step, run) in place of at(): calls run(lambda, slot numbers…) once, for a rule whose
 //   state depends on its settings.
-// - `scalars`, an array of Scalar: numbers kept per parameter, as a product of betas. at() reads and
+// - `scalars`, an array of at most 4 Scalar: numbers kept per parameter, as a product of betas. at() reads and
 //   writes step.scalars[i].
 // - measure<T>(step, run): a pass before the update, with a lambda that gives a std::array of
 //   numbers; at() finds their sums over the parameter in step.sums, or with
@@ -148,8 +148,12 @@ void run_formula(const F& f, std::int64_t n, T* w, const T* g, void* const* slot
   const auto over = [&](auto formula) {
     if constexpr (std::is_void_v<decltype(f(*w, *g, *static_cast<T*>(slots[I])...))>)
       simd::loop(n, formula, w, g, static_cast<T*>(slots[I])...);
-    else
+    else {
+      static_assert(
+          std::tuple_size_v<decltype(f(*w, *g, *static_cast<T*>(slots[I])...))> <= kMaxSums,
+          "a rule measures at most 4 numbers");
       simd::sum(n, formula, sums, w, g, static_cast<T*>(slots[I])...);
+    }
   };
   if (scale == 1 && limit == kInfinity)
     return over([f](T& x, const T& d, auto&... s) { return f(x, d, s...); });
@@ -170,6 +174,7 @@ constexpr bool takes_slots(std::index_sequence<I...>) {
 
 template <class Rule>
 class RuleOf final : public AnyRule {
+  static_assert(Rule::slots.size() <= kMaxSlots, "a rule keeps at most 8 slots");
   static constexpr bool kWhole =
       requires(const Rule& r, Step s, const Tensor& t, std::span<Tensor> slots) {
     r.update(s, t, t, slots);
@@ -199,10 +204,12 @@ class RuleOf final : public AnyRule {
       return w;
   }
   std::span<const Scalar> scalars() const override {
-    if constexpr (requires { Rule::scalars; })
+    if constexpr (requires { Rule::scalars; }) {
+      static_assert(Rule::scalars.size() <= kMaxScalars, "a rule keeps at most 4 scalars");
       return Rule::scalars;
-    else
+    } else {
       return {};
+    }
   }
   void visit_fields(FieldVisitor& f) override {
     Rule::fields(rule_, [&f](auto&&... field) { f(field...); });

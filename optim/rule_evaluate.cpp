@@ -20,7 +20,9 @@ double RuleStage::evaluate(const Closure& closure) {
   const bool wanted = std::any_of(groups_.begin(), groups_.end(), [this](const auto& rule) {
     return rule->wants_curvature({steps_ + 1, steps_});
   });
-  if (!wanted && !searches()) return closure();
+  const bool curves = std::any_of(groups_.begin(), groups_.end(),
+                                  [](const auto& rule) { return rule->has_curvature(); });
+  if (!curves && !searches()) return closure();
   if (descent::detail::recording())
     fail<GraphError>(
         name(),
@@ -30,6 +32,7 @@ double RuleStage::evaluate(const Closure& closure) {
     closure_ = &closure;
     return loss_ = closure();
   }
+  if (!wanted) return closure();
   double loss = 0;
   {
     const descent::detail::CreateGraphGuard graph;
@@ -44,7 +47,7 @@ double RuleStage::evaluate(const Closure& closure) {
 void RuleStage::estimate_curvature() {
   std::vector<Tensor> leaves, gradients, probes;
   std::vector<std::size_t> indices;
-  curvature_.assign(parameters_.size(), Tensor());
+  curvature_.resize(parameters_.size());
   for (std::size_t i = 0; i < parameters_.size(); ++i) {
     const Tensor g = parameters_[i].value.grad();
     if (!g.defined() || !rule_of(i).has_curvature()) continue;
@@ -125,10 +128,12 @@ void RuleStage::search() {
     return std::pair{loss, gather(true)};
   };
   const Tensor start = s.x;
+  const Search before = s;
   try {
     groups_.front()->minimize(s);
   } catch (...) {  // of the closure: as if the step had not been
     scatter(start);
+    s = before;
     throw;
   }
   scatter(s.x);

@@ -86,6 +86,11 @@ void RuleStage::add(Parameters parameters, std::unique_ptr<AnyRule> rule) {
                      "call requires_grad_()");
   if (clashes)  // two submodules' "weight", say: the state needs names that differ
     for (Parameter& p : parameters) p.name = concat("group", groups_.size(), ".", p.name);
+  for (const Parameter& p : parameters)
+    for (const Parameter& q : parameters_)
+      if (q.name == p.name)
+        fail<ValueError>(name, "got parameter '", p.name,
+                         "' in another group already, expected names that differ");
   for (const Parameter& p : parameters) rule->check_parameter(p.name, p.value);
   for (Parameter& p : parameters) {
     Memory& m = memory_.emplace_back();
@@ -247,10 +252,15 @@ void RuleStage::plan(const Update& update) {
 /// Where the slots lie that a work's rule is bound to.
 void RuleStage::point_at_slots(Work& item) {
   const BoundRule& rule = bindings_[item.binding].rule;
+  const auto curvature = [&]() -> Tensor& {  // of a parameter that had none to estimate: zero
+    curvature_.resize(parameters_.size());
+    Tensor& estimate = curvature_[item.index];
+    if (!estimate.defined()) estimate = zeros_like(parameters_[item.index].value);
+    return estimate;
+  };
   for (int k = 0; k < rule.slot_count; ++k)
-    item.slots[k] = static_cast<char*>(rule.slot_ids[k] == kCurvature
-                                           ? curvature_[item.index].raw()
-                                           : slot(item.index, rule.slot_ids[k]).raw());
+    item.slots[k] = static_cast<char*>(
+        (rule.slot_ids[k] == kCurvature ? curvature() : slot(item.index, rule.slot_ids[k])).raw());
 }
 
 GradientView RuleStage::view(const Update& update, std::size_t i) const {
@@ -301,9 +311,12 @@ void RuleStage::hold_plan(const Update& update) {
     work_.clear();  // and with it copies
 }
 
+void RuleStage::check_schedules() {
+  for (const auto& rule : groups_) rule->check_schedules(steps_);
+}
+
 void RuleStage::apply(Update& update) {
   refuse_while_swapped("step");
-  for (const auto& rule : groups_) rule->check_schedules(steps_);
   const bool again = plan_again(update);
   if (!again) {
     held_.clear();
@@ -336,7 +349,19 @@ void RuleStage::apply(Update& update) {
     if (item.weight_copy.defined()) kernel::copy(item.weight_copy, w);
     ++w.body().storage->version;
   }
+  share_scalars();
   if (!again) hold_plan(update);
+}
+
+/// Rules that share their sums share their scalars too, also with parameters that had no gradient.
+void RuleStage::share_scalars() {
+  const auto first = std::find_if(work_.begin(), work_.end(), [this](const Work& item) {
+    return rule_of(item.index).shares_sums();
+  });
+  if (first == work_.end()) return;
+  const std::vector<double> shared = memory_[first->index].scalars;
+  for (std::size_t i = 0; i < memory_.size(); ++i)
+    if (rule_of(i).card().name == rule_of(first->index).card().name) memory_[i].scalars = shared;
 }
 
 /// Runs each work's bound rule over its elements, in tasks of kChunk; those of whole tensors wait.

@@ -22,6 +22,7 @@ class RuleStage final : public Stage {
   std::string_view name() const override { return groups_.front()->card().name; }
   bool needs_closure() const override;
   bool elementwise() const override;
+  void check_schedules() override;
   bool refuses(const Update& update) override;
   bool has_average() const override { return keeps_average() && steps_ > 0; }
   bool swap_average() override;
@@ -64,6 +65,7 @@ class RuleStage final : public Stage {
   std::size_t bind(std::size_t parameter);
   void point_at_slots(Work& item);
   void measure();
+  void share_scalars();
   void run();
   void run_span(const Work& item, std::int64_t from, std::int64_t n, double* sums) const;
   void run_whole();

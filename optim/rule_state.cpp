@@ -128,8 +128,8 @@ void RuleStage::expect(const State& state, std::vector<StateEntry>& entries) {
     });
     groups_[g]->visit_fields(fields);
   }
-  load_fields(state);
   try {
+    load_fields(state);
     check();
   } catch (...) {
     load_fields(before);

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 #include <numbers>
 
 namespace descent::optim {
@@ -74,6 +75,7 @@ Schedule cosine_restarts(double value, std::int64_t first, std::int64_t multiply
             if (multiply == 1) t %= period;
             while (t >= period) {
               t -= period;
+              if (period > std::numeric_limits<std::int64_t>::max() / multiply) break;
               period *= multiply;
             }
             return along_cosine(value, end, share(t, period));

@@ -1,6 +1,7 @@
 #include <descent/autograd/ops.h>
 #include <descent/core/create.h>
 #include <descent/core/kernels/eigen.h>
+#include <descent/core/kernels/pointwise.h>
 #include <descent/optim/soap.h>
 
 #include <cmath>
@@ -38,8 +39,10 @@ void SOAP::update(Step s, const Tensor& w, const Tensor& g, std::span<Tensor> st
   }
   if (!matrix) return;
   const double keep = shampoo_beta(s) < 0 ? beta2(s) : shampoo_beta(s);
-  left.mul_(keep).add_(matmul(g, g.t()), 1 - keep);
-  right.mul_(keep).add_(matmul(g.t(), g), 1 - keep);
+  const Tensor rows = matmul(g, g.t()), columns = matmul(g.t(), g);
+  if (!kernel::all_finite(rows) || !kernel::all_finite(columns)) return;  // too large to square
+  left.mul_(keep).add_(rows, 1 - keep);
+  right.mul_(keep).add_(columns, 1 - keep);
   if ((s.t - 1) % static_cast<std::int64_t>(frequency(s)) != 0) return;
   q_left.copy_(kernel::eigh(left).vectors);
   q_right.copy_(kernel::eigh(right).vectors);

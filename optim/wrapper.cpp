@@ -26,6 +26,15 @@ void Wrapper::visit_fields(FieldVisitor& f, int group) {
   inner_->visit_fields(f, group);
 }
 
+void Wrapper::check_schedules() {
+  Fields fields([this](std::string_view field, Hyper* h, const Range* range, bool*) {
+    if (h && !h->is_constant() && !range->holds((*h)(steps())))
+      fail_schedule(name(), field, (*h)(steps()), *range, steps());
+  });
+  own_fields(fields);
+  inner_->check_schedules();
+}
+
 std::string Wrapper::key() const {
   int same = 1;
   for (Stage* s = inner_.get(); s; s = s->inner())

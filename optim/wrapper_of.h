@@ -4,6 +4,8 @@
 
 #include <descent/optim/optimizer.h>
 
+#include <algorithm>
+
 namespace descent::optim::detail {
 
 /// What a wrapper does: to gradients, each element by itself or not; or to weights.
@@ -29,7 +31,9 @@ class WrapperOf : public Wrapper {
   void own_fields(FieldVisitor& f) override {
     Options::fields(options_, [&f](auto&&... field) { f(field...); });
   }
-  std::int64_t whole(const Hyper& h) const { return static_cast<std::int64_t>(h(steps())); }
+  static std::int64_t whole(const Hyper& h, std::int64_t step) {
+    return static_cast<std::int64_t>(std::min(h(step), 9e18));
+  }
   Options options_;
 
  private:

@@ -121,6 +121,7 @@ TEST(Description, ThatIsWrongSaysWhere) {
   EXPECT_TRUE(has_text(refusal("sam"), "expected one inside"));
   EXPECT_TRUE(has_text(refusal("clip_norm(adamw)"), "max_norm"));
   EXPECT_TRUE(has_text(refusal("adamw(0.1)"), "without a name"));
+  EXPECT_TRUE(has_text(refusal("sgd(lr=1, lr=2)"), "got lr twice"));
   EXPECT_TRUE(has_text(refusal("adamw) "), "expected the end"));
   EXPECT_TRUE(has_text(refusal(std::string(5000, '(').c_str()), "expected"));
   EXPECT_TRUE(has_text(refusal(("a" + std::string(300, '(')).c_str()), "expected"));
@@ -276,6 +277,101 @@ TEST(OwnAverage, IsExchangedAndNotSavedMeanwhile) {
   }
 }
 
+// ---- what was once wrong ----
+
+TEST(Adafactor, StaysFiniteInFloatWhereGradientsAreZeroTinyOrHuge) {
+  for (const double size : {0.0, 1e-12, 1e-5, 1e20}) {
+    const Tensor w = ones({3, 2}).requires_grad_();
+    Optimizer o({{"w", w}}, Adafactor{});
+    const Tensor g = tensor({{0.0, 0.0}, {1.0, -2.0}, {0.5, 1.0}}).to(kFloat32) * size;
+    for (int t = 0; t < 5; ++t)
+      o.step([&] {
+        w.set_grad(g);
+        return 0.0;
+      });
+    for (const double x : w.to_vector()) EXPECT_TRUE(std::isfinite(x)) << size;
+  }
+}
+
+TEST(Schedules, OfWrappersAreCheckedAtEachStep) {
+  for (const char* text :
+       {"swa(sgd, every=linear(3, 0, 3))", "clip_norm(sgd, linear(1, -1, 2))",
+        "clip_value(sgd, linear(1, -1, 2))", "sam(sgd, rho=linear(0.1, -0.1, 2))",
+        "ema(sgd, linear(0.5, 2, 2))", "noise(sgd, eta=linear(0.1, -0.1, 2))",
+        "sophia(every=linear(3, 0, 3))"}) {
+    const Problem p;
+    Optimizer o = make(text, p.parameters());
+    EXPECT_TRUE(has_text(message_of<ValueError>([&] {
+                           for (int t = 0; t < 5; ++t) p.step(o);
+                         }),
+                         "from its schedule at step"))
+        << text;
+    for (const double x : p.values().to_vector()) EXPECT_TRUE(std::isfinite(x));
+  }
+}
+
+TEST(Prodigy, SharesOneEstimateWithParametersThatComeLate) {
+  const Problem p;
+  Optimizer o(p.parameters(), Prodigy{.d0 = 1e-3});
+  const auto step = [&](bool both) {
+    o.step([&] {
+      const Tensor l = p.loss();
+      l.backward();
+      if (!both) p.b.set_grad(Tensor());
+      return l;
+    });
+  };
+  for (int t = 0; t < 20; ++t) step(false);
+  step(true);
+  const State state = o.state_dict();
+  EXPECT_EQ(state.at("prodigy/d/a").item(), state.at("prodigy/d/b").item());
+  EXPECT_GT(state.at("prodigy/d/b").item(), 0.01);
+}
+
+TEST(Accumulate, TakesCurvatureOfAParameterThatMissesTheLastBatch) {
+  const Problem p;
+  Optimizer o = accumulate({p.parameters(), Sophia{}}, 2);
+  for (int t = 0; t < 6; ++t)
+    o.step([&] {
+      const Tensor l = p.loss();
+      l.backward();
+      if (t % 2 == 1) p.b.set_grad(Tensor());
+      return l;
+    });
+  for (const double x : p.values().to_vector()) EXPECT_TRUE(std::isfinite(x));
+}
+
+TEST(Lbfgs, IsAsBeforeWhenTheClosureThrows) {
+  const Problem p, q;
+  Optimizer a(p.parameters(), LBFGS{.max_iter = 3}), b(q.parameters(), LBFGS{.max_iter = 3});
+  p.step(a);
+  q.step(b);
+  int calls = 0;
+  EXPECT_THROW(a.step([&] {
+    const Tensor l = p.loss();
+    l.backward();
+    if (++calls == 3) throw std::runtime_error("closure");
+    return l;
+  }),
+               std::runtime_error);
+  EXPECT_EQ(p.values().to_vector(), q.values().to_vector());
+  for (int t = 0; t < 3; ++t) {
+    p.step(a);
+    q.step(b);
+  }
+  EXPECT_EQ(p.values().to_vector(), q.values().to_vector());
+}
+
+TEST(Lookahead, LoadsItsStateWhenTheFirstStepWasSkipped) {
+  const Problem p;
+  Optimizer o = make("skip_non_finite(accumulate(lookahead(sgd), 2))", p.parameters());
+  o.step([&] {
+    p.a.set_grad(full({2, 3}, NAN, kFloat64));
+    return 0.0;
+  });
+  EXPECT_NO_THROW(o.load_state_dict(o.state_dict()));
+}
+
 // ---- tracing, stopping ----
 
 TEST(Tracer, TellsWhatAStepDid) {
@@ -302,11 +398,16 @@ TEST(Tracer, TellsWhatAStepDid) {
   EXPECT_EQ(rows[0].non_finite, -1);
   EXPECT_THROW(step(0, NAN), NonFiniteError);
   ASSERT_EQ(rows.size(), 2u);
+  // It may turn itself off.
   EXPECT_EQ(rows[1].non_finite, 1);
   EXPECT_EQ(rows[1].update_norm, 0);
-  o.set_tracer({});
+  o.set_tracer([&](const TraceRow& r) {
+    o.set_tracer({});
+    rows.push_back(r);
+  });
   step(0, 1);
-  EXPECT_EQ(rows.size(), 2u);
+  step(0, 1);
+  EXPECT_EQ(rows.size(), 3u);
 }
 
 TEST(Tracer, WritesACsv) {
