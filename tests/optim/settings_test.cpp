@@ -1,0 +1,180 @@
+// Groups, settings and state of optimizers: how they are kept together, and what is refused.
+#include "tests/optim/trajectory.h"
+#include "tests/support/errors.h"
+
+#include <gtest/gtest.h>
+
+namespace descent {
+namespace {
+
+using namespace optim;
+using testing::has_text;
+using testing::message_of;
+using testing::Problem;
+
+TEST(Groups, OfSubmodulesAndPlainTensorsNeedNoNamesByHand) {
+  nn::Linear a(2, 2), b(2, 2);
+  Optimizer o(a.parameters(), SGD{.lr = 0.1});
+  o.add_group(b.parameters(), SGD{.lr = 0.01});
+  EXPECT_EQ(o.parameters()[2].name, "group1.weight");
+  const Tensor x = ones({1}).requires_grad_(), y = ones({1}).requires_grad_();
+  Optimizer plain(std::vector<Tensor>{x}, SGD{});
+  plain.add_group(std::vector<Tensor>{y}, SGD{});
+  EXPECT_EQ(plain.groups(), 2);
+}
+
+TEST(Groups, LeaveFrozenParametersAlone) {
+  nn::Sequential model(nn::Linear(2, 3), nn::Linear(3, 1));
+  const Tensor frozen = model.parameters()[0].value;
+  frozen.requires_grad_(false);
+  const std::vector<double> before = frozen.to_vector();
+  Optimizer o(model.parameters(), AdamW{.lr = 0.1});
+  model.zero_grad();
+  o.step([&] {
+    const Tensor l = sum(square(model(ones({4, 2}))));
+    l.backward();
+    return l;
+  });
+  EXPECT_EQ(frozen.to_vector(), before);
+  const Tensor w = ones({1});
+  EXPECT_TRUE(has_text(message_of<GraphError>([&] { Optimizer(std::vector<Tensor>{w}, SGD{}); }),
+                       "none of which requires a gradient"));
+}
+
+TEST(Plateau, KeepsEachGroupsOwnRate) {
+  const Problem p;
+  Optimizer o({{"a", p.a}}, SGD{.lr = 1.0});
+  o.add_group(Parameters{{"b", p.b}}, SGD{.lr = 1e-3});
+  ReduceOnPlateau plateau(o, {.factor = 0.1, .patience = 0});
+  plateau.step(1);
+  plateau.step(1);
+  EXPECT_NEAR(o.get("lr", 0), 0.1, 1e-15);
+  EXPECT_NEAR(o.get("lr", 1), 1e-4, 1e-18);
+}
+
+TEST(Schedules, OutOfRangeOnTheWayAreRefusedAndChangeNothing) {
+  const Problem p;
+  Optimizer o(p.parameters(), SGD{.lr = linear(0.1, -0.1, 2)});
+  p.step(o);
+  p.step(o);
+  const std::vector<double> before = p.values().to_vector();
+  EXPECT_TRUE(
+      has_text(message_of<ValueError>([&] { p.step(o); }),
+               "[sgd] got lr = -0.1 from its schedule at step 2, expected a number in [0, inf)"));
+  EXPECT_EQ(p.values().to_vector(), before);
+  EXPECT_EQ(o.steps(), 2);
+}
+
+TEST(Settings, ThatDoNotGoTogetherAreRefusedAlsoWhenSetLater) {
+  const Problem p;
+  Optimizer o(p.parameters(), SGD{.momentum = 0.9, .nesterov = true});
+  EXPECT_TRUE(has_text(message_of<ValueError>([&] { o.set("dampening", 0.5); }),
+                       "got nesterov with momentum = 0.9"));
+  EXPECT_EQ(o.get("dampening"), 0);
+}
+
+TEST(State, HoldsTheSettingsOfWrappersAndOfNestedOnes) {
+  const auto make = [](const Problem& p) {
+    return ema(ema(sam(clip_norm({p.parameters(), SGD{.lr = 0.01}}, 1.0)), 0.9), 0.5);
+  };
+  const Problem p, q;
+  Optimizer a = make(p), b = make(q);
+  a.set("max_norm", 0.25);
+  a.set("rho", 0.5);
+  p.step(a);
+  b.load_state_dict(a.state_dict());
+  EXPECT_EQ(b.get("max_norm"), 0.25);
+  EXPECT_EQ(b.get("rho"), 0.5);
+  EXPECT_TRUE(a.state_dict().contains("ema2/average/a"));
+}
+
+TEST(State, WithSettingsOutOfRangeIsRefusedAndChangesNothing) {
+  const Problem p;
+  Optimizer o = sam({p.parameters(), SGD{.lr = 0.01}});
+  p.step(o);
+  for (const char* key : {"sam/rho", "group/0/lr"}) {
+    State state = o.state_dict();
+    state[key] = full({}, -5, kFloat64);
+    state["optimizer/steps"] = full({}, 99, kInt64);
+    EXPECT_TRUE(has_text(message_of<ValueError>([&] { o.load_state_dict(state); }), " = -5"));
+    EXPECT_EQ(o.get("rho"), 0.05);
+    EXPECT_EQ(o.get("lr"), 0.01);
+    EXPECT_EQ(o.steps(), 1);
+  }
+}
+
+TEST(Average, IsNotSavedOrLoadedWhileExchanged) {
+  const Problem p;
+  Optimizer o = ema({p.parameters(), SGD{.lr = 0.01}}, 0.9);
+  p.step(o);
+  const State state = o.state_dict();
+  const AverageGuard guard(o);
+  EXPECT_TRUE(
+      has_text(message_of<StateError>([&] { o.state_dict(); }), "exchanged for their average"));
+  EXPECT_TRUE(has_text(message_of<StateError>([&] { o.load_state_dict(state); }),
+                       "exchanged for their average"));
+  EXPECT_TRUE(has_text(message_of<StateError>([&] { p.step(o); }), "exchanged for their average"));
+}
+
+TEST(TiedWeights, SurviveSamAndAverages) {
+  const Tensor w = tensor({{1.0, 2.0}, {3.0, 4.0}}, kFloat64).requires_grad_(),
+               t = w.detach().t().requires_grad_();
+  const std::vector<double> before = w.to_vector();
+  const auto loss = [&] {
+    const Tensor l = sum(square(w)) + sum(t);
+    l.backward();
+    return l;
+  };
+  Optimizer s = sam({{{"w", w}, {"t", t}}, SGD{.lr = 0}}, {.rho = 1});
+  s.step(loss);
+  EXPECT_EQ(w.to_vector(), before);
+  Optimizer e = ema({{{"w", w}, {"t", t}}, SGD{.lr = 0.1}}, 0.5);
+  e.step(loss);
+  e.step(loss);
+  const std::vector<double> trained = w.to_vector();
+  e.swap_average();
+  e.swap_average();
+  EXPECT_EQ(w.to_vector(), trained);
+}
+
+TEST(MovedAway, OptimizersSaySo) {
+  const Problem p;
+  Optimizer o(p.parameters(), SGD{});
+  const Optimizer wrapped = clip_norm(std::move(o), 1.0);
+  EXPECT_TRUE(
+      has_text(message_of<StateError>([&] { o.step(); }), "got an optimizer that was moved away"));
+  EXPECT_TRUE(has_text(message_of<StateError>([&] { o.zero_grad(); }),
+                       "got an optimizer that was moved away"));
+}
+
+TEST(Mistakes, AreNamedWithTheirValues) {
+  const Problem p;
+  const auto refusal = [](const auto& f) { return message_of<ValueError>(f); };
+  EXPECT_TRUE(has_text(refusal([] { EarlyStopping({.patience = -1}); }), "got patience = -1"));
+  EXPECT_TRUE(has_text(refusal([] { EarlyStopping({.min_delta = -0.5}); }), "min_delta = -0.5"));
+  EXPECT_TRUE(has_text(refusal([&] { make("rprop(step_min=2, step_max=1)", p.parameters()); }),
+                       "got step_min = 2 and step_max = 1"));
+  EXPECT_TRUE(has_text(refusal([] { polynomial(0.1, 0); }), "got steps = 0, expected 1 or more"));
+  EXPECT_TRUE(has_text(refusal([] { cyclic(0.1, 1, 0, 5); }), "got up = 0, expected 1 or more"));
+  EXPECT_TRUE(has_text(refusal([] { cosine_restarts(0.1, 5, 0); }), "got multiply = 0"));
+  EXPECT_TRUE(has_text(refusal([] { inverse_sqrt(0.1, 0); }), "got warmup = 0"));
+  EXPECT_TRUE(has_text(refusal([] { multi_step(NAN, 0.1, {3}); }), "got value = nan"));
+  EXPECT_TRUE(has_text(refusal([] {
+                         compare_cards({"sgd", "adam", "lion", "adan", "lars"});
+                       }),
+                       "got 5 optimizers for a width of 80"));
+  Optimizer o(Parameters{{"w", p.a}}, SGD{});
+  const Tensor c = ones({2}).requires_grad_();
+  o.add_group(Parameters{{"v", p.b}}, SGD{});
+  EXPECT_TRUE(has_text(message_of<ValueError>([&] {
+                         o.add_group(Parameters{{"x", p.a}}, SGD{});
+                       }),
+                       "'x' twice"));
+  EXPECT_TRUE(has_text(message_of<GraphError>([&] {
+                         make("sophia", {{"c", c}}).step();
+                       }),
+                       "got no closure"));
+}
+
+}  // namespace
+}  // namespace descent
