@@ -1,6 +1,7 @@
 #include "report.h"
 
 #include "console.h"
+#include "html.h"
 #include "svg.h"
 
 #include <algorithm>
@@ -32,26 +33,6 @@ std::string cell(const Summary& s, const char* pattern, double scale = 1) {
   if (!std::isfinite(s.median)) return "diverged";
   return concat(format(s.median * scale, pattern), " (", format(s.low * scale, pattern), "–",
                 format(s.high * scale, pattern), ")");
-}
-
-/// "Rates tried: 0.03 0.1 0.3 1 3 for sgd; …"
-std::string rates_note(const std::vector<Result>& results) {
-  std::vector<std::pair<std::string, std::string>> lists;  // rates, and who had them
-  for (const Result& r : results) {
-    std::string rates;
-    for (const double x : r.entrant.rates)
-      rates += concat(rates.empty() ? "" : " ", format(x, "%.3g"));
-    const auto same =
-        std::find_if(lists.begin(), lists.end(), [&](const auto& l) { return l.first == rates; });
-    if (same != lists.end())
-      same->second += ", " + r.entrant.name;
-    else
-      lists.emplace_back(rates, r.entrant.name);
-  }
-  std::string note;
-  for (const auto& [rates, names] : lists)
-    note += concat(note.empty() ? "Rates tried: " : "; ", rates, " for ", names);
-  return note + ".";
 }
 
 }  // namespace
@@ -98,57 +79,17 @@ std::string edge_note(const std::vector<Result>& results) {
 std::string html_of(const Options& o, const std::vector<Result>& results, const data::Dataset& all,
                     const std::string& verdict) {
   const bool classification = all.is_classification();
-  std::string s = R"(<!doctype html>
-<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
-<title>Optimizers compared</title>
-<style>
-:root { color-scheme: light dark; --line: #8884; }
-body { font: 15px/1.5 system-ui, sans-serif; max-width: 1080px; margin: 2rem auto; padding: 0 1rem; }
-h1 { font-size: 1.5rem; } h2 { font-size: 1.15rem; margin-top: 2rem; }
-.verdict { font-size: 1.05rem; border-left: 4px solid #0072B2; padding: .2rem .8rem; }
-.wide { overflow-x: auto; } table { border-collapse: collapse; white-space: nowrap; }
-th, td { padding: .3rem .7rem; text-align: right; border-bottom: 1px solid var(--line); }
-th:first-child, td:first-child { text-align: left; }
-.charts { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 480px), 1fr)); gap: 1rem; }
-svg { width: 100%; height: auto; }
-</style></head><body>
-)";
-  const auto escaped = [](const std::string& t) {
-    std::string out;
-    for (const char c : t)
-      out += c == '<' ? "&lt;" : c == '>' ? "&gt;" : c == '&' ? "&amp;" : std::string(1, c);
-    return out;
-  };
-  s += concat("<h1>Optimizers compared on ", escaped(all.name), "</h1>\n<p class=\"verdict\">",
-              escaped(verdict), "</p>\n");
-  s += "<h2>Results</h2>\n<div class=\"wide\"><table>\n";
-  const auto rows = table_of(results, classification);
-  for (std::size_t r = 0; r < rows.size(); ++r) {
-    s += "<tr>";
-    for (const std::string& c : rows[r])
-      s += concat(r == 0 ? "<th>" : "<td>", escaped(c), r == 0 ? "</th>" : "</td>");
-    s += "</tr>\n";
-  }
-  s += concat("</table></div>\n<p>Median and range over ", o.seeds,
-              o.seeds == 1 ? " seed" : " seeds",
-              ". Each optimizer had as many learning rates to try (below); "
-              "the best on "
-              "validation data was trained again on training and validation data, and its last "
-              "state tested. Same "
-              "data, initial weights and order of batches for all. “gradients” counts gradient "
-              "evaluations a "
-              "run, of which SAM needs two a step; “diverged” counts runs that ended in NaN or "
-              "infinity.</p>\n");
-  s += concat("<p>", escaped(rates_note(results)), "</p>\n");
-  if (const std::string edges = edge_note(results); !edges.empty())
-    s += concat("<p>", escaped(edges), "</p>\n");
-  Chart loss{"Training loss", "epoch", "loss", true, {}},
+  std::string s = concat("<h1>Optimizers compared on ", escaped(all.name),
+                         "</h1>\n<p class=\"verdict\">", escaped(verdict),
+                         "</p>\n<h2>Results</h2>\n", html_table(table_of(results, classification)));
+  Chart loss{"Training loss", "epoch", "loss", false, true, {}},
       score{classification ? "Test accuracy" : "Test R²",
             "epoch",
             classification ? "accuracy" : "R²",
             false,
+            false,
             {}};
-  Chart cost{"Training loss by cost", "gradient evaluations", "loss", true, {}};
+  Chart cost{"Training loss by cost", "gradient evaluations", "loss", false, true, {}};
   for (const Result& r : results) {
     Series a{r.entrant.name, {}, {}}, b = a, c = a;
     const std::size_t epochs = static_cast<std::size_t>(o.epochs);
@@ -179,7 +120,7 @@ svg { width: 100%; height: auto; }
     if (!value.empty()) s += concat("<tr><td>", name, "</td><td>", escaped(value), "</td></tr>\n");
   s += concat("<tr><td>samples</td><td>", all.size(), "</td></tr>\n<tr><td>features</td><td>",
               all.num_features(), "</td></tr>\n");
-  return s + "</table></div>\n</body></html>\n";
+  return html_page("Optimizers compared", s + "</table></div>\n");
 }
 
 std::string csv_of(const std::vector<Result>& results) {

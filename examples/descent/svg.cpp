@@ -1,6 +1,7 @@
 #include "svg.h"
 
 #include "console.h"
+#include "html.h"
 
 #include <descent/core/error.h>
 #include <algorithm>
@@ -14,16 +15,18 @@ using descent::concat;
 
 constexpr double kWidth = 640, kHeight = 360, kLeft = 64, kRight = 24, kTop = 28, kBottom = 44;
 
-/// Text as it may stand in XML.
-std::string escaped(const std::string& s) {
-  std::string out;
-  for (const char c : s)
-    out += c == '<'   ? "&lt;"
-           : c == '>' ? "&gt;"
-           : c == '&' ? "&amp;"
-           : c == '"' ? "&quot;"
-                      : std::string(1, c);
-  return out;
+std::string at(double v) { return format(v, "%.1f"); }
+
+/// "0.05", "10⁻⁶"
+std::string number(double v, bool log) {
+  const double power = v > 0 ? std::round(std::log10(v)) : 0;
+  if (!log || std::fabs(power) < 4 || std::fabs(v / std::pow(10, power) - 1) > 1e-6)
+    return format(v, "%.4g");
+  constexpr std::array digits{"⁰", "¹", "²", "³", "⁴", "⁵", "⁶", "⁷", "⁸", "⁹"};
+  std::string exponent = power < 0 ? "⁻" : "";
+  for (const char c : std::to_string(std::abs(static_cast<int>(power))))
+    exponent += digits[static_cast<std::size_t>(c - '0')];
+  return "10" + exponent;
 }
 
 struct Axis {
@@ -36,11 +39,14 @@ struct Axis {
   std::vector<double> ticks() const {
     std::vector<double> t;
     if (log) {
-      const bool narrow = std::log10(high / low) < 2;
-      for (double p = std::pow(10, std::floor(std::log10(low))); p <= high * 1.0001; p *= 10)
-        for (const double m : {1.0, 2.0, 5.0})
-          if ((m == 1 || narrow) && p * m >= low * 0.9999 && p * m <= high * 1.0001)
-            t.push_back(p * m);
+      const double decades = std::log10(high / low), every = std::max(1.0, std::ceil(decades / 8));
+      for (double e = std::floor(std::log10(low)); e <= std::log10(high) + 1e-9; e += 1)
+        for (const double m : {1.0, 2.0, 5.0}) {
+          const double v = m * std::pow(10, e);
+          if ((m == 1 ? std::fmod(e, every) == 0 : decades < 2) && v >= low * 0.9999 &&
+              v <= high * 1.0001)
+            t.push_back(v);
+        }
       if (t.size() >= 2) return t;
       t.clear();  // less than a step of 1, 2, 5: even steps
     }
@@ -56,82 +62,233 @@ struct Axis {
   }
 };
 
-Axis axis_over(const std::vector<Series>& series, bool use_y, bool log) {
+Axis axis_over(const Chart& c, bool use_y, bool log) {
+  if (c.landscape) {
+    const Interval& i = use_y ? c.landscape->y : c.landscape->x;
+    return {i.low, i.high, false};
+  }
   double low = INFINITY, high = -INFINITY;
-  for (const Series& s : series)
-    for (const double v : use_y ? s.y : s.x)
+  bool whole = !use_y && !log;
+  const auto take = [&](const std::vector<double>& values) {
+    for (const double v : values)
       if (std::isfinite(v) && (!log || v > 0)) {
         low = std::min(low, v);
         high = std::max(high, v);
       }
+  };
+  for (const Series& s : c.series) {
+    take(use_y ? s.y : s.x);
+    if (use_y) take(s.low), take(s.high);
+    for (const double v : s.x) whole = whole && v == std::floor(v);
+  }
+  if (const auto& range = use_y ? c.y_range : c.x_range) low = range->low, high = range->high;
   if (!(low <= high)) low = log ? 0.1 : 0, high = 1;
   if (low == high) low = log ? low / 2 : low - 0.5, high = log ? high * 2 : high + 0.5;
-  bool whole = !use_y;
-  for (const Series& line : series)
-    for (const double v : line.x) whole = whole && v == std::floor(v);
   return {low, high, log, whole};
 }
 
-std::string number(double v) { return format(v, "%.4g"); }
-std::string at(double v) { return format(v, "%.1f"); }
+std::string open(const std::string& title, double height) {
+  return concat(
+      "<svg viewBox=\"0 0 ", kWidth, " ", height, "\" role=\"img\" aria-label=\"", escaped(title),
+      "\" xmlns=\"http://www.w3.org/2000/svg\">\n<g font-family=\"sans-serif\" "
+      "font-size=\"12\" fill=\"currentColor\">\n<text x=\"",
+      kLeft, "\" y=\"16\" font-size=\"14\" font-weight=\"bold\">", escaped(title), "</text>\n");
+}
+
+std::string labels(const std::string& x, const std::string& y) {
+  return concat("<text x=\"", (kLeft + kWidth - kRight) / 2, "\" y=\"", kHeight - 8,
+                "\" text-anchor=\"middle\">", escaped(x),
+                "</text>\n<text transform=\"translate(14 ", (kTop + kHeight - kBottom) / 2,
+                ") rotate(-90)\" text-anchor=\"middle\">", escaped(y), "</text>\n</g>\n");
+}
+
+constexpr std::array kColours{"#0072B2", "#E69F00", "#009E73", "#CC79A7", "#D55E00", "#56B4E9"};
+
+/// A page may set --c0 … --c5 to lighter variants for the dark.
+std::string colour(std::size_t i) {
+  const std::size_t k = i % kColours.size();
+  return concat("var(--c", k, ",", kColours[k], ")");
+}
+
+/// Contour lines by marching squares: each cell of a grid is crossed by straight pieces.
+std::string contours(const Landscape& l) {
+  constexpr int kGrid = 80, kLevels = 12;
+  const double width = (kWidth - kLeft - kRight) / kGrid,
+               height = (kHeight - kTop - kBottom) / kGrid;
+  std::vector<double> f;
+  for (int j = 0; j <= kGrid; ++j)
+    for (int i = 0; i <= kGrid; ++i)
+      f.push_back(l.f(l.x.low + (l.x.high - l.x.low) * i / kGrid,
+                      l.y.low + (l.y.high - l.y.low) * j / kGrid));
+  std::vector<double> sorted = f;
+  std::sort(sorted.begin(), sorted.end());
+  std::string path;
+  for (int level = 0; level < kLevels; ++level) {
+    const double z =
+        sorted[sorted.size() * (2 * static_cast<std::size_t>(level) + 1) / (2 * kLevels)];
+    for (int j = 0; j < kGrid; ++j)
+      for (int i = 0; i < kGrid; ++i) {
+        const auto value = [&](int dx, int dy) {
+          return f[static_cast<std::size_t>((j + dy) * (kGrid + 1) + i + dx)];
+        };
+        // Where the level crosses the four sides, in turn around the cell.
+        const std::array<std::array<int, 2>, 5> corner{{{0, 0}, {1, 0}, {1, 1}, {0, 1}, {0, 0}}};
+        std::vector<std::string> crossings;
+        for (std::size_t k = 0; k < 4; ++k) {
+          const auto [ax, ay] = corner[k];
+          const auto [bx, by] = corner[k + 1];
+          const double a = value(ax, ay), b = value(bx, by);
+          if ((a < z) == (b < z)) continue;
+          const double t = (z - a) / (b - a);
+          crossings.push_back(concat(at(kLeft + (i + ax + t * (bx - ax)) * width), " ",
+                                     at(kHeight - kBottom - (j + ay + t * (by - ay)) * height)));
+        }
+        for (std::size_t k = 0; k + 1 < crossings.size(); k += 2)
+          path += concat("M", crossings[k], "L", crossings[k + 1]);
+      }
+  }
+  return concat("<path id=\"", l.id, "\" d=\"", path,
+                "\" fill=\"none\" stroke=\"currentColor\" stroke-opacity=\"0.3\"/>\n");
+}
 
 }  // namespace
 
 std::string stroke(std::size_t i) {
   // Okabe & Ito's palette without black and yellow, then the same again dashed.
-  constexpr std::array colours{"#0072B2", "#E69F00", "#009E73", "#CC79A7", "#D55E00", "#56B4E9"};
   constexpr std::array dashes{"", " stroke-dasharray=\"7 3\"", " stroke-dasharray=\"2 3\""};
-  return concat("stroke=\"", colours[i % colours.size()], "\"",
-                dashes[i / colours.size() % dashes.size()]);
+  return concat("style=\"stroke:", colour(i), "\"", dashes[i / kColours.size() % dashes.size()]);
 }
 
 std::string svg(const Chart& c) {
-  const Axis x = axis_over(c.series, false, false), y = axis_over(c.series, true, c.log_y);
+  const Axis x = axis_over(c, false, c.log_x), y = axis_over(c, true, c.log_y);
   const auto px = [&](double v) { return kLeft + x.place(v) * (kWidth - kLeft - kRight); };
   const auto py = [&](double v) {
     return kHeight - kBottom - y.place(v) * (kHeight - kTop - kBottom);
   };
-  const double legend = 18 * std::ceil(static_cast<double>(c.series.size()) / 3) + 8;
-  std::string s = concat("<svg viewBox=\"0 0 ", kWidth, " ", kHeight + legend,
-                         "\" role=\"img\" aria-label=\"", escaped(c.title),
-                         "\" xmlns=\"http://www.w3.org/2000/svg\">\n<g font-family=\"sans-serif\" "
-                         "font-size=\"12\" fill=\"currentColor\">\n");
-  s += concat("<text x=\"", kLeft, "\" y=\"16\" font-size=\"14\" font-weight=\"bold\">",
-              escaped(c.title), "</text>\n");
+  const auto drawable = [&](double a, double b) {
+    return std::isfinite(a) && std::isfinite(b) && (!c.log_x || a > 0) && (!c.log_y || b > 0);
+  };
+  std::size_t named = 0, longest = 0;
+  for (const Series& s : c.series)
+    if (!s.name.empty()) ++named, longest = std::max(longest, columns(s.name));
+  const std::size_t across = longest > 34 ? 1 : longest > 22 ? 2 : 3;
+  const double legend =
+      named == 0 ? 0 : 18 * std::ceil(static_cast<double>(named) / static_cast<double>(across)) + 8;
+  std::string s = open(c.title, kHeight + legend);
+  if (c.landscape)
+    s += c.landscape->drawn_before ? concat("<use href=\"#", c.landscape->id, "\"/>\n")
+                                   : contours(*c.landscape);
+  const char* faint = c.landscape ? "0" : "0.12";
   for (const double t : x.ticks())
     s += concat("<line x1=\"", at(px(t)), "\" x2=\"", at(px(t)), "\" y1=\"", kTop, "\" y2=\"",
-                kHeight - kBottom, "\" stroke=\"currentColor\" stroke-opacity=\"0.12\"/><text x=\"",
-                at(px(t)), "\" y=\"", kHeight - kBottom + 16, "\" text-anchor=\"middle\">",
-                number(t), "</text>\n");
+                kHeight - kBottom, "\" stroke=\"currentColor\" stroke-opacity=\"", faint,
+                "\"/><text x=\"", at(px(t)), "\" y=\"", kHeight - kBottom + 16,
+                "\" text-anchor=\"middle\">", number(t, c.log_x), "</text>\n");
   for (const double t : y.ticks())
     s += concat("<line x1=\"", kLeft, "\" x2=\"", kWidth - kRight, "\" y1=\"", at(py(t)),
-                "\" y2=\"", at(py(t)),
-                "\" stroke=\"currentColor\" stroke-opacity=\"0.12\"/><text x=\"", kLeft - 6,
-                "\" y=\"", at(py(t) + 4), "\" text-anchor=\"end\">", number(t), "</text>\n");
-  s += concat("<text x=\"", (kLeft + kWidth - kRight) / 2, "\" y=\"", kHeight - 8,
-              "\" text-anchor=\"middle\">", escaped(c.x_label), "</text>\n");
-  s += concat("<text transform=\"translate(14 ", (kTop + kHeight - kBottom) / 2,
-              ") rotate(-90)\" text-anchor=\"middle\">", escaped(c.y_label), "</text>\n</g>\n");
+                "\" y2=\"", at(py(t)), "\" stroke=\"currentColor\" stroke-opacity=\"", faint,
+                "\"/><text x=\"", kLeft - 6, "\" y=\"", at(py(t) + 4), "\" text-anchor=\"end\">",
+                number(t, c.log_y), "</text>\n");
+  s += labels(c.x_label, c.y_label);
+  // What leaves the frame is cut off there.
+  s += concat("<svg x=\"", kLeft, "\" y=\"", kTop, "\" width=\"", kWidth - kLeft - kRight,
+              "\" height=\"", kHeight - kTop - kBottom, "\" viewBox=\"", kLeft, " ", kTop, " ",
+              kWidth - kLeft - kRight, " ", kHeight - kTop - kBottom, "\">\n");
+  std::string legends;
+  std::size_t place = 0;
   for (std::size_t i = 0; i < c.series.size(); ++i) {
     const Series& line = c.series[i];
+    const std::size_t hue = line.colour < 0 ? i : static_cast<std::size_t>(line.colour);
+    const auto far = [](double v) { return std::clamp(v, -1e4, 1e4); };
+    const auto point = [&](double a, double b) {
+      return concat(at(far(px(a))), " ", at(far(py(b))));
+    };
+    if (!line.low.empty()) {
+      std::string there, back;
+      for (std::size_t k = 0; k < line.x.size(); ++k)
+        if (drawable(line.x[k], line.low[k]) && drawable(line.x[k], line.high[k])) {
+          there += concat(there.empty() ? "M" : "L", point(line.x[k], line.low[k]));
+          back = concat("L", point(line.x[k], line.high[k]), back);
+        }
+      if (!there.empty())
+        s += concat("<path d=\"", there, back, "Z\" opacity=\"0.15\" style=\"fill:", colour(hue),
+                    "\"/>\n");
+    }
     std::string path;
     bool pen = false;
     for (std::size_t k = 0; k < line.x.size(); ++k) {
-      const bool drawn = std::isfinite(line.y[k]) && (!c.log_y || line.y[k] > 0);
-      if (drawn) path += concat(pen ? "L" : "M", at(px(line.x[k])), " ", at(py(line.y[k])));
+      const bool drawn = drawable(line.x[k], line.y[k]);
+      if (drawn && line.points)
+        path += concat("<circle cx=\"", at(far(px(line.x[k]))), "\" cy=\"", at(far(py(line.y[k]))),
+                       "\" r=\"3\"/>");
+      else if (drawn)
+        path += concat(pen ? "L" : "M", point(line.x[k], line.y[k]));
       pen = drawn;
     }
-    s += concat("<path d=\"", path,
-                "\" fill=\"none\" stroke-width=\"1.8\" stroke-linejoin=\"round\" ", stroke(i),
-                "><title>", escaped(line.name), "</title></path>\n");
-    const double lx = kLeft + static_cast<double>(i % 3) * 190,
-                 ly = kHeight + 12 + 18 * std::floor(static_cast<double>(i) / 3);
-    s += concat("<line x1=\"", lx, "\" x2=\"", lx + 26, "\" y1=\"", ly, "\" y2=\"", ly,
-                "\" stroke-width=\"2.4\" ", stroke(i), "/><text x=\"", lx + 32, "\" y=\"", ly + 4,
-                "\" font-family=\"sans-serif\" font-size=\"12\" fill=\"currentColor\">",
-                escaped(line.name), "</text>\n");
+    if (line.points)
+      s += concat("<g opacity=\"0.75\" style=\"fill:", colour(hue), "\">", path, "</g>\n");
+    else
+      s += concat("<path d=\"", path,
+                  "\" fill=\"none\" stroke-width=\"1.8\" stroke-linejoin=\"round\" ", stroke(hue),
+                  "><title>", escaped(line.name), "</title></path>\n");
+    if (line.name.empty()) continue;
+    const double lx = kLeft +
+                      static_cast<double>(place % across) * (570.0 / static_cast<double>(across)),
+                 ly = kHeight + 12 +
+                      18 * std::floor(static_cast<double>(place) / static_cast<double>(across));
+    ++place;
+    legends += line.points ? concat("<circle cx=\"", lx + 13, "\" cy=\"", ly,
+                                    "\" r=\"4\" style=\"fill:", colour(hue), "\"/>")
+                           : concat("<line x1=\"", lx, "\" x2=\"", lx + 26, "\" y1=\"", ly,
+                                    "\" y2=\"", ly, "\" stroke-width=\"2.4\" ", stroke(hue), "/>");
+    legends += concat("<text x=\"", lx + 32, "\" y=\"", ly + 4,
+                      "\" font-family=\"sans-serif\" font-size=\"12\" fill=\"currentColor\">",
+                      escaped(line.name), "</text>\n");
   }
-  return s + "</svg>\n";
+  return s + "</svg>\n" + legends + "</svg>\n";
+}
+
+std::string svg(const HeatMap& m) {
+  double low = INFINITY, high = -INFINITY;
+  for (const double v : m.values)
+    if (std::isfinite(v)) low = std::min(low, v), high = std::max(high, v);
+  const double width = (kWidth - kLeft - kRight) / static_cast<double>(m.columns.size()),
+               height = (kHeight - kTop - kBottom) / static_cast<double>(m.rows.size());
+  std::string s = open(m.title, kHeight);
+  for (std::size_t r = 0; r < m.rows.size(); ++r) {
+    const double y = kTop + static_cast<double>(r) * height;
+    s += concat("<text x=\"", kLeft - 6, "\" y=\"", at(y + height / 2 + 4),
+                "\" text-anchor=\"end\">", escaped(m.rows[r]), "</text>\n");
+    for (std::size_t c = 0; c < m.columns.size(); ++c) {
+      const double v = m.values[r * m.columns.size() + c],
+                   x = kLeft + static_cast<double>(c) * width;
+      // From dark blue to pale yellow, ever lighter, so that it reads without colour too.
+      const double t = std::isfinite(v) && high > low ? (v - low) / (high - low) : 0;
+      const auto mix = [t](double a, double b, double d) {
+        return static_cast<int>(
+            std::lround(t < 0.5 ? a + (b - a) * 2 * t : b + (d - b) * (2 * t - 1)));
+      };
+      const std::string fill = std::isfinite(v)
+                                   ? concat("rgb(", mix(15, 60, 250), ",", mix(50, 150, 235), ",",
+                                            mix(110, 155, 170), ")")
+                                   : "#888";
+      s += concat("<rect x=\"", at(x), "\" y=\"", at(y), "\" width=\"", at(width), "\" height=\"",
+                  at(height), "\" fill=\"", fill, "\"/><text x=\"", at(x + width / 2), "\" y=\"",
+                  at(y + height / 2 + 4), "\" text-anchor=\"middle\" fill=\"",
+                  t > 0.55 ? "#111" : "#fff", "\">",
+                  std::isfinite(v) ? format(v, m.pattern) : std::string("–"), "</text>\n");
+    }
+  }
+  for (const std::size_t k : m.marked)
+    s += concat("<rect x=\"", at(kLeft + static_cast<double>(k % m.columns.size()) * width + 2),
+                "\" y=\"", at(kTop + static_cast<double>(k / m.columns.size()) * height + 2),
+                "\" width=\"", at(width - 4), "\" height=\"", at(height - 4),
+                "\" fill=\"none\" stroke=\"#D55E00\" stroke-width=\"3\"/>\n");
+  for (std::size_t c = 0; c < m.columns.size(); ++c)
+    s += concat("<text x=\"", at(kLeft + (static_cast<double>(c) + 0.5) * width), "\" y=\"",
+                kHeight - kBottom + 16, "\" text-anchor=\"middle\">", escaped(m.columns[c]),
+                "</text>\n");
+  return s + labels(m.x_label, m.y_label) + "</svg>\n";
 }
 
 }  // namespace app
