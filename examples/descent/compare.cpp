@@ -3,14 +3,13 @@
 // again on training and validation data together, and tested once.
 #include "commands.h"
 #include "console.h"
+#include "jobs.h"
 #include "report.h"
 
 #include <algorithm>
-#include <atomic>
+#include <chrono>
 #include <filesystem>
 #include <iostream>
-#include <mutex>
-#include <thread>
 
 namespace app {
 
@@ -115,37 +114,6 @@ Run run_once(const Options& o, const data::Dataset& all, const data::Dataset& tr
   manual_seed(o.seed);
   nn::Sequential model = make_model(o, all);
   return train(o, model, train_set, scored);
-}
-
-/// Runs jobs 0 … n−1 on as many threads as the library may use; each job is deterministic by
-/// itself.
-void run_jobs(std::size_t n, const std::function<void(std::size_t)>& job,
-              const std::function<std::string(std::size_t)>& note) {
-  const int workers = num_threads();
-  set_num_threads(1);  // a run is small: two runs beside each other beat one run on two threads
-  std::atomic<std::size_t> next{0};
-  std::size_t done = 0;
-  std::mutex mutex;
-  std::exception_ptr failure;
-  Progress progress(n);
-  std::vector<std::thread> threads;
-  for (int w = 0; w < workers; ++w)
-    threads.emplace_back([&] {
-      for (std::size_t i; (i = next++) < n;) {
-        try {
-          job(i);
-        } catch (...) {
-          const std::lock_guard lock(mutex);
-          failure = std::current_exception();
-          next = n;
-        }
-        const std::lock_guard lock(mutex);
-        progress.update(++done, note(i));
-      }
-    });
-  for (std::thread& t : threads) t.join();
-  set_num_threads(workers);
-  if (failure) std::rethrow_exception(failure);
 }
 
 }  // namespace
