@@ -9,6 +9,7 @@ inline constexpr int kOk = 0, kUsage = 2, kBadInput = 3, kTrainingFailed = 4;
 
 int train_command(const Options& o);
 int compare_command(const Options& o);
+int claims_command(const std::vector<std::string>& only, const std::string& out);
 int names_command();
 int explain_command(const std::vector<std::string>& names, bool compare, bool markdown);
 

@@ -14,13 +14,20 @@ int main(int argc, char** argv) {
       "Exit codes: 0 ok, 2 wrong usage, 3 bad input, 4 training failed, 130 interrupted.");
   app::Options train, compare;
   compare.optimizer.clear();
-  std::vector<std::string> names;
+  std::vector<std::string> names, only;
+  std::string claims_out;
   bool side_by_side = false, only_names = false, markdown = false;
   CLI::App* train_command = program.add_subcommand("train", "Train a network on a data set");
   CLI::App* compare_command = program.add_subcommand(
       "compare", "Train with every optimizer, side by side, and write a report");
   CLI::App* explain_command =
       program.add_subcommand("explain", "What an optimizer does, and when to use it");
+  CLI::App* claims_command =
+      program.add_subcommand("claims", "Measure what is claimed of optimizers, with pictures");
+  claims_command->add_option("--only", only, "names of claims, as sam,adamw (default: all)")
+      ->delimiter(',');
+  claims_command->add_option("--out", claims_out,
+                             "folder for claims.html (default: the present one)");
   app::add_options(*train_command, train, false);
   app::add_options(*compare_command, compare, true);
   explain_command->add_option("name", names, "optimizers (default: list them all)");
@@ -29,11 +36,11 @@ int main(int argc, char** argv) {
   explain_command->add_flag("--markdown", markdown, "all of them as the table of the README");
 
   if (argc > 1 && argv[1][0] != '-') {
-    const std::vector<std::string> commands{"train", "compare", "explain"};
+    const std::vector<std::string> commands{"train", "compare", "claims", "explain"};
     if (std::find(commands.begin(), commands.end(), argv[1]) == commands.end()) {
       const std::string near = descent::nearest_match(argv[1], commands);
       std::cerr << "descent: got the command '" << argv[1]
-                << "', expected train, compare or explain."
+                << "', expected train, compare, claims or explain."
                 << (near.empty() ? "" : " Hint: did you mean '" + near + "'?") << "\n";
       return app::kUsage;
     }
@@ -50,6 +57,7 @@ int main(int argc, char** argv) {
     descent::num_threads();  // refuses a wrong DESCENT_NUM_THREADS now, not in the middle
     if (*train_command) return app::train_command(train);
     if (*compare_command) return app::compare_command(compare);
+    if (*claims_command) return app::claims_command(only, claims_out);
     if (only_names) return app::names_command();
     return app::explain_command(names, side_by_side, markdown);
   } catch (const descent::FileError& e) {

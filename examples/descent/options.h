@@ -12,8 +12,8 @@ namespace app {
 
 struct Options {
   std::string data = "digits";
-  std::string target;             // of a CSV: name or number; empty: the last column
-  std::vector<std::string> drop;  // columns of a CSV to leave out
+  std::string target{};             // of a CSV: name or number; empty: the last column
+  std::vector<std::string> drop{};  // columns of a CSV to leave out
   std::string task = "auto";
   std::string standardize = "auto";
   std::vector<int> hidden{64};
@@ -22,7 +22,7 @@ struct Options {
   bool batch_norm = false;
   std::string optimizer = "adamw";
   double lr = 0;  // 0: the rule's default
-  std::vector<std::string> set;
+  std::vector<std::string> set{};
   std::string schedule = "constant";
   std::int64_t warmup = 0;
   double sam = 0, clip_norm = 0, clip_value = 0, swa = 0, ema = 0;
@@ -31,8 +31,8 @@ struct Options {
   int seeds = 5;    // compare: seeds 1 … seeds
   int threads = 0;  // 0: as the library decides
   double validation = 0.2;
-  std::string out;
-  std::string trace;  // train: CSV of what each step did to each parameter
+  std::string out{};
+  std::string trace{};  // train: CSV of what each step did to each parameter
 };
 
 /// Adds the options to a command; `compare` has --seeds in place of --seed and takes several

@@ -1,0 +1,62 @@
+// A claim about optimizers, how it is measured, and what was measured.
+//
+// One file a claim: the sentence, the experiment with its criterion, the measurement, the picture.
+// A new claim is a new file, a line under it here, and its place in the list of claims.cpp.
+#pragma once
+
+#include "../svg.h"
+
+#include <string>
+#include <vector>
+
+namespace app {
+
+/// What speaks for a claim, or against it. It stands when no figure fails its criterion.
+class Evidence {
+ public:
+  struct Figure {
+    std::string what, got, criterion;
+    bool holds;
+  };
+
+  /// A number known beforehand: `got` must round to the digits of `expected`, as "2.66e-5".
+  void equals(const std::string& what, double got, const std::string& expected);
+  /// `got` must lie within a share of `expected`.
+  void within(const std::string& what, double got, double expected, double share);
+  /// Any other criterion, in words.
+  void expect(const std::string& what, const std::string& got, const std::string& criterion,
+              bool holds);
+  void show(const Chart& chart) { pictures_.push_back(svg(chart)); }
+  void show(const HeatMap& map) { pictures_.push_back(svg(map)); }
+
+  bool holds() const;
+  const std::vector<Figure>& figures() const { return figures_; }
+  const std::vector<std::string>& pictures() const { return pictures_; }
+
+ private:
+  std::vector<Figure> figures_;
+  std::vector<std::string> pictures_;
+};
+
+struct Claim {
+  std::string name;        // for --only
+  std::string sentence;    // what is claimed
+  std::string experiment;  // what is measured, and what must come out
+  void (*measure)(Evidence&);
+};
+
+namespace claims {
+extern const Claim learning_rate, noise, cheap_steps, momentum, nesterov, adagrad, rmsprop,
+    adam_defaults, adamw, amsgrad, sam, clipping, swa, saddle, local_minima, loss_function;
+}  // namespace claims
+
+/// All of them, in the order of the page.
+const std::vector<const Claim*>& all_claims();
+/// Measures claims side by side, prints a line for each and writes DIR/claims.html, with an
+/// appendix. Gives the exit code: kOk when all hold, kTrainingFailed when one does not.
+int show_claims(const std::vector<const Claim*>& claims, const std::string& out,
+                const std::string& appendix);
+/// The paths of every rule over four landscapes, as a part of the page.
+std::string gallery();
+
+}  // namespace app

@@ -1,0 +1,104 @@
+// descent claims: measures every claim and says whether it holds.
+#include "../commands.h"
+#include "../console.h"
+#include "../html.h"
+#include "../jobs.h"
+#include "claim.h"
+
+#include <algorithm>
+#include <filesystem>
+#include <iostream>
+
+namespace app {
+
+using namespace descent;
+
+const std::vector<const Claim*>& all_claims() {
+  static const std::vector<const Claim*> all{
+      &claims::learning_rate, &claims::noise,   &claims::cheap_steps,  &claims::momentum,
+      &claims::nesterov,      &claims::adagrad, &claims::rmsprop,      &claims::adam_defaults,
+      &claims::adamw,         &claims::amsgrad, &claims::sam,          &claims::clipping,
+      &claims::swa,           &claims::saddle,  &claims::local_minima, &claims::loss_function};
+  return all;
+}
+
+namespace {
+
+std::vector<const Claim*> chosen(const std::vector<std::string>& names) {
+  if (names.empty()) return all_claims();
+  std::vector<const Claim*> picked;
+  std::vector<std::string> known;
+  for (const Claim* c : all_claims()) known.push_back(c->name);
+  for (const std::string& name : names) {
+    const auto found = std::find(known.begin(), known.end(), name);
+    if (found == known.end()) {
+      std::string list;
+      for (const std::string& k : known) list += (list.empty() ? "" : ", ") + k;
+      const std::string near = nearest_match(name, known);
+      fail<UsageError>("--only", "got '", name, "', expected one of ", list,
+                       near.empty() ? "" : concat(". Hint: did you mean '", near, "'?"));
+    }
+    picked.push_back(all_claims()[static_cast<std::size_t>(found - known.begin())]);
+  }
+  return picked;
+}
+
+std::string line_of(const Claim& c, const Evidence& e) {
+  std::string figures;
+  for (const Evidence::Figure& f : e.figures())
+    figures += concat(figures.empty() ? "" : "; ", f.what, ": ", f.got,
+                      f.holds ? "" : concat(" (expected ", f.criterion, ")"));
+  return concat(e.holds() ? "holds          " : "does not hold  ", c.name,
+                std::string(15 - std::min<std::size_t>(14, c.name.size()), ' '), figures, "\n");
+}
+
+std::string section_of(const Claim& c, const Evidence& e) {
+  std::vector<std::vector<std::string>> rows{{"figure", "measured", "expected", ""}};
+  for (const Evidence::Figure& f : e.figures())
+    rows.push_back({f.what, f.got, f.criterion, f.holds ? "✓" : "✗"});
+  std::string s =
+      concat("<h2 id=\"", c.name, "\">", escaped(c.sentence), "</h2>\n<p class=\"",
+             e.holds() ? "good\">Holds." : "bad\">Does not hold.", "</p>\n<p>",
+             escaped(c.experiment), "</p>\n", html_table(rows), "<div class=\"charts\">\n");
+  for (const std::string& picture : e.pictures()) s += picture;
+  return s + "</div>\n";
+}
+
+}  // namespace
+
+int show_claims(const std::vector<const Claim*>& claims, const std::string& out,
+                const std::string& appendix) {
+  std::vector<Evidence> evidence(claims.size());
+  run_jobs(
+      claims.size(), [&](std::size_t i) { claims[i]->measure(evidence[i]); },
+      [&](std::size_t i) { return claims[i]->name; });
+  std::size_t holding = 0;
+  std::string sections, contents;
+  for (std::size_t i = 0; i < claims.size(); ++i) {
+    holding += evidence[i].holds();
+    std::cout << line_of(*claims[i], evidence[i]);
+    sections += section_of(*claims[i], evidence[i]);
+    contents +=
+        concat("<li><a href=\"#", claims[i]->name, "\">", escaped(claims[i]->sentence),
+               "</a> <span class=\"", evidence[i].holds() ? "good\">holds" : "bad\">does not hold",
+               "</span></li>\n");
+  }
+  const std::string verdict = concat(holding, " of ", claims.size(), " claims hold.");
+  const std::string folder = out.empty() ? "." : out;
+  std::error_code error;
+  std::filesystem::create_directories(folder, error);
+  if (error)
+    fail<FileError>("--out", "could not make the folder '", folder, "': ", error.message());
+  write_file(folder + "/claims.html",
+             html_page("What optimizers do, measured",
+                       concat("<h1>What optimizers do, measured</h1>\n<p class=\"verdict\">",
+                              verdict, "</p>\n<ol>\n", contents, "</ol>\n", sections, appendix)));
+  std::cout << verdict << " Pictures: " << folder << "/claims.html\n";
+  return holding == claims.size() ? kOk : kTrainingFailed;
+}
+
+int claims_command(const std::vector<std::string>& only, const std::string& out) {
+  return show_claims(chosen(only), out, only.empty() ? gallery() : std::string());
+}
+
+}  // namespace app

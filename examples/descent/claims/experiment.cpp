@@ -1,0 +1,74 @@
+#include "experiment.h"
+
+#include <algorithm>
+
+namespace app {
+
+using namespace descent;
+
+Tensor flat(const nn::Module& model) {
+  std::vector<Tensor> parts;
+  for (const Parameter& p : model.parameters()) parts.push_back(p.value.detach().flatten());
+  return cat(parts).clone();
+}
+
+void set_flat(const nn::Module& model, const Tensor& values) {
+  const NoGradGuard guard;
+  std::int64_t begin = 0;
+  for (const Parameter& p : model.parameters()) {
+    p.value.copy_(values.narrow(0, begin, p.value.numel()).reshape(p.value.shape()));
+    begin += p.value.numel();
+  }
+}
+
+double sharpness(const nn::Module& model, const std::function<Tensor()>& loss, int iterations) {
+  std::vector<Tensor> weights, direction;
+  Generator generator(7);
+  for (const Parameter& p : model.parameters()) {
+    weights.push_back(p.value);
+    direction.push_back(randn(p.value.shape(), generator, p.value.dtype()));
+  }
+  const std::vector<Tensor> gradient = grad({loss()}, weights, {}, {.create_graph = true});
+  double eigenvalue = 0;
+  for (int i = 0; i < iterations; ++i) {
+    double square = 0;
+    for (const Tensor& d : direction) square += d.square().sum().item();
+    for (const Tensor& d : direction) d.mul_(1 / std::sqrt(square));
+    const std::vector<Tensor> product = grad(gradient, weights, direction, {.retain_graph = true});
+    eigenvalue = 0;
+    for (std::size_t k = 0; k < weights.size(); ++k) {
+      eigenvalue += (product[k] * direction[k]).sum().item();
+      direction[k] = product[k].clone();
+    }
+  }
+  return eigenvalue;
+}
+
+Trained trained(const Options& o, const data::Split& parts) {
+  manual_seed(o.seed);
+  Trained t{make_model(o, parts.train), {}};
+  t.run = train(o, t.model, parts.train, parts.test);
+  return t;
+}
+
+double final_loss(const Options& o, const data::Split& parts) {
+  const Run run = trained(o, parts).run;
+  return run.diverged ? INFINITY : run.validation.loss;
+}
+
+void spoil_labels(data::Dataset& d, double share, std::uint64_t seed) {
+  Generator generator(seed, 9);
+  std::vector<std::int64_t> labels = d.y.to_vector<std::int64_t>();
+  for (std::int64_t& y : labels)
+    if (generator.uniform() < share)
+      y = (y + 1 + static_cast<std::int64_t>(generator.below(9))) % 10;
+  d.y = tensor(labels);
+}
+
+double median(std::vector<double> v) {
+  std::sort(v.begin(), v.end());
+  const std::size_t n = v.size();
+  return n == 0 ? NAN : n % 2 == 1 ? v[n / 2] : (v[n / 2 - 1] + v[n / 2]) / 2;
+}
+
+}  // namespace app

@@ -1,0 +1,68 @@
+// Local minima: noise helps to get out.
+#include "experiment.h"
+
+namespace app::claims {
+
+using namespace descent;
+
+namespace {
+
+constexpr std::int64_t kSeeds = 200, kSteps = 20000;
+constexpr double kTop = 0.0;  // the wide well lies right of it
+
+/// A sharp well at −1 and a wide one at 1.2, equally deep, in a shallow bowl.
+Tensor wells(const Tensor& x) {
+  return 0.05 * x.square() - exp(-0.5 * (x + 1.0).square() / 0.0049) -
+         exp(-0.5 * (x - 1.2).square() / 0.25);
+}
+
+/// Where the seeds end: every element of x is a run of its own.
+Tensor ends(bool noisy) {
+  Generator starts(1), generator(2);
+  const Tensor x = (rand({kSeeds}, starts, kFloat64) * 4.0 - 2.0).clone();
+  x.requires_grad_();
+  optim::Optimizer sgd({x}, optim::SGD{.lr = optim::linear(0.008, 0, kSteps)});
+  for (std::int64_t t = 0; t < kSteps; ++t) {
+    sgd.zero_grad();
+    wells(x).sum().backward();
+    if (noisy) x.set_grad(x.grad() + 8.7 * randn({kSeeds}, generator, kFloat64));
+    sgd.step();
+  }
+  return x.detach();
+}
+
+double share_in_wide(const Tensor& x) { return (x > kTop).to(kFloat64).mean().item(); }
+
+void measure(Evidence& e) {
+  const double still = share_in_wide(ends(false)), noisy = share_in_wide(ends(true));
+  e.expect("share of 200 seeds that end in the wide well, full gradient / SGD",
+           concat(format(100 * still, "%.1f %%"), " / ", format(100 * noisy, "%.1f %%")),
+           "SGD's higher by 15 points or more", noisy >= still + 0.15);
+  Chart chart{"A sharp and a wide well, and where 200 runs end", "x", "loss", false, false, {}};
+  Series line{"loss", {}, {}};
+  for (int i = 0; i <= 400; ++i) line.x.push_back(-2 + i * 0.01);
+  line.y = wells(tensor(line.x)).to_vector<double>();
+  chart.series.push_back(line);
+  for (const bool with_noise : {false, true}) {
+    const Tensor x = ends(with_noise);
+    Series dots{with_noise ? "SGD" : "full gradient", x.to_vector<double>(),
+                wells(x).to_vector<double>()};
+    for (double& y : dots.y) y += with_noise ? 0.06 : 0.12;  // apart, so that both are seen
+    dots.points = true;
+    chart.series.push_back(dots);
+  }
+  e.show(chart);
+}
+
+}  // namespace
+
+const Claim local_minima{"local_minima",
+                         "Local minima: the noise of SGD helps to get out of the sharp ones.",
+                         "A double well with a sharp and a wide minimum of like depth, 200 starts "
+                         "spread over [−2, 2], 20,000 "
+                         "steps with a rate that falls to 0: the share that ends in the wide one, "
+                         "with the full gradient and "
+                         "with a noisy one, is higher by 15 points or more with noise.",
+                         measure};
+
+}  // namespace app::claims

@@ -1,0 +1,99 @@
+// SAM finds flatter minima.
+#include "experiment.h"
+
+#include <algorithm>
+
+namespace app::claims {
+
+using namespace descent;
+
+namespace {
+
+/// u² + v² after 20,000 steps on ½(uv − 1)²: where uv = 1, the largest eigenvalue of the Hessian,
+/// least where u = v. SAM keeps moving about the minimum, a hundredth away.
+double product_sharpness(const std::string& rule, Chart& chart) {
+  const Tensor p = point({3, 0.2});
+  optim::Optimizer optimizer = optimizer_of(rule, p);
+  Series line{rule, {3}, {0.2}};
+  for (int t = 1; t <= 20000; ++t) {
+    step_on(optimizer, [&] { return 0.5 * (p[0] * p[1] - 1.0).square(); });
+    if (t < 20 || t % 100 == 0) line.x.push_back(p[0].item()), line.y.push_back(p[1].item());
+  }
+  chart.series.push_back(line);
+  return p.detach().square().sum().item();
+}
+
+void measure(Evidence& e) {
+  Chart paths{"From (3, 0.2) to the minima uv = 1", "u", "v", false, false, {}};
+  paths.landscape = Landscape{
+      "product", {0, 3.2}, {0, 1.8}, [](double u, double v) { return (u * v - 1) * (u * v - 1); }};
+  e.equals("λ_max = u² + v², gradient descent", product_sharpness("sgd(lr=0.05)", paths), "9.1755");
+  e.equals("SAM", product_sharpness("sam(sgd(lr=0.05), rho=0.1)", paths), "2.024");
+  e.show(paths);
+
+  Chart between{"Digits: loss on the line from SGD's to SAM's solution",
+                "0: SGD, 1: SAM",
+                "loss",
+                false,
+                true,
+                {}};
+  int flatter = 0;
+  std::vector<double> plain_accuracy, sam_accuracy, plain_eigenvalues, sam_eigenvalues;
+  for (std::uint64_t seed = 1; seed <= 5; ++seed) {
+    data::Split parts = data::split(data::digits(), 0.8, seed);
+    spoil_labels(parts.train, 0.2, seed);
+    Options o{.optimizer = "momentum", .lr = 0.1, .schedule = "cosine", .epochs = 40, .seed = seed};
+    const Trained plain = trained(o, parts);
+    o.sam = 0.1;
+    const Trained sharp_aware = trained(o, parts);
+    const auto top = [&](const Trained& t) {
+      nn::Sequential model = t.model;
+      return sharpness(model,
+                       [&] { return nn::cross_entropy(model(parts.train.x), parts.train.y); });
+    };
+    plain_eigenvalues.push_back(top(plain)), sam_eigenvalues.push_back(top(sharp_aware));
+    flatter += sam_eigenvalues.back() < plain_eigenvalues.back();
+    plain_accuracy.push_back(plain.run.validation.accuracy);
+    sam_accuracy.push_back(sharp_aware.run.validation.accuracy);
+    if (seed != 1) continue;
+    nn::Sequential model = plain.model;
+    const Tensor a = flat(plain.model).clone(), b = flat(sharp_aware.model).clone();
+    Series train_line{"training loss (20 % wrong labels)", {}, {}}, test_line{"test loss", {}, {}};
+    for (int i = -10; i <= 30; ++i) {
+      const double t = i / 20.0;
+      set_flat(model, a + (b - a) * t);
+      for (Series* s : {&train_line, &test_line}) s->x.push_back(t);
+      train_line.y.push_back(evaluate(model, parts.train).loss);
+      test_line.y.push_back(evaluate(model, parts.test).loss);
+    }
+    set_flat(model, a);
+    between.series = {train_line, test_line};
+  }
+  const auto list = [](const std::vector<double>& v, const char* pattern) {
+    std::string s;
+    for (const double x : v) s += (s.empty() ? "" : " ") + format(x, pattern);
+    return s;
+  };
+  e.expect("λ_max on digits, SGD / SAM",
+           list(plain_eigenvalues, "%.3g") + " / " + list(sam_eigenvalues, "%.3g"),
+           "SAM's lower for 4 of 5 seeds", flatter >= 4);
+  e.expect(
+      "median test accuracy, SGD / SAM",
+      concat(format(median(plain_accuracy), "%.4f"), " / ", format(median(sam_accuracy), "%.4f")),
+      "SAM's not lower", median(sam_accuracy) >= median(plain_accuracy));
+  e.show(between);
+}
+
+}  // namespace
+
+const Claim sam{
+    "sam", "Sharpness-aware minimisation finds flatter minima.",
+    "½(uv − 1)² from (3, 0.2), η = 0.05, 20,000 steps: the largest eigenvalue of the Hessian at a "
+    "minimum, u² + v², where gradient "
+    "descent ends, and SAM with ρ = 0.1. A network of 64-64-10 on digits with 20 % wrong labels, "
+    "momentum alone and inside SAM: the largest eigenvalue (power iteration on Hessian-vector "
+    "products) is lower for at "
+    "least 4 of 5 seeds, and the median test accuracy is not lower.",
+    measure};
+
+}  // namespace app::claims
