@@ -45,12 +45,12 @@ code, pre { font-size: .9em; overflow-wrap: anywhere; white-space: pre-wrap; }
 .verdict { font-size: 1.05rem; border-left: 4px solid #0072B2; padding: .2rem .8rem; }
 .alarm { border-left: 4px solid #D55E00; padding: .2rem .8rem; }
 .good { color: var(--good); font-weight: 600; } .bad { color: var(--bad); font-weight: 600; }
-.wide { overflow-x: auto; } table { border-collapse: collapse; white-space: nowrap; }
+.wide { overflow-x: auto; margin: .8rem 0; } .prose table { white-space: normal; } table { border-collapse: collapse; white-space: nowrap; }
 th, td { padding: .3rem .7rem; text-align: right; border-bottom: 1px solid var(--line); }
 th:first-child, td:first-child { text-align: left; }
-.charts { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 480px), 1fr)); gap: 1rem; }
-.charts.small { grid-template-columns: repeat(auto-fit, minmax(min(100%, 320px), 1fr)); }
-svg { width: 100%; height: auto; }
+.charts { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(100%, 480px), 1fr)); gap: 1rem; }
+.charts.small { grid-template-columns: repeat(auto-fill, minmax(min(100%, 320px), 1fr)); }
+svg { width: 100%; height: auto; } a { color: inherit; }
 </style></head><body>
 )",
                 body, "</body></html>\n");

@@ -13,7 +13,7 @@ namespace {
 
 using descent::concat;
 
-constexpr double kWidth = 640, kHeight = 360, kLeft = 64, kRight = 24, kTop = 28, kBottom = 44;
+constexpr double kWidth = 520, kHeight = 320, kLeft = 64, kRight = 16, kTop = 28, kBottom = 44;
 
 std::string at(double v) { return format(v, "%.1f"); }
 
@@ -84,6 +84,14 @@ Axis axis_over(const Chart& c, bool use_y, bool log) {
   if (const auto& range = use_y ? c.y_range : c.x_range) low = range->low, high = range->high;
   if (!(low <= high)) low = log ? 0.1 : 0, high = 1;
   if (low == high) low = log ? low / 2 : low - 0.5, high = log ? high * 2 : high + 0.5;
+  if (!(use_y ? c.y_range : c.x_range)) {  // room, so that nothing lies on the frame
+    const double share = use_y ? 0.04 : 0.015;
+    const double room = share * (log ? std::log(high / low) : high - low);
+    if (log)
+      low *= std::exp(-room), high *= std::exp(room);
+    else
+      low -= room, high += room;
+  }
   return {low, high, log, whole};
 }
 
@@ -171,7 +179,7 @@ std::string svg(const Chart& c) {
   std::size_t named = 0, longest = 0;
   for (const Series& s : c.series)
     if (!s.name.empty()) ++named, longest = std::max(longest, columns(s.name));
-  const std::size_t across = longest > 34 ? 1 : longest > 22 ? 2 : 3;
+  const std::size_t across = longest > 26 ? 1 : longest > 15 ? 2 : 3;
   const double legend =
       named == 0 ? 0 : 18 * std::ceil(static_cast<double>(named) / static_cast<double>(across)) + 8;
   std::string s = open(c.title, kHeight + legend);
@@ -232,8 +240,8 @@ std::string svg(const Chart& c) {
                   "\" fill=\"none\" stroke-width=\"1.8\" stroke-linejoin=\"round\" ", stroke(hue),
                   "><title>", escaped(line.name), "</title></path>\n");
     if (line.name.empty()) continue;
-    const double lx = kLeft +
-                      static_cast<double>(place % across) * (570.0 / static_cast<double>(across)),
+    const double lx = kLeft + static_cast<double>(place % across) *
+                                  ((kWidth - kLeft) / static_cast<double>(across)),
                  ly = kHeight + 12 +
                       18 * std::floor(static_cast<double>(place) / static_cast<double>(across));
     ++place;

@@ -56,10 +56,10 @@ std::string section_of(const Claim& c, const Evidence& e) {
   std::vector<std::vector<std::string>> rows{{"figure", "measured", "expected", ""}};
   for (const Evidence::Figure& f : e.figures())
     rows.push_back({f.what, f.got, f.criterion, f.holds ? "✓" : "✗"});
-  std::string s =
-      concat("<h2 id=\"", c.name, "\">", escaped(c.sentence), "</h2>\n<p class=\"",
-             e.holds() ? "good\">Holds." : "bad\">Does not hold.", "</p>\n<p>",
-             escaped(c.experiment), "</p>\n", html_table(rows), "<div class=\"charts\">\n");
+  std::string s = concat("<h2 id=\"", c.name, "\">", escaped(c.sentence), "</h2>\n<p class=\"",
+                         e.holds() ? "good\">Holds." : "bad\">Does not hold.", "</p>\n<p>",
+                         escaped(c.experiment), "</p>\n<div class=\"prose\">", html_table(rows),
+                         "</div>\n<div class=\"charts\">\n");
   for (const std::string& picture : e.pictures()) s += picture;
   return s + "</div>\n";
 }
