@@ -256,6 +256,49 @@ std::string svg(const Chart& c) {
   return s + "</svg>\n" + legends + "</svg>\n";
 }
 
+std::string svg(const Ranges& r) {
+  constexpr double kRow = 24;
+  std::size_t longest = 0;
+  for (const std::string& row : r.rows) longest = std::max(longest, columns(row));
+  const double left = std::min(200.0, 20 + 6.6 * static_cast<double>(longest)),
+               bottom = kTop + kRow * static_cast<double>(r.rows.size()) + 4;
+  Chart all{r.title, "", "", false, false};
+  for (const auto& [name, marks] : r.series)
+    for (const Ranges::Mark& m : marks) all.series.push_back({"", {m.low, m.high}, {0, 0}});
+  Axis x = axis_over(all, false, false);
+  x.whole = false;
+  const auto px = [&](double v) { return left + x.place(v) * (kWidth - left - kRight); };
+  std::string s = open(r.title, bottom + 66);
+  for (const double t : x.ticks())
+    s +=
+        concat("<line x1=\"", at(px(t)), "\" x2=\"", at(px(t)), "\" y1=\"", kTop, "\" y2=\"",
+               bottom, "\" stroke=\"currentColor\" stroke-opacity=\"0.12\"/><text x=\"", at(px(t)),
+               "\" y=\"", bottom + 16, "\" text-anchor=\"middle\">", number(t, false), "</text>\n");
+  for (std::size_t i = 0; i < r.rows.size(); ++i) {
+    const double y = kTop + kRow * (static_cast<double>(i) + 0.5) + 2;
+    s += concat("<text x=\"", left - 8, "\" y=\"", y + 4, "\" text-anchor=\"end\">",
+                escaped(r.rows[i]), "</text>\n");
+    for (std::size_t k = 0; k < r.series.size(); ++k) {
+      const Ranges::Mark& m = r.series[k].second[i];
+      if (!std::isfinite(m.low) || !std::isfinite(m.high)) continue;
+      const double own =
+          y + 7 * (static_cast<double>(k) - 0.5 * static_cast<double>(r.series.size() - 1));
+      s += concat("<line x1=\"", at(px(m.low)), "\" x2=\"", at(px(m.high)), "\" y1=\"", at(own),
+                  "\" y2=\"", at(own), "\" stroke-width=\"2.5\" style=\"stroke:", colour(k),
+                  "\"/><circle cx=\"", at(px(m.middle)), "\" cy=\"", at(own),
+                  "\" r=\"3.5\" style=\"fill:", colour(k), "\"/>\n");
+    }
+  }
+  for (std::size_t k = 0; k < r.series.size(); ++k) {
+    const double lx = left + 140 * static_cast<double>(k);
+    s += concat("<circle cx=\"", lx + 5, "\" cy=\"", bottom + 52,
+                "\" r=\"4\" style=\"fill:", colour(k), "\"/><text x=\"", lx + 15, "\" y=\"",
+                bottom + 56, "\">", escaped(r.series[k].first), "</text>\n");
+  }
+  return concat(s, "<text x=\"", (left + kWidth - kRight) / 2, "\" y=\"", bottom + 34,
+                "\" text-anchor=\"middle\">", escaped(r.x_label), "</text>\n</g>\n</svg>\n");
+}
+
 std::string svg(const HeatMap& m) {
   double low = INFINITY, high = -INFINITY;
   for (const double v : m.values)

@@ -6,6 +6,7 @@
 #include <functional>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace app {
@@ -48,7 +49,18 @@ struct HeatMap {
   std::vector<std::size_t> marked{};  // cells with a frame
 };
 
+/// Ranges on one axis, a row a name: a line from low to high with a dot in the middle.
+struct Ranges {
+  struct Mark {
+    double low, middle, high;  // NaN: nothing is drawn
+  };
+  std::string title, x_label;
+  std::vector<std::string> rows;
+  std::vector<std::pair<std::string, std::vector<Mark>>> series;  // each has a mark a row
+};
+
 std::string svg(const Chart& chart);
+std::string svg(const Ranges& ranges);
 std::string svg(const HeatMap& map);
 /// The colour and dash pattern of the i-th series, for legends elsewhere.
 std::string stroke(std::size_t i);

@@ -58,7 +58,7 @@ const std::vector<std::pair<const char*, std::vector<const char*>>> kFamilies{
     {"Rates per parameter", {"adagrad", "rmsprop", "adadelta", "adafactor", "prodigy", "lbfgs"}},
     {"Adam and kin", {"adam", "amsgrad", "adamw", "adamax", "nadam", "radam"}},
     {"Newer rules", {"lion", "muon", "lamb", "lars", "adan", "soap"}},
-    {"And",
+    {"Curvature, free of schedules, wrappers",
      {"sophia", "schedule_free_adamw", "muon_adamw", "sam(sgd)", "lookahead(adam)",
       "clip_norm(momentum, 1)"}},
 };
