@@ -5,7 +5,7 @@
 
 namespace app {
 
-inline constexpr int kOk = 0, kUsage = 2, kBadInput = 3, kTrainingFailed = 4;
+inline constexpr int kOk = 0, kUsage = 2, kBadInput = 3, kTrainingFailed = 4, kInterrupted = 130;
 
 int train_command(const Options& o);
 int compare_command(const Options& o);

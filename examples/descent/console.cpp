@@ -52,7 +52,7 @@ std::size_t columns(const std::string& s) {
       std::count_if(s.begin(), s.end(), [](char c) { return (c & 0xC0) != 0x80; }));
 }
 
-std::string table(const std::vector<std::vector<std::string>>& rows) {
+std::string table(const std::vector<std::vector<std::string>>& rows, std::size_t texts) {
   std::vector<std::size_t> widths;
   for (const auto& row : rows)
     for (std::size_t c = 0; c < row.size(); ++c) {
@@ -64,7 +64,8 @@ std::string table(const std::vector<std::vector<std::string>>& rows) {
     std::string line;
     for (std::size_t c = 0; c < rows[r].size(); ++c) {
       const std::string pad(widths[c] - columns(rows[r][c]), ' ');
-      line += (c > 0 ? "  " : "") + (c == 0 ? rows[r][c] + pad : pad + rows[r][c]);
+      const bool text = c == 0 || c >= texts;
+      line += (c > 0 ? "  " : "") + (text ? rows[r][c] + pad : pad + rows[r][c]);
     }
     line.erase(line.find_last_not_of(' ') + 1);
     out += line + "\n";

@@ -22,8 +22,9 @@ class Progress {
   std::chrono::steady_clock::time_point start_, last_;
 };
 
-/// Columns padded to their widest cell; the first row is the header. Numbers are set right.
-std::string table(const std::vector<std::vector<std::string>>& rows);
+/// Columns padded to their widest cell; the first row is the header. Numbers are set right: all but
+/// the first column and those from the one numbered `texts` on.
+std::string table(const std::vector<std::vector<std::string>>& rows, std::size_t texts = 100);
 
 /// "12.3 s", "4 min 05 s"
 std::string duration(double seconds);

@@ -1,5 +1,7 @@
 #include "options.h"
 
+#include <algorithm>
+#include <charconv>
 #include <cstdlib>
 
 namespace app {
@@ -34,12 +36,35 @@ const CLI::Validator kShare =
 const CLI::Validator kPart =
     number("a share above 0 and below 1", [](double x) { return x > 0 && x < 1; });
 
+/// With as many digits as it takes to read the same number again.
+std::string exact(double x) {
+  char buffer[32];
+  return {buffer, std::to_chars(buffer, buffer + sizeof buffer, x).ptr};
+}
+
+/// "90s", "10m", "2h", or a number of seconds.
+double seconds_of(const std::string& text) {
+  char* end = nullptr;
+  const double x = std::strtod(text.c_str(), &end);
+  const std::string unit = end;
+  const double scale = unit.empty() || unit == "s"    ? 1
+                       : unit == "m" || unit == "min" ? 60
+                       : unit == "h"                  ? 3600
+                                                      : 0;
+  if (end == text.c_str() || scale == 0 || !(x > 0) || x > 1e9)
+    throw CLI::ValidationError(
+        concat("--time-limit: got '", text, "', expected a time as 90s, 10m or 2h"));
+  return x * scale;
+}
+
 }  // namespace
 
 void add_options(CLI::App& c, Options& o, bool compare) {
-  c.add_option("--data", o.data,
-               "digits, iris, wine, moons, spirals, blobs, xor, linear, sine, a CSV file, or a "
-               "folder of IDX files")
+  c.add_option(
+       "--data", o.data,
+       concat("digits, iris, wine, moons, spirals, blobs, xor, linear, sine, a CSV file, or a "
+              "folder of IDX files",
+              compare ? "; or several, as digits,wine,my.csv" : ""))
       ->capture_default_str();
   c.add_option("--target", o.target,
                "column of a CSV that is to be predicted, by name or number (default: the last)");
@@ -63,13 +88,14 @@ void add_options(CLI::App& c, Options& o, bool compare) {
       ->check(kShare)
       ->capture_default_str();
   c.add_flag("--batch-norm", o.batch_norm, "batch normalisation after each hidden layer");
-  c.add_option("--optimizer", o.optimizer,
-               compare ? "compare only these, separated by commas (default: all of the article)"
+  c.add_option(compare ? "--optimizers,--optimizer" : "--optimizer", o.optimizer,
+               compare ? "compare these, as 'adam,sam(adamw),lion', or all that there are as 'all' "
+                         "(default: the twelve that are best known)"
                        : "a rule, or one with wrappers, as 'sam(adamw(lr=0.001), rho=0.05)': see "
                          "`descent explain`");
   if (!compare) c.get_option("--optimizer")->capture_default_str();
   c.add_option("--lr", o.lr,
-               compare ? "one learning rate for all, instead of each one's list"
+               compare ? "one learning rate for all, instead of searching it"
                        : "learning rate (default: the rule's)")
       ->check(kAboveZero);
   c.add_option("--set", o.set, "a setting of the rule, as weight_decay=0.05; may be repeated")
@@ -95,26 +121,37 @@ void add_options(CLI::App& c, Options& o, bool compare) {
       ->check(kCount)
       ->capture_default_str();
   c.add_option("--batch", o.batch, "samples a step")->check(kCount)->capture_default_str();
-  if (compare)
-    c.add_option("--seeds", o.seeds, "runs of each optimizer, with seeds 1, 2, …")
+  if (compare) {
+    c.add_option("--budget", o.budget,
+                 "trials of each optimizer: its defaults, and others from its search space")
         ->check(kCount)
         ->capture_default_str();
-  else
-    c.add_option("--seed", o.seed, "of the split, the initial weights and the order of batches")
-        ->check(kWhole)
+    c.add_option("--seeds", o.seeds, "runs of what was chosen, each with a seed of its own")
+        ->check(kCount)
         ->capture_default_str();
+    c.add_option("--time-limit", o.time_limit,
+                 "stop in time, with what is done by then: 90s, 10m or 2h")
+        ->transform([](std::string text) { return exact(seconds_of(text)); }, "");
+    c.add_flag("--resume", o.resume, "go on from results.json in --out");
+  }
+  c.add_option("--seed", o.seed,
+               compare ? "of the test data; the first of the seeds"
+                       : "of the split, the initial weights and the order of batches")
+      ->check(kWhole)
+      ->capture_default_str();
   c.add_option("--threads", o.threads, "threads to use (default: all cores)")->check(kWhole);
   c.add_option("--validation", o.validation,
-               compare ? "share of the data kept for the test, shown once"
+               compare ? "share of the data kept for the test, and of the rest for validation"
                        : "share of the data kept for validation")
       ->check(kPart)
       ->capture_default_str();
   if (!compare)
     c.add_option("--trace", o.trace,
                  "CSV file for what each step does to each parameter: norms, ratios, clipping");
-  c.add_option("--out", o.out,
-               compare ? "folder for report.html and results.csv (default: the present one)"
-                       : "folder for settings.json, metrics.csv and model.safetensors");
+  c.add_option(
+      "--out", o.out,
+      compare ? "folder for report.html, results.csv and results.json (default: the present one)"
+              : "folder for settings.json, metrics.csv and model.safetensors");
 }
 
 std::vector<std::pair<std::string, std::string>> listing(const Options& o, bool compare) {
@@ -130,26 +167,59 @@ std::vector<std::pair<std::string, std::string>> listing(const Options& o, bool 
       {"standardize", o.standardize},
       {"hidden", hidden},
       {"activation", o.activation},
-      {"dropout", concat(o.dropout)},
+      {"dropout", exact(o.dropout)},
       {"batch_norm", concat(o.batch_norm)},
-      {"optimizer", o.optimizer},
-      {"lr", o.lr > 0  ? concat(o.lr)
-             : compare ? "each one's list"
+      {compare ? "optimizers" : "optimizer", o.optimizer},
+      {"lr", o.lr > 0  ? exact(o.lr)
+             : compare ? "searched"
                        : "the rule's default"},
       {"set", set},
       {"schedule", o.schedule},
       {"warmup", concat(o.warmup)},
-      {"sam", concat(o.sam)},
-      {"clip_norm", concat(o.clip_norm)},
-      {"clip_value", concat(o.clip_value)},
-      {"swa", concat(o.swa)},
-      {"ema", concat(o.ema)},
+      {"sam", exact(o.sam)},
+      {"clip_norm", exact(o.clip_norm)},
+      {"clip_value", exact(o.clip_value)},
+      {"swa", exact(o.swa)},
+      {"ema", exact(o.ema)},
       {"epochs", concat(o.epochs)},
       {"batch", concat(o.batch)},
-      {compare ? "seeds" : "seed", compare ? concat(o.seeds) : std::to_string(o.seed)},
-      {"validation", concat(o.validation)},
+      {"seed", std::to_string(o.seed)},
+      {"validation", exact(o.validation)},
   };
+  if (compare) {
+    all.emplace_back("budget", concat(o.budget));
+    all.emplace_back("seeds", concat(o.seeds));
+    all.emplace_back("time_limit", o.time_limit > 0 ? exact(o.time_limit) + "s" : "");
+  }
   return all;
+}
+
+std::string repeating_command(const Options& o) {
+  Options usual;
+  usual.optimizer.clear();
+  const auto own = listing(o, true), defaults = listing(usual, true);
+  std::string command = "descent compare";
+  for (std::size_t i = 0; i < own.size(); ++i) {
+    const auto& [name, value] = own[i];
+    if (value == defaults[i].second && name != "data") continue;
+    std::string flag = "--" + name;
+    std::replace(flag.begin(), flag.end(), '_', '-');
+    const auto add = [&](const std::string& text) {
+      const bool plain = text.find_first_not_of(
+                             "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+                             "0123456789_-.,/=:") == std::string::npos;
+      std::string quoted;
+      for (const char c : text) quoted += c == '\'' ? std::string("'\\''") : std::string(1, c);
+      command += concat(" ", flag, " ", plain ? text : concat("'", quoted, "'"));
+    };
+    if (name == "set")
+      for (const std::string& s : o.set) add(s);
+    else if (name == "batch_norm")
+      command += " " + flag;
+    else
+      add(value);
+  }
+  return command;
 }
 
 }  // namespace app

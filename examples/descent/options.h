@@ -28,15 +28,18 @@ struct Options {
   double sam = 0, clip_norm = 0, clip_value = 0, swa = 0, ema = 0;
   std::int64_t epochs = 20, batch = 32;
   std::uint64_t seed = 1;
-  int seeds = 5;    // compare: seeds 1 … seeds
-  int threads = 0;  // 0: as the library decides
+  int budget = 12;        // compare: trials of each optimizer
+  int seeds = 5;          // compare: fresh seeds for what was chosen
+  double time_limit = 0;  // compare: seconds; 0 for none
+  bool resume = false;    // compare: go on from results.json
+  int threads = 0;        // 0: as the library decides
   double validation = 0.2;
   std::string out{};
   std::string trace{};  // train: CSV of what each step did to each parameter
 };
 
-/// Adds the options to a command; `compare` has --seeds in place of --seed and takes several
-/// optimizers.
+/// Adds the options to a command; `compare` takes several optimizers and data sets, and has what
+/// its protocol needs.
 void add_options(CLI::App& command, Options& o, bool compare);
 
 /// A wrong command line: exit code 2.
@@ -46,5 +49,8 @@ struct UsageError : descent::Error {
 
 /// The settings as name and text, in the order above, for printing and saving.
 std::vector<std::pair<std::string, std::string>> listing(const Options& o, bool compare);
+
+/// The `descent compare` command that repeats a comparison.
+std::string repeating_command(const Options& o);
 
 }  // namespace app

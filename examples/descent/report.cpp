@@ -5,6 +5,8 @@
 #include "svg.h"
 
 #include <algorithm>
+#include <cmath>
+#include <nlohmann/json.hpp>
 
 namespace app {
 
@@ -12,161 +14,352 @@ using namespace descent;
 
 namespace {
 
-struct Summary {
-  double median = NAN, low = NAN, high = NAN;
-};
-Summary summary(std::vector<double> v) {
-  std::erase_if(v, [](double x) { return !std::isfinite(x); });
-  if (v.empty()) return {};
-  std::sort(v.begin(), v.end());
-  const std::size_t n = v.size();
-  return {n % 2 == 1 ? v[n / 2] : (v[n / 2 - 1] + v[n / 2]) / 2, v.front(), v.back()};
+/// Median and middle half: "97.2 (96.9–97.5)".
+std::string cell(const Quartiles& q, bool classification) {
+  if (std::isnan(q.median)) return "–";
+  if (!std::isfinite(q.median)) return "diverged";
+  return concat(score_text(q.median, classification), " (",
+                std::isfinite(q.low) ? score_text(q.low, classification) : "diverged", "–",
+                score_text(q.high, classification), ")");
 }
 
-std::vector<double> collect(const std::vector<Run>& runs, double (*f)(const Run&)) {
-  std::vector<double> v;
-  for (const Run& r : runs) v.push_back(r.diverged ? NAN : f(r));
-  return v;
+/// "3/36", of the trials.
+std::string diverged(const Standing& s) {
+  std::size_t runs = 0;
+  for (const Tried& t : s.who->trials) runs += t.runs.size();
+  return concat(s.who->diverged(), "/", runs);
 }
 
-std::string cell(const Summary& s, const char* pattern, double scale = 1) {
-  if (!std::isfinite(s.median)) return "diverged";
-  return concat(format(s.median * scale, pattern), " (", format(s.low * scale, pattern), "–",
-                format(s.high * scale, pattern), ")");
+std::string standings_table(const Judged& j) {
+  const bool c = j.contest->classification;
+  const std::string unit = c ? " accuracy %" : " R²";
+  std::vector<std::vector<std::string>> rows{{"optimizer", "test" + unit, "validation",
+                                              "at defaults", "gradients to target", "diverged",
+                                              "settings"}};
+  for (const Standing& s : j.standings)
+    rows.push_back({s.who->entrant.name, cell(s.test, c), score_text(s.validation.median, c),
+                    cell(s.at_defaults, c), count_text(s.to_target), diverged(s),
+                    to_string(s.who->tuned.settings)});
+  return html_table(rows);
+}
+
+Series thinned(const Series& s, std::size_t most = 100) {
+  if (s.x.size() <= most) return s;
+  Series t = s;
+  t.x.clear(), t.y.clear(), t.low.clear(), t.high.clear();
+  for (std::size_t k = 0; k < most; ++k) {
+    const std::size_t i = k * (s.x.size() - 1) / (most - 1);
+    t.x.push_back(s.x[i]), t.y.push_back(s.y[i]);
+    t.low.push_back(s.low[i]), t.high.push_back(s.high[i]);
+  }
+  return t;
+}
+
+/// Median validation loss after each epoch, with the middle half, against the cost until then.
+Series curve(const Contender& who, bool by_time) {
+  Series s{who.entrant.name, {}, {}};
+  std::size_t epochs = 0;
+  for (const Outcome& r : who.tuned.runs) epochs = std::max(epochs, r.loss.size());
+  const double cost = median_of(who.tuned, [](const Outcome&r) { return r.seconds; }),
+               evaluations = median_of(who.tuned, [](const Outcome&r) {
+                 return static_cast<double>(r.gradient_evaluations);
+               });
+  for (std::size_t e = 0; e < epochs; ++e) {
+    std::vector<double> losses;
+    for (const Outcome& r : who.tuned.runs)
+      if (e < r.loss.size()) losses.push_back(r.loss[e]);
+    const Quartiles q = quartiles(losses);
+    s.x.push_back((by_time ? cost : evaluations) * static_cast<double>(e + 1) /
+                  static_cast<double>(epochs));
+    s.y.push_back(q.median), s.low.push_back(q.low), s.high.push_back(q.high);
+  }
+  return thinned(s);
+}
+
+std::string curves(const Judged& j, bool by_time) {
+  Chart chart{"Validation loss",
+              by_time ? "seconds" : "gradient evaluations",
+              j.contest->classification ? "cross-entropy" : "mean squared error",
+              false,
+              true,
+              {}};
+  for (const Contender& who : j.contest->contenders) chart.series.push_back(curve(who, by_time));
+  return svg(chart);
+}
+
+std::string ranges(const Judged& j) {
+  const bool percent = j.contest->classification;
+  Ranges r{"Test score, middle half over seeds",
+           percent ? "accuracy, %" : "R²",
+           {},
+           {{"tuned", {}}, {"at defaults", {}}}};
+  double best = -INFINITY;
+  for (const Standing& s : j.standings) best = std::max(best, s.test.median);
+  for (const Standing& s : j.standings) {
+    r.rows.push_back(s.who->entrant.name);
+    const auto mark = [&](const Quartiles& q) {
+      const double scale = percent ? 100 : 1;
+      // R² has no lower end: far below, a mark would squeeze all others together.
+      const bool far = !percent && q.low < best - 1;
+      return far ? Ranges::Mark{NAN, NAN, NAN}
+                 : Ranges::Mark{scale * q.low, scale * q.median, scale * q.high};
+    };
+    r.series[0].second.push_back(mark(s.test));
+    r.series[1].second.push_back(mark(s.at_defaults));
+  }
+  return svg(r);
+}
+
+/// How a score moves with the rate, a small chart an optimizer; all have the same axes.
+std::string sensitivity(const Judged& j) {
+  const double scale = j.contest->classification ? 100 : 1;
+  double best = -INFINITY, low = INFINITY, high = 0;
+  const auto rate = [](const Settings& settings) {
+    for (const auto& [name, value] : settings)
+      if (name == "lr") return value;
+    return static_cast<double>(NAN);
+  };
+  const auto score = [&](const Tried& t) { return scale * quartiles(scores(t, false)).median; };
+  std::vector<Chart> charts;
+  for (const Contender& who : j.contest->contenders) {
+    Series trials{"trials", {}, {}};
+    trials.points = true;
+    Series sweep{"chosen settings at other rates", {}, {}};
+    for (const Tried& t : who.trials) {
+      trials.x.push_back(rate(t.settings)), trials.y.push_back(score(t));
+      best = std::max(best, trials.y.back());
+    }
+    std::vector<std::pair<double, double>> line;
+    for (const Tried& t : who.sweep) line.emplace_back(rate(t.settings), score(t));
+    if (!who.trials.empty() && !line.empty())
+      line.emplace_back(rate(who.trials[who.best].settings), score(who.trials[who.best]));
+    std::sort(line.begin(), line.end());
+    for (const auto& [x, y] : line) sweep.x.push_back(x), sweep.y.push_back(y);
+    for (const std::vector<double>& xs : {trials.x, sweep.x})
+      for (const double x : xs)
+        if (std::isfinite(x)) low = std::min(low, x), high = std::max(high, x);
+    Chart chart{who.entrant.name, "learning rate", scale == 100 ? "accuracy, %" : "R²", true, false,
+                {sweep, trials}};
+    chart.series[1].colour = 1;
+    charts.push_back(chart);
+  }
+  if (!(low < high) || !std::isfinite(best)) return "";
+  std::string s;
+  for (Chart& chart : charts) {
+    chart.x_range = Interval{low / 1.3, high * 1.3};
+    chart.y_range = Interval{best - 0.4 * scale, best + 0.03 * scale};
+    s += svg(chart);
+  }
+  return concat(
+      "<h3>What the rate does</h3>\n<p>Median score on validation data over ", kTuningSeeds,
+      " seeds: each trial, and the chosen settings at rates from a tenth to ten times the "
+      "chosen one. What is lower than the frame, or diverged, is not drawn.</p>\n<div "
+      "class=\"charts small\">\n",
+      s, "</div>\n");
+}
+
+std::string cost_table(const Judged& j) {
+  std::vector<std::vector<std::string>> rows{
+      {"optimizer", "gradient evaluations", "to the target", "seeds that reach it"}};
+  for (const Standing& s : j.standings)
+    rows.push_back({s.who->entrant.name, format(s.evaluations, "%.0f"), count_text(s.to_target),
+                    concat(s.reached, " of ", s.who->tuned.runs.size())});
+  return html_table(rows);
+}
+
+std::string time_table(const Judged& j) {
+  std::vector<std::vector<std::string>> rows{{"optimizer", "seconds", "to the target"}};
+  for (const Standing& s : j.standings)
+    rows.push_back(
+        {s.who->entrant.name, format(s.seconds, "%.3g"),
+         std::isfinite(s.seconds_to_target) ? format(s.seconds_to_target, "%.3g") : "not reached"});
+  return html_table(rows);
+}
+
+std::string paragraphs(const char* kind, const std::vector<std::string>& texts) {
+  std::string s;
+  for (const std::string& text : texts)
+    s += concat("<p class=\"", kind, "\">", escaped(text), ".</p>\n");
+  return s;
+}
+
+std::string section_of(const Judged& j) {
+  const Contest& c = *j.contest;
+  std::string s = concat("<h2>", escaped(c.name), "</h2>\n<p>", c.samples, " samples with ",
+                         c.features, c.features == 1 ? " feature, " : " features, ", c.tested,
+                         " of them for the test.</p>\n", paragraphs("alarm", j.alarms),
+                         paragraphs("note", j.notes));
+  if (j.standings.empty() || j.standings[0].who->tuned.runs.empty()) return s + sensitivity(j);
+  s += standings_table(j);
+  s += concat("<div class=\"charts\">\n", ranges(j), curves(j, false), "</div>\n");
+  s += sensitivity(j);
+  s += concat("<h3>Cost</h3>\n<p>The target is ", score_text(j.target, c.classification),
+              c.classification ? " % accuracy" : " R²", " on validation data, the median of ",
+              escaped(j.baseline),
+              ", which is the best of the standard baselines here. Medians over seeds; a target "
+              "counts as reached at the end of an epoch.</p>\n",
+              cost_table(j));
+  s += concat(
+      "<h3>Time</h3>\n<p>Seconds of training, measured while other runs went on beside; "
+      "they differ from run to run, all else does not.</p>\n",
+      time_table(j), "<div class=\"charts\">\n", curves(j, true), "</div>\n<!-- end of time -->\n");
+  return s;
+}
+
+std::string profiles(const std::vector<Judged>& all) {
+  if (all.size() < 2) return "";
+  const auto costs = costs_of(all);
+  const auto& contenders = all[0].contest->contenders;
+  Chart chart{"Performance profiles",
+              "gradient evaluations to the target, over those of the cheapest",
+              "share of the data sets",
+              false,
+              false,
+              {}};
+  chart.y_range = Interval{-0.03, 1.03};
+  std::vector<std::pair<double, std::string>> areas;
+  for (std::size_t e = 0; e < contenders.size(); ++e) {
+    Series line{contenders[e].entrant.name, {}, {}};
+    for (int i = 0; i <= 120; ++i) {
+      const double ratio = 1 + (kMostRatio - 1) * i / 120.0;
+      line.x.push_back(ratio), line.y.push_back(profile(costs, e, ratio));
+    }
+    chart.series.push_back(line);
+    areas.emplace_back(-profile_area(costs, e, kMostRatio), contenders[e].entrant.name);
+  }
+  std::sort(areas.begin(), areas.end());
+  std::vector<std::vector<std::string>> rows{{"optimizer", "area under its profile"}};
+  for (const auto& [area, name] : areas) rows.push_back({name, format(-area, "%.3f")});
+  return concat(
+      "<h2>Over all data sets</h2>\n<p>The share of data sets on which an optimizer "
+      "reaches the target at a cost of at most so many times that of the cheapest; the "
+      "area under the curve is 1 for one that is cheapest everywhere.</p>\n<div "
+      "class=\"charts\">\n",
+      svg(chart), html_table(rows), "</div>\n");
+}
+
+std::string method(const Study& study, const Options& o) {
+  std::string s = concat(
+      "<h2>How this was done</h2>\n<p>", format(100 * o.validation, "%.3g %%"),
+      " of the data was held out for the "
+      "test. Each seed splits the rest into training and validation data (",
+      format(100 * o.validation, "%.3g %%"),
+      "), and sets initial weights and the order of batches, the same for every optimizer. Each "
+      "optimizer had ",
+      o.budget, o.budget == 1 ? " trial" : " trials",
+      ": its defaults, and points spread evenly in logarithm over its search space. Trials ran "
+      "with ",
+      kTuningSeeds,
+      " seeds, and the highest mean score on validation data was chosen, the lower loss among "
+      "equals. What was chosen, and the defaults, ran again with ",
+      o.seeds, " fresh ", o.seeds == 1 ? "seed" : "seeds",
+      ", and only then on the test data. Optimizers are in the order of their validation scores. "
+      "One is called ahead of another only if the middle halves of their test scores are "
+      "apart.</p>\n");
+  std::vector<std::vector<std::string>> rows{{"optimizer", "searched"}};
+  if (!study.contests.empty())
+    for (const Contender& c : study.contests[0].contenders)
+      rows.push_back({c.entrant.name, c.entrant.space_text()});
+  s += html_table(rows);
+  s += concat("<p>To repeat it:</p>\n<pre>", escaped(repeating_command(o)), "</pre>\n");
+  std::vector<std::vector<std::string>> settings{{"setting", "value"}};
+  for (const auto& [name, value] : listing(o, true))
+    if (!value.empty()) settings.push_back({name, value});
+  return s + html_table(settings);
 }
 
 }  // namespace
 
-std::vector<std::vector<std::string>> table_of(const std::vector<Result>& results,
-                                               bool classification) {
-  const std::string measure = classification ? "accuracy %" : "R²";
-  const double scale = classification ? 100 : 1;
-  const char* pattern = classification ? "%.1f" : "%.3f";
-  const auto loss = [](const Result& r) {
-    const double x =
-        summary(collect(r.final, [](const Run& run) { return run.validation.loss; })).median;
-    return std::isfinite(x) ? format(x, "%.3g") : std::string("-");
-  };
-  const auto seconds = [](const Result& r) {
-    const double x = summary(collect(r.final, [](const Run& run) { return run.seconds; })).median;
-    return std::isfinite(x) ? format(x, "%.3g") : std::string("-");
-  };
-  std::vector<std::vector<std::string>> rows{{"optimizer", "validation " + measure,
-                                              "test " + measure, "test loss", "gradients",
-                                              "seconds", "best lr", "diverged"}};
-  for (const Result& r : results)
-    rows.push_back(
-        {r.entrant.name,
-         cell(summary(collect(r.tuned, [](const Run& x) { return x.validation.accuracy; })),
-              pattern, scale),
-         cell(summary(collect(r.final, [](const Run& x) { return x.validation.accuracy; })),
-              pattern, scale),
-         loss(r), concat(r.final.empty() ? 0 : r.final[0].gradient_evaluations), seconds(r),
-         std::isfinite(r.lr) ? format(r.lr, "%.3g") : "none", concat(r.diverged, "/", r.runs)});
-  return rows;
-}
-
-std::string edge_note(const std::vector<Result>& results) {
-  std::string names;
-  for (const Result& r : results)
-    if (r.entrant.rates.size() > 1 &&
-        (r.lr == r.entrant.rates.front() || r.lr == r.entrant.rates.back()))
-      names += (names.empty() ? "" : ", ") + r.entrant.name;
-  return names.empty() ? ""
-                       : "At the edge of the rates tried, so perhaps better beyond: " + names + ".";
-}
-
-std::string html_of(const Options& o, const std::vector<Result>& results, const data::Dataset& all,
-                    const std::string& verdict) {
-  const bool classification = all.is_classification();
-  std::string s = concat("<h1>Optimizers compared on ", escaped(all.name),
-                         "</h1>\n<p class=\"verdict\">", escaped(verdict),
-                         "</p>\n<h2>Results</h2>\n", html_table(table_of(results, classification)));
-  Chart loss{"Training loss", "epoch", "loss", false, true, {}},
-      score{classification ? "Test accuracy" : "Test R²",
-            "epoch",
-            classification ? "accuracy" : "R²",
-            false,
-            false,
-            {}};
-  Chart cost{"Training loss by cost", "gradient evaluations", "loss", false, true, {}};
-  for (const Result& r : results) {
-    Series a{r.entrant.name, {}, {}}, b = a, c = a;
-    const std::size_t epochs = static_cast<std::size_t>(o.epochs);
-    for (std::size_t e = 0; e < epochs; ++e) {
-      std::vector<double> losses, scores;
-      double evaluations = 0;
-      for (const Run& run : r.final)
-        if (e < run.epochs.size()) {
-          losses.push_back(run.epochs[e].train.loss);
-          scores.push_back(run.epochs[e].validation.accuracy);
-          evaluations = static_cast<double>(run.gradient_evaluations) * static_cast<double>(e + 1) /
-                        static_cast<double>(run.epochs.size());
-        }
-      const double x = static_cast<double>(e + 1);
-      a.x.push_back(x), a.y.push_back(summary(losses).median);
-      b.x.push_back(x), b.y.push_back(summary(scores).median);
-      c.x.push_back(evaluations), c.y.push_back(summary(losses).median);
-    }
-    if (r.final.empty()) a.name = b.name = c.name = r.entrant.name + " (diverged)";
-    loss.series.push_back(a), score.series.push_back(b), cost.series.push_back(c);
+std::string terminal_of(const Judged& j) {
+  const bool c = j.contest->classification;
+  const std::string unit = c ? " %" : " R²";
+  std::vector<std::vector<std::string>> rows{
+      {"optimizer", "test" + unit, "valid.", "at defaults", "target", "diverged"}},
+      settings{{"optimizer", "seconds", "chosen settings"}};
+  for (const Standing& s : j.standings) {
+    rows.push_back({s.who->entrant.name, cell(s.test, c), score_text(s.validation.median, c),
+                    cell(s.at_defaults, c),
+                    std::isfinite(s.to_target) ? count_text(s.to_target) : "never", diverged(s)});
+    settings.push_back(
+        {s.who->entrant.name, format(s.seconds, "%.3g"), to_string(s.who->tuned.settings)});
   }
-  s += concat(
-      "<h2>Learning curves</h2>\n<p>At each one's best learning rate; medians over "
-      "seeds.</p>\n<div class=\"charts\">\n",
-      svg(loss), svg(score), svg(cost), "</div>\n");
-  s += "<h2>Settings</h2>\n<div class=\"wide\"><table>\n";
-  for (const auto& [name, value] : listing(o, true))
-    if (!value.empty()) s += concat("<tr><td>", name, "</td><td>", escaped(value), "</td></tr>\n");
-  s += concat("<tr><td>samples</td><td>", all.size(), "</td></tr>\n<tr><td>features</td><td>",
-              all.num_features(), "</td></tr>\n");
-  return html_page("Optimizers compared", s + "</table></div>\n");
+  std::string text = concat("Medians over ", j.standings[0].who->tuned.runs.size(),
+                            " seeds (middle half), in the order of validation scores");
+  if (!j.baseline.empty())
+    text += concat("; target: gradient evaluations\nuntil ", j.baseline,
+                   "'s validation score, the best of the standard baselines");
+  return concat(text, "\n\n", table(rows), "\n", table(settings, 2));
 }
 
-std::string csv_of(const std::vector<Result>& results) {
+std::string html_of(const std::vector<Judged>& all, const Study& study, const Options& o) {
+  std::string names, answers, sections;
+  for (const Judged& j : all) {
+    names += (names.empty() ? "" : ", ") + j.contest->name;
+    answers += concat("<p class=\"verdict\">", escaped(j.sentence), "</p>\n");
+    sections += section_of(j);
+  }
+  if (const std::string text = overall(all); !text.empty())
+    answers += concat("<p class=\"verdict\">", escaped(text), "</p>\n");
+  return html_page(concat("Optimizers compared on ", names),
+                   concat("<h1>Optimizers compared on ", escaped(names), "</h1>\n", answers,
+                          sections, profiles(all), method(study, o)));
+}
+
+std::string csv_of(const Study& study) {
   std::string s =
-      "optimizer,seed,lr,diverged,test_loss,test_accuracy,gradient_evaluations,seconds\n";
-  for (const Result& r : results)
-    for (std::size_t i = 0; i < r.final.size(); ++i) {
-      const Run& run = r.final[i];
-      s += concat(r.entrant.name, ",", i + 1, ",", r.lr, ",", run.diverged ? 1 : 0, ",",
-                  run.validation.loss, ",", run.validation.accuracy, ",", run.gradient_evaluations,
-                  ",", format(run.seconds, "%.6f"), "\n");
+      "data,phase,optimizer,settings,run,diverged,validation_loss,validation_score,test_loss,"
+      "test_score,gradient_evaluations,seconds\n";
+  const auto add = [&](const Contest& contest, const Contender& c, const char* phase,
+                       const Tried& t) {
+    for (std::size_t i = 0; i < t.runs.size(); ++i) {
+      const Outcome& r = t.runs[i];
+      const bool tested = r.tested && !r.diverged;
+      const auto value = [](bool there, double x) { return there ? concat(x) : std::string(); };
+      const auto quoted = [](const std::string& text) {  // settings and names may hold commas
+        std::string q = "\"";
+        for (const char ch : text) q += ch == '"' ? std::string("\"\"") : std::string(1, ch);
+        return q + "\"";
+      };
+      s += concat(quoted(contest.name), ",", phase, ",", quoted(c.entrant.name), ",",
+                  to_string(t.settings), ",", i + 1, ",", r.diverged ? 1 : 0, ",",
+                  value(!r.diverged, r.validation.loss), ",",
+                  value(!r.diverged, r.validation.accuracy), ",", value(tested, r.test.loss), ",",
+                  value(tested, r.test.accuracy), ",", r.gradient_evaluations, ",",
+                  format(r.seconds, "%.6f"), "\n");
+    }
+  };
+  for (const Contest& contest : study.contests)
+    for (const Contender& c : contest.contenders) {
+      for (const Tried& t : c.trials) add(contest, c, "trial", t);
+      add(contest, c, "tuned", c.tuned);
+      add(contest, c, "defaults", c.defaults);
+      for (const Tried& t : c.sweep) add(contest, c, "sweep", t);
     }
   return s;
 }
 
-std::string verdict_of(std::vector<Result> results, bool classification, int seeds) {
-  const auto of = [](const Result& r) {
-    return summary(collect(r.final, [](const Run& x) { return x.validation.accuracy; }));
-  };
-  std::erase_if(results, [&](const Result& r) { return !std::isfinite(of(r).median); });
-  if (results.empty()) return "Every run diverged.";
-  double top = -INFINITY;
-  for (const Result& r : results) top = std::max(top, of(r).median);
-  std::string names;
-  double low = INFINITY;
-  std::size_t first = 0, overlapping = 0;
-  for (const Result& r : results)
-    if (of(r).median == top) {
-      ++first;
-      low = std::min(low, of(r).low);
-      names +=
-          concat(names.empty() ? "" : ", ", r.entrant.name, " (lr ", format(r.lr, "%.3g"), ")");
-    }
-  for (const Result& r : results) overlapping += of(r).median != top && of(r).high >= low;
-  std::string s =
-      concat("Highest median test ", classification ? "accuracy" : "R²", ", ",
-             format(top * (classification ? 100 : 1), classification ? "%.1f %%" : "%.3f"), ": ",
-             names, ".");
-  const std::size_t others = results.size() - first;
-  if (others == 0) return s;
-  if (seeds == 1) return s + " One seed says nothing about how far that is chance.";
-  if (overlapping == 0) return s + " The lowest seed is above the highest of every other.";
-  return concat(
-      s, " Over the seeds the range overlaps with that of ",
-      overlapping == others ? "every other" : concat(overlapping, " of the ", others, " others"),
-      ", so from these it is not told apart.");
+nlohmann::ordered_json json_of(const std::vector<Judged>& all, const Study& study,
+                               const Options& o) {
+  using Json = nlohmann::ordered_json;
+  const auto three = [](const Quartiles& q) { return Json{q.low, q.median, q.high}; };
+  Json json{{"command", repeating_command(o)}, {"seconds", study.seconds}};
+  for (const Judged& j : all) {
+    Json contest{{"data", j.contest->name}, {"answer", j.sentence}, {"alarms", j.alarms},
+                 {"notes", j.notes},        {"target", j.target},   {"target_of", j.baseline}};
+    for (const Standing& s : j.standings)
+      contest["optimizers"].push_back({{"name", s.who->entrant.name},
+                                       {"settings", s.who->tuned.settings},
+                                       {"searched", s.who->entrant.space_text()},
+                                       {"test_quartiles", three(s.test)},
+                                       {"validation_quartiles", three(s.validation)},
+                                       {"test_quartiles_at_defaults", three(s.at_defaults)},
+                                       {"gradient_evaluations", s.evaluations},
+                                       {"gradient_evaluations_to_target", s.to_target},
+                                       {"seconds", s.seconds},
+                                       {"seconds_to_target", s.seconds_to_target}});
+    json["contests"].push_back(std::move(contest));
+  }
+  return json;
 }
 
 }  // namespace app

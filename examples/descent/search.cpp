@@ -1,0 +1,200 @@
+#include "search.h"
+
+#include "console.h"
+#include "training.h"
+
+#include <algorithm>
+#include <cmath>
+
+namespace app {
+
+using namespace descent;
+
+namespace {
+
+double rounded(double x) { return std::stod(format(x, "%.3g")); }
+
+/// What is searched of a rule, from the fields it lists.
+void search_rule(Entrant& e) {
+  for (const auto& field : optim::find_optimizer(optim::rule_of(e.description)).fields) {
+    char* end = nullptr;
+    const double usual = std::strtod(field.text.c_str(), &end);
+    if (*end != '\0' || usual <= 0) continue;  // what is off by default stays off
+    if (field.name == "lr" && usual < 0.5)
+      e.space.push_back({"lr", usual / 10, usual * 300});
+    else if (field.name == "lr")  // the rule finds its own scale
+      e.space.push_back({"lr", usual / 100, usual * 10});
+    else if (field.name == "momentum")
+      e.space.push_back({"momentum", 0.02, 1, true});
+    else if (field.name == "beta1")
+      e.space.push_back({"beta1", 0.03, 0.5, true});
+    else if (field.name == "weight_decay")
+      e.space.push_back({"weight_decay", usual / 10, usual * 100});
+    else
+      continue;
+    e.defaults.emplace_back(field.name, usual);
+  }
+}
+
+/// What is searched of the wrapper outside.
+void search_wrapper(Entrant& e) {
+  struct Own {
+    const char *wrapper, *name;
+    double low, high, usual;
+  };
+  const auto outside = optim::Expression::parse(e.description);
+  for (const Own& w : {Own{"sam", "rho", 0.01, 0.5, 0.05}, {"clip_norm", "max_norm", 0.1, 10, 1}}) {
+    if (outside.text != w.wrapper || outside.arguments.size() > 1) continue;  // or has its value
+    e.description.insert(e.description.rfind(')'), concat(", ", w.name, "={", w.name, "}"));
+    e.space.push_back({w.name, w.low, w.high});
+    e.defaults.emplace_back(w.name, w.usual);
+  }
+}
+
+/// Nothing is searched that the description or the options have.
+void keep_given(Entrant& e, const Options& o) {
+  const auto given = [&](const std::string& name) {
+    if (name == "lr" && o.lr > 0) return true;
+    if (e.description.find(name + "=") != std::string::npos &&
+        e.description.find("{" + name + "}") == std::string::npos)
+      return true;
+    return std::any_of(o.set.begin(), o.set.end(),
+                       [&](const std::string& s) { return s.starts_with(name + "="); });
+  };
+  std::erase_if(e.space, [&](const Dimension& d) { return given(d.name); });
+  std::erase_if(e.defaults, [&](const auto& d) { return given(d.first); });
+}
+
+Entrant entrant(const std::string& text, const Options& o) {
+  Entrant e{text, text, 0, {}, {}};
+  if (text == "swa(adamw)") e.description = "adamw", e.swa = 0.75;
+  search_rule(e);
+  search_wrapper(e);
+  keep_given(e, o);
+  // What the options put around every rule shows in its name.
+  if (o.clip_value > 0) e.name = concat("clip_value(", e.name, ")");
+  if (o.clip_norm > 0) e.name = concat("clip_norm(", e.name, ")");
+  if (o.sam > 0) e.name = concat("sam(", e.name, ")");
+  if (o.ema > 0) e.name = concat("ema(", e.name, ")");
+  if (o.swa > 0 && e.swa == 0) e.name = concat("swa(", e.name, ")");
+  return e;
+}
+
+const std::vector<std::string> kArticle{"sgd",
+                                        "momentum",
+                                        "nesterov",
+                                        "adagrad",
+                                        "rmsprop",
+                                        "adam",
+                                        "amsgrad",
+                                        "adamw",
+                                        "sam(momentum)",
+                                        "sam(adamw)",
+                                        "clip_norm(momentum)",
+                                        "swa(adamw)"};
+
+}  // namespace
+
+std::string to_string(const Settings& settings) {
+  std::string s;
+  for (const auto& [name, value] : settings)
+    s += concat(s.empty() ? "" : " ", name, "=", format(value, "%.6g"));
+  return s;
+}
+
+Settings Entrant::trial(std::size_t i) const {
+  if (i == 0) return defaults;
+  double ratio = 2;  // the root of x^(d+1) = x + 1, by iteration
+  for (int k = 0; k < 60; ++k)
+    ratio = std::pow(1 + ratio, 1 / (static_cast<double>(space.size()) + 1));
+  Settings settings;
+  double step = 1;
+  for (const Dimension& d : space) {
+    step /= ratio;
+    const double at = std::fmod(0.5 + step * static_cast<double>(i), 1);
+    const double value = rounded(d.low * std::pow(d.high / d.low, at));
+    settings.emplace_back(d.name, d.from_one ? 1 - value : value);
+  }
+  return settings;
+}
+
+std::string Entrant::space_text() const {
+  std::string s;
+  for (const Dimension& d : space)
+    s += concat(s.empty() ? "" : ", ", d.from_one ? "1 − " : "", d.name, " ", format(d.low, "%.3g"),
+                "–", format(d.high, "%.3g"));
+  return s.empty() ? "nothing" : s;
+}
+
+std::string Entrant::at_edge(const Settings& settings) const {
+  std::string s;
+  for (std::size_t k = 0; k < space.size(); ++k) {
+    const Dimension& d = space[k];
+    if (d.from_one) continue;  // their ends are those of sense
+    const double at = std::log(settings[k].second / d.low) / std::log(d.high / d.low);
+    if (at < 0.1 || at > 0.9) s += concat(s.empty() ? "" : ", ", d.name);
+  }
+  return s;
+}
+
+std::vector<std::string> split_list(const std::string& text) {
+  std::vector<std::string> parts{""};
+  int depth = 0;
+  for (const char c : text) {
+    depth += c == '(' ? 1 : c == ')' ? -1 : 0;
+    if (c == ',' && depth == 0)
+      parts.emplace_back();
+    else if (c != ' ' || !parts.back().empty())
+      parts.back() += c;
+  }
+  for (std::string& p : parts) p.erase(p.find_last_not_of(' ') + 1);
+  return parts;
+}
+
+std::vector<Entrant> entrants_of(const Options& o) {
+  std::vector<std::string> names;
+  const auto add = [&](const std::string& name) {
+    if (std::find(names.begin(), names.end(), name) == names.end()) names.push_back(name);
+  };
+  for (const std::string& asked : o.optimizer.empty() ? kArticle : split_list(o.optimizer)) {
+    bool family = false;  // "sam" means all that begin with "sam("
+    for (const std::string& name : kArticle)
+      if (name.starts_with(asked + "(")) add(name), family = true;
+    if (asked == "all") {
+      for (const optim::Entry& e : optim::registry())
+        if (!e.is_wrapper && e.name != "muon") add(e.name);  // muon refuses biases
+    } else if (!family) {
+      add(asked);
+    }
+  }
+  std::vector<Entrant> entrants;
+  for (const std::string& name : names) entrants.push_back(entrant(name, o));
+  return entrants;
+}
+
+Options options_for(const Options& o, const Entrant& e, const Settings& settings,
+                    std::uint64_t seed) {
+  Options own = o;
+  own.optimizer = e.description;
+  own.seed = seed;
+  if (e.swa > 0) own.swa = e.swa;
+  for (const auto& [name, value] : settings) {
+    const std::string text = format(value, "%.6g"), mark = "{" + name + "}";
+    if (const std::size_t at = own.optimizer.find(mark); at != std::string::npos)
+      own.optimizer.replace(at, mark.size(), text);
+    else if (name == "lr")
+      own.lr = value;
+    else
+      own.set.push_back(concat(name, "=", text));
+  }
+  return own;
+}
+
+bool contains(const std::string& outer, const std::string& inner) {
+  const std::vector<std::pair<std::string, std::string>> pairs{
+      {"momentum", "sgd"}, {"nesterov", "sgd"}, {"adam", "momentum"}, {"adamw", "adam"}};
+  return std::find(pairs.begin(), pairs.end(), std::pair(outer, inner)) != pairs.end() ||
+         outer == concat("sam(", inner, ")") || outer == concat("clip_norm(", inner, ")");
+}
+
+}  // namespace app

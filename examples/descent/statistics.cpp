@@ -1,0 +1,53 @@
+#include "statistics.h"
+
+#include <algorithm>
+#include <cmath>
+#include <cstddef>
+
+namespace app {
+
+namespace {
+
+double quantile(const std::vector<double>& sorted, double share) {
+  const double at = share * static_cast<double>(sorted.size() - 1);
+  const double low = sorted[static_cast<std::size_t>(std::floor(at))],
+               high = sorted[static_cast<std::size_t>(std::ceil(at))];
+  if (!std::isfinite(low) || !std::isfinite(high)) return low == high ? low : -INFINITY;
+  return low + (high - low) * (at - std::floor(at));
+}
+
+/// The cost of a solver over that of the cheapest, for each problem that anyone solves.
+std::vector<double> ratios(const std::vector<std::vector<double>>& costs, std::size_t solver) {
+  std::vector<double> all;
+  for (std::size_t p = 0; p < costs[solver].size(); ++p) {
+    double least = INFINITY;
+    for (const std::vector<double>& c : costs) least = std::min(least, c[p]);
+    all.push_back(std::isfinite(costs[solver][p]) ? costs[solver][p] / least : INFINITY);
+  }
+  return all;
+}
+
+}  // namespace
+
+Quartiles quartiles(std::vector<double> values) {
+  if (values.empty()) return {NAN, NAN, NAN};
+  std::sort(values.begin(), values.end());
+  return {quantile(values, 0.25), quantile(values, 0.5), quantile(values, 0.75)};
+}
+
+double profile(const std::vector<std::vector<double>>& costs, std::size_t solver, double ratio) {
+  double solved = 0;
+  const std::vector<double> all = ratios(costs, solver);
+  for (const double r : all) solved += r <= ratio;
+  return all.empty() ? 0 : solved / static_cast<double>(all.size());
+}
+
+double profile_area(const std::vector<std::vector<double>>& costs, std::size_t solver,
+                    double most) {
+  double area = 0;
+  const std::vector<double> all = ratios(costs, solver);
+  for (const double r : all) area += std::max(0.0, most - std::max(1.0, r)) / (most - 1);
+  return all.empty() ? 0 : area / static_cast<double>(all.size());
+}
+
+}  // namespace app

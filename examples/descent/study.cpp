@@ -1,0 +1,284 @@
+#include "study.h"
+
+#include "console.h"
+#include "jobs.h"
+#include "statistics.h"
+
+#include <algorithm>
+#include <chrono>
+#include <cmath>
+#include <filesystem>
+#include <nlohmann/json.hpp>
+
+namespace app {
+
+using namespace descent;
+
+namespace {
+
+constexpr double kSearchShare = 0.6;  // of the time, when it is limited
+const std::vector<double> kSweep{0.1, 0.3, 3, 10};
+
+struct Stopped {};
+
+/// One run that a phase asks for.
+struct Job {
+  std::size_t contest, entrant;
+  Settings settings;
+  std::uint64_t seed;
+  bool tested;
+};
+
+class Runner {
+ public:
+  Runner(const Options& o, const std::vector<Entrant>& entrants,
+         const std::vector<data::Dataset>& sets, Records& records,
+         const std::function<bool()>& interrupted)
+      : o_(o),
+        entrants_(entrants),
+        sets_(sets),
+        records_(records),
+        interrupted_(interrupted),
+        start_(std::chrono::steady_clock::now()) {}
+
+  /// False when there was no time for all.
+  bool run(const std::string& phase, const std::vector<Job>& jobs, double share_of_time) {
+    std::vector<Job> left;
+    for (const Job& j : jobs)
+      if (records_.find(key(j)) == nullptr) left.push_back(j);
+    const auto over = [&] {
+      return interrupted_() || (o_.time_limit > 0 && seconds() > share_of_time * o_.time_limit);
+    };
+    std::atomic<std::size_t> missing{left.size()};
+    run_jobs(
+        left.size(),
+        [&](std::size_t i) {
+          try {
+            records_.put(key(left[i]), outcome(left[i], over));
+            --missing;
+          } catch (const Stopped&) {  // leaves no record
+          }
+        },
+        [&](std::size_t i) { return concat(phase, "  ", entrants_[left[i].entrant].name); }, over);
+    return missing == 0;
+  }
+
+  /// The runs of some settings that are done, one for each seed; empty unless all are.
+  std::vector<Outcome> outcomes(std::size_t contest, std::size_t entrant, const Settings& settings,
+                                const std::vector<std::uint64_t>& seeds) const {
+    std::vector<Outcome> all;
+    for (const std::uint64_t seed : seeds) {
+      const Outcome* r = records_.find(key({contest, entrant, settings, seed, false}));
+      if (r == nullptr) return {};
+      all.push_back(*r);
+    }
+    return all;
+  }
+
+  double seconds() const {
+    return std::chrono::duration<double>(std::chrono::steady_clock::now() - start_).count();
+  }
+
+ private:
+  std::string key(const Job& j) const {
+    const std::string settings = to_string(j.settings);
+    return concat(sets_[j.contest].name, " | ", entrants_[j.entrant].name, " | ",
+                  settings.empty() ? "" : settings + " | ", "seed ", std::to_string(j.seed));
+  }
+
+  Outcome outcome(const Job& j, const std::function<bool()>& over) const {
+    const Options own = options_for(o_, entrants_[j.entrant], j.settings, j.seed);
+    const data::Dataset& all = sets_[j.contest];
+    auto [rest, test] = data::split(all, 1 - o_.validation, o_.seed);
+    auto [training, validation] = data::split(rest, 1 - o_.validation, j.seed);
+    prepare(own, training, {&validation, &test});
+    manual_seed(j.seed);
+    nn::Sequential model = make_model(own, all);
+    const Run run = train(own, model, training, validation, [&](const Epoch&) {
+      if (over()) throw Stopped{};
+    });
+    Outcome r;
+    r.diverged = run.diverged;
+    r.validation = run.validation;
+    r.gradient_evaluations = run.gradient_evaluations;
+    r.seconds = run.seconds;
+    r.tested = j.tested;
+    if (!j.tested) return r;
+    if (!run.diverged) r.test = evaluate(model, test);
+    for (const Epoch& e : run.epochs) {
+      r.loss.push_back(e.validation.loss);
+      r.score.push_back(e.validation.accuracy);
+    }
+    return r;
+  }
+
+  const Options& o_;
+  const std::vector<Entrant>& entrants_;
+  const std::vector<data::Dataset>& sets_;
+  Records& records_;
+  const std::function<bool()>& interrupted_;
+  std::chrono::steady_clock::time_point start_;
+};
+
+/// Higher mean score on validation data; of equals, the lower mean loss. A diverged run is worst.
+bool better(const Tried& a, const Tried& b) {
+  const auto mean = [](const Tried& t, bool loss) {
+    double sum = 0;
+    for (const Outcome& r : t.runs)
+      sum += r.diverged ? -INFINITY : loss ? -r.validation.loss : r.validation.accuracy;
+    return sum;
+  };
+  return mean(a, false) != mean(b, false) ? mean(a, false) > mean(b, false)
+                                          : mean(a, true) > mean(b, true);
+}
+
+std::vector<std::uint64_t> seeds_from(std::uint64_t first, int n) {
+  std::vector<std::uint64_t> seeds;
+  for (int i = 0; i < n; ++i) seeds.push_back(first + static_cast<std::uint64_t>(i));
+  return seeds;
+}
+
+/// FNV-1a over the samples, to know them again.
+std::string checksum(const data::Dataset& d) {
+  std::uint64_t h = 14695981039346656037U;
+  for (const Tensor& t : {d.x, d.y})
+    for (const double v : t.to_vector<double>()) {
+      std::uint64_t bits;
+      std::memcpy(&bits, &v, sizeof bits);
+      h = (h ^ bits) * 1099511628211U;
+    }
+  return concat("fnv1a ", std::to_string(h));
+}
+
+}  // namespace
+
+std::size_t Contender::diverged() const {
+  std::size_t n = 0;
+  for (const Tried& t : trials)
+    for (const Outcome& r : t.runs) n += r.diverged;
+  return n;
+}
+
+std::vector<data::Dataset> load_all(const Options& o) {
+  std::vector<data::Dataset> sets;
+  const std::vector<std::string> names =
+      std::filesystem::exists(o.data) ? std::vector<std::string>{o.data} : split_list(o.data);
+  for (const std::string& name : names) {
+    Options own = o;
+    own.data = name;
+    sets.push_back(load_data(own));
+    for (std::size_t i = 0; i + 1 < sets.size(); ++i)
+      if (sets[i].name == sets.back().name)
+        fail<UsageError>("--data", "got '", sets.back().name, "' twice, expected different sets");
+  }
+  return sets;
+}
+
+nlohmann::ordered_json identity_of(const Options& o, const std::vector<data::Dataset>& sets) {
+  nlohmann::ordered_json identity{{"protocol", 1}};
+  for (const auto& [name, value] : listing(o, true))
+    if (name != "optimizers" && name != "budget" && name != "seeds" && name != "time_limit")
+      identity[name] = value;
+  for (const data::Dataset& d : sets) identity[concat("samples of ", d.name)] = checksum(d);
+  return identity;
+}
+
+Study run_study(const Options& o, const std::vector<Entrant>& entrants,
+                const std::vector<data::Dataset>& sets, Records& records,
+                const std::function<bool()>& interrupted) {
+  Runner runner(o, entrants, sets, records, interrupted);
+  Study study;
+  const std::vector<std::uint64_t> tuning = seeds_from(o.seed + kFirstTuningSeed, kTuningSeeds),
+                                   fresh = seeds_from(o.seed, o.seeds);
+  const auto budget = static_cast<std::size_t>(o.budget);
+  // Whole rounds first, so that a search that is cut short is still fair.
+  std::vector<Job> search;
+  for (std::size_t t = 0; t < budget; ++t)
+    for (const std::uint64_t seed : tuning)
+      for (std::size_t d = 0; d < sets.size(); ++d)
+        for (std::size_t e = 0; e < entrants.size(); ++e)
+          if (t < entrants[e].trials(budget))
+            search.push_back({d, e, entrants[e].trial(t), seed, false});
+  bool complete = runner.run("searching", search, kSearchShare);
+
+  std::vector<Job> finals, sweeps;
+  for (std::size_t d = 0; d < sets.size(); ++d) {
+    Contest c{o.data,
+              sets[d].name,
+              sets[d].is_classification(),
+              sets[d].size(),
+              sets[d].num_features(),
+              0,
+              {}};
+    c.tested = data::split(sets[d], 1 - o.validation, o.seed).test.size();
+    for (const Entrant& e : entrants) c.contenders.push_back({e, {}, 0, {}, {}, {}});
+    std::size_t rounds = 0;
+    for (bool whole = true; whole && rounds < budget; rounds += whole)
+      for (std::size_t e = 0; whole && e < entrants.size(); ++e)
+        if (rounds < entrants[e].trials(budget))
+          whole = !runner.outcomes(d, e, entrants[e].trial(rounds), tuning).empty();
+    for (std::size_t e = 0; e < entrants.size(); ++e) {
+      Contender& who = c.contenders[e];
+      for (std::size_t t = 0; t < std::min(rounds, entrants[e].trials(budget)); ++t) {
+        const Settings settings = entrants[e].trial(t);
+        who.trials.push_back({settings, runner.outcomes(d, e, settings, tuning)});
+        if (better(who.trials[t], who.trials[who.best])) who.best = t;
+      }
+      who.defaults.settings = entrants[e].defaults;
+      who.tuned.settings =
+          who.trials.empty() ? entrants[e].defaults : who.trials[who.best].settings;
+      for (const double factor : kSweep)
+        for (const auto& [name, value] : who.tuned.settings)
+          if (name == "lr") {
+            Settings other = who.tuned.settings;
+            for (auto& [n, v] : other)
+              if (n == "lr") v = std::stod(format(value * factor, "%.3g"));
+            who.sweep.push_back({other, {}});
+            for (const std::uint64_t seed : tuning) sweeps.push_back({d, e, other, seed, false});
+          }
+    }
+    study.contests.push_back(std::move(c));
+  }
+  for (const std::uint64_t seed : fresh)
+    for (const bool tuned : {true, false})
+      for (std::size_t d = 0; d < sets.size(); ++d)
+        for (std::size_t e = 0; e < entrants.size(); ++e) {
+          const Contender& who = study.contests[d].contenders[e];
+          finals.push_back({d, e, tuned ? who.tuned.settings : who.defaults.settings, seed, true});
+        }
+  // The same settings may be chosen and default: one run is enough.
+  std::vector<Job> once;
+  for (const Job& j : finals)
+    if (std::none_of(once.begin(), once.end(), [&](const Job& k) {
+          return k.contest == j.contest && k.entrant == j.entrant && k.seed == j.seed &&
+                 k.settings == j.settings;
+        }))
+      once.push_back(j);
+  complete = runner.run("testing", once, 1) && complete;
+  complete = runner.run("sweeping rates", sweeps, 1) && complete;
+
+  for (std::size_t d = 0; d < sets.size(); ++d) {
+    std::vector<Contender>& all = study.contests[d].contenders;
+    // As many seeds as every contender has.
+    std::vector<std::uint64_t> done;
+    for (const std::uint64_t seed : fresh) {
+      bool whole = true;
+      for (std::size_t e = 0; e < all.size(); ++e)
+        whole = whole && !runner.outcomes(d, e, all[e].tuned.settings, {seed}).empty() &&
+                !runner.outcomes(d, e, all[e].defaults.settings, {seed}).empty();
+      if (whole) done.push_back(seed);
+    }
+    for (std::size_t e = 0; e < all.size(); ++e) {
+      all[e].tuned.runs = runner.outcomes(d, e, all[e].tuned.settings, done);
+      all[e].defaults.runs = runner.outcomes(d, e, all[e].defaults.settings, done);
+      for (Tried& t : all[e].sweep) t.runs = runner.outcomes(d, e, t.settings, tuning);
+      std::erase_if(all[e].sweep, [](const Tried& t) { return t.runs.empty(); });
+    }
+  }
+  if (!complete) study.state = interrupted() ? "interrupted" : "out of time";
+  study.runs = search.size() + once.size() + sweeps.size();
+  study.seconds = runner.seconds();
+  return study;
+}
+
+}  // namespace app

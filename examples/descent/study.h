@@ -1,0 +1,58 @@
+// The protocol of a comparison. One part of the data is held out for the test, for all. Each seed
+// splits the rest into training and validation data, and sets initial weights and the order of
+// batches, the same for every optimizer. Each optimizer has the same number of trials; validation
+// data chooses among them, over seeds of its own. The chosen settings, and the defaults, run again
+// with fresh seeds, and are tested once. A sweep shows what a wrong rate costs.
+#pragma once
+
+#include "records.h"
+#include "search.h"
+
+namespace app {
+
+/// The runs of one setting, over seeds.
+struct Tried {
+  Settings settings;
+  std::vector<Outcome> runs;
+};
+
+/// What an optimizer did on one data set.
+struct Contender {
+  Entrant entrant;
+  std::vector<Tried> trials;     // those that every contender had
+  std::size_t best = 0;          // of them
+  Tried tuned, defaults;         // with fresh seeds, tested
+  std::vector<Tried> sweep;      // the chosen settings at other rates
+  std::size_t diverged() const;  // runs of the trials
+};
+
+/// One data set.
+struct Contest {
+  std::string data, name;
+  bool classification = true;
+  std::int64_t samples = 0, features = 0, tested = 0;
+  std::vector<Contender> contenders;
+};
+
+struct Study {
+  std::vector<Contest> contests;
+  std::string state = "complete";  // or "interrupted", "out of time"
+  std::size_t runs = 0;            // done or found
+  double seconds = 0;
+};
+
+inline constexpr int kTuningSeeds = 3;
+inline constexpr std::uint64_t kFirstTuningSeed = 1000;  // after the seed of the options
+
+/// The data sets of --data, one or several.
+std::vector<descent::data::Dataset> load_all(const Options& o);
+/// What every run depends on, for Records.
+nlohmann::ordered_json identity_of(const Options& o,
+                                   const std::vector<descent::data::Dataset>& sets);
+/// Runs what is not in the records yet. Stops early, with what is complete, when `interrupted`
+/// says so or the time is over.
+Study run_study(const Options& o, const std::vector<Entrant>& entrants,
+                const std::vector<descent::data::Dataset>& sets, Records& records,
+                const std::function<bool()>& interrupted);
+
+}  // namespace app
