@@ -3,8 +3,6 @@
 
 #include <descent/optim/rule.h>
 
-#include <cmath>
-
 namespace descent::optim {
 
 /// Duchi, Hazan & Singer 2011, JMLR 12:2121, diagonal form:
@@ -24,6 +22,7 @@ struct AdaGrad {
       .traps = "G only grows, so the rate shrinks for ever and training may stop early.",
       .state = 1};
   static constexpr std::array slots{"sum"};
+  static constexpr bool packs = true;
   static void fields(auto& r, auto&& f) {
     f("lr", r.lr, kNonNegative);
     f("lr_decay", r.lr_decay, kNonNegative);
@@ -39,12 +38,12 @@ struct AdaGrad {
     const T eta = T(lr(s) / (1 + static_cast<double>(s.t - 1) * lr_decay(s)));
     const T decay = T(weight_decay(s)), e = T(eps(s));
     const T start = s.t == 1 ? T(initial_accumulator(s)) : T(0);
-    const T inside = eps_inside_sqrt ? e : T(0), outside = eps_inside_sqrt ? T(0) : e;
-    return [=](T& w, T g, T& G) {
-      g += decay * w;
-      G += start + g * g;
-      const T root = std::sqrt(G + inside) + outside;
-      w -= root == 0 ? T(0) : eta * g / root;  // 0/0 where every gradient was 0
+    return [=, inside = eps_inside_sqrt](auto& w, auto g, auto& G) {
+      if (decay != 0) g += decay * w;
+      if (start != 0) G += start;
+      G += g * g;
+      const auto root = inside ? simd::sqrt(G + e) : simd::sqrt(G) + e;
+      w -= simd::ratio(eta * g, root);  // 0/0 where every gradient was 0
     };
   }
 };

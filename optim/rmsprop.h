@@ -3,8 +3,6 @@
 
 #include <descent/optim/rule.h>
 
-#include <cmath>
-
 namespace descent::optim {
 
 /// Tieleman & Hinton 2012, lecture 6.5:  v = α·v + (1 − α)·g²,  d = √v + ε,  θ −= η·g/d.
@@ -27,6 +25,7 @@ struct RMSProp {
           "small gradients a hundredfold.",
       .state = 1};
   static constexpr std::array slots{"square", "momentum", "mean"};
+  static constexpr bool packs = true;
   static void fields(auto& r, auto&& f) {
     f("lr", r.lr, kNonNegative);
     f("alpha", r.alpha, kUnit);
@@ -42,31 +41,33 @@ struct RMSProp {
   void dispatch(Step s, auto&& run) const {
     const T eta = T(lr(s)), a = T(alpha(s)), a1 = T(1 - alpha(s)), decay = T(weight_decay(s));
     const T mu = T(momentum(s)), e = T(eps(s));
-    const T inside = eps_inside_sqrt ? e : T(0), outside = eps_inside_sqrt ? T(0) : e;
-    const auto ratio = [=](T g, T square) {
-      const T d = std::sqrt(square + inside) + outside;
-      return d == 0 ? T(0) : g / d;
+    const auto ratio = [=, inside = eps_inside_sqrt](auto g, auto square) {
+      return simd::ratio(g, inside ? simd::sqrt(square + e) : simd::sqrt(square) + e);
     };
-    const auto central = [=](T g, T& v, T& mean) {
+    const auto decayed = [=](auto g, auto w) { return decay == 0 ? g : g + decay * w; };
+    const auto central = [=](auto g, auto& v, auto& mean) {
       v = a * v + a1 * g * g;
       mean = a * mean + a1 * g;
-      const T square = v - mean * mean;
+      const auto square = v - mean * mean;
       return ratio(g, square > 0 ? square : T(0));
     };
-    const auto plain = [=](T g, T& v) {
+    const auto plain = [=](auto g, auto& v) {
       v = a * v + a1 * g * g;
       return ratio(g, v);
     };
     const bool moves = momentum(s) != 0;
     if (!centered && !moves)
-      run([=](T& w, T g, T& v) { w -= eta * plain(g + decay * w, v); }, 0);
+      run([=](auto& w, auto g, auto& v) { w -= eta * plain(decayed(g, w), v); }, 0);
     else if (!centered)
-      run([=](T& w, T g, T& v, T& b) { w -= eta * (b = mu * b + plain(g + decay * w, v)); }, 0, 1);
+      run([=](auto& w, auto g, auto& v,
+              auto& b) { w -= eta * (b = mu * b + plain(decayed(g, w), v)); },
+          0, 1);
     else if (!moves)
-      run([=](T& w, T g, T& v, T& m) { w -= eta * central(g + decay * w, v, m); }, 0, 2);
+      run([=](auto& w, auto g, auto& v, auto& m) { w -= eta * central(decayed(g, w), v, m); }, 0,
+          2);
     else
-      run([=](T& w, T g, T& v, T& b,
-              T& m) { w -= eta * (b = mu * b + central(g + decay * w, v, m)); },
+      run([=](auto& w, auto g, auto& v, auto& b,
+              auto& m) { w -= eta * (b = mu * b + central(decayed(g, w), v, m)); },
           0, 1, 2);
   }
 };

@@ -36,12 +36,14 @@
 //   operators; slot_shape(slot, shape of w) says how large its state is.
 // - average(step, w, slots): what the weights are to be evaluated at; see swap_average().
 // - minimize(search) in place of at(): the rule evaluates the loss as often as it likes; see lbfgs.h.
+// - `static constexpr bool packs = true`: the lambda, [=](auto& w, auto g, auto&… slots), also takes
+//   sixteen numbers as one, with simd::sqrt and simd::ratio: see core/pack.h.
 // - wants_curvature(step): before that step the slot number kCurvature holds an estimate of the
 //   diagonal of the Hessian. Needs a closure.
 // clang-format on
 #pragma once
 
-#include <descent/core/simd.h>
+#include <descent/core/pack.h>
 #include <descent/core/tensor.h>
 #include <descent/optim/hyper.h>
 
@@ -142,11 +144,13 @@ class AnyRule {
   virtual bool wants_curvature(Step s) const = 0;
 };
 
-template <class F, class T, std::size_t... I>
+template <bool kPacks, class F, class T, std::size_t... I>
 void run_formula(const F& f, std::int64_t n, T* w, const T* g, void* const* slots, double scale,
                  double limit, [[maybe_unused]] double* sums, std::index_sequence<I...>) {
   const auto over = [&](auto formula) {
-    if constexpr (std::is_void_v<decltype(f(*w, *g, *static_cast<T*>(slots[I])...))>)
+    if constexpr (kPacks)
+      simd::loop_packs(n, formula, w, g, static_cast<T*>(slots[I])...);
+    else if constexpr (std::is_void_v<decltype(f(*w, *g, *static_cast<T*>(slots[I])...))>)
       simd::loop(n, formula, w, g, static_cast<T*>(slots[I])...);
     else {
       static_assert(
@@ -156,10 +160,10 @@ void run_formula(const F& f, std::int64_t n, T* w, const T* g, void* const* slot
     }
   };
   if (scale == 1 && limit == kInfinity)
-    return over([f](T& x, const T& d, auto&... s) { return f(x, d, s...); });
+    return over([f](auto& x, const auto& d, auto&... s) { return f(x, d, s...); });
   const T by = static_cast<T>(scale), most = static_cast<T>(limit);
-  over([f, by, most](T& x, const T& d, auto&... s) {
-    const T scaled = by * d;
+  over([f, by, most](auto& x, const auto& d, auto&... s) {
+    const auto scaled = by * d;
     return f(x, scaled > most ? most : scaled < -most ? -most : scaled, s...);
   });
 }
@@ -185,6 +189,7 @@ class RuleOf final : public AnyRule {
   };
   static constexpr bool kSearches = requires(const Rule& r, Search& s) { r.minimize(s); };
   static constexpr bool kCurves = requires(const Rule& r, Step s) { r.wants_curvature(s); };
+  static constexpr bool kPacks = requires { requires Rule::packs; };
   struct AnyRun {
     void operator()(auto&&, auto...) const {}
   };
@@ -313,9 +318,9 @@ class RuleOf final : public AnyRule {
     bound.slot_count = static_cast<int>(kIds);
     bound.run = [](const void* formula, std::int64_t n, void* w, const void* g, void* const* slots,
                    double scale, double limit, double* sums) {
-      run_formula<F, T>(*static_cast<const F*>(formula), n, static_cast<T*>(w),
-                        static_cast<const T*>(g), slots, scale, limit, sums,
-                        std::make_index_sequence<kIds>());
+      run_formula<kPacks, F, T>(*static_cast<const F*>(formula), n, static_cast<T*>(w),
+                                static_cast<const T*>(g), slots, scale, limit, sums,
+                                std::make_index_sequence<kIds>());
     };
   }
   Rule rule_;

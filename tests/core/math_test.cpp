@@ -1,5 +1,6 @@
 // The float functions of core/kernels/math.h against the double-precision library.
 #include <descent/core/kernels/math.h>
+#include <descent/core/pack.h>
 #include <descent/descent.h>
 #include <gtest/gtest.h>
 
@@ -169,6 +170,58 @@ TEST(Softmax, DoesNotOverflowOrLoseRows) {
   }
   EXPECT_EQ(logsumexp(tensor({-INFINITY, -INFINITY})).item(), -INFINITY);
   EXPECT_EQ(logsumexp(tensor({INFINITY, 1.0})).item(), INFINITY);
+}
+
+/// simd::ratio of numbers, as packs where there are any.
+std::vector<float> ratios(std::vector<float> a, std::vector<float> b) {
+  std::vector<float> out(a.size());
+  simd::loop_packs(
+      static_cast<std::int64_t>(a.size()),
+      [](const auto& x, const auto& y, auto& o) { o = simd::ratio(x, y); }, a.data(), b.data(),
+      out.data());
+  return out;
+}
+
+TEST(Packs, ARatioIsWithinOneAndAHalfUnits) {
+  constexpr std::uint64_t kSeed = 11;
+  Generator generator(kSeed);
+  std::vector<float> a, b;
+  for (int i = 0; i < 1'000'000; ++i) {
+    const auto number = [&](double most) {
+      return static_cast<float>((1 + generator.uniform()) *
+                                std::exp2(most * (2 * generator.uniform() - 1)));
+    };
+    a.push_back(number(60) * (i % 2 == 0 ? 1.0f : -1.0f)), b.push_back(number(60));
+  }
+  const std::vector<float> got = ratios(a, b);
+  double worst = 0;
+  for (std::size_t i = 0; i < got.size(); ++i)
+    worst = std::max(worst, ulps(got[i], static_cast<double>(a[i]) / static_cast<double>(b[i])));
+  EXPECT_LE(worst, 1.5) << "seed " << kSeed;
+}
+
+TEST(Packs, ARatioToZeroOrInfinityIsZero) {
+  const std::vector<float> a{0, 1, -1, 3, 1e30f, NAN, 1, 0x1p100f},
+      b{0, 0, 0, INFINITY, INFINITY, 1, NAN, 0x1p125f}, got = ratios(a, b);
+  for (std::size_t i = 0; i < 5; ++i) EXPECT_EQ(got[i], 0) << i;
+  EXPECT_TRUE(std::isnan(got[5]));
+  EXPECT_TRUE(std::isnan(got[6]));
+  EXPECT_EQ(got[7], 0x1p-25f);
+}
+
+TEST(Packs, WhatIsLeftOverHasTheSameBits) {
+  constexpr std::uint64_t kSeed = 12;
+  Generator generator(kSeed);
+  std::vector<float> a, b;
+  for (int i = 0; i < 100; ++i) {
+    a.push_back(static_cast<float>(generator.uniform() - 0.5));
+    b.push_back(static_cast<float>(generator.uniform() - 0.5));
+  }
+  const std::vector<float> whole = ratios(a, b);
+  for (std::ptrdiff_t n = 0; n < 50; ++n) {
+    const std::vector<float> part = ratios({a.begin(), a.begin() + n}, {b.begin(), b.begin() + n});
+    EXPECT_TRUE(std::equal(part.begin(), part.end(), whole.begin())) << n << ", seed " << kSeed;
+  }
 }
 
 }  // namespace
