@@ -55,7 +55,7 @@ int compare_command(const Options& o) {
   const Study study = run_study(o, entrants, sets, records, [] { return interrupted.load(); });
   std::vector<Judged> all;
   for (const Contest& c : study.contests) all.push_back(judge(c, study, o));
-  write_file(folder + "/report.html", html_of(all, study, o));
+  write_file(folder + "/report.html", html_of(all, o));
   write_file(folder + "/results.csv", csv_of(study));
   records.save(study.state, json_of(all, study, o));
 

@@ -17,12 +17,13 @@ std::string escaped(const std::string& text) {
   return out;
 }
 
-std::string html_table(const std::vector<std::vector<std::string>>& rows) {
+std::string html_table(const std::vector<std::vector<std::string>>& rows, std::size_t texts) {
   std::string s = "<div class=\"wide\"><table>\n";
   for (std::size_t r = 0; r < rows.size(); ++r) {
     s += "<tr>";
-    for (const std::string& cell : rows[r])
-      s += concat(r == 0 ? "<th>" : "<td>", escaped(cell), r == 0 ? "</th>" : "</td>");
+    for (std::size_t c = 0; c < rows[r].size(); ++c)
+      s += concat(r == 0 ? "<th" : "<td", c >= texts ? " class=\"text\">" : ">",
+                  escaped(rows[r][c]), r == 0 ? "</th>" : "</td>");
     s += "</tr>\n";
   }
   return s + "</table></div>\n";
@@ -47,7 +48,7 @@ code, pre { font-size: .9em; overflow-wrap: anywhere; white-space: pre-wrap; }
 .good { color: var(--good); font-weight: 600; } .bad { color: var(--bad); font-weight: 600; }
 .wide { overflow-x: auto; margin: .8rem 0; } .prose table { white-space: normal; } table { border-collapse: collapse; white-space: nowrap; }
 th, td { padding: .3rem .7rem; text-align: right; border-bottom: 1px solid var(--line); }
-th:first-child, td:first-child { text-align: left; }
+th:first-child, td:first-child, .text { text-align: left; } td.text { white-space: normal; min-width: 15rem; }
 .charts { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(100%, 480px), 1fr)); gap: 1rem; }
 .charts.small { grid-template-columns: repeat(auto-fill, minmax(min(100%, 320px), 1fr)); }
 svg { width: 100%; height: auto; } a { color: inherit; }

@@ -33,14 +33,20 @@ std::string diverged(const Standing& s) {
 std::string standings_table(const Judged& j) {
   const bool c = j.contest->classification;
   const std::string unit = c ? " accuracy %" : " R²";
-  std::vector<std::vector<std::string>> rows{{"optimizer", "test" + unit, "validation",
-                                              "at defaults", "gradients to target", "diverged",
-                                              "settings"}};
+  std::vector<std::vector<std::string>> rows{
+      {"optimizer", "test" + unit, "validation", "at defaults", "gradients to target", "diverged"}};
   for (const Standing& s : j.standings)
     rows.push_back({s.who->entrant.name, cell(s.test, c), score_text(s.validation.median, c),
-                    cell(s.at_defaults, c), count_text(s.to_target), diverged(s),
-                    to_string(s.who->tuned.settings)});
+                    cell(s.at_defaults, c), count_text(s.to_target), diverged(s)});
   return html_table(rows);
+}
+
+std::string settings_table(const Judged& j) {
+  std::vector<std::vector<std::string>> rows{{"optimizer", "chosen settings", "searched"}};
+  for (const Standing& s : j.standings)
+    rows.push_back(
+        {s.who->entrant.name, to_string(s.who->tuned.settings), s.who->entrant.space_text()});
+  return html_table(rows, 1);
 }
 
 Series thinned(const Series& s, std::size_t most = 100) {
@@ -54,6 +60,8 @@ Series thinned(const Series& s, std::size_t most = 100) {
   }
   return t;
 }
+
+constexpr std::ptrdiff_t kBands = 3;  // more than that hide each other
 
 /// Median validation loss after each epoch, with the middle half, against the cost until then.
 Series curve(const Contender& who, bool by_time) {
@@ -77,13 +85,20 @@ Series curve(const Contender& who, bool by_time) {
 }
 
 std::string curves(const Judged& j, bool by_time) {
-  Chart chart{"Validation loss",
+  Chart chart{j.standings.size() > kBands ? "Validation loss; middle half of the first three"
+                                          : "Validation loss",
               by_time ? "seconds" : "gradient evaluations",
               j.contest->classification ? "cross-entropy" : "mean squared error",
               false,
               true,
               {}};
-  for (const Contender& who : j.contest->contenders) chart.series.push_back(curve(who, by_time));
+  for (const Contender& who : j.contest->contenders) {
+    chart.series.push_back(curve(who, by_time));
+    const auto place = std::find_if(j.standings.begin(), j.standings.end(),
+                                    [&](const Standing& s) { return s.who == &who; });
+    if (place - j.standings.begin() >= kBands)
+      chart.series.back().low.clear(), chart.series.back().high.clear();
+  }
   return svg(chart);
 }
 
@@ -191,7 +206,8 @@ std::string section_of(const Judged& j) {
                          paragraphs("note", j.notes));
   if (j.standings.empty() || j.standings[0].who->tuned.runs.empty()) return s + sensitivity(j);
   s += standings_table(j);
-  s += concat("<div class=\"charts\">\n", ranges(j), curves(j, false), "</div>\n");
+  s += concat("<div class=\"charts\">\n", ranges(j), curves(j, false), "</div>\n",
+              settings_table(j));
   s += sensitivity(j);
   s += concat("<h3>Cost</h3>\n<p>The target is ", score_text(j.target, c.classification),
               c.classification ? " % accuracy" : " R²", " on validation data, the median of ",
@@ -238,7 +254,7 @@ std::string profiles(const std::vector<Judged>& all) {
       svg(chart), html_table(rows), "</div>\n");
 }
 
-std::string method(const Study& study, const Options& o) {
+std::string method(const Options& o) {
   std::string s = concat(
       "<h2>How this was done</h2>\n<p>", format(100 * o.validation, "%.3g %%"),
       " of the data was held out for the "
@@ -256,11 +272,6 @@ std::string method(const Study& study, const Options& o) {
       ", and only then on the test data. Optimizers are in the order of their validation scores. "
       "One is called ahead of another only if the middle halves of their test scores are "
       "apart.</p>\n");
-  std::vector<std::vector<std::string>> rows{{"optimizer", "searched"}};
-  if (!study.contests.empty())
-    for (const Contender& c : study.contests[0].contenders)
-      rows.push_back({c.entrant.name, c.entrant.space_text()});
-  s += html_table(rows);
   s += concat("<p>To repeat it:</p>\n<pre>", escaped(repeating_command(o)), "</pre>\n");
   std::vector<std::vector<std::string>> settings{{"setting", "value"}};
   for (const auto& [name, value] : listing(o, true))
@@ -291,7 +302,7 @@ std::string terminal_of(const Judged& j) {
   return concat(text, "\n\n", table(rows), "\n", table(settings, 2));
 }
 
-std::string html_of(const std::vector<Judged>& all, const Study& study, const Options& o) {
+std::string html_of(const std::vector<Judged>& all, const Options& o) {
   std::string names, answers, sections;
   for (const Judged& j : all) {
     names += (names.empty() ? "" : ", ") + j.contest->name;
@@ -302,7 +313,7 @@ std::string html_of(const std::vector<Judged>& all, const Study& study, const Op
     answers += concat("<p class=\"verdict\">", escaped(text), "</p>\n");
   return html_page(concat("Optimizers compared on ", names),
                    concat("<h1>Optimizers compared on ", escaped(names), "</h1>\n", answers,
-                          sections, profiles(all), method(study, o)));
+                          sections, profiles(all), method(o)));
 }
 
 std::string csv_of(const Study& study) {

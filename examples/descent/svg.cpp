@@ -202,6 +202,10 @@ std::string svg(const Chart& c) {
   s += concat("<svg x=\"", kLeft, "\" y=\"", kTop, "\" width=\"", kWidth - kLeft - kRight,
               "\" height=\"", kHeight - kTop - kBottom, "\" viewBox=\"", kLeft, " ", kTop, " ",
               kWidth - kLeft - kRight, " ", kHeight - kTop - kBottom, "\">\n");
+  if (c.landscape)
+    for (const auto& [a, b] : c.landscape->crosses)
+      s += concat("<path d=\"M", at(px(a) - 5), " ", at(py(b) - 5), "l10 10m0 -10l-10 10\" ",
+                  "fill=\"none\" stroke=\"currentColor\" stroke-width=\"1.6\"/>\n");
   std::string legends;
   std::size_t place = 0;
   for (std::size_t i = 0; i < c.series.size(); ++i) {
@@ -239,6 +243,9 @@ std::string svg(const Chart& c) {
       s += concat("<path d=\"", path,
                   "\" fill=\"none\" stroke-width=\"1.8\" stroke-linejoin=\"round\" ", stroke(hue),
                   "><title>", escaped(line.name), "</title></path>\n");
+    if (line.end && pen)
+      s += concat("<circle cx=\"", at(far(px(line.x.back()))), "\" cy=\"",
+                  at(far(py(line.y.back()))), "\" r=\"4\" style=\"fill:", colour(hue), "\"/>\n");
     if (line.name.empty()) continue;
     const double lx = kLeft + static_cast<double>(place % across) *
                                   ((kWidth - kLeft) / static_cast<double>(across)),

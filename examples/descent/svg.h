@@ -16,6 +16,7 @@ struct Series {
   std::vector<double> x, y;           // a value that is not finite leaves a gap
   std::vector<double> low{}, high{};  // a band around y; empty for none
   bool points = false;                // dots in place of a line
+  bool end = false;                   // a dot where the line ends
   int colour = -1;                    // −1: its place among the series
 };
 
@@ -29,6 +30,7 @@ struct Landscape {
   Interval x, y;
   std::function<double(double, double)> f;
   bool drawn_before = false;  // refer to the drawing in the page with this id
+  std::vector<std::pair<double, double>> crosses{};  // points of note
 };
 
 struct Chart {

@@ -15,6 +15,7 @@ struct Surface {
   const char *id, *name;
   std::array<double, 2> start;
   Interval x, y;
+  std::vector<std::pair<double, double>> minima;
   Tensor (*of)(const Tensor& x, const Tensor& y);
 };
 
@@ -24,6 +25,7 @@ const std::vector<Surface> kSurfaces{
      {1, 1.5},
      {-0.5, 4},
      {-1.2, 2},
+     {{3, 0.5}},
      [](const Tensor& x, const Tensor& y) {
        return (1.5 - x + x * y).square() + (2.25 - x + x * y.square()).square() +
               (2.625 - x + x * y.pow(3)).square();
@@ -33,6 +35,7 @@ const std::vector<Surface> kSurfaces{
      {-1.2, 1},
      {-2, 2},
      {-1, 3},
+     {{1, 1}},
      [](const Tensor& x, const Tensor& y) {
        return (1.0 - x).square() + 100.0 * (y - x.square()).square();
      }},
@@ -41,6 +44,7 @@ const std::vector<Surface> kSurfaces{
      {-0.3, -1},
      {-5, 5},
      {-5, 5},
+     {{3, 2}, {-2.805118, 3.131313}, {-3.77931, -3.283186}, {3.584428, -1.848127}},
      [](const Tensor& x, const Tensor& y) {
        return (x.square() + y - 11.0).square() + (x + y.square() - 7.0).square();
      }},
@@ -49,6 +53,7 @@ const std::vector<Surface> kSurfaces{
      {1.4, 0.02},
      {-1.6, 1.6},
      {-2, 2},
+     {},
      [](const Tensor& x, const Tensor& y) { return 0.5 * x.square() - 0.5 * y.square(); }},
 };
 
@@ -116,15 +121,18 @@ std::string gallery() {
       "at the "
       "rate η, of nine from 10⁻⁴ to 1, with the lowest loss at the end; on the saddle at 0.03, or "
       "at its own "
-      "default where that is 0.5 or more.</p>\n";
+      "default where that is 0.5 or more. A cross is a minimum, a dot the end of a path.</p>\n";
   for (const Surface& s : kSurfaces) {
     page += concat("<h3>", escaped(s.name), "</h3>\n<div class=\"charts\">\n");
     bool first = true;
     for (const auto& [family, rules] : kFamilies) {
       Chart chart{family, "x", "y", false, false, {}};
-      chart.landscape =
-          Landscape{s.id, s.x, s.y, [&](double x, double y) { return at(s, x, y); }, !first};
-      for (const char* rule : rules) chart.series.push_back(best_path(s, rule));
+      chart.landscape = Landscape{
+          s.id, s.x, s.y, [&](double x, double y) { return at(s, x, y); }, !first, s.minima};
+      for (const char* rule : rules) {
+        chart.series.push_back(best_path(s, rule));
+        chart.series.back().end = true;
+      }
       page += svg(chart);
       first = false;
     }
