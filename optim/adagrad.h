@@ -38,7 +38,8 @@ struct AdaGrad {
     const T eta = T(lr(s) / (1 + static_cast<double>(s.t - 1) * lr_decay(s)));
     const T decay = T(weight_decay(s)), e = T(eps(s));
     const T start = s.t == 1 ? T(initial_accumulator(s)) : T(0);
-    return [=, inside = eps_inside_sqrt](auto& w, auto g, auto& G) {
+    const bool inside = eps_inside_sqrt;
+    return [=](auto& w, auto g, auto& G) {
       if (decay != 0) g += decay * w;
       if (start != 0) G += start;
       G += g * g;

@@ -193,6 +193,9 @@ class RuleOf final : public AnyRule {
   struct AnyRun {
     void operator()(auto&&, auto...) const {}
   };
+  static constexpr bool kDispatches = requires(const Rule& r, Step s) {
+    r.template dispatch<float>(s, AnyRun{});
+  };
   static constexpr bool kMeasures = requires(const Rule& r, Step s) {
     r.template measure<float>(s, AnyRun{});
   };
@@ -244,10 +247,10 @@ class RuleOf final : public AnyRule {
     return bind_with(dtype, [&]<class T>(T, auto&& take) {
       if constexpr (kWhole)
         return;
-      else if constexpr (requires { rule_.template at<T>(s); })
-        take_all(rule_.template at<T>(s), take, std::make_index_sequence<Rule::slots.size()>());
-      else
+      else if constexpr (kDispatches)
         rule_.template dispatch<T>(s, take);
+      else
+        take_all(rule_.template at<T>(s), take, std::make_index_sequence<Rule::slots.size()>());
     });
   }
   bool measures() const override { return kMeasures; }
