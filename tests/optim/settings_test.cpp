@@ -147,6 +147,26 @@ TEST(MovedAway, OptimizersSaySo) {
                        "got an optimizer that was moved away"));
 }
 
+TEST(Schedules, SetLaterAreRefusedWhereTheyLeaveTheRangeAndChangeNothing) {
+  const Problem p;
+  Optimizer o = accumulate(sam({p.parameters(), Adam{.lr = 0.1}}), 2);
+  for (int t = 0; t < 3; ++t) p.step(o);  // one step, and half of the next
+  o.set("lr", linear(0.1, -0.1, 2));
+  p.step(o);
+  const std::vector<double> before = p.values().to_vector();
+  const State state = o.state_dict();
+  const std::string message = message_of<ValueError>([&] {
+    o.step([&]() -> double {
+      ADD_FAILURE() << "the loss was evaluated";
+      return 0;
+    });
+  });
+  EXPECT_TRUE(has_text(message, "[adam] got lr = -0.1 from its schedule at step 2"));
+  EXPECT_EQ(p.values().to_vector(), before);
+  for (const auto& [key, t] : o.state_dict())
+    EXPECT_EQ(t.to_vector(), state.at(key).to_vector()) << key;
+}
+
 TEST(Mistakes, AreNamedWithTheirValues) {
   const Problem p;
   const auto refusal = [](const auto& f) { return message_of<ValueError>(f); };
