@@ -18,11 +18,12 @@
 //   optim::Optimizer optimizer(model.parameters(), Momentum{.lr = 1e-2});
 //
 // `slots` names the state kept per parameter, which starts at zero and is passed to the lambda in its
-// order; without any it is std::array<const char*, 0>. `at` computes scalars once a step, in double;
-// the engine inlines the lambda into one vectorised loop over all parameters. Groups, schedules,
-// checking, saving and printing follow from `fields` and `slots`. A file that has roots in its rule is
-// to be compiled with -fno-math-errno, which linking descent::descent in CMake brings along: with
-// errno a root is a call, and the loop eight times slower.
+// order; without any it is std::array<const char*, 0>. The state is keyed by the names of slots and
+// scalars: they differ, and none is "step". `at` computes scalars once a step, in double; the engine
+// inlines the lambda into one vectorised loop over all parameters. Groups, schedules, checking, saving
+// and printing follow from `fields` and `slots`. A file that has roots in its rule is to be compiled
+// with -fno-math-errno, which linking descent::descent in CMake brings along: with errno a root is a
+// call, and the loop eight times slower.
 //
 // What else a rule may have:
 // - dispatch<T>(step, run) in place of at(): calls run(lambda, slot numbers…) once, for a rule whose
@@ -176,9 +177,30 @@ constexpr bool takes_slots(std::index_sequence<I...>) {
   return std::is_invocable_v<const F&, T&, T, std::enable_if_t<(I >= 0), T&>...>;
 }
 
+/// Whether every slot and scalar of a rule has a name of its own, under which the state keeps it.
+template <class Rule>
+constexpr bool names_differ() {
+  std::string_view taken[1 + kMaxSlots + kMaxScalars] = {"step"};  // the count of updates
+  std::size_t n = 1;
+  const auto add = [&](std::string_view name) {
+    for (std::size_t i = 0; i < n; ++i)
+      if (taken[i] == name) return false;
+    taken[n++] = name;
+    return true;
+  };
+  for (const char* slot : Rule::slots)
+    if (!add(slot)) return false;
+  if constexpr (requires { Rule::scalars; })
+    for (const Scalar& scalar : Rule::scalars)
+      if (!add(scalar.name)) return false;
+  return true;
+}
+
 template <class Rule>
 class RuleOf final : public AnyRule {
   static_assert(Rule::slots.size() <= kMaxSlots, "a rule keeps at most 8 slots");
+  static_assert(names_differ<Rule>(),
+                "a rule's slots and scalars have names that differ, none of them \"step\"");
   static constexpr bool kWhole =
       requires(const Rule& r, Step s, const Tensor& t, std::span<Tensor> slots) {
     r.update(s, t, t, slots);

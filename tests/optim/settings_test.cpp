@@ -167,6 +167,20 @@ TEST(Schedules, SetLaterAreRefusedWhereTheyLeaveTheRangeAndChangeNothing) {
     EXPECT_EQ(t.to_vector(), state.at(key).to_vector()) << key;
 }
 
+template <int kCase>
+struct Named {
+  static constexpr const char* kSlot[] = {"v", "step", "v", "v"};
+  static constexpr std::array slots{kSlot[kCase], kCase == 2 ? "v" : "m"};
+  static constexpr std::array scalars{optim::Scalar{kCase == 3 ? "v" : "rate", 0}};
+};
+
+TEST(State, NeedsSlotsAndScalarsOfDifferentNames) {
+  EXPECT_TRUE(optim::detail::names_differ<Named<0>>());
+  EXPECT_FALSE(optim::detail::names_differ<Named<1>>()) << "'step' is the count of updates";
+  EXPECT_FALSE(optim::detail::names_differ<Named<2>>()) << "two slots";
+  EXPECT_FALSE(optim::detail::names_differ<Named<3>>()) << "a slot and a scalar";
+}
+
 TEST(Mistakes, AreNamedWithTheirValues) {
   const Problem p;
   const auto refusal = [](const auto& f) { return message_of<ValueError>(f); };
