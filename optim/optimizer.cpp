@@ -274,6 +274,14 @@ void detail::fail_schedule(std::string_view rule, std::string_view field, double
                    ", expected a number in ", range.text());
 }
 
+void detail::check_switch(std::string_view op, std::string_view name, const Hyper& value) {
+  if (!value.is_constant())
+    fail<ValueError>(op, "got ", name, " = ", value.text(),
+                     ", expected 0 or 1: a switch follows no schedule");
+  if (value(0) != 0 && value(0) != 1)
+    fail<ValueError>(op, "got ", name, " = ", value(0), ", expected 0 or 1 for a switch");
+}
+
 namespace {
 
 Finder find(Stage& stage, std::string_view op, std::string_view name, int group,
@@ -309,8 +317,7 @@ void Optimizer::set(std::string_view name, Hyper value, int group) {
     if (!range.holds(value(0)))
       fail<ValueError>("set", "got ", name, " = ", value(0), ", expected a number in ",
                        range.text());
-  if (!f.switches.empty() && value(0) != 0 && value(0) != 1)
-    fail<ValueError>("set", "got ", name, " = ", value(0), ", expected 0 or 1 for a switch");
+  if (!f.switches.empty()) detail::check_switch("set", name, value);
   std::vector<Hyper> hypers_before;
   std::vector<bool> switches_before;
   for (const auto& [hyper, range] : f.hypers) hypers_before.push_back(*hyper);

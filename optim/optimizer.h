@@ -155,6 +155,8 @@ double value_of(const Tensor& loss);
 
 /// Throws ValueError for a field outside its range, naming rule, field, value and range.
 void check_fields(std::string_view rule, const std::function<void(FieldVisitor&)>& visit);
+/// Throws ValueError, in the name of `op`, for a switch that is not to be 0 or 1.
+void check_switch(std::string_view op, std::string_view name, const Hyper& value);
 
 }  // namespace detail
 
@@ -205,7 +207,7 @@ class Optimizer {
   /// rule, at the present step. A switch reads as 0 or 1. Throws ValueError for an unknown name.
   double get(std::string_view name, int group = 0) const;
   /// Sets it, replacing a schedule; group −1 is every group that has it. Throws ValueError for an
-  /// unknown name or a value outside the range, and then changes nothing.
+  /// unknown name, a value outside the range or a schedule for a switch, and then changes nothing.
   void set(std::string_view name, Hyper value, int group = -1);
 
   /// All fields: the wrappers', outermost first, and those of the group's rule.

@@ -36,10 +36,8 @@ T with_settings(T value, Settings left) {
     const auto found = left.find(std::string(name));
     if (found == left.end()) return;
     if constexpr (std::is_same_v<V, bool>) {
-      const double x = found->second(0);
-      if (x != 0 && x != 1)
-        fail<ValueError>(owner, "got ", name, " = ", x, ", expected 0 or 1 for a switch");
-      v = x != 0;
+      detail::check_switch(owner, name, found->second);
+      v = found->second(0) != 0;
     } else {
       v = found->second;
     }

@@ -181,6 +181,21 @@ TEST(State, NeedsSlotsAndScalarsOfDifferentNames) {
   EXPECT_FALSE(optim::detail::names_differ<Named<3>>()) << "a slot and a scalar";
 }
 
+TEST(Switches, FollowNoSchedule) {
+  const Problem p;
+  Optimizer o(p.parameters(), SGD{.momentum = 0.9});
+  EXPECT_TRUE(has_text(message_of<ValueError>([&] { o.set("nesterov", linear(0, 1, 10)); }),
+                       "[set] got nesterov = linear(0, 1, 10), expected 0 or 1: a switch follows "
+                       "no schedule"));
+  EXPECT_EQ(o.get("nesterov"), 0);
+  o.set("nesterov", 1);
+  EXPECT_EQ(o.get("nesterov"), 1);
+  EXPECT_TRUE(has_text(
+      message_of<ValueError>([&] { make("nesterov(nesterov=linear(1, 0, 10))", p.parameters()); }),
+      "[sgd] got nesterov = linear(1, 0, 10), expected 0 or 1: a switch follows "
+      "no schedule"));
+}
+
 TEST(Mistakes, AreNamedWithTheirValues) {
   const Problem p;
   const auto refusal = [](const auto& f) { return message_of<ValueError>(f); };
