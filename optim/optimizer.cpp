@@ -201,7 +201,10 @@ void Optimizer::apply_traced(Stage& stage, const Tracer& tracer) {
   try {
     stage.apply(update);
   } catch (...) {
-    report();
+    try {
+      report();
+    } catch (...) {  // the step's own error says more
+    }
     throw;
   }
   report();

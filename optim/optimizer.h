@@ -223,8 +223,9 @@ class Optimizer {
   bool elementwise() const;    ///< each element's update follows from its own gradients alone
   bool searches() const;       ///< evaluates as often as it likes: L-BFGS
 
-  /// Called for each parameter after each step, also after one that throws; an empty one turns it
-  /// off, and then it costs nothing. On, it copies the weights at each step.
+  /// Called for each parameter after each step, also after one that throws, whose error then goes
+  /// before the tracer's; an empty one turns it off, and then it costs nothing. On, it copies the
+  /// weights at each step.
   void set_tracer(Tracer tracer);
 
   /// Exchanges the weights with the average of the outermost SWA or EMA; call it again to go on

@@ -196,6 +196,21 @@ TEST(Switches, FollowNoSchedule) {
       "no schedule"));
 }
 
+TEST(Tracer, ThatThrowsDoesNotHideWhyTheStepDid) {
+  const Tensor w = ones({1}).requires_grad_();
+  Optimizer o({{"w", w}}, SGD{});
+  int rows = 0;
+  o.set_tracer([&](const TraceRow&) {
+    ++rows;
+    fail<FileError>("tracer", "the disk is full");
+  });
+  w.set_grad(full({1}, NAN));
+  EXPECT_TRUE(has_text(message_of<NonFiniteError>([&] { o.step(); }), "the gradient of 'w'"));
+  w.set_grad(ones({1}));
+  EXPECT_TRUE(has_text(message_of<FileError>([&] { o.step(); }), "the disk is full"));
+  EXPECT_EQ(rows, 2);
+}
+
 TEST(Mistakes, AreNamedWithTheirValues) {
   const Problem p;
   const auto refusal = [](const auto& f) { return message_of<ValueError>(f); };
