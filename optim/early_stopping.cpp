@@ -23,6 +23,13 @@ bool EarlyStopping::count(double metric) {
   return waited_ > options_.patience;
 }
 
+/// Copies: a model may hand out the very tensors that it goes on to train.
+void EarlyStopping::keep(const State& state) {
+  State copies;
+  for (const auto& [key, t] : state) copies[key] = t.detach().clone();
+  state_ = std::move(copies);
+}
+
 void EarlyStopping::check_kept() const {
   if (epoch_ < 0)
     fail<StateError>("early_stopping",

@@ -26,7 +26,7 @@ class EarlyStopping {
   template <class Model>
   bool step(double metric, const Model& model) {
     const bool stop = count(metric);
-    if (waited_ == 0) state_ = model.state_dict();
+    if (waited_ == 0) keep(model.state_dict());
     return stop;
   }
   /// Puts the best state back. Throws StateError when no epoch has been good.
@@ -44,6 +44,7 @@ class EarlyStopping {
 
  private:
   bool count(double metric);
+  void keep(const State& state);
   void check_kept() const;
 
   EarlyStoppingOptions options_;

@@ -211,6 +211,26 @@ TEST(Tracer, ThatThrowsDoesNotHideWhyTheStepDid) {
   EXPECT_EQ(rows, 2);
 }
 
+/// A model whose state is its tensors themselves, not copies.
+struct Handles {
+  Tensor w = tensor({1.0, 2.0}).requires_grad_();
+  State state_dict() const { return {{"w", w}}; }
+  void load_state_dict(const State& state) {
+    const NoGradGuard guard;
+    w.copy_(state.at("w"));
+  }
+};
+
+TEST(EarlyStopping, KeepsACopyAlsoOfAStateThatIsNone) {
+  Handles model;
+  EarlyStopping stopping;
+  stopping.step(0.5, model);
+  model.load_state_dict({{"w", zeros({2})}});
+  stopping.step(0.7, model);
+  stopping.restore(model);
+  EXPECT_EQ(model.w.to_vector(), (std::vector<double>{1, 2}));
+}
+
 TEST(Mistakes, AreNamedWithTheirValues) {
   const Problem p;
   const auto refusal = [](const auto& f) { return message_of<ValueError>(f); };
