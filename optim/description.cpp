@@ -68,7 +68,11 @@ class Parser {
   }
   [[noreturn]] void stop(const char* expected) const {
     fail<ValueError>("optimizer", "got '", text_, "', expected ", expected, " after '",
-                     text_.substr(0, at_), "'. Hint: for example sam(adamw(lr=0.001), rho=0.05)");
+                     text_.substr(0, at_), "'. Hint: ",
+                     at_ < text_.size() && text_[at_] == '+'
+                         ? "+ joins groups, and text does not say which parameters each has: make "
+                           "the first, then add_group()"
+                         : "for example sam(adamw(lr=0.001), rho=0.05)");
   }
 
   std::string_view text_;

@@ -240,7 +240,8 @@ class Optimizer {
   /// changed then.
   void load_state_dict(const State& state);
 
-  /// "sam(adamw(lr=0.001, …), rho=0.05)"
+  /// "sam(adamw(lr=0.001, …), rho=0.05)", which make() reads; but several groups, joined by " + ",
+  /// are only to be looked at: text does not say which parameters each has.
   std::string to_string() const;
 
   // For wrappers.

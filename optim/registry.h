@@ -31,7 +31,7 @@ const std::vector<Entry>& registry();
 /// Throws ValueError with the list and the nearest name.
 const Entry& find_optimizer(std::string_view name);
 
-/// An optimizer from its description, which is what to_string() prints:
+/// An optimizer of one group from its description, which is what to_string() prints:
 ///   make("sgd", p, {{"momentum", 0.9}})
 ///   make("sam(clip_norm(adamw(lr=warmup(50, cosine(1e-3, 500)), weight_decay=0.05), 1),
 ///   rho=0.05)", p)

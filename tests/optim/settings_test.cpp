@@ -231,6 +231,18 @@ TEST(EarlyStopping, KeepsACopyAlsoOfAStateThatIsNone) {
   EXPECT_EQ(model.w.to_vector(), (std::vector<double>{1, 2}));
 }
 
+TEST(Groups, ArePrintedButNotMadeFromText) {
+  const Problem p;
+  Optimizer o({{"a", p.a}}, SGD{});
+  o.add_group(Parameters{{"b", p.b}}, Lion{});
+  for (const std::string& text : {o.to_string(), clip_norm(std::move(o), 1.0).to_string()}) {
+    EXPECT_TRUE(has_text(text, ") + lion(lr="));
+    EXPECT_TRUE(has_text(message_of<ValueError>([&] { make(text, p.parameters()); }),
+                         "Hint: + joins groups, and text does not say which parameters each has: "
+                         "make the first, then add_group()"));
+  }
+}
+
 TEST(Mistakes, AreNamedWithTheirValues) {
   const Problem p;
   const auto refusal = [](const auto& f) { return message_of<ValueError>(f); };
