@@ -173,7 +173,8 @@ class Optimizer {
     add_group(parameters, std::move(rule));
   }
   /// More parameters with settings, or a rule, of their own. Nothing is inherited from other
-  /// groups. If a name is taken already, the names get a prefix: "group1.weight".
+  /// groups. If a name is taken already, the names get a prefix: "group1.weight". Throws as the
+  /// constructor, and StateError for a wrapped optimizer or weights exchanged for their average.
   template <class Rule>
   void add_group(Parameters parameters, Rule rule) {
     add_rule(std::move(parameters), std::make_unique<detail::RuleOf<Rule>>(std::move(rule)));

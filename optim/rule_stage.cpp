@@ -51,6 +51,7 @@ RuleStage::RuleStage() = default;
 RuleStage::~RuleStage() = default;
 
 void RuleStage::add(Parameters parameters, std::unique_ptr<AnyRule> rule) {
+  refuse_while_swapped("add_group");
   const std::string_view name = rule->card().name;
   if (parameters.empty())
     fail<ValueError>(

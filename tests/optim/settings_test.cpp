@@ -243,6 +243,21 @@ TEST(Groups, ArePrintedButNotMadeFromText) {
   }
 }
 
+TEST(Groups, AreNotAddedWhileWeightsAreExchangedForTheirAverage) {
+  const Problem p;
+  Optimizer o(Parameters{{"a", p.a}}, ScheduleFreeSGD{});
+  const auto add = [&] { o.add_group(Parameters{{"b", p.b}}, ScheduleFreeSGD{}); };
+  o.swap_average();
+  EXPECT_TRUE(has_text(message_of<StateError>(add),
+                       "[add_group] got weights that are exchanged for their average in "
+                       "schedule_free_sgd, expected training weights. Hint: call swap_average() "
+                       "again first"));
+  EXPECT_EQ(o.groups(), 1);
+  o.swap_average();
+  add();
+  EXPECT_EQ(o.groups(), 2);
+}
+
 TEST(Mistakes, AreNamedWithTheirValues) {
   const Problem p;
   const auto refusal = [](const auto& f) { return message_of<ValueError>(f); };
