@@ -45,8 +45,9 @@ class Averager : public detail::WrapperOf<Options> {
     ++count_;
   }
 
+  bool keeps_average() const override { return true; }
   bool has_average() const override { return count_ > 0; }
-  bool swap_average() override {
+  void swap_average() override {
     if (count_ == 0)
       fail<StateError>(
           name(), "got no snapshot yet, expected at least one. Hint: train past its start first");
@@ -59,7 +60,6 @@ class Averager : public detail::WrapperOf<Options> {
     }
     average_ = std::move(weights);
     swapped_ = !swapped_;
-    return true;
   }
 
   void save(State& state) const override {

@@ -336,24 +336,26 @@ void Optimizer::set(std::string_view name, Hyper value, int group) {
   }
 }
 
-bool Optimizer::has_average() const {
+// ---- averages ----
+
+Stage* Optimizer::averager() const {
   rules();
-  for (const Stage* s = stage_.get(); s; s = const_cast<Stage*>(s)->inner())
-    if (s->has_average()) return true;
-  return false;
+  Stage* s = stage_.get();
+  while (s && !s->keeps_average()) s = s->inner();
+  return s;
+}
+
+bool Optimizer::has_average() const {
+  const Stage* s = averager();
+  return s && s->has_average();
 }
 
 void Optimizer::swap_average() {
-  rules();
-  bool swapped = false;
-  descent::detail::perform([stage = stage_.get(), &swapped, known = !descent::detail::recording()] {
-    bool found = false;
-    for (Stage* s = stage; s && !found; s = s->inner()) found = s->swap_average();
-    if (known) swapped = found;
-  });
-  if (swapped || descent::detail::recording()) return;
-  fail<StateError>("swap_average", "got ", to_string(),
-                   ", expected an optimizer with an average. Hint: wrap it in swa() or ema()");
+  Stage* s = averager();
+  if (!s)
+    fail<StateError>("swap_average", "got ", to_string(),
+                     ", expected an optimizer with an average. Hint: wrap it in swa() or ema()");
+  descent::detail::perform([s] { s->swap_average(); });
 }
 
 // ---- state ----

@@ -116,10 +116,12 @@ class Stage {
   virtual void check_schedules() = 0;
   /// True when an update with such gradients must not be made: it was counted, or throws.
   virtual bool refuses(const Update& update) = 0;
-  /// True when there is an average to exchange the weights with.
-  virtual bool has_average() const { return false; }
-  /// Exchanges weights and average; false when this stage keeps none.
-  virtual bool swap_average() { return false; }
+  /// True for a stage that keeps an average of the weights.
+  virtual bool keeps_average() const { return false; }
+  /// True when there is something in it by now.
+  virtual bool has_average() const { return keeps_average(); }
+  /// Exchanges the weights with it; throws StateError when there is nothing in it.
+  virtual void swap_average() {}
 };
 
 /// A stage around another: everything passes through unless overridden.
@@ -229,10 +231,12 @@ class Optimizer {
   /// weights at each step.
   void set_tracer(Tracer tracer);
 
-  /// Exchanges the weights with the average of the outermost SWA or EMA; call it again to go on
-  /// training. Throws StateError when there is none.
+  /// Exchanges the weights with their average; call it again to go on training. The average is that
+  /// of the outermost of swa() and ema(), also while an inner one has begun earlier; without these,
+  /// that of Schedule-Free or ASGD. Throws StateError when has_average() is false.
   void swap_average();
-  /// True when there is an average by now: of swa() past its start, ema(), Schedule-Free or ASGD.
+  /// True when that average has begun: swa()'s after its start, ema()'s after the first step, a
+  /// rule's at once, as the weights themselves.
   bool has_average() const;
 
   /// Everything that training needs to go on with the same bits, hyper-parameters included.
@@ -255,6 +259,7 @@ class Optimizer {
   void add_rule(Parameters parameters, std::unique_ptr<detail::AnyRule> rule);
   double step_with(const detail::Closure& closure);
   void apply();
+  detail::Stage* averager() const;  // the outermost stage that keeps an average, or null
   static void apply_traced(detail::Stage& stage, const Tracer& tracer);
   detail::RuleStage& rules() const;
 

@@ -156,8 +156,7 @@ void RuleStage::refuse_while_swapped(const char* op) const {
                      ", expected training weights. Hint: call swap_average() again first");
 }
 
-bool RuleStage::swap_average() {
-  if (!keeps_average()) return false;
+void RuleStage::swap_average() {
   const NoGradGuard guard;
   std::vector<Tensor> before;
   for (std::size_t i = 0; i < parameters_.size(); ++i)
@@ -175,7 +174,6 @@ bool RuleStage::swap_average() {
     ++w.body().storage->version;
   }
   training_ = training_.empty() ? std::move(before) : std::vector<Tensor>();
-  return true;
 }
 
 }  // namespace descent::optim::detail

@@ -24,12 +24,11 @@ class RuleStage final : public Stage {
   bool elementwise() const override;
   void check_schedules() override;
   bool refuses(const Update& update) override;
-  bool has_average() const override { return keeps_average() && steps_ > 0; }
-  bool swap_average() override;
+  /// True for a rule that says itself where its weights are to be evaluated.
+  bool keeps_average() const override;
+  void swap_average() override;
   /// True for a rule that evaluates gradients while it steps: L-BFGS.
   bool searches() const;
-  /// True for a rule that says itself where its weights are to be evaluated.
-  bool keeps_average() const;
   void save(State& state) const override;
   void expect(const State& state, std::vector<StateEntry>& entries) override;
   void load(const State& state) override;

@@ -258,6 +258,31 @@ TEST(Groups, AreNotAddedWhileWeightsAreExchangedForTheirAverage) {
   EXPECT_EQ(o.groups(), 2);
 }
 
+TEST(Average, IsThatOfTheOutermostWrapperThatKeepsOne) {
+  const Problem p;
+  Optimizer o = swa(ema({p.parameters(), SGD{.lr = 0.01}}, 0.9), {.start = 1});
+  p.step(o);
+  EXPECT_FALSE(o.has_average()) << "ema's would do until swa starts";
+  EXPECT_TRUE(has_text(message_of<StateError>([&] { o.swap_average(); }),
+                       "[swa] got no snapshot yet, expected at least one"));
+  p.step(o);
+  EXPECT_TRUE(o.has_average());
+  const std::vector<double> snapshot = p.values().to_vector();
+  o.swap_average();
+  EXPECT_EQ(p.values().to_vector(), snapshot);
+}
+
+TEST(Average, OfARuleIsTheWeightsBeforeTheFirstStep) {
+  for (const char* rule : {"schedule_free_adamw", "schedule_free_sgd", "asgd"}) {
+    const Problem p;
+    Optimizer o = make(rule, p.parameters());
+    const std::vector<double> start = p.values().to_vector();
+    EXPECT_TRUE(o.has_average()) << rule;
+    o.swap_average();
+    EXPECT_EQ(p.values().to_vector(), start) << rule;
+  }
+}
+
 TEST(Mistakes, AreNamedWithTheirValues) {
   const Problem p;
   const auto refusal = [](const auto& f) { return message_of<ValueError>(f); };
