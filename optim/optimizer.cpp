@@ -358,6 +358,16 @@ void Optimizer::swap_average() {
   descent::detail::perform([s] { s->swap_average(); });
 }
 
+AverageGuard::AverageGuard(Optimizer& optimizer) {
+  optimizer.swap_average();
+  averager_ = optimizer.averager()->watch();
+}
+AverageGuard::~AverageGuard() {
+  descent::detail::perform([averager = averager_] {
+    if (const auto s = averager.lock()) s->swap_average();
+  });
+}
+
 // ---- state ----
 
 State Optimizer::state_dict() const {

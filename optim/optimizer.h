@@ -122,6 +122,11 @@ class Stage {
   virtual bool has_average() const { return keeps_average(); }
   /// Exchanges the weights with it; throws StateError when there is nothing in it.
   virtual void swap_average() {}
+  /// This stage as long as it lives, whichever optimizer has it by then.
+  std::weak_ptr<Stage> watch() const { return self_; }
+
+ private:
+  std::shared_ptr<Stage> self_{this, [](Stage*) {}};  // owns nothing
 };
 
 /// A stage around another: everything passes through unless overridden.
@@ -252,6 +257,7 @@ class Optimizer {
   // For wrappers.
   using Wrap = std::function<std::unique_ptr<detail::Stage>(std::unique_ptr<detail::Stage>)>;
   friend Optimizer wrap(Optimizer inner, const Wrap& make);
+  friend class AverageGuard;
 
  private:
   Optimizer();
@@ -268,16 +274,19 @@ class Optimizer {
   std::shared_ptr<bool> current_ = std::make_shared<bool>(true);  // whether stage_ still is ours
 };
 
-/// While one lives, the model has the averaged weights.
+/// While one lives, the model has the averaged weights; afterwards its own again, also when the
+/// optimizer was moved or wrapped meanwhile. One that is destroyed or assigned to meanwhile takes
+/// the training weights along: the model keeps the average.
 class AverageGuard {
  public:
-  explicit AverageGuard(Optimizer& optimizer) : optimizer_(optimizer) { optimizer_.swap_average(); }
-  ~AverageGuard() { optimizer_.swap_average(); }
+  /// Throws as swap_average().
+  explicit AverageGuard(Optimizer& optimizer);
+  ~AverageGuard();
   AverageGuard(const AverageGuard&) = delete;
   AverageGuard& operator=(const AverageGuard&) = delete;
 
  private:
-  Optimizer& optimizer_;
+  std::weak_ptr<detail::Stage> averager_;
 };
 
 Optimizer wrap(Optimizer inner, const Optimizer::Wrap& make);

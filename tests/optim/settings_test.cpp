@@ -283,6 +283,37 @@ TEST(Average, OfARuleIsTheWeightsBeforeTheFirstStep) {
   }
 }
 
+TEST(AverageGuard, PutsTheWeightsBackAlsoWhenTheOptimizerWasMovedOrWrapped) {
+  for (const char* text : {"ema(sgd(lr=0.01), 0.5)", "schedule_free_sgd(lr=0.01)"}) {
+    const Problem p;
+    Optimizer o = make(text, p.parameters());
+    for (int t = 0; t < 3; ++t) p.step(o);
+    const std::vector<double> training = p.values().to_vector();
+    std::vector<Optimizer> moved;
+    {
+      const AverageGuard guard(o);
+      EXPECT_NE(p.values().to_vector(), training);
+      moved.push_back(std::move(o));
+      moved.push_back(clip_norm(std::move(moved[0]), 1.0));
+    }
+    EXPECT_EQ(p.values().to_vector(), training) << text;
+    p.step(moved[1]);
+  }
+}
+
+TEST(AverageGuard, LeavesTheAverageWhenTheOptimizerIsGone) {
+  const Problem p;
+  Optimizer o = ema({p.parameters(), SGD{.lr = 0.01}}, 0.5);
+  for (int t = 0; t < 3; ++t) p.step(o);
+  std::vector<double> average;
+  {
+    const AverageGuard guard(o);
+    average = p.values().to_vector();
+    o = Optimizer(p.parameters(), SGD{.lr = 0.01});
+  }
+  EXPECT_EQ(p.values().to_vector(), average);
+}
+
 TEST(Mistakes, AreNamedWithTheirValues) {
   const Problem p;
   const auto refusal = [](const auto& f) { return message_of<ValueError>(f); };
