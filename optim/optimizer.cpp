@@ -129,7 +129,7 @@ std::vector<Field> Optimizer::fields(int group) const {
     }
   } lister;
   lister.step = steps();
-  stage_->visit_fields(lister, group);
+  for (Stage* s = stage_.get(); s; s = s->inner()) s->visit_fields(lister, group, {});
   return lister.all;
 }
 
@@ -251,7 +251,7 @@ double Optimizer::step_with(const Closure& closure) {
 
 namespace {
 
-/// Finds the first field of a name; `all` goes on to the others of that name.
+/// Finds the fields of a name.
 struct Finder final : FieldVisitor {
   std::string_view wanted;
   std::vector<std::pair<Hyper*, Range>> hypers;
@@ -267,6 +267,7 @@ struct Finder final : FieldVisitor {
     names.emplace_back(name);
     if (name == wanted) switches.push_back(&value);
   }
+  bool found() const { return !hypers.empty() || !switches.empty(); }
 };
 
 }  // namespace
@@ -287,14 +288,20 @@ void detail::check_switch(std::string_view op, std::string_view name, const Hype
 
 namespace {
 
+/// What a name stands for, "eps" or "adam.eps": a field of the outermost wrapper that has it, else
+/// of the rules.
 Finder find(Stage& stage, std::string_view op, std::string_view name, int group,
             std::size_t groups) {
   if (group >= static_cast<int>(groups))
     fail<ValueError>(op, "got group ", group, ", expected one in [0, ", groups, ")");
-  Finder finder(name);
-  stage.visit_fields(finder, group);
-  if (finder.hypers.empty() && finder.switches.empty()) {
-    const std::string near = nearest_match(name, finder.names);
+  const std::size_t field = name.find('.') + 1;  // 0 where there is no dot
+  const std::string_view owner = name.substr(0, field > 0 ? field - 1 : 0);
+  Finder finder(name.substr(field));
+  for (Stage* s = &stage; s && !finder.found(); s = s->inner())
+    s->visit_fields(finder, group, owner);
+  if (!finder.found()) {
+    for (Stage* s = &stage; s; s = s->inner()) s->visit_fields(finder, group, {});
+    const std::string near = nearest_match(finder.wanted, finder.names);
     std::sort(finder.names.begin(), finder.names.end());
     finder.names.erase(std::unique(finder.names.begin(), finder.names.end()), finder.names.end());
     std::string all;

@@ -101,7 +101,9 @@ class Stage {
 
   virtual const Parameters& parameters() const = 0;
   virtual std::int64_t steps() const = 0;  // taken or skipped so far: where schedules are read
-  virtual void visit_fields(FieldVisitor& f, int group) = 0;  // outermost first; -1: all groups
+  /// Its own fields: a wrapper's, or those of a rule's group, −1 for all. With an owner, only those
+  /// of the wrapper or rule of that name.
+  virtual void visit_fields(FieldVisitor& f, int group, std::string_view owner) = 0;
   virtual std::string text() = 0;
   virtual void save(State& state) const = 0;
   /// Lists what load() would read from this state, so that it can be checked before.
@@ -137,7 +139,7 @@ class Wrapper : public Stage {
   void apply(Update& update) override { inner_->apply(update); }
   const Parameters& parameters() const override { return inner_->parameters(); }
   std::int64_t steps() const override { return inner_->steps(); }
-  void visit_fields(FieldVisitor& f, int group) override;
+  void visit_fields(FieldVisitor& f, int group, std::string_view owner) override;
   std::string text() override;
   void save(State& state) const override;
   void expect(const State& state, std::vector<StateEntry>& entries) override;
@@ -212,10 +214,13 @@ class Optimizer {
   }
 
   /// Reads a hyper-parameter by name, of the outermost wrapper that has it, else of the group's
-  /// rule, at the present step. A switch reads as 0 or 1. Throws ValueError for an unknown name.
+  /// rule, at the present step. "adam.eps" and "agc.eps" say whose is meant; of two alike around
+  /// each other the outer is "ema2", as in the state. A switch reads as 0 or 1. Throws ValueError
+  /// for an unknown name.
   double get(std::string_view name, int group = 0) const;
-  /// Sets it, replacing a schedule; group −1 is every group that has it. Throws ValueError for an
-  /// unknown name, a value outside the range or a schedule for a switch, and then changes nothing.
+  /// Sets what get() reads, replacing a schedule; of rules, in every group that has it for −1.
+  /// Throws ValueError for an unknown name, a value outside the range or a schedule for a switch,
+  /// and then changes nothing.
   void set(std::string_view name, Hyper value, int group = -1);
 
   /// All fields: the wrappers', outermost first, and those of the group's rule.

@@ -114,9 +114,11 @@ void RuleStage::check() const {
   }
 }
 
-void RuleStage::visit_fields(FieldVisitor& f, int group) {
+void RuleStage::visit_fields(FieldVisitor& f, int group, std::string_view owner) {
   for (std::size_t i = 0; i < groups_.size(); ++i)
-    if (group < 0 || static_cast<std::size_t>(group) == i) groups_[i]->visit_fields(f);
+    if ((group < 0 || static_cast<std::size_t>(group) == i) &&
+        (owner.empty() || owner == groups_[i]->card().name))
+      groups_[i]->visit_fields(f);
 }
 
 std::string RuleStage::text() {

@@ -17,7 +17,7 @@ class RuleStage final : public Stage {
   double evaluate(const Closure& closure) override;
   void apply(Update& update) override;
   const Parameters& parameters() const override { return parameters_; }
-  void visit_fields(FieldVisitor& f, int group) override;
+  void visit_fields(FieldVisitor& f, int group, std::string_view owner) override;
   std::string text() override;
   std::string_view name() const override { return groups_.front()->card().name; }
   bool needs_closure() const override;

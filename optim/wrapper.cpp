@@ -21,9 +21,8 @@ void check_fields(std::string_view rule, const std::function<void(FieldVisitor&)
   visit(fields);
 }
 
-void Wrapper::visit_fields(FieldVisitor& f, int group) {
-  own_fields(f);
-  inner_->visit_fields(f, group);
+void Wrapper::visit_fields(FieldVisitor& f, int, std::string_view owner) {
+  if (owner.empty() || owner == key()) own_fields(f);
 }
 
 void Wrapper::check_schedules() {

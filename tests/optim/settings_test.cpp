@@ -314,6 +314,62 @@ TEST(AverageGuard, LeavesTheAverageWhenTheOptimizerIsGone) {
   EXPECT_EQ(p.values().to_vector(), average);
 }
 
+TEST(Settings, AreSetWhereTheyAreRead) {
+  const Problem p;
+  Optimizer o = agc({p.parameters(), Adam{.eps = 1e-8}}, {.eps = 1e-3});
+  o.set("eps", 0.5);
+  EXPECT_EQ(o.get("eps"), 0.5);
+  EXPECT_EQ(o.get("agc.eps"), 0.5);
+  EXPECT_EQ(o.get("adam.eps"), 1e-8);
+  o.set("adam.eps", 1e-4);
+  EXPECT_EQ(o.get("adam.eps"), 1e-4);
+  EXPECT_EQ(o.get("eps"), 0.5);
+  o.set("lr", 0.25);
+  EXPECT_EQ(o.get("adam.lr"), 0.25);
+  EXPECT_TRUE(has_text(message_of<ValueError>([&] { o.set("adam.eps", -1); }),
+                       "[set] got adam.eps = -1, expected a number in [0, inf)"));
+  EXPECT_TRUE(has_text(message_of<ValueError>([&] { o.get("sgd.eps"); }),
+                       "[get] got the name 'sgd.eps', expected one of amsgrad, beta1"));
+  EXPECT_TRUE(has_text(message_of<ValueError>([&] { o.get("adam.clip"); }), "'adam.clip'"));
+}
+
+TEST(Settings, OfNestedWrappersHaveTheNamesOfTheirState) {
+  const Problem p;
+  Optimizer o = ema(ema({p.parameters(), SGD{}}, 0.5), 0.75);
+  EXPECT_EQ(o.get("decay"), 0.75);
+  EXPECT_EQ(o.get("ema2.decay"), 0.75);
+  EXPECT_EQ(o.get("ema.decay"), 0.5);
+  EXPECT_TRUE(o.state_dict().contains("ema2/decay"));
+}
+
+TEST(Settings, OfOneRuleAmongGroupsAreSetByItsName) {
+  const Problem p;
+  Optimizer o({{"a", p.a}}, SGD{.lr = 1});
+  o.add_group(Parameters{{"b", p.b}}, Adam{.lr = 1});
+  o.set("adam.lr", 0.5);
+  EXPECT_EQ(o.get("lr", 0), 1);
+  EXPECT_EQ(o.get("lr", 1), 0.5);
+  o.set("lr", 2);
+  EXPECT_EQ(o.get("lr", 0), 2);
+  EXPECT_EQ(o.get("lr", 1), 2);
+}
+
+TEST(Plateau, ReachesRulesThroughWrappersAndWrappersThemselves) {
+  const Problem p;
+  Optimizer groups({{"a", p.a}}, Adam{.lr = 1});
+  groups.add_group(Parameters{{"b", p.b}}, Adam{.lr = 0.5});
+  Optimizer o = agc(std::move(groups), {.eps = 1});
+  for (const char* field : {"lr", "eps"}) {
+    ReduceOnPlateau plateau(o, {.factor = 0.5, .patience = 0}, field);
+    plateau.step(1);
+    plateau.step(1);
+  }
+  EXPECT_EQ(o.get("lr", 0), 0.5);
+  EXPECT_EQ(o.get("lr", 1), 0.25);
+  EXPECT_EQ(o.get("agc.eps"), 0.5);
+  EXPECT_EQ(o.get("adam.eps", 1), 1e-8);
+}
+
 TEST(Mistakes, AreNamedWithTheirValues) {
   const Problem p;
   const auto refusal = [](const auto& f) { return message_of<ValueError>(f); };
