@@ -57,7 +57,8 @@ void set_num_threads(int n) {
 
 int num_threads() { return threads(); }
 
-void detail::parallel_ranges(std::int64_t n, std::int64_t grain, RangeBody body, void* context) {
+void detail::parallel_ranges(std::int64_t n, std::int64_t grain, Share share, RangeBody body,
+                             void* context) {
   const std::int64_t pieces = (n + grain - 1) / grain;
   const unsigned mode = floating_mode();
   const auto piece = [=](std::int64_t i) {
@@ -77,7 +78,12 @@ void detail::parallel_ranges(std::int64_t n, std::int64_t grain, RangeBody body,
   // Isolated: a thread that waits here takes no foreign task, which might find this thread's guards
   // and generator in the middle of something.
   arena->execute([&] {
-    tbb::this_task_arena::isolate([&] { tbb::parallel_for(std::int64_t{0}, pieces, piece); });
+    tbb::this_task_arena::isolate([&] {
+      if (share == Share::in_runs)
+        tbb::parallel_for(std::int64_t{0}, pieces, piece, tbb::static_partitioner());
+      else
+        tbb::parallel_for(std::int64_t{0}, pieces, piece);
+    });
   });
 }
 

@@ -15,22 +15,28 @@ namespace descent {
 void set_num_threads(int n);
 int num_threads();
 
+/// How threads share the pieces of a range: a thread that is done takes from another, or each has
+/// one run of them from the start, which suits pieces alike and short, and keeps each thread's
+/// share in its cache from call to call.
+enum class Share { as_they_finish, in_runs };
+
 namespace detail {
 using RangeBody = void (*)(void* context, std::int64_t begin, std::int64_t end);
-void parallel_ranges(std::int64_t n, std::int64_t grain, RangeBody body, void* context);
+void parallel_ranges(std::int64_t n, std::int64_t grain, Share share, RangeBody body,
+                     void* context);
 }  // namespace detail
 
 /// Calls f(begin, end) for the pieces [0, grain), [grain, 2·grain), … of [0, n), perhaps at the
 /// same time; on the calling thread when there is one piece. The first exception is rethrown.
 /// Thread-locals must not be held across the call.
 template <class F>
-void parallel_for(std::int64_t n, std::int64_t grain, F&& f) {
+void parallel_for(std::int64_t n, std::int64_t grain, F&& f, Share share = Share::as_they_finish) {
   if (n <= grain) {
     if (n > 0) f(std::int64_t{0}, n);
     return;
   }
   detail::parallel_ranges(
-      n, grain,
+      n, grain, share,
       [](void* context, std::int64_t begin, std::int64_t end) {
         (*static_cast<std::remove_reference_t<F>*>(context))(begin, end);
       },

@@ -161,14 +161,17 @@ void RuleStage::check_gradient(std::size_t i, const Tensor& g) const {
 /// Which parameter has a gradient that is not finite; their number when none has.
 std::size_t RuleStage::find_non_finite(const Update& update) const {
   const std::size_t count = parameters_.size();
+  PoolVector<const Tensor*> gradients;
   std::int64_t total = 0;
-  for (std::size_t i = 0; i < count; ++i)
-    if (const Tensor& g = update.gradient(parameters_, i); g.defined()) total += g.numel();
+  for (std::size_t i = 0; i < count; ++i) {
+    const Tensor& g = update.gradient(parameters_, i);
+    gradients.push_back(g.defined() ? &g : nullptr);
+    total += g.defined() ? g.numel() : 0;
+  }
   std::atomic<std::size_t> first{count};
   const auto check = [&](std::int64_t begin, std::int64_t end) {
     for (auto i = static_cast<std::size_t>(begin); i < static_cast<std::size_t>(end); ++i) {
-      const Tensor& g = update.gradient(parameters_, i);
-      if (!g.defined() || kernel::all_finite(g)) continue;
+      if (gradients[i] == nullptr || kernel::all_finite(*gradients[i])) continue;
       std::size_t known = first;
       while (i < known && !first.compare_exchange_weak(known, i)) {
       }
@@ -303,12 +306,14 @@ bool RuleStage::plan_again(const Update& update) {
 /// Keeps the plan when nothing but the values can change until the next step.
 void RuleStage::hold_plan(const Update& update) {
   held_.clear();
-  bool fixed = work_.size() == parameters_.size() && update.made.empty();
-  for (const Work& item : work_) {
+  const auto stays = [&](const Work& item) {
     const AnyRule& rule = rule_of(item.index);
-    fixed &= !item.weight_copy.defined() && !item.grad_copy.defined() && !rule.measures() &&
-             !rule.has_curvature() && update.gradient(parameters_, item.index).body().storage->pool;
-  }
+    return update.gradient(parameters_, item.index).body().storage->pool &&
+           !item.weight_copy.defined() && !item.grad_copy.defined() && !rule.measures() &&
+           !rule.has_curvature();
+  };
+  const bool fixed = work_.size() == parameters_.size() && update.made.empty() &&
+                     std::all_of(work_.begin(), work_.end(), stays);
   if (fixed)
     for (std::size_t i = 0; i < parameters_.size(); ++i)
       held_.push_back(update.gradient(parameters_, i));
@@ -372,7 +377,7 @@ void RuleStage::share_scalars() {
 /// Runs each work's bound rule over its elements, in tasks of kChunk; those of whole tensors wait.
 void RuleStage::run() {
   const std::int64_t total = work_.empty() ? 0 : work_.back().first + work_.back().n;
-  parallel_for(total, kChunk, [&](std::int64_t begin, std::int64_t end) {
+  const auto chunk = [&](std::int64_t begin, std::int64_t end) {
     auto item = std::upper_bound(work_.begin(), work_.end(), begin,
                                  [](std::int64_t at, const Work& w) { return at < w.first; }) -
                 1;
@@ -382,7 +387,8 @@ void RuleStage::run() {
       if (bound.rule.run) run_span(*item, from, n, nullptr);
       begin += n;
     }
-  });
+  };
+  parallel_for(total, kChunk, chunk, Share::in_runs);
 }
 
 void RuleStage::run_span(const Work& item, std::int64_t from, std::int64_t n, double* sums) const {
