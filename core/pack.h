@@ -33,21 +33,22 @@ T sqrt(T x) {
 
 typedef float Pack __attribute__((vector_size(64)));
 
+inline constexpr unsigned short kWholePack = 0xffff;  // a mask
+inline constexpr int kRoundAsSet = 4;                 // in place of a mode of rounding
+
 template <>
 DESCENT_TARGET_AVX512 inline Pack sqrt(Pack x) {
-  for (int i = 0; i < 16; ++i) x[i] = __builtin_sqrtf(x[i]);
-  return x;
+  return __builtin_ia32_sqrtps512_mask(x, x, kWholePack, kRoundAsSet);
 }
 /// By a reciprocal of 14 bits and one of Newton's steps: within 1.5 units in the last place. Where
-/// b is infinite or subnormal, 0. |b| must be below 2¹²⁶, where its reciprocal becomes subnormal.
+/// b is infinite or subnormal, 0; from 2¹²⁶ on, where reciprocals are subnormal, it may be 0.
 template <>
 DESCENT_TARGET_AVX512 inline Pack ratio(Pack a, Pack b) {
-  constexpr unsigned short kAll = 0xffff;
-  constexpr int kRoundAsSet = 4, kZeroSubnormalInfinite = 0x3e;
-  const Pack one = Pack{} + 1.0f, y = __builtin_ia32_rcp14ps512_mask(b, b, kAll),
-             rest = __builtin_ia32_vfmaddps512_mask(-b, y, one, kAll, kRoundAsSet),
-             reciprocal = __builtin_ia32_vfmaddps512_mask(rest, y, y, kAll, kRoundAsSet);
-  const auto none = __builtin_ia32_fpclassps512_mask(b, kZeroSubnormalInfinite, kAll);
+  constexpr int kZeroSubnormalInfinite = 0x3e;
+  const Pack one = Pack{} + 1.0f, y = __builtin_ia32_rcp14ps512_mask(b, b, kWholePack),
+             rest = __builtin_ia32_vfmaddps512_mask(-b, y, one, kWholePack, kRoundAsSet),
+             reciprocal = __builtin_ia32_vfmaddps512_mask(rest, y, y, kWholePack, kRoundAsSet);
+  const auto none = __builtin_ia32_fpclassps512_mask(b, kZeroSubnormalInfinite, kWholePack);
   return __builtin_ia32_mulps512_mask(a, reciprocal, Pack{}, static_cast<unsigned short>(~none),
                                       kRoundAsSet);
 }
