@@ -1,5 +1,6 @@
 #include <descent/autograd/grad_mode.h>
 #include <descent/autograd/ops.h>
+#include <descent/core/kernels/pointwise.h>
 #include <descent/core/kernels/reduce.h>
 #include <descent/core/tape.h>
 #include <descent/optim/wrapper_of.h>
@@ -31,10 +32,9 @@ class ClipNorm final : public detail::WrapperOf<ClipNormOptions> {
  public:
   using WrapperOf::WrapperOf;
   void apply(detail::Update& update) override {
-    double squares = 0;
-    for (std::size_t i = 0; i < parameters().size(); ++i)
-      squares += std::pow(norm_of(update, parameters(), i), 2);
-    const double norm = std::sqrt(squares), c = options_.max_norm(steps());
+    kernel::Norm all;
+    for (std::size_t i = 0; i < parameters().size(); ++i) all.add(norm_of(update, parameters(), i));
+    const double norm = all.value(), c = options_.max_norm(steps());
     update.non_finite |= !std::isfinite(norm);
     for (auto& view : update.views) shorten(view, norm, c);
     inner_->apply(update);
@@ -87,7 +87,12 @@ class Agc final : public detail::WrapperOf<AgcOptions> {
   static Tensor unit_norm(const Tensor& x) {
     Dims dims;
     for (std::int64_t d = x.dim() > 1 ? 1 : 0; d < x.dim(); ++d) dims.push_back(d);
-    return x.dim() == 0 ? abs(x) : sqrt(sum(square(x), dims, true));
+    if (x.dim() == 0) return abs(x);
+    const Tensor norm = sqrt(sum(square(x), dims, true));
+    if (kernel::all_finite(norm)) return norm;
+    // Squares overflow long before the norm does: here each unit is measured by its largest.
+    const Tensor largest = max(abs(x), dims, true), unit = where(largest > 0, largest, 1.0);
+    return unit * sqrt(sum(square(x / unit), dims, true));
   }
 };
 
@@ -118,10 +123,10 @@ double clip_grad_norm_(const Parameters& parameters, double max_norm) {
   check_positive("clip_grad_norm_", "max_norm", max_norm);
   descent::detail::check_may_read("clip_grad_norm_");
   const NoGradGuard guard;
-  double squares = 0;
+  kernel::Norm all;
   for (const Parameter& p : parameters)
-    if (const Tensor g = p.value.grad(); g.defined()) squares += std::pow(kernel::norm2(g), 2);
-  const double norm = std::sqrt(squares);
+    if (const Tensor g = p.value.grad(); g.defined()) all.add(kernel::norm2(g));
+  const double norm = all.value();
   if (!std::isfinite(norm))
     fail<NonFiniteError>("clip_grad_norm_", "got a norm of ", norm,
                          ", expected a number. Hint: find its origin with AnomalyGuard");

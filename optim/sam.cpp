@@ -50,14 +50,13 @@ class Sam final : public detail::WrapperOf<SamOptions> {
 
   double climb_norm() const {
     const NoGradGuard guard;
-    double squares = 0;
+    kernel::Norm all;
     for (const Parameter& p : parameters()) {
       const Tensor g = p.value.grad();
       if (!g.defined()) continue;
-      const double n = kernel::norm2(options_.adaptive ? scale_of(p.value) * g : g);
-      squares += n * n;
+      all.add(kernel::norm2(options_.adaptive ? scale_of(p.value) * g : g));
     }
-    return std::sqrt(squares);
+    return all.value();
   }
 
   /// Moves the weights uphill and keeps copies of them; false, and nothing moved, where there is no

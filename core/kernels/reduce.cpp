@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 #include <vector>
 
 // Legend: a reduction sees its input as `rows` contiguous rows of `n` elements.
@@ -412,37 +413,77 @@ Tensor log_softmax_grad(const Tensor& g, const Tensor& y) {
           });
 }
 
+namespace {
+
+// Squares of numbers beyond 2^±512 leave double's range. Scaled by these they stay inside, as many
+// as memory holds; what then underflows is too small beside the others to count.
+constexpr double kShrink = 0x1p-600, kGrow = 0x1p600;
+
+/// Whether a sum of squares has neither overflowed nor lost digits to underflow.
+bool in_range(double squares) {
+  return squares >= 0x1p-960 && squares < std::numeric_limits<double>::infinity();
+}
+
+/// The sum of (by·p[i])² in an order that depends on n alone.
+template <bool kScaled, class T>
+double sum_squares(const T* p, std::int64_t n, [[maybe_unused]] double by = 1) {
+  const std::int64_t pieces = (n + kGrain - 1) / kGrain;
+  double small[64];
+  std::vector<double> large;
+  if (pieces > 64) large.resize(static_cast<std::size_t>(pieces));
+  double* partial = pieces > 64 ? large.data() : small;
+  parallel_for(n, kGrain, [&](std::int64_t begin, std::int64_t end) {
+    for (std::int64_t first = begin; first < end; first += kGrain) {
+      const std::int64_t last = std::min(first + kGrain, end);
+      double total = 0;
+      simd::call([&]() __attribute__((always_inline)) {
+        const auto square = [=](T x) __attribute__((always_inline)) {
+          const double scaled = kScaled ? static_cast<double>(x) * by : static_cast<double>(x);
+          return scaled * scaled;
+        };
+        double lanes[16] = {};
+        std::int64_t i = first;
+        for (; i + 16 <= last; i += 16)
+          for (int k = 0; k < 16; ++k) lanes[k] += square(p[i + k]);
+        for (int k = 0; i < last; ++i, ++k) lanes[k] += square(p[i]);
+        for (int half = 8; half > 0; half /= 2)
+          for (int k = 0; k < half; ++k) lanes[k] += lanes[k + half];
+        total = lanes[0];
+      });
+      partial[first / kGrain] = total;
+    }
+  });
+  double total = 0;
+  for (std::int64_t i = 0; i < pieces; ++i) total += partial[i];
+  return total;
+}
+
+}  // namespace
+
 double norm2(const Tensor& x) {
   detail::check_may_read("norm2");
   const Tensor flat = is_dense(x) ? x : contiguous(x);
   return dispatch_floating(x.dtype(), [&]<class T>(T) {
     const T* p = data<T>(flat);
-    const std::int64_t n = flat.numel(), pieces = (n + kGrain - 1) / kGrain;
-    double small[64];
-    std::vector<double> large;
-    if (pieces > 64) large.resize(static_cast<std::size_t>(pieces));
-    double* partial = pieces > 64 ? large.data() : small;
-    parallel_for(n, kGrain, [&](std::int64_t begin, std::int64_t end) {
-      for (std::int64_t first = begin; first < end; first += kGrain) {
-        const std::int64_t last = std::min(first + kGrain, end);
-        double total = 0;
-        simd::call([&]() __attribute__((always_inline)) {
-          double lanes[16] = {};
-          std::int64_t i = first;
-          for (; i + 16 <= last; i += 16)
-            for (int k = 0; k < 16; ++k) lanes[k] += static_cast<double>(p[i + k]) * p[i + k];
-          for (int k = 0; i < last; ++i, ++k) lanes[k] += static_cast<double>(p[i]) * p[i];
-          for (int half = 8; half > 0; half /= 2)
-            for (int k = 0; k < half; ++k) lanes[k] += lanes[k + half];
-          total = lanes[0];
-        });
-        partial[first / kGrain] = total;
+    const double squares = sum_squares<false>(p, flat.numel());
+    if constexpr (std::is_same_v<T, double>)  // of a float every square is in range
+      if (!in_range(squares)) {
+        const double by = squares < 1 ? kGrow : kShrink;
+        return std::sqrt(sum_squares<true>(p, flat.numel(), by)) / by;
       }
-    });
-    double total = 0;
-    for (std::int64_t i = 0; i < pieces; ++i) total += partial[i];
-    return std::sqrt(total);
+    return std::sqrt(squares);
   });
+}
+
+void Norm::add(double x) {
+  plain_ += x * x;
+  shrunk_ += x * kShrink * (x * kShrink);
+  grown_ += x * kGrow * (x * kGrow);
+}
+
+double Norm::value() const {
+  if (in_range(plain_)) return std::sqrt(plain_);
+  return plain_ < 1 ? std::sqrt(grown_) / kGrow : std::sqrt(shrunk_) / kShrink;
 }
 
 }  // namespace descent::kernel

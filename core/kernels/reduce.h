@@ -28,7 +28,18 @@ Tensor log_softmax(const Tensor& x, std::int64_t dim);
 Tensor softmax_grad(const Tensor& g, const Tensor& y);      // y·(g − Σ g·y)
 Tensor log_softmax_grad(const Tensor& g, const Tensor& y);  // g − eʸ·Σ g
 
-/// Euclidean norm of all elements, accumulated in double; NaN or infinite if an element is.
+/// Euclidean norm of all elements, accumulated in double; NaN or infinite if an element is. Where
+/// squares leave double's range they are summed again, scaled: only the norm itself can overflow.
 double norm2(const Tensor& x);
+
+/// The same of numbers given one by one.
+class Norm {
+ public:
+  void add(double x);
+  double value() const;
+
+ private:
+  double plain_ = 0, shrunk_ = 0, grown_ = 0;  // sums of squares, of numbers as they are or scaled
+};
 
 }  // namespace descent::kernel

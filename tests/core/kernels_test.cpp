@@ -106,6 +106,25 @@ TEST(Threads, GiveTheSameBitsWhateverTheirNumber) {
   }
 }
 
+TEST(Norm, IsRightWhereSquaresOverflowOrUnderflow) {
+  const double inf = std::numeric_limits<double>::infinity();
+  for (const double size : {1e300, 1e160, 1.0, 1e-160, 1e-300, 5e-324}) {
+    const Tensor x = full({90000}, size, kFloat64);
+    EXPECT_NEAR(kernel::norm2(x) / size / 300, 1, 1e-12) << size;
+    kernel::Norm norm;
+    norm.add(3 * size);
+    norm.add(4 * size);
+    EXPECT_NEAR(norm.value() / size, 5, 1e-14) << size;
+    for (const double bad : {inf, -inf, std::nan("")}) {
+      const double y = kernel::norm2(tensor({size, bad}, kFloat64));
+      EXPECT_TRUE(std::isnan(bad) ? std::isnan(y) : y == inf) << size;
+    }
+  }
+  EXPECT_EQ(kernel::norm2(zeros({3}, kFloat64)), 0);
+  EXPECT_EQ(kernel::norm2(zeros({0}, kFloat64)), 0);
+  EXPECT_EQ(kernel::Norm().value(), 0);
+}
+
 TEST(Sum, IsAccurateOverManyElements) {
   const Tensor x = full({3000000}, 0.1f);
   EXPECT_NEAR(sum(x).item(), 0.1f * 3e6, 0.5);

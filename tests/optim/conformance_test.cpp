@@ -293,6 +293,64 @@ TEST(Adafactor, StaysFiniteInFloatWhereGradientsAreZeroTinyOrHuge) {
   }
 }
 
+/// One step of rate 1 from w, with the gradient g; returns what was subtracted.
+template <class Wrap>
+std::vector<double> subtracted(const Wrap& wrap, const Tensor& w, const Tensor& g) {
+  const Tensor x = w.clone().requires_grad_();
+  Optimizer o = wrap(Optimizer({{"x", x}}, SGD{.lr = 1}));
+  x.set_grad(g);
+  o.step();
+  return (w - x.detach()).to_vector();
+}
+
+TEST(Clipping, HoldsWhereTheSquaresOfGradientsOverflowOrUnderflow) {
+  for (const double size : {1.0, 1e200, 1e-200}) {
+    const Tensor g = tensor({3.0, -4.0}, kFloat64) * size;
+    const double most = size == 1e-200 ? 1e-200 : 1;
+    for (const auto& clip : {clip_norm, clip_norm_per_parameter}) {
+      const auto used = subtracted([&](Optimizer o) { return clip(std::move(o), most); },
+                                   zeros({2}, kFloat64), g);
+      EXPECT_NEAR(used[0] / most, 0.6, 1e-15) << size;
+      EXPECT_NEAR(used[1] / most, -0.8, 1e-15) << size;
+    }
+    const Tensor a = zeros({1}, kFloat64).requires_grad_(), b = a.clone().detach();
+    b.requires_grad_();
+    a.set_grad(g.slice(0, 0, 1).clone());
+    b.set_grad(g.slice(0, 1).clone());
+    EXPECT_NEAR(clip_grad_norm_({{"a", a}, {"b", b}}, most) / size, 5, 1e-14);
+    EXPECT_NEAR(a.grad().item() / most, 0.6, 1e-15);
+  }
+}
+
+TEST(Clipping, OfUnitsHoldsWhereTheSquaresOverflow) {
+  const auto clip = [](Optimizer o) { return agc(std::move(o), {.clip = 0.1}); };
+  for (const DType type : {kFloat32, kFloat64}) {
+    const double huge = type == kFloat32 ? 1e25 : 1e200;
+    const Tensor w = tensor({{3.0, 4.0}, {3.0, 4.0}}, type);
+    const Tensor g = tensor({{-3 * huge, 4 * huge}, {0.03, 0.04}}, type);
+    const auto used = subtracted(clip, w, g);
+    const double expected[] = {-0.3, 0.4, 0.03, 0.04};
+    // Weights of size 4 are known to a unit in their last place, and so is their difference.
+    for (std::size_t i = 0; i < 4; ++i)
+      EXPECT_NEAR(used[i], expected[i], type == kFloat32 ? 5e-7 : 1e-15) << i;
+    EXPECT_TRUE(has_text(message_of<NonFiniteError>([&] { subtracted(clip, w, g / 0.0); }),
+                         "the gradient of 'x'"));
+  }
+}
+
+TEST(Sam, ClimbsAlsoGradientsWhoseSquaresOverflow) {
+  const Tensor w = zeros({2}, kFloat64).requires_grad_();
+  Optimizer o = sam({{{"w", w}}, SGD{.lr = 0}}, {.rho = 1});
+  std::vector<double> at;
+  o.step([&] {
+    at = w.to_vector();
+    w.set_grad(tensor({3e200, -4e200}, kFloat64));
+    return 0.0;
+  });
+  EXPECT_NEAR(at[0], 0.6, 1e-15);
+  EXPECT_NEAR(at[1], -0.8, 1e-15);
+}
+
 TEST(Schedules, OfWrappersAreCheckedAtEachStep) {
   for (const char* text :
        {"swa(sgd, every=linear(3, 0, 3))", "clip_norm(sgd, linear(1, -1, 2))",
