@@ -65,10 +65,11 @@ class Runner {
 
   /// The runs of some settings that are done, one for each seed; empty unless all are.
   std::vector<Outcome> outcomes(std::size_t contest, std::size_t entrant, const Settings& settings,
-                                const std::vector<std::uint64_t>& seeds) const {
+                                const std::vector<std::uint64_t>& seeds,
+                                bool tested = false) const {
     std::vector<Outcome> all;
     for (const std::uint64_t seed : seeds) {
-      const Outcome* r = records_.find(key({contest, entrant, settings, seed, false}));
+      const Outcome* r = records_.find(key({contest, entrant, settings, seed, tested}));
       if (r == nullptr) return {};
       all.push_back(*r);
     }
@@ -83,7 +84,8 @@ class Runner {
   std::string key(const Job& j) const {
     const std::string settings = to_string(j.settings);
     return concat(sets_[j.contest].name, " | ", entrants_[j.entrant].name, " | ",
-                  settings.empty() ? "" : settings + " | ", "seed ", std::to_string(j.seed));
+                  settings.empty() ? "" : settings + " | ", j.tested ? "tested, " : "", "seed ",
+                  std::to_string(j.seed));
   }
 
   Outcome outcome(const Job& j, const std::function<bool()>& over) const {
@@ -183,100 +185,132 @@ nlohmann::ordered_json identity_of(const Options& o, const std::vector<data::Dat
   return identity;
 }
 
+namespace {
+
+/// The trials, whole rounds first, so that a search that is cut short is still fair.
+std::vector<Job> search_jobs(const std::vector<Entrant>& entrants, std::size_t contests,
+                             std::size_t budget, const std::vector<std::uint64_t>& seeds) {
+  std::vector<Job> jobs;
+  for (std::size_t t = 0; t < budget; ++t)
+    for (const std::uint64_t seed : seeds)
+      for (std::size_t d = 0; d < contests; ++d)
+        for (std::size_t e = 0; e < entrants.size(); ++e)
+          if (t < entrants[e].trials(budget))
+            jobs.push_back({d, e, entrants[e].trial(t), seed, false});
+  return jobs;
+}
+
+/// What was chosen, and the defaults; once where these are the same.
+std::vector<Job> final_jobs(const Study& study, const std::vector<std::uint64_t>& seeds) {
+  std::vector<Job> jobs;
+  for (const std::uint64_t seed : seeds)
+    for (const bool tuned : {true, false})
+      for (std::size_t d = 0; d < study.contests.size(); ++d)
+        for (std::size_t e = 0; e < study.contests[d].contenders.size(); ++e) {
+          const Contender& who = study.contests[d].contenders[e];
+          if (tuned || who.defaults.settings != who.tuned.settings)
+            jobs.push_back({d, e, tuned ? who.tuned.settings : who.defaults.settings, seed, true});
+        }
+  return jobs;
+}
+
+std::vector<Job> sweep_jobs(const Study& study, const std::vector<std::uint64_t>& seeds) {
+  std::vector<Job> jobs;
+  for (std::size_t d = 0; d < study.contests.size(); ++d)
+    for (std::size_t e = 0; e < study.contests[d].contenders.size(); ++e)
+      for (const Tried& other : study.contests[d].contenders[e].sweep)
+        for (const std::uint64_t seed : seeds) jobs.push_back({d, e, other.settings, seed, false});
+  return jobs;
+}
+
+/// The same settings at other rates; none where the rate is not searched.
+std::vector<Tried> at_other_rates(const Settings& settings) {
+  std::vector<Tried> all;
+  for (const double factor : kSweep) {
+    Tried other{settings, {}};
+    for (auto& [name, value] : other.settings)
+      if (name == "lr") value = std::stod(format(value * factor, "%.3g"));
+    if (other.settings != settings) all.push_back(other);
+  }
+  return all;
+}
+
+/// What the search found, of the rounds that every contender completed.
+Contest after_search(const Runner& runner, const std::vector<Entrant>& entrants, std::size_t d,
+                     std::size_t budget, const std::vector<std::uint64_t>& seeds) {
+  Contest c;
+  const auto done = [&](std::size_t round) {
+    for (std::size_t e = 0; e < entrants.size(); ++e)
+      if (round < entrants[e].trials(budget) &&
+          runner.outcomes(d, e, entrants[e].trial(round), seeds).empty())
+        return false;
+    return true;
+  };
+  std::size_t rounds = 0;
+  while (rounds < budget && done(rounds)) ++rounds;
+  for (std::size_t e = 0; e < entrants.size(); ++e) {
+    Contender& who = c.contenders.emplace_back();
+    who.entrant = entrants[e];
+    for (std::size_t t = 0; t < std::min(rounds, entrants[e].trials(budget)); ++t) {
+      const Settings settings = entrants[e].trial(t);
+      who.trials.push_back({settings, runner.outcomes(d, e, settings, seeds)});
+      if (better(who.trials[t], who.trials[who.best])) who.best = t;
+    }
+    who.defaults.settings = entrants[e].defaults;
+    who.tuned.settings = who.trials.empty() ? entrants[e].defaults : who.trials[who.best].settings;
+    who.sweep = at_other_rates(who.tuned.settings);
+  }
+  return c;
+}
+
+/// Adds the final runs, of the seeds that every contender has, and the sweep.
+void add_finals(const Runner& runner, std::size_t d, const std::vector<std::uint64_t>& fresh,
+                const std::vector<std::uint64_t>& tuning, std::vector<Contender>& all) {
+  std::vector<std::uint64_t> done;
+  for (const std::uint64_t seed : fresh) {
+    bool whole = true;
+    for (std::size_t e = 0; e < all.size(); ++e)
+      whole = whole && !runner.outcomes(d, e, all[e].tuned.settings, {seed}, true).empty() &&
+              !runner.outcomes(d, e, all[e].defaults.settings, {seed}, true).empty();
+    if (whole) done.push_back(seed);
+  }
+  for (std::size_t e = 0; e < all.size(); ++e) {
+    all[e].tuned.runs = runner.outcomes(d, e, all[e].tuned.settings, done, true);
+    all[e].defaults.runs = runner.outcomes(d, e, all[e].defaults.settings, done, true);
+    for (Tried& t : all[e].sweep) t.runs = runner.outcomes(d, e, t.settings, tuning);
+    std::erase_if(all[e].sweep, [](const Tried& t) { return t.runs.empty(); });
+  }
+}
+
+}  // namespace
+
 Study run_study(const Options& o, const std::vector<Entrant>& entrants,
                 const std::vector<data::Dataset>& sets, Records& records,
                 const std::function<bool()>& interrupted) {
   Runner runner(o, entrants, sets, records, interrupted);
-  Study study;
   const std::vector<std::uint64_t> tuning = seeds_from(o.seed + kFirstTuningSeed, kTuningSeeds),
                                    fresh = seeds_from(o.seed, o.seeds);
   const auto budget = static_cast<std::size_t>(o.budget);
-  // Whole rounds first, so that a search that is cut short is still fair.
-  std::vector<Job> search;
-  for (std::size_t t = 0; t < budget; ++t)
-    for (const std::uint64_t seed : tuning)
-      for (std::size_t d = 0; d < sets.size(); ++d)
-        for (std::size_t e = 0; e < entrants.size(); ++e)
-          if (t < entrants[e].trials(budget))
-            search.push_back({d, e, entrants[e].trial(t), seed, false});
-  bool complete = runner.run("searching", search, kSearchShare);
+  Study study;
+  const auto phase = [&](const char* name, const std::vector<Job>& jobs, double share) {
+    study.runs += jobs.size();
+    return runner.run(name, jobs, share);
+  };
 
-  std::vector<Job> finals, sweeps;
+  bool complete =
+      phase("searching", search_jobs(entrants, sets.size(), budget, tuning), kSearchShare);
   for (std::size_t d = 0; d < sets.size(); ++d) {
-    Contest c{o.data,
-              sets[d].name,
-              sets[d].is_classification(),
-              sets[d].size(),
-              sets[d].num_features(),
-              0,
-              {}};
+    Contest& c = study.contests.emplace_back(after_search(runner, entrants, d, budget, tuning));
+    c.data = o.data, c.name = sets[d].name;
+    c.classification = sets[d].is_classification();
+    c.samples = sets[d].size(), c.features = sets[d].num_features();
     c.tested = data::split(sets[d], 1 - o.validation, o.seed).test.size();
-    for (const Entrant& e : entrants) c.contenders.push_back({e, {}, 0, {}, {}, {}});
-    std::size_t rounds = 0;
-    for (bool whole = true; whole && rounds < budget; rounds += whole)
-      for (std::size_t e = 0; whole && e < entrants.size(); ++e)
-        if (rounds < entrants[e].trials(budget))
-          whole = !runner.outcomes(d, e, entrants[e].trial(rounds), tuning).empty();
-    for (std::size_t e = 0; e < entrants.size(); ++e) {
-      Contender& who = c.contenders[e];
-      for (std::size_t t = 0; t < std::min(rounds, entrants[e].trials(budget)); ++t) {
-        const Settings settings = entrants[e].trial(t);
-        who.trials.push_back({settings, runner.outcomes(d, e, settings, tuning)});
-        if (better(who.trials[t], who.trials[who.best])) who.best = t;
-      }
-      who.defaults.settings = entrants[e].defaults;
-      who.tuned.settings =
-          who.trials.empty() ? entrants[e].defaults : who.trials[who.best].settings;
-      for (const double factor : kSweep)
-        for (const auto& [name, value] : who.tuned.settings)
-          if (name == "lr") {
-            Settings other = who.tuned.settings;
-            for (auto& [n, v] : other)
-              if (n == "lr") v = std::stod(format(value * factor, "%.3g"));
-            who.sweep.push_back({other, {}});
-            for (const std::uint64_t seed : tuning) sweeps.push_back({d, e, other, seed, false});
-          }
-    }
-    study.contests.push_back(std::move(c));
   }
-  for (const std::uint64_t seed : fresh)
-    for (const bool tuned : {true, false})
-      for (std::size_t d = 0; d < sets.size(); ++d)
-        for (std::size_t e = 0; e < entrants.size(); ++e) {
-          const Contender& who = study.contests[d].contenders[e];
-          finals.push_back({d, e, tuned ? who.tuned.settings : who.defaults.settings, seed, true});
-        }
-  // The same settings may be chosen and default: one run is enough.
-  std::vector<Job> once;
-  for (const Job& j : finals)
-    if (std::none_of(once.begin(), once.end(), [&](const Job& k) {
-          return k.contest == j.contest && k.entrant == j.entrant && k.seed == j.seed &&
-                 k.settings == j.settings;
-        }))
-      once.push_back(j);
-  complete = runner.run("testing", once, 1) && complete;
-  complete = runner.run("sweeping rates", sweeps, 1) && complete;
-
-  for (std::size_t d = 0; d < sets.size(); ++d) {
-    std::vector<Contender>& all = study.contests[d].contenders;
-    // As many seeds as every contender has.
-    std::vector<std::uint64_t> done;
-    for (const std::uint64_t seed : fresh) {
-      bool whole = true;
-      for (std::size_t e = 0; e < all.size(); ++e)
-        whole = whole && !runner.outcomes(d, e, all[e].tuned.settings, {seed}).empty() &&
-                !runner.outcomes(d, e, all[e].defaults.settings, {seed}).empty();
-      if (whole) done.push_back(seed);
-    }
-    for (std::size_t e = 0; e < all.size(); ++e) {
-      all[e].tuned.runs = runner.outcomes(d, e, all[e].tuned.settings, done);
-      all[e].defaults.runs = runner.outcomes(d, e, all[e].defaults.settings, done);
-      for (Tried& t : all[e].sweep) t.runs = runner.outcomes(d, e, t.settings, tuning);
-      std::erase_if(all[e].sweep, [](const Tried& t) { return t.runs.empty(); });
-    }
-  }
+  complete = phase("testing", final_jobs(study, fresh), 1) && complete;
+  complete = phase("sweeping rates", sweep_jobs(study, tuning), 1) && complete;
+  for (std::size_t d = 0; d < sets.size(); ++d)
+    add_finals(runner, d, fresh, tuning, study.contests[d].contenders);
   if (!complete) study.state = interrupted() ? "interrupted" : "out of time";
-  study.runs = search.size() + once.size() + sweeps.size();
   study.seconds = runner.seconds();
   return study;
 }
