@@ -3,8 +3,6 @@
 
 #include <descent/optim/rule.h>
 
-#include <cmath>
-
 namespace descent::optim {
 
 /// Zeiler 2012, arXiv:1212.5701, Alg. 1:
@@ -25,6 +23,7 @@ struct Adadelta {
       .traps = "Starts slowly, at steps of about √ε; ε sets how slowly. η is 1, not 1e-3.",
       .state = 2};
   static constexpr std::array slots{"square", "delta"};
+  static constexpr bool packs = true;
   static void fields(auto& r, auto&& f) {
     f("lr", r.lr, kNonNegative);
     f("rho", r.rho, kUnit);
@@ -37,11 +36,10 @@ struct Adadelta {
   auto at(Step s) const {
     const T eta = T(lr(s)), r = T(rho(s)), r1 = T(1 - rho(s)), e = T(eps(s));
     const T decay = T(weight_decay(s));
-    return [=](T& w, T g, T& v, T& u) {
-      g += decay * w;
+    return [=](auto& w, auto g, auto& v, auto& u) {
+      if (decay != 0) g += decay * w;
       v = r * v + r1 * g * g;
-      const T root = std::sqrt(v + e);
-      const T delta = root == 0 ? T(0) : std::sqrt(u + e) / root * g;
+      const auto delta = simd::sqrt(simd::ratio(u + e, v + e)) * g;  // one root in place of two
       u = r * u + r1 * delta * delta;
       w -= eta * delta;
     };

@@ -2,11 +2,12 @@
 
 #include "console.h"
 #include "jobs.h"
-#include "statistics.h"
 
 #include <algorithm>
+#include <atomic>
 #include <chrono>
 #include <cmath>
+#include <cstring>
 #include <filesystem>
 #include <nlohmann/json.hpp>
 
