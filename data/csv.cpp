@@ -84,6 +84,8 @@ Dataset csv(const std::string& path, const CsvOptions& options) {
 Dataset parse_csv(std::string_view text, const CsvOptions& options, const std::string& name) {
   const auto bad = [&](const auto&... parts) { fail<FileError>("csv", name, ": ", parts...); };
   if (text.starts_with("\xEF\xBB\xBF")) text.remove_prefix(3);
+  if (text.starts_with("\xFF\xFE") || text.starts_with("\xFE\xFF"))
+    bad("got text in UTF-16, expected UTF-8. Hint: save it anew in that encoding");
   std::vector<Row> rows;
   std::vector<std::size_t> lines;  // the line of each row, for messages
   Row header;
@@ -188,11 +190,12 @@ Dataset parse_csv(std::string_view text, const CsvOptions& options, const std::s
           bad("got an empty target in line ", lines[static_cast<std::size_t>(r)],
               ", expected a class or a number");
       } else if (!value) {
-        bad("got '", field, "' in line ", lines[static_cast<std::size_t>(r)], ", column ", c + 1,
+        bad("got '", field, "' in line ", lines[static_cast<std::size_t>(r)], ", column ", c,
+            " counted from 0",
             header.empty() ? "" : concat(" (", header[static_cast<std::size_t>(c)], ")"),
-            ", expected a finite number. Hint: if this column is the target, name it; else turn "
-            "words into numbers and fill in missing "
-            "values first");
+            ", expected a finite number. Hint: if this column is the target, name it; else drop "
+            "it, "
+            "or turn words into numbers and fill in missing values first");
       } else {
         *x++ = static_cast<float>(*value);
       }
@@ -201,20 +204,20 @@ Dataset parse_csv(std::string_view text, const CsvOptions& options, const std::s
     if (c != target && !dropped[static_cast<std::size_t>(c)])
       d.features.push_back(header[static_cast<std::size_t>(c)]);
 
+  const auto target_of = [&](std::int64_t r) -> const std::string& {
+    return rows[static_cast<std::size_t>(r)][static_cast<std::size_t>(target)];
+  };
   if (options.task == Task::automatic && !all_numbers && !values.empty()) {
-    const auto word =
-        std::find_if(words.begin(), words.end(), [](const auto& w) { return is_word(w.first); });
-    bad("got the target '", word == words.end() ? "" : word->first,
-        "' among numbers, expected all numbers or all words. Hint: fill in what is missing, or say "
+    std::int64_t r = 0;
+    while (number(target_of(r))) ++r;
+    bad("got the target '", target_of(r), "' in line ", lines[static_cast<std::size_t>(r)],
+        " among numbers, expected all numbers or all words. Hint: fill in what is missing, or say "
         "which task it is");
   }
   const bool few = values.size() <= 50 && values.size() * 2 <= rows.size();
   Task task = options.task;
   if (task == Task::automatic)
     task = !all_numbers || (all_whole && few) ? Task::classification : Task::regression;
-  const auto target_of = [&](std::int64_t r) -> const std::string& {
-    return rows[static_cast<std::size_t>(r)][static_cast<std::size_t>(target)];
-  };
   if (task == Task::regression) {
     d.y = empty({n, 1});
     for (std::int64_t r = 0; r < n; ++r) {

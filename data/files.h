@@ -11,9 +11,9 @@ namespace descent::data {
 enum class Task { automatic, classification, regression };
 
 struct CsvOptions {
-  /// The target's column: a name of the header, or a number; negative counts from the last.
+  /// The target's column: a name of the header, or a number from 0; negative counts from the last.
   std::variant<std::int64_t, std::string> target = std::int64_t{-1};
-  std::vector<std::string> drop = {};  ///< columns to leave out, by name or number
+  std::vector<std::string> drop = {};  ///< columns to leave out, by name, or number from 0
   std::optional<bool> header = {};     ///< by default: yes if the first line holds a word
   /// automatic: classification if the target holds words, or at most 50 different whole numbers
   /// that repeat.

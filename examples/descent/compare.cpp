@@ -27,11 +27,16 @@ void note_interrupt(int signal) {
 
 /// A wrong setting shows at once, not in the middle.
 void check(const Options& o, const std::vector<Entrant>& entrants,
-           const std::vector<data::Dataset>& sets) {
-  for (const data::Dataset& d : sets) {
-    data::split(data::split(d, 1 - o.validation, o.seed).train, 1 - o.validation, o.seed);
+           const std::vector<Source>& sources) {
+  constexpr std::int64_t kLeast = 10;
+  for (const Source& s : sources) {
+    if (s.set.size() < kLeast)
+      fail<FileError>("compare", "got ", s.set.size(), " samples in '", s.data,
+                      "', expected at least ", kLeast,
+                      ": some train, some choose, and some test. Hint: collect more");
+    data::split(data::split(s.set, 1 - o.validation, o.seed).train, 1 - o.validation, o.seed);
     for (const Entrant& e : entrants) {
-      nn::Sequential model = make_model(o, d);
+      nn::Sequential model = make_model(o, s.set);
       make_optimizer(options_for(o, e, e.defaults, 1), model.parameters(), 100);
     }
   }
@@ -41,23 +46,24 @@ void check(const Options& o, const std::vector<Entrant>& entrants,
 
 int compare_command(const Options& o) {
   const std::vector<Entrant> entrants = entrants_of(o);
-  const std::vector<data::Dataset> sets = load_all(o);
-  check(o, entrants, sets);
+  const std::vector<Source> sources = load_all(o);
+  check(o, entrants, sources);
   const std::string folder = o.out.empty() ? "." : o.out;
   std::error_code error;
   std::filesystem::create_directories(folder, error);
   if (error)
     fail<FileError>("--out", "could not make the folder '", folder, "': ", error.message());
-  Records records(folder + "/results.json", identity_of(o, sets), o.resume);
+  Records records(folder + "/results.json", identity_of(o, sources), o.resume);
+  records.save("running", nullptr);  // a folder that cannot be written to shows now
 
   std::signal(SIGINT, note_interrupt);
   std::signal(SIGTERM, note_interrupt);
-  const Study study = run_study(o, entrants, sets, records, [] { return interrupted.load(); });
+  const Study study = run_study(o, entrants, sources, records, [] { return interrupted.load(); });
   std::vector<Judged> all;
   for (const Contest& c : study.contests) all.push_back(judge(c, study, o));
-  write_file(folder + "/report.html", html_of(all, o));
-  write_file(folder + "/results.csv", csv_of(study));
   records.save(study.state, json_of(all, study, o));
+  write_file(folder + "/report.html", html_of(all, study, o));
+  write_file(folder + "/results.csv", csv_of(study));
 
   bool any = false;
   for (const Judged& j : all) {
@@ -71,11 +77,12 @@ int compare_command(const Options& o) {
       std::cout << terminal_of(j) << "\n";
   }
   if (const std::string text = overall(all); !text.empty()) std::cout << text << "\n\n";
-  std::cout << study.runs << " runs of " << o.epochs << (o.epochs == 1 ? " epoch" : " epochs")
-            << ", " << duration(study.seconds) << ". Pictures: " << folder
-            << "/report.html\nTo repeat: " << repeating_command(o) << "\n";
+  std::cout << study.runs << (study.runs == 1 ? " run of " : " runs of ") << o.epochs
+            << (o.epochs == 1 ? " epoch" : " epochs") << ", " << duration(study.seconds)
+            << ". Pictures: " << folder << "/report.html\nTo repeat: " << repeating_command(o)
+            << "\n";
   if (study.state == "interrupted") return kInterrupted;
-  return any ? kOk : kTrainingFailed;
+  return any || study.state == "out of time" ? kOk : kTrainingFailed;
 }
 
 }  // namespace app

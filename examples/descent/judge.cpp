@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <functional>
 
 namespace app {
 
@@ -24,13 +25,19 @@ std::string listed(const std::vector<std::string>& names) {
 /// "adam with lr 0.012 and beta1 0.95"
 std::string named(const Contender& who) {
   std::string s = who.entrant.name;
-  const Settings& settings = who.tuned.settings;
+  Settings settings = who.tuned.settings;
+  settings.insert(settings.end(), who.entrant.given.begin(), who.entrant.given.end());
   for (std::size_t i = 0; i < settings.size(); ++i)
     s += concat(i == 0                     ? " with "
                 : i + 1 == settings.size() ? " and "
                                            : ", ",
                 settings[i].first, " ", format(settings[i].second, "%.6g"));
   return s;
+}
+
+/// "1 seed", "2 seeds"
+std::string counted(std::size_t n, const char* what) {
+  return concat(n, " ", what, n == 1 ? "" : "s");
 }
 
 Standing standing_of(const Contender& c) {
@@ -89,37 +96,58 @@ std::string sentence_of(const Judged& j, const Study& study, const Options& o) {
              score_text(first.test.median, c.classification),
              c.classification ? " % of the test data right" : " on the test data");
   if (n > 1)
-    s +=
-        concat(" (the middle half of ", n, " seeds: ", score_text(first.test.low, c.classification),
-               "–", score_text(first.test.high, c.classification), ")");
+    s += concat(
+        " (the middle half of ", n, " seeds: ", score_text(first.test.low, c.classification),
+        first.test.low < 0 ? " to " : "–", score_text(first.test.high, c.classification), ")");
   s += ".";
-  std::vector<std::string> behind, level, ahead;
+  if (study.state != "complete") {
+    std::size_t rounds = 0;
+    for (const Standing& other : j.standings) rounds = std::max(rounds, other.who->trials.size());
+    if (rounds == 0)
+      s += " Nothing was searched yet: these are the settings by default.";
+    else if (rounds < static_cast<std::size_t>(o.budget))
+      s += concat(" Only ", rounds, " of ", o.budget, " rounds of trials were done.");
+  }
+  if (c.classification ? first.test.median <= c.commonest : first.test.median <= 0)
+    s += c.classification ? concat(" That is no better than always to say the commonest class (",
+                                   score_text(c.commonest, true), " %).")
+                          : std::string(" That is no better than always to say the mean.");
+  if (n == 1) return s + " One seed says nothing about how far that is chance.";
+  std::vector<std::string> behind, level, before;
   const Standing* cheapest = &first;
   for (std::size_t i = 1; i < j.standings.size(); ++i) {
     const Standing& other = j.standings[i];
-    std::vector<std::string>& list = above(first.test, other.test)   ? behind
-                                     : above(other.test, first.test) ? ahead
-                                                                     : level;
+    std::vector<std::string>& list = ahead(first.who->tuned, other.who->tuned, true)   ? behind
+                                     : ahead(other.who->tuned, first.who->tuned, true) ? before
+                                                                                       : level;
     list.push_back(other.who->entrant.name);
-    if (&list == &level && other.to_target < cheapest->to_target) cheapest = &other;
+    if (&list != &level) continue;
+    const auto cost = [](const Standing& x) {  // of equals, the one with fewer wrappers
+      return std::pair(x.to_target, x.who->entrant.name.size());
+    };
+    if (other.to_target < INFINITY && cost(other) < cost(*cheapest)) cheapest = &other;
   }
-  if (n == 1) return s + " One seed says nothing about how far that is chance.";
   const std::size_t others = j.standings.size() - 1;
-  if (others > 0 && behind.size() == others) s += " It is ahead of every other.";
-  if (!behind.empty() && behind.size() < others)
+  if (others > 1 && behind.size() == others)
+    s += " It is ahead of every other.";
+  else if (!behind.empty())
     s += concat(" It is ahead of ", listed(behind), ".");
   if (level.size() == others && others > 0)
     s += concat(" These runs do not tell it apart from ",
                 others == 1 ? level[0] : concat("any of the other ", others), ".");
   else if (!level.empty())
     s += concat(" These runs do not tell it apart from ", listed(level), ".");
-  if (!ahead.empty())
-    s += concat(" Though not chosen by validation data, ", listed(ahead),
-                ahead.size() == 1 ? " does" : " do", " better on the test.");
+  if (!before.empty())
+    s += concat(" Though not chosen by validation data, ", listed(before),
+                before.size() == 1 ? " does" : " do", " better on the test.");
+  if (n < 5 && (!behind.empty() || !before.empty()))
+    s += concat(" With ", n,
+                " seeds, chance alone puts one of two equals ahead in up to one case of ",
+                1 << (n - 1), ": more --seeds tell more.");
   if (cheapest != &first && std::isfinite(cheapest->to_target))
     s += concat(" The cheapest of these is ", named(*cheapest->who), ": ",
-                count_text(cheapest->to_target), " gradient evaluations to ", j.baseline,
-                "'s validation ", c.classification ? "accuracy" : "R²",
+                counted(static_cast<std::size_t>(cheapest->to_target), "gradient evaluation"),
+                " to ", j.baseline, "'s validation ", c.classification ? "accuracy" : "R²",
                 std::isfinite(first.to_target) ? concat(", where ", first.who->entrant.name,
                                                         " needs ", count_text(first.to_target))
                                                : "",
@@ -129,8 +157,12 @@ std::string sentence_of(const Judged& j, const Study& study, const Options& o) {
     const double n_tested = static_cast<double>(c.tested) + 4,
                  p = (first.test.median * static_cast<double>(c.tested) + 2) / n_tested,
                  error = 2 * std::sqrt(p * (1 - p) / n_tested);
-    s += concat(" Another test set of ", c.tested, " samples would move all of this by up to ",
-                format(100 * error, "%.1f"), " points.");
+    s +=
+        concat(" With another test set of ", c.tested, " samples, all of this would move by some ±",
+               format(100 * error, "%.1f"), " points.");
+  } else if (c.tested < 30) {
+    s += concat(" The test has ", counted(static_cast<std::size_t>(c.tested), "sample"),
+                " only: another one may say otherwise.");
   }
   return s;
 }
@@ -138,14 +170,18 @@ std::string sentence_of(const Judged& j, const Study& study, const Options& o) {
 std::vector<std::string> alarms_of(const Judged& j) {
   std::vector<std::string> alarms;
   for (const Standing& outer : j.standings)
-    for (const Standing& inner : j.standings)
-      if (contains(outer.who->entrant.name, inner.who->entrant.name) &&
-          above(inner.validation, outer.validation))
-        alarms.push_back(
-            concat(outer.who->entrant.name, " ends below ", inner.who->entrant.name,
-                   ", though it contains it",
-                   outer.who->entrant.name == "adam" ? " (with a large eps)" : "",
-                   ": its search was too small or its space too narrow. Hint: a larger --budget"));
+    for (const Standing& inner : j.standings) {
+      const std::string &name = outer.who->entrant.name, &within = inner.who->entrant.name;
+      if (inner.who->tuned.runs.size() < 2 || !contains(name, within) ||
+          !ahead(inner.who->tuned, outer.who->tuned, false))
+        continue;
+      alarms.push_back(concat(name, " ends below ", within, ", though it contains it",
+                              name == "adam"
+                                  ? " at a large eps, which is not searched. Hint: take "
+                                    "adam(eps=0.1) along"
+                                  : ": its search was too small or its space too narrow. "
+                                    "Hint: a larger --budget"));
+    }
   return alarms;
 }
 
@@ -158,14 +194,32 @@ std::vector<std::string> notes_of(const Judged& j, const Study& study, const Opt
     return most;
   }();
   if (study.state != "complete")
-    notes.push_back(concat("Not complete (", study.state, "): ", rounds, " of ", o.budget,
-                           " rounds of trials, ", j.standings[0].who->tuned.runs.size(), " of ",
-                           o.seeds, " seeds tested. Hint: --resume goes on"));
+    notes.push_back(concat(
+        "Not complete (", study.state, "): ", rounds, " of ", o.budget, " rounds of trials, ",
+        j.standings[0].who->tuned.runs.size(), " of ", o.seeds, " seeds tested",
+        j.standings[0].who->tuned.runs.size() == static_cast<std::size_t>(o.seeds)
+            ? ", and not all other rates"
+            : "",
+        ". Hint: --resume goes on"));
   std::string edges;
   for (const Standing& s : j.standings)
     if (!s.who->trials.empty())
       if (const std::string at = s.who->entrant.at_edge(s.who->tuned.settings); !at.empty())
         edges += concat(edges.empty() ? "" : "; ", s.who->entrant.name, " (", at, ")");
+  std::string beyond;
+  for (const Standing& s : j.standings) {
+    const Tried* best = s.who->trials.empty() ? nullptr : &s.who->trials[s.who->best];
+    for (const Tried& other : s.who->sweep)
+      if (best != nullptr && better(other, *best)) best = &other;
+    if (best != nullptr && best != &s.who->trials[s.who->best])
+      for (const auto& [name, value] : best->settings)
+        if (name == "lr")
+          beyond += concat(beyond.empty() ? "" : "; ", s.who->entrant.name, " at ",
+                           format(value, "%.6g"));
+  }
+  if (!beyond.empty())
+    notes.push_back(concat("Other rates did better still on validation data, after the choice: ",
+                           beyond, ". Hint: a larger --budget would find them"));
   if (!edges.empty())
     notes.push_back(
         concat("Near the edge of what was searched, so perhaps better beyond: ", edges));
@@ -185,6 +239,12 @@ double median_of(const Tried& t, double (*f)(const Outcome&)) {
   std::vector<double> all;
   for (const Outcome& r : t.runs) all.push_back(f(r));
   return quartiles(all).median;
+}
+
+bool ahead(const Tried& a, const Tried& b, bool test) {
+  const std::vector<double> of_a = scores(a, test), of_b = scores(b, test);
+  return of_a.size() == of_b.size() && above(quartiles(of_a), quartiles(of_b)) &&
+         std::equal(of_a.begin(), of_a.end(), of_b.begin(), std::greater<>());
 }
 
 std::string score_text(double x, bool classification) {

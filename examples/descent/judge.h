@@ -36,6 +36,9 @@ std::string overall(const std::vector<Judged>& all);
 std::vector<std::vector<double>> costs_of(const std::vector<Judged>& all);
 inline constexpr double kMostRatio = 4;  // of the performance profiles
 
+/// More than chance: the middle halves of the scores are apart, and every seed says the same.
+/// Equals come out so, one way or the other, less than once in 2^(seeds − 1) times.
+bool ahead(const Tried& a, const Tried& b, bool test);
 /// The score of each run, −∞ for one that diverged.
 std::vector<double> scores(const Tried& t, bool test);
 double median_of(const Tried& t, double (*f)(const Outcome&));

@@ -52,8 +52,7 @@ double seconds_of(const std::string& text) {
                        : unit == "h"                  ? 3600
                                                       : 0;
   if (end == text.c_str() || scale == 0 || !(x > 0) || x > 1e9)
-    throw CLI::ValidationError(
-        concat("--time-limit: got '", text, "', expected a time as 90s, 10m or 2h"));
+    throw CLI::ValidationError(concat("got '", text, "', expected a time as 90s, 10m or 2h"));
   return x * scale;
 }
 
@@ -66,9 +65,11 @@ void add_options(CLI::App& c, Options& o, bool compare) {
               "folder of IDX files",
               compare ? "; or several, as digits,wine,my.csv" : ""))
       ->capture_default_str();
-  c.add_option("--target", o.target,
-               "column of a CSV that is to be predicted, by name or number (default: the last)");
-  c.add_option("--drop", o.drop, "columns of a CSV to leave out, by name or number, as id,name")
+  c.add_option(
+      "--target", o.target,
+      "column of a CSV that is to be predicted, by name, or number from 0 (default: the last)");
+  c.add_option("--drop", o.drop,
+               "columns of a CSV to leave out, by name, or number from 0, as id,name")
       ->delimiter(',');
   c.add_option("--task", o.task, "what a CSV's target is: auto, classification, regression")
       ->check(CLI::IsMember({"auto", "classification", "regression"}))

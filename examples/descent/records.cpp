@@ -13,6 +13,11 @@ namespace {
 
 double number(const Json& j) { return j.is_null() ? NAN : j.get<double>(); }
 
+/// Names may come from a file in whatever encoding: what is no UTF-8 is replaced.
+std::string text_of(const Json& j, int indent = -1) {
+  return j.dump(indent, ' ', false, Json::error_handler_t::replace);
+}
+
 Json json_of(const Outcome& r) {
   Json j{{"diverged", r.diverged},
          {"gradient_evaluations", r.gradient_evaluations},
@@ -60,10 +65,11 @@ Records::Records(std::string path, const Json& identity, bool resume)
                     ". Hint: start anew without --resume");
   }
   for (const auto& [name, value] : identity.items())
-    if (!before.contains(name) || before[name] != value)
+    if (!before.contains(name) || text_of(before[name]) != text_of(value))
       fail<UsageError>("--resume", "'", path_, "' has ", name, " ",
-                       before.contains(name) ? before[name].dump() : "none", ", expected ",
-                       value.dump(), ". Hint: give another --out, or start anew without --resume");
+                       before.contains(name) ? text_of(before[name]) : "none", ", expected ",
+                       text_of(value),
+                       ". Hint: give another --out, or start anew without --resume");
 }
 
 Records::~Records() = default;
@@ -91,11 +97,11 @@ void Records::save(const std::string& state, const Json& summary) const {
 std::string Records::text(const std::string& state, const Json* summary) const {
   // A run a line: long, but it can be looked at and compared.
   std::string s = concat(
-      "{\n\"state\": ", Json(state).dump(), ",\n\"identity\": ", identity_->dump(2),
-      ",\n\"summary\": ", summary != nullptr ? summary->dump(2) : "null", ",\n\"runs\": {\n");
+      "{\n\"state\": ", text_of(state), ",\n\"identity\": ", text_of(*identity_, 2),
+      ",\n\"summary\": ", summary != nullptr ? text_of(*summary, 2) : "null", ",\n\"runs\": {\n");
   bool first = true;
   for (const auto& [key, outcome] : outcomes_) {
-    s += concat(first ? "" : ",\n", Json(key).dump(), ": ", json_of(outcome).dump());
+    s += concat(first ? "" : ",\n", text_of(key), ": ", text_of(json_of(outcome)));
     first = false;
   }
   return s + "\n}\n}\n";

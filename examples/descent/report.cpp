@@ -19,14 +19,15 @@ std::string cell(const Quartiles& q, bool classification) {
   if (std::isnan(q.median)) return "–";
   if (!std::isfinite(q.median)) return "diverged";
   return concat(score_text(q.median, classification), " (",
-                std::isfinite(q.low) ? score_text(q.low, classification) : "diverged", "–",
-                score_text(q.high, classification), ")");
+                std::isfinite(q.low) ? score_text(q.low, classification) : "diverged",
+                q.low < 0 ? " to " : "–", score_text(q.high, classification), ")");
 }
 
 /// "3/36", of the trials.
 std::string diverged(const Standing& s) {
   std::size_t runs = 0;
   for (const Tried& t : s.who->trials) runs += t.runs.size();
+  if (runs == 0) return "–";
   return concat(s.who->diverged(), "/", runs);
 }
 
@@ -39,6 +40,13 @@ std::string standings_table(const Judged& j) {
     rows.push_back({s.who->entrant.name, cell(s.test, c), score_text(s.validation.median, c),
                     cell(s.at_defaults, c), count_text(s.to_target), diverged(s)});
   return html_table(rows);
+}
+
+/// What was chosen, and what was given.
+std::string chosen(const Standing& s) {
+  Settings all = s.who->tuned.settings;
+  all.insert(all.end(), s.who->entrant.given.begin(), s.who->entrant.given.end());
+  return to_string(all);
 }
 
 std::string settings_table(const Judged& j) {
@@ -104,7 +112,8 @@ std::string curves(const Judged& j, bool by_time) {
 
 std::string ranges(const Judged& j) {
   const bool percent = j.contest->classification;
-  Ranges r{"Test score, middle half over seeds",
+  Ranges r{percent ? "Test score, middle half over seeds"
+                   : "Test score, middle half over seeds; within 1 of the best",
            percent ? "accuracy, %" : "R²",
            {},
            {{"tuned", {}}, {"at defaults", {}}}};
@@ -145,7 +154,10 @@ std::string sensitivity(const Judged& j) {
       best = std::max(best, trials.y.back());
     }
     std::vector<std::pair<double, double>> line;
-    for (const Tried& t : who.sweep) line.emplace_back(rate(t.settings), score(t));
+    for (const Tried& t : who.sweep) {
+      line.emplace_back(rate(t.settings), score(t));
+      best = std::max(best, line.back().second);
+    }
     if (!who.trials.empty() && !line.empty())
       line.emplace_back(rate(who.trials[who.best].settings), score(who.trials[who.best]));
     std::sort(line.begin(), line.end());
@@ -200,21 +212,26 @@ std::string paragraphs(const char* kind, const std::vector<std::string>& texts) 
 
 std::string section_of(const Judged& j) {
   const Contest& c = *j.contest;
-  std::string s = concat("<h2>", escaped(c.name), "</h2>\n<p>", c.samples, " samples with ",
-                         c.features, c.features == 1 ? " feature, " : " features, ", c.tested,
-                         " of them for the test.</p>\n", paragraphs("alarm", j.alarms),
-                         paragraphs("note", j.notes));
+  std::string s =
+      concat("<h2>", escaped(c.name), "</h2>\n<p>", c.samples, " samples with ", c.features,
+             c.features == 1 ? " feature, " : " features, ", c.tested, " of them for the test; ",
+             c.classification ? concat("classification in ", c.classes, " classes")
+                              : std::string("regression"),
+             ".</p>\n", paragraphs("alarm", j.alarms), paragraphs("note", j.notes));
   if (j.standings.empty() || j.standings[0].who->tuned.runs.empty()) return s + sensitivity(j);
   s += standings_table(j);
   s += concat("<div class=\"charts\">\n", ranges(j), curves(j, false), "</div>\n",
               settings_table(j));
   s += sensitivity(j);
-  s += concat("<h3>Cost</h3>\n<p>The target is ", score_text(j.target, c.classification),
-              c.classification ? " % accuracy" : " R²", " on validation data, the median of ",
-              escaped(j.baseline),
-              ", which is the best of the standard baselines here. Medians over seeds; a target "
-              "counts as reached at the end of an epoch.</p>\n",
-              cost_table(j));
+  if (j.baseline.empty()) return s;
+  s += concat(
+      "<h3>Cost</h3>\n<p>The target is ", score_text(j.target, c.classification),
+      c.classification ? " % accuracy" : " R²", " on validation data, the median of ",
+      escaped(j.baseline),
+      ", the best baseline here. Medians over seeds, the lower of two in the middle; a target "
+      "counts as reached at the end of an epoch, and a run's cost as spread evenly over its "
+      "epochs.</p>\n",
+      cost_table(j));
   s += concat(
       "<h3>Time</h3>\n<p>Seconds of training, measured while other runs went on beside; "
       "they differ from run to run, all else does not.</p>\n",
@@ -254,24 +271,31 @@ std::string profiles(const std::vector<Judged>& all) {
       svg(chart), html_table(rows), "</div>\n");
 }
 
-std::string method(const Options& o) {
+std::string method(const Study& study, const Options& o) {
   std::string s = concat(
-      "<h2>How this was done</h2>\n<p>", format(100 * o.validation, "%.3g %%"),
+      "<h2>How this was done</h2>\n<p>",
+      study.state == "complete" ? ""
+                                : concat("This is what was planned; it was ", study.state,
+                                         " after ", study.runs, " runs. "),
+      format(100 * o.validation, "%.3g %%"),
       " of the data was held out for the "
       "test. Each seed splits the rest into training and validation data (",
       format(100 * o.validation, "%.3g %%"),
       "), and sets initial weights and the order of batches, the same for every optimizer. Each "
       "optimizer had ",
       o.budget, o.budget == 1 ? " trial" : " trials",
-      ": its defaults, and points spread evenly in logarithm over its search space. Trials ran "
+      ": its defaults, and points spread evenly in logarithm over its search space (one, where "
+      "there "
+      "is nothing to search). Trials ran "
       "with ",
       kTuningSeeds,
       " seeds, and the highest mean score on validation data was chosen, the lower loss among "
       "equals. What was chosen, and the defaults, ran again with ",
       o.seeds, " fresh ", o.seeds == 1 ? "seed" : "seeds",
       ", and only then on the test data. Optimizers are in the order of their validation scores. "
-      "One is called ahead of another only if the middle halves of their test scores are "
-      "apart.</p>\n");
+      "One is called ahead of another only if the middle halves of their test scores are apart, "
+      "and its score was higher with every seed. While training, and for the target, an optimizer "
+      "that averages weights is scored by its average.</p>\n");
   s += concat("<p>To repeat it:</p>\n<pre>", escaped(repeating_command(o)), "</pre>\n");
   std::vector<std::vector<std::string>> settings{{"setting", "value"}};
   for (const auto& [name, value] : listing(o, true))
@@ -292,17 +316,17 @@ std::string terminal_of(const Judged& j) {
                     cell(s.at_defaults, c),
                     std::isfinite(s.to_target) ? count_text(s.to_target) : "never", diverged(s)});
     settings.push_back(
-        {s.who->entrant.name, format(s.seconds, "%.3g"), to_string(s.who->tuned.settings)});
+        {s.who->entrant.name, format(s.seconds, "%.3g"), chosen(s)});
   }
   std::string text = concat("Medians over ", j.standings[0].who->tuned.runs.size(),
                             " seeds (middle half), in the order of validation scores");
   if (!j.baseline.empty())
     text += concat("; target: gradient evaluations\nuntil ", j.baseline,
-                   "'s validation score, the best of the standard baselines");
+                   "'s validation score, the best baseline here");
   return concat(text, "\n\n", table(rows), "\n", table(settings, 2));
 }
 
-std::string html_of(const std::vector<Judged>& all, const Options& o) {
+std::string html_of(const std::vector<Judged>& all, const Study& study, const Options& o) {
   std::string names, answers, sections;
   for (const Judged& j : all) {
     names += (names.empty() ? "" : ", ") + j.contest->name;
@@ -313,7 +337,7 @@ std::string html_of(const std::vector<Judged>& all, const Options& o) {
     answers += concat("<p class=\"verdict\">", escaped(text), "</p>\n");
   return html_page(concat("Optimizers compared on ", names),
                    concat("<h1>Optimizers compared on ", escaped(names), "</h1>\n", answers,
-                          sections, profiles(all), method(o)));
+                          sections, profiles(all), method(study, o)));
 }
 
 std::string csv_of(const Study& study) {

@@ -10,7 +10,7 @@ namespace app {
 /// Two tables: who is where, and with which settings.
 std::string terminal_of(const Judged& judged);
 /// One self-contained page.
-std::string html_of(const std::vector<Judged>& all, const Options& o);
+std::string html_of(const std::vector<Judged>& all, const Study& study, const Options& o);
 /// One line for every run.
 std::string csv_of(const Study& study);
 /// The conclusions, for results.json.

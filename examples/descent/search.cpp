@@ -61,12 +61,16 @@ void keep_given(Entrant& e, const Options& o) {
     return std::any_of(o.set.begin(), o.set.end(),
                        [&](const std::string& s) { return s.starts_with(name + "="); });
   };
+  if (o.lr > 0) e.given.emplace_back("lr", o.lr);
+  for (const std::string& s : o.set)
+    if (const std::size_t equals = s.find('='); equals != std::string::npos)
+      e.given.emplace_back(s.substr(0, equals), std::strtod(s.c_str() + equals + 1, nullptr));
   std::erase_if(e.space, [&](const Dimension& d) { return given(d.name); });
   std::erase_if(e.defaults, [&](const auto& d) { return given(d.first); });
 }
 
 Entrant entrant(const std::string& text, const Options& o) {
-  Entrant e{text, text, 0, {}, {}};
+  Entrant e{text, text, 0, {}, {}, {}};
   if (text == "swa(adamw)") e.description = "adamw", e.swa = 0.75;
   search_rule(e);
   search_wrapper(e);
@@ -78,6 +82,17 @@ Entrant entrant(const std::string& text, const Options& o) {
   if (o.ema > 0) e.name = concat("ema(", e.name, ")");
   if (o.swa > 0 && e.swa == 0) e.name = concat("swa(", e.name, ")");
   return e;
+}
+
+/// Whether it can be made with what the options put around it.
+bool possible(const Entrant& e, const Options& o) {
+  try {
+    nn::Linear layer(2, 2);
+    make_optimizer(options_for(o, e, e.defaults, 1), layer.parameters(), 100);
+    return true;
+  } catch (const ValueError&) {
+    return false;
+  }
 }
 
 const std::vector<std::string> kArticle{"sgd",
@@ -152,23 +167,27 @@ std::vector<std::string> split_list(const std::string& text) {
 }
 
 std::vector<Entrant> entrants_of(const Options& o) {
-  std::vector<std::string> names;
-  const auto add = [&](const std::string& name) {
-    if (std::find(names.begin(), names.end(), name) == names.end()) names.push_back(name);
+  std::vector<Entrant> entrants;
+  const auto add = [&](const std::string& text, bool named) {
+    Entrant e = entrant(text, o);
+    const bool there = std::any_of(entrants.begin(), entrants.end(),
+                                   [&](const Entrant& other) { return other.name == e.name; });
+    if (!there && (named || possible(e, o))) entrants.push_back(std::move(e));
   };
   for (const std::string& asked : o.optimizer.empty() ? kArticle : split_list(o.optimizer)) {
     bool family = false;  // "sam" means all that begin with "sam("
-    for (const std::string& name : kArticle)
-      if (name.starts_with(asked + "(")) add(name), family = true;
+    for (const std::string& text : kArticle)
+      if (text.starts_with(asked + "(")) add(text, false), family = true;
     if (asked == "all") {
       for (const optim::Entry& e : optim::registry())
-        if (!e.is_wrapper && e.name != "muon") add(e.name);  // muon refuses biases
+        if (!e.is_wrapper && e.name != "muon") add(e.name, false);  // muon refuses biases
     } else if (!family) {
-      add(asked);
+      add(asked, !o.optimizer.empty());
     }
   }
-  std::vector<Entrant> entrants;
-  for (const std::string& name : names) entrants.push_back(entrant(name, o));
+  if (entrants.empty())
+    fail<UsageError>("--optimizers", "got '", o.optimizer,
+                     "', none of which goes with the other options, expected at least one");
   return entrants;
 }
 

@@ -27,6 +27,7 @@ struct Entrant {
   double swa = 0;           // averaged from this share of the run on
   std::vector<Dimension> space;
   Settings defaults;
+  Settings given{};  // by --lr and --set, to be named beside what was chosen
 
   /// Trial 0 has the defaults; 1, 2, … follow Roberts' R sequence (2018), the additive recurrence
   /// of the generalised golden ratio.
@@ -39,7 +40,8 @@ struct Entrant {
 };
 
 /// Those that the options name: all of the article, or a list; "all" is every rule that goes with
-/// any network. A setting that is given is not searched.
+/// any network. A setting that is given is not searched. Of those that nobody named, the ones that
+/// cannot go into what the options put around them, as SAM into --sam, are left out.
 std::vector<Entrant> entrants_of(const Options& o);
 
 /// The options for one run.

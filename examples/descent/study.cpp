@@ -9,6 +9,7 @@
 #include <cmath>
 #include <cstring>
 #include <filesystem>
+#include <map>
 #include <nlohmann/json.hpp>
 
 namespace app {
@@ -32,12 +33,11 @@ struct Job {
 
 class Runner {
  public:
-  Runner(const Options& o, const std::vector<Entrant>& entrants,
-         const std::vector<data::Dataset>& sets, Records& records,
-         const std::function<bool()>& interrupted)
+  Runner(const Options& o, const std::vector<Entrant>& entrants, const std::vector<Source>& sources,
+         Records& records, const std::function<bool()>& interrupted)
       : o_(o),
         entrants_(entrants),
-        sets_(sets),
+        sources_(sources),
         records_(records),
         interrupted_(interrupted),
         start_(std::chrono::steady_clock::now()) {}
@@ -64,6 +64,11 @@ class Runner {
     return missing == 0;
   }
 
+  std::size_t done(const std::vector<Job>& jobs) const {
+    return static_cast<std::size_t>(std::count_if(
+        jobs.begin(), jobs.end(), [&](const Job& j) { return records_.find(key(j)) != nullptr; }));
+  }
+
   /// The runs of some settings that are done, one for each seed; empty unless all are.
   std::vector<Outcome> outcomes(std::size_t contest, std::size_t entrant, const Settings& settings,
                                 const std::vector<std::uint64_t>& seeds,
@@ -84,14 +89,15 @@ class Runner {
  private:
   std::string key(const Job& j) const {
     const std::string settings = to_string(j.settings);
-    return concat(sets_[j.contest].name, " | ", entrants_[j.entrant].name, " | ",
+    return concat(sources_[j.contest].set.name, " | ", entrants_[j.entrant].name, " | ",
                   settings.empty() ? "" : settings + " | ", j.tested ? "tested, " : "", "seed ",
                   std::to_string(j.seed));
   }
 
   Outcome outcome(const Job& j, const std::function<bool()>& over) const {
-    const Options own = options_for(o_, entrants_[j.entrant], j.settings, j.seed);
-    const data::Dataset& all = sets_[j.contest];
+    Options own = options_for(o_, entrants_[j.entrant], j.settings, j.seed);
+    own.data = sources_[j.contest].data;  // it decides what is standardised
+    const data::Dataset& all = sources_[j.contest].set;
     auto [rest, test] = data::split(all, 1 - o_.validation, o_.seed);
     auto [training, validation] = data::split(rest, 1 - o_.validation, j.seed);
     prepare(own, training, {&validation, &test});
@@ -117,28 +123,24 @@ class Runner {
 
   const Options& o_;
   const std::vector<Entrant>& entrants_;
-  const std::vector<data::Dataset>& sets_;
+  const std::vector<Source>& sources_;
   Records& records_;
   const std::function<bool()>& interrupted_;
   std::chrono::steady_clock::time_point start_;
 };
 
-/// Higher mean score on validation data; of equals, the lower mean loss. A diverged run is worst.
-bool better(const Tried& a, const Tried& b) {
-  const auto mean = [](const Tried& t, bool loss) {
-    double sum = 0;
-    for (const Outcome& r : t.runs)
-      sum += r.diverged ? -INFINITY : loss ? -r.validation.loss : r.validation.accuracy;
-    return sum;
-  };
-  return mean(a, false) != mean(b, false) ? mean(a, false) > mean(b, false)
-                                          : mean(a, true) > mean(b, true);
-}
-
 std::vector<std::uint64_t> seeds_from(std::uint64_t first, int n) {
   std::vector<std::uint64_t> seeds;
   for (int i = 0; i < n; ++i) seeds.push_back(first + static_cast<std::uint64_t>(i));
   return seeds;
+}
+
+/// The share of the commonest class.
+double commonest_share(const Tensor& y) {
+  std::map<double, std::int64_t> counts;
+  std::int64_t most = 0;
+  for (const double c : y.to_vector<double>()) most = std::max(most, ++counts[c]);
+  return static_cast<double>(most) / static_cast<double>(y.numel());
 }
 
 /// FNV-1a over the samples, to know them again.
@@ -155,6 +157,17 @@ std::string checksum(const data::Dataset& d) {
 
 }  // namespace
 
+bool better(const Tried& a, const Tried& b) {
+  const auto mean = [](const Tried& t, bool loss) {
+    double sum = 0;
+    for (const Outcome& r : t.runs)
+      sum += r.diverged ? -INFINITY : loss ? -r.validation.loss : r.validation.accuracy;
+    return sum;
+  };
+  return mean(a, false) != mean(b, false) ? mean(a, false) > mean(b, false)
+                                          : mean(a, true) > mean(b, true);
+}
+
 std::size_t Contender::diverged() const {
   std::size_t n = 0;
   for (const Tried& t : trials)
@@ -162,27 +175,28 @@ std::size_t Contender::diverged() const {
   return n;
 }
 
-std::vector<data::Dataset> load_all(const Options& o) {
-  std::vector<data::Dataset> sets;
+std::vector<Source> load_all(const Options& o) {
+  std::vector<Source> sources;
   const std::vector<std::string> names =
       std::filesystem::exists(o.data) ? std::vector<std::string>{o.data} : split_list(o.data);
   for (const std::string& name : names) {
     Options own = o;
     own.data = name;
-    sets.push_back(load_data(own));
-    for (std::size_t i = 0; i + 1 < sets.size(); ++i)
-      if (sets[i].name == sets.back().name)
-        fail<UsageError>("--data", "got '", sets.back().name, "' twice, expected different sets");
+    const data::Dataset& set = sources.emplace_back(Source{name, load_data(own)}).set;
+    for (std::size_t i = 0; i + 1 < sources.size(); ++i)
+      if (sources[i].set.name == set.name)
+        fail<UsageError>("--data", "got '", set.name,
+                         "' twice, expected different names. Hint: rename one of the files");
   }
-  return sets;
+  return sources;
 }
 
-nlohmann::ordered_json identity_of(const Options& o, const std::vector<data::Dataset>& sets) {
-  nlohmann::ordered_json identity{{"protocol", 1}};
+nlohmann::ordered_json identity_of(const Options& o, const std::vector<Source>& sources) {
+  nlohmann::ordered_json identity{{"protocol", 2}};
   for (const auto& [name, value] : listing(o, true))
     if (name != "optimizers" && name != "budget" && name != "seeds" && name != "time_limit")
       identity[name] = value;
-  for (const data::Dataset& d : sets) identity[concat("samples of ", d.name)] = checksum(d);
+  for (const Source& s : sources) identity[concat("samples of ", s.set.name)] = checksum(s.set);
   return identity;
 }
 
@@ -286,30 +300,33 @@ void add_finals(const Runner& runner, std::size_t d, const std::vector<std::uint
 }  // namespace
 
 Study run_study(const Options& o, const std::vector<Entrant>& entrants,
-                const std::vector<data::Dataset>& sets, Records& records,
+                const std::vector<Source>& sources, Records& records,
                 const std::function<bool()>& interrupted) {
-  Runner runner(o, entrants, sets, records, interrupted);
+  Runner runner(o, entrants, sources, records, interrupted);
   const std::vector<std::uint64_t> tuning = seeds_from(o.seed + kFirstTuningSeed, kTuningSeeds),
                                    fresh = seeds_from(o.seed, o.seeds);
   const auto budget = static_cast<std::size_t>(o.budget);
   Study study;
   const auto phase = [&](const char* name, const std::vector<Job>& jobs, double share) {
-    study.runs += jobs.size();
-    return runner.run(name, jobs, share);
+    const bool whole = runner.run(name, jobs, share);
+    study.runs += runner.done(jobs);
+    return whole;
   };
 
   bool complete =
-      phase("searching", search_jobs(entrants, sets.size(), budget, tuning), kSearchShare);
-  for (std::size_t d = 0; d < sets.size(); ++d) {
+      phase("searching", search_jobs(entrants, sources.size(), budget, tuning), kSearchShare);
+  for (std::size_t d = 0; d < sources.size(); ++d) {
+    const data::Dataset& set = sources[d].set;
     Contest& c = study.contests.emplace_back(after_search(runner, entrants, d, budget, tuning));
-    c.data = o.data, c.name = sets[d].name;
-    c.classification = sets[d].is_classification();
-    c.samples = sets[d].size(), c.features = sets[d].num_features();
-    c.tested = data::split(sets[d], 1 - o.validation, o.seed).test.size();
+    c.name = set.name, c.classification = set.is_classification();
+    c.classes = c.classification ? set.num_classes() : 0;
+    c.samples = set.size(), c.features = set.num_features();
+    const data::Dataset test = data::split(set, 1 - o.validation, o.seed).test;
+    c.tested = test.size(), c.commonest = c.classification ? commonest_share(test.y) : 0;
   }
   complete = phase("testing", final_jobs(study, fresh), 1) && complete;
   complete = phase("sweeping rates", sweep_jobs(study, tuning), 1) && complete;
-  for (std::size_t d = 0; d < sets.size(); ++d)
+  for (std::size_t d = 0; d < sources.size(); ++d)
     add_finals(runner, d, fresh, tuning, study.contests[d].contenders);
   if (!complete) study.state = interrupted() ? "interrupted" : "out of time";
   study.seconds = runner.seconds();

@@ -16,6 +16,9 @@ struct Tried {
   std::vector<Outcome> runs;
 };
 
+/// Higher mean score on validation data; of equals, the lower mean loss. A diverged run is worst.
+bool better(const Tried& a, const Tried& b);
+
 /// What an optimizer did on one data set.
 struct Contender {
   Entrant entrant;
@@ -28,16 +31,23 @@ struct Contender {
 
 /// One data set.
 struct Contest {
-  std::string data, name;
+  std::string name;
   bool classification = true;
-  std::int64_t samples = 0, features = 0, tested = 0;
+  std::int64_t classes = 0, samples = 0, features = 0, tested = 0;
+  double commonest = 0;  // class's share of the test data
   std::vector<Contender> contenders;
+};
+
+/// A data set, and what --data calls it.
+struct Source {
+  std::string data;
+  descent::data::Dataset set;
 };
 
 struct Study {
   std::vector<Contest> contests;
   std::string state = "complete";  // or "interrupted", "out of time"
-  std::size_t runs = 0;            // done or found
+  std::size_t runs = 0;            // that are done
   double seconds = 0;
 };
 
@@ -45,14 +55,13 @@ inline constexpr int kTuningSeeds = 3;
 inline constexpr std::uint64_t kFirstTuningSeed = 1000;  // after the seed of the options
 
 /// The data sets of --data, one or several.
-std::vector<descent::data::Dataset> load_all(const Options& o);
+std::vector<Source> load_all(const Options& o);
 /// What every run depends on, for Records.
-nlohmann::ordered_json identity_of(const Options& o,
-                                   const std::vector<descent::data::Dataset>& sets);
+nlohmann::ordered_json identity_of(const Options& o, const std::vector<Source>& sources);
 /// Runs what is not in the records yet. Stops early, with what is complete, when `interrupted`
 /// says so or the time is over.
 Study run_study(const Options& o, const std::vector<Entrant>& entrants,
-                const std::vector<descent::data::Dataset>& sets, Records& records,
+                const std::vector<Source>& sources, Records& records,
                 const std::function<bool()>& interrupted);
 
 }  // namespace app

@@ -60,7 +60,9 @@ optim::Hyper rate(const Options& o, double lr, std::int64_t steps) {
 
 }  // namespace
 
-data::Dataset load_data(const Options& o) {
+namespace {
+
+data::Dataset read_data(const Options& o) {
   namespace fs = std::filesystem;
   if ((!o.target.empty() || !o.drop.empty() || o.task != "auto") && !fs::is_regular_file(o.data))
     fail<UsageError>("--data", "got '", o.data,
@@ -83,6 +85,16 @@ data::Dataset load_data(const Options& o) {
                   "', which is no file or folder, expected one, or digits, iris, wine, moons, "
                   "spirals, blobs, xor, linear, sine",
                   near.empty() ? "" : concat(". Hint: did you mean '", near, "'?"));
+}
+
+}  // namespace
+
+data::Dataset load_data(const Options& o) {
+  data::Dataset d = read_data(o);
+  if (d.is_classification() ? d.num_classes() < 2 : max(d.y).item() == min(d.y).item())
+    fail<FileError>("--data", "got '", o.data, "', whose target is the same in all ", d.size(),
+                    " samples, expected one that differs. Hint: --target names another column");
+  return d;
 }
 
 nn::Sequential make_model(const Options& o, const data::Dataset& d) {
@@ -179,8 +191,8 @@ Score evaluate(nn::Module& model, const data::Dataset& d) {
   const Tensor y = model(d.x);
   model.train(training);
   if (d.is_classification()) return {nn::cross_entropy(y, d.y).item(), nn::accuracy(y, d.y)};
-  const double error = nn::mse_loss(y, d.y).item();
-  return {error, 1 - error / std::max(1e-300, var(d.y.to(kFloat64), {}, 0).item())};
+  const double error = nn::mse_loss(y, d.y).item(), spread = var(d.y.to(kFloat64), {}, 0).item();
+  return {error, spread > 0 ? 1 - error / spread : error > 0 ? 0.0 : 1.0};
 }
 
 Scaling prepare(const Options& o, data::Dataset& train, std::vector<data::Dataset*> others) {
@@ -197,6 +209,30 @@ Scaling prepare(const Options& o, data::Dataset& train, std::vector<data::Datase
   }
   return scaling;
 }
+
+namespace {
+
+/// Scores of the weights that would be used if training ended here: the average, once there is one.
+std::pair<Score, Score> scores_now(nn::Sequential& model, optim::Optimizer& optimizer,
+                                   const Options& o, const data::Dataset& train_set,
+                                   const data::Dataset& validation) {
+  const auto both = [&] {
+    return std::pair(evaluate(model, train_set), evaluate(model, validation));
+  };
+  if (!optimizer.has_average()) return both();
+  const auto statistics = o.batch_norm ? model.state_dict() : optim::State();
+  std::pair<Score, Score> scores;
+  {
+    const optim::AverageGuard averaged(optimizer);
+    if (o.batch_norm)
+      nn::update_batch_norm(model, data::DataLoader(train_set, {.batch_size = o.batch}));
+    scores = both();
+  }
+  if (o.batch_norm) model.load_state_dict(statistics);
+  return scores;
+}
+
+}  // namespace
 
 Run train(const Options& o, nn::Sequential& model, const data::Dataset& train_set,
           const data::Dataset& validation, const std::function<void(const Epoch&)>& watch) {
@@ -224,8 +260,8 @@ Run train(const Options& o, nn::Sequential& model, const data::Dataset& train_se
           return loss;
         });
       run.seconds += std::chrono::duration<double>(Clock::now() - start).count();
-      run.epochs.push_back(
-          {epoch, evaluate(model, train_set), evaluate(model, validation), lr, run.seconds});
+      const auto [trained, validated] = scores_now(model, optimizer, o, train_set, validation);
+      run.epochs.push_back({epoch, trained, validated, lr, run.seconds});
       if (!std::isfinite(run.epochs.back().train.loss))
         fail<NonFiniteError>("train", "got a loss that is no number after epoch ", epoch,
                              ", expected one. Hint: lower --lr or add --clip-norm 1");

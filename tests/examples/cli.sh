@@ -85,7 +85,7 @@ expect 2 "expected ',' or ')' after 'sam(adamw'" train --data iris --optimizer '
 expect 3 "did you mean 'digits'" train --data digitz
 expect 3 "expected train-images" train --data "$folder"
 printf '1,2,3\n4,x,6\n' >bad.csv
-expect 3 "got 'x' in line 2, column 2" train --data bad.csv
+expect 3 "got 'x' in line 2, column 1 counted from 0" train --data bad.csv
 expect 2 "did you mean 'yield'" train --data table.csv --target yeild
 expect 4 'Hint: lower --lr' train --data linear --optimizer sgd --lr 1000 --epochs 5
 

@@ -13,8 +13,8 @@ expect() {
   shift 2
   output=$("$descent" compare "$@" 2>&1)
   actual=$?
-  [ "$actual" -eq "$code" ] || wrong "compare $*: exit code $actual, expected $code: $(tail -n 30 <<<"$output")"
-  grep -qF -- "$text" <<<"$output" || wrong "compare $*: lacks '$text': $(tail -n 30 <<<"$output")"
+  [ "$actual" -eq "$code" ] || wrong "compare $*: exit code $actual, expected $code: $(tail -n 30 <<<"$output" | cut -c 1-200)"
+  grep -qF -- "$text" <<<"$output" || wrong "compare $*: lacks '$text': $(tail -n 30 <<<"$output" | cut -c 1-200)"
 }
 # What may differ between two runs of the same comparison: seconds, and nothing else.
 same_reports() {
@@ -93,6 +93,31 @@ echo '{"runs": 3' >part/results.json
 expect 3 'holds no results of a comparison' "${long[@]}" --out part --resume
 expect 0 'On digits, use' "${long[@]}" --out part
 
+# A folder that cannot be written to shows before anything runs; names in other encodings do no harm.
+mkdir -p taken/results.json
+expect 3 'results.json' --data iris --epochs 1 --out taken
+latin=$(printf 'l\xe4nge.csv')
+cp own.csv "$latin"
+expect 0 'use sgd' --data "$latin" --epochs 1 --budget 1 --seeds 1 --optimizers sgd --out latin
+
+# What is standardised does not depend on the company.
+expect 0 'On wine' --data wine --epochs 3 --budget 2 --seeds 2 --optimizers sgd,adam --out alone
+expect 0 'On wine' --data iris,wine --epochs 3 --budget 2 --seeds 2 --optimizers sgd,adam --out together
+diff <(grep '^"wine"' alone/results.csv | sed 's/,[^,]*$//') <(grep '^"wine"' together/results.csv | sed 's/,[^,]*$//') ||
+  wrong "results on wine depend on what is compared beside it"
+
+# An average is scored as such from its start on: until then swa(adamw) is adamw.
+"$descent" compare --data wine --epochs 8 --budget 1 --seeds 1 --optimizers 'adamw,swa(adamw)' --out average >/dev/null 2>&1
+if command -v python3 >/dev/null; then
+  python3 - <<'P' || wrong "the curve of an average is not its own"
+import json
+runs = json.load(open("average/results.json"))["runs"]
+plain, average = [next(r for k, r in runs.items() if " | %s | " % n in k and "tested" in k)["loss_by_epoch"] for n in ("adamw", "swa(adamw)")]
+assert plain[:5] == average[:5] and plain[6] != average[6], (plain, average)
+assert average[-1] == next(r for k, r in runs.items() if " | swa(adamw) | " in k and "tested" in k)["validation_loss"]
+P
+fi
+
 # A limit of time ends in time, with what was complete.
 start=$(date +%s)
 "$descent" compare --data digits --epochs 200 --time-limit 2s --out timed >timed.txt 2>&1
@@ -119,8 +144,10 @@ expect 2 "expected a time as 90s, 10m or 2h" --time-limit soon
 expect 2 "budget" --budget 0
 expect 2 "did you mean 'adan'" --optimizers adam,adann
 expect 3 "could not make the folder" --data iris --epochs 1 --out own.csv
-printf 'a,b\n1,2\n' >tiny.csv
-expect 2 "" --data tiny.csv --out tiny
+printf 'a,b\n1,2\n3,4\n' >tiny.csv
+expect 3 "got 2 samples in 'tiny.csv', expected at least 10" --data tiny.csv --out tiny
+awk 'BEGIN { print "a,b"; for (i = 0; i < 40; ++i) print i "," 1.5 }' >flat.csv
+expect 3 'whose target is the same in all 40 samples' --data flat.csv --out flat
 
 [ $failures -eq 0 ] && echo "all as expected"
 exit $((failures > 0))

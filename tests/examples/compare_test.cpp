@@ -2,6 +2,7 @@
 #include <descent/judge.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 
 namespace {
@@ -73,6 +74,35 @@ TEST(Search, EveryBeginningIsSpreadEvenlyInLogarithm) {
         << trials;
 }
 
+TEST(Search, LeavesOutWhatCannotGoIntoTheOptions) {
+  Options o;
+  o.optimizer.clear();
+  o.sam = .1;
+  const std::vector<Entrant> all = entrants_of(o);
+  EXPECT_EQ(all.size(), 10U);  // of twelve: SAM does not go into SAM
+  for (const Entrant& e : all) EXPECT_TRUE(e.name.find("sam(sam(") == std::string::npos) << e.name;
+  o = {};
+  o.optimizer.clear();
+  o.swa = .5;  // "adamw" becomes what the last of the twelve is
+  std::vector<std::string> names;
+  for (const Entrant& e : entrants_of(o)) names.push_back(e.name);
+  EXPECT_EQ(std::count(names.begin(), names.end(), "swa(adamw)"), 1);
+  o = {};
+  o.optimizer = "sam(adamw)";
+  o.sam = .1;
+  EXPECT_EQ(entrants_of(o).size(), 1U) << "what is named stays, to be refused with the reason";
+}
+
+TEST(Search, KnowsWhatIsGiven) {
+  Options o;
+  o.optimizer = "adam";
+  o.lr = .05;
+  o.set = {"eps=0.01"};
+  const Entrant e = entrants_of(o)[0];
+  EXPECT_EQ(to_string(e.given), "lr=0.05 eps=0.01");
+  EXPECT_EQ(to_string(e.defaults), "beta1=0.9");
+}
+
 TEST(Search, SettingsReachTheOptimizer) {
   Options o;
   o.optimizer = "sam(adamw)";
@@ -87,7 +117,7 @@ TEST(Search, SettingsReachTheOptimizer) {
 
 /// A contest of contenders with these test scores, one a seed; each reaches its score at once.
 Contest contest_of(const std::vector<std::pair<std::string, std::vector<double>>>& all) {
-  Contest c{"made up", "made up", true, 1000, 3, 200, {}};
+  Contest c{"made up", true, 4, 1000, 3, 200, .3, {}};
   for (const auto& [name, scores] : all) {
     Contender who;
     who.entrant.name = name;
@@ -129,6 +159,58 @@ TEST(Judge, ClaimsAWinOnlyWhereTheMiddleHalvesAreApart) {
   EXPECT_TRUE(says(j.sentence, "do not tell it apart from lion.")) << j.sentence;
 }
 
+TEST(Judge, AheadMeansWithEverySeed) {
+  // The middle halves are apart, but one seed says otherwise.
+  const Contest c =
+      contest_of({{"adam", {.90, .91, .92, .93, .80}}, {"sgd", {.70, .71, .72, .73, .81}}});
+  EXPECT_TRUE(above(quartiles(scores(c.contenders[0].tuned, true)),
+                    quartiles(scores(c.contenders[1].tuned, true))));
+  EXPECT_FALSE(ahead(c.contenders[0].tuned, c.contenders[1].tuned, true));
+  EXPECT_TRUE(says(judged(c).sentence, "do not tell it apart from sgd")) << judged(c).sentence;
+}
+
+TEST(Judge, SaysHowLittleFewSeedsProve) {
+  const Judged j = judged(contest_of({{"adam", {.9, .9, .9}}, {"sgd", {.8, .8, .8}}}));
+  EXPECT_TRUE(says(j.sentence,
+                   "It is ahead of sgd. With 3 seeds, chance alone puts one of two equals "
+                   "ahead in up to one case of 4: more --seeds tell more."))
+      << j.sentence;
+}
+
+TEST(Judge, SaysWhenTheCommonestClassIsAsGood) {
+  const Judged j = judged(contest_of({{"adam", {.3, .3, .3}}}));
+  EXPECT_TRUE(says(j.sentence, "no better than always to say the commonest class (30.0 %)"))
+      << j.sentence;
+}
+
+TEST(Judge, SaysWhatAStopLeftUndone) {
+  Contest c = contest_of({{"adam", {.9, .9, .9}}, {"sgd", {.8, .8, .8}}});
+  Options o;
+  o.budget = 8;
+  EXPECT_TRUE(
+      says(judge(c, {{}, "out of time", 1, 1}, o).sentence, "Only 1 of 8 rounds of trials"));
+  for (Contender& who : c.contenders) who.trials.clear();
+  EXPECT_TRUE(says(judge(c, {{}, "out of time", 1, 1}, o).sentence,
+                   "Nothing was searched yet: these are the settings by default."));
+}
+
+TEST(Judge, NamesRatesThatDidBetterAfterTheChoice) {
+  Contest c = contest_of({{"adam", {.9, .9, .9}}});
+  Tried other = c.contenders[0].trials[0];
+  other.settings = {{"lr", .3}};
+  for (Outcome& r : other.runs) r.validation.accuracy = .95;
+  c.contenders[0].sweep = {other};
+  const Judged j = judged(c);
+  ASSERT_FALSE(j.notes.empty());
+  EXPECT_TRUE(says(j.notes[0], "after the choice: adam at 0.3")) << j.notes[0];
+}
+
+TEST(Judge, NamesWhatWasGiven) {
+  Contest c = contest_of({{"adam", {.9, .9, .9}}});
+  c.contenders[0].entrant.given = {{"eps", .01}};
+  EXPECT_TRUE(says(judged(c).sentence, "use adam with lr 0.1 and eps 0.01:")) << judged(c).sentence;
+}
+
 TEST(Judge, OneSeedProvesNothing) {
   const Judged j = judged(contest_of({{"sgd", {.5}}, {"adam", {.9}}}));
   EXPECT_TRUE(says(j.sentence, "One seed says nothing about how far that is chance."))
@@ -165,7 +247,7 @@ TEST(Judge, SaysWhatAnotherTestSetWouldChange) {
   // Agresti & Coull at 200 of 200: 2·√(p(1 − p)/204) with p = 202/204 is 1.4 points.
   const Judged j = judged(contest_of({{"sgd", {1, 1, 1}}}));
   EXPECT_TRUE(
-      says(j.sentence, "Another test set of 200 samples would move all of this by up to 1.4"))
+      says(j.sentence, "With another test set of 200 samples, all of this would move by some ±1.4"))
       << j.sentence;
 }
 
