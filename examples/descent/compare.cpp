@@ -6,7 +6,6 @@
 
 #include <atomic>
 #include <csignal>
-#include <filesystem>
 #include <iostream>
 #include <nlohmann/json.hpp>
 
@@ -48,11 +47,7 @@ int compare_command(const Options& o) {
   const std::vector<Entrant> entrants = entrants_of(o);
   const std::vector<Source> sources = load_all(o);
   check(o, entrants, sources);
-  const std::string folder = o.out.empty() ? "." : o.out;
-  std::error_code error;
-  std::filesystem::create_directories(folder, error);
-  if (error)
-    fail<FileError>("--out", "could not make the folder '", folder, "': ", error.message());
+  const std::string folder = output_folder(o.out);
   Records records(folder + "/results.json", identity_of(o, sources), o.resume);
   records.save("running", nullptr);  // a folder that cannot be written to shows now
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <charconv>
 #include <cstdlib>
+#include <filesystem>
 
 namespace app {
 
@@ -153,6 +154,18 @@ void add_options(CLI::App& c, Options& o, bool compare) {
       "--out", o.out,
       compare ? "folder for report.html, results.csv and results.json (default: the present one)"
               : "folder for settings.json, metrics.csv and model.safetensors");
+}
+
+std::string output_folder(const std::string& out) {
+  const std::string folder = out.empty() ? "." : out, trial = folder + "/.descent-writes-here";
+  std::error_code error;
+  std::filesystem::create_directories(folder, error);
+  if (error)
+    descent::fail<descent::FileError>("--out", "could not make the folder '", folder,
+                                      "': ", error.message());
+  descent::write_file(trial, "");
+  std::filesystem::remove(trial, error);
+  return folder;
 }
 
 std::vector<std::pair<std::string, std::string>> listing(const Options& o, bool compare) {

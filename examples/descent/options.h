@@ -47,6 +47,10 @@ struct UsageError : descent::Error {
   using Error::Error;
 };
 
+/// The folder of --out, the present one for "", made if it is not there. Throws FileError when that
+/// fails, or nothing can be written into it: before the work, not after.
+std::string output_folder(const std::string& out);
+
 /// The settings as name and text, in the order above, for printing and saving.
 std::vector<std::pair<std::string, std::string>> listing(const Options& o, bool compare);
 

@@ -58,10 +58,7 @@ int train_command(const Options& o) {
   const optim::Optimizer described =
       make_optimizer(o, model.parameters(), o.epochs * ((training.size() + o.batch - 1) / o.batch));
   if (!o.out.empty()) {
-    std::error_code error;
-    std::filesystem::create_directories(o.out, error);
-    if (error)
-      fail<FileError>("--out", "could not make the folder '", o.out, "': ", error.message());
+    output_folder(o.out);
     save_settings(o, described, all, scaling);
   }
   std::cout << all.name << ": " << training.size() << " samples to train, " << validation.size()

@@ -6,7 +6,6 @@
 #include "claim.h"
 
 #include <algorithm>
-#include <filesystem>
 #include <iostream>
 
 namespace app {
@@ -68,6 +67,7 @@ std::string section_of(const Claim& c, const Evidence& e) {
 
 int show_claims(const std::vector<const Claim*>& claims, const std::string& out,
                 const std::string& appendix) {
+  const std::string folder = output_folder(out);
   std::vector<Evidence> evidence(claims.size());
   run_jobs(
       claims.size(), [&](std::size_t i) { claims[i]->measure(evidence[i]); },
@@ -84,11 +84,6 @@ int show_claims(const std::vector<const Claim*>& claims, const std::string& out,
                "</span></li>\n");
   }
   const std::string verdict = concat(holding, " of ", claims.size(), " claims hold.");
-  const std::string folder = out.empty() ? "." : out;
-  std::error_code error;
-  std::filesystem::create_directories(folder, error);
-  if (error)
-    fail<FileError>("--out", "could not make the folder '", folder, "': ", error.message());
   write_file(folder + "/claims.html",
              html_page("What optimizers do, measured",
                        concat("<h1>What optimizers do, measured</h1>\n<p class=\"verdict\">",
