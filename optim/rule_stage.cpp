@@ -22,6 +22,8 @@ using descent::detail::PoolVector;
 namespace {
 
 constexpr std::int64_t kChunk = 16384;  // elements a task
+// Below this many elements, waking a thread takes longer than it saves.
+constexpr std::int64_t kWorthThreads = 6 * kChunk;
 
 }  // namespace
 
@@ -177,10 +179,10 @@ std::size_t RuleStage::find_non_finite(const Update& update) const {
       }
     }
   };
-  // Several parameters a task; a large one is cut by all_finite itself.
+  // Several parameters a task, which only reads them; a large one is cut by all_finite itself.
   const auto n = static_cast<std::int64_t>(count);
   const std::int64_t each = std::max<std::int64_t>(1, total / std::max<std::int64_t>(1, n));
-  parallel_for(n, std::max<std::int64_t>(1, 4 * kChunk / each), check);
+  parallel_for(n, std::max<std::int64_t>(1, 2 * kWorthThreads / each), check);
   return first;
 }
 
@@ -388,7 +390,7 @@ void RuleStage::run() {
       begin += n;
     }
   };
-  parallel_for(total, kChunk, chunk, Share::in_runs);
+  parallel_for(total, total < kWorthThreads ? kWorthThreads : kChunk, chunk, Share::in_runs);
 }
 
 void RuleStage::run_span(const Work& item, std::int64_t from, std::int64_t n, double* sums) const {
