@@ -144,7 +144,7 @@ std::string sentence_of(const Judged& j, const Study& study, const Options& o) {
     s += concat(" With ", n,
                 " seeds, chance alone puts one of two equals ahead in up to one case of ",
                 1 << (n - 1), ": more --seeds tell more.");
-  if (cheapest != &first && std::isfinite(cheapest->to_target))
+  if (cheapest->to_target < first.to_target)
     s += concat(" The cheapest of these is ", named(*cheapest->who), ": ",
                 counted(static_cast<std::size_t>(cheapest->to_target), "gradient evaluation"),
                 " to ", j.baseline, "'s validation ", c.classification ? "accuracy" : "R²",
