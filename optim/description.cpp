@@ -40,7 +40,7 @@ class Parser {
         key.clear();
         at_ = start;
       }
-      e.arguments.emplace_back(std::move(key), expression(depth + 1));
+      e.arguments.push_back({std::move(key), expression(depth + 1)});
     } while (take(','));
     if (!take(')')) stop("',' or ')'");
     return e;
@@ -92,8 +92,8 @@ class Arguments {
   Arguments(const Expression& e, const char* signature) : e_(e), signature_(signature) {}
   std::size_t size() const { return e_.arguments.size(); }
   Hyper hyper(std::size_t i) const {
-    if (i >= size() || !e_.arguments[i].first.empty()) refuse();
-    return parse_hyper(e_.arguments[i].second);
+    if (i >= size() || !e_.arguments[i].key.empty()) refuse();
+    return parse_hyper(e_.arguments[i].value);
   }
   double number(std::size_t i) const {
     const Hyper h = hyper(i);
@@ -104,7 +104,7 @@ class Arguments {
     return i < size() ? number(i) : otherwise;
   }
   std::int64_t count(std::size_t i) const { return to_count(number(i)); }
-  std::string word(std::size_t i) const { return i < size() ? e_.arguments[i].second.text : ""; }
+  std::string word(std::size_t i) const { return i < size() ? e_.arguments[i].value.text : ""; }
   /// The pairs of joined(10: a, 1: b).
   std::vector<std::pair<std::int64_t, Hyper>> pairs() const {
     std::vector<std::pair<std::int64_t, Hyper>> all;

@@ -6,21 +6,27 @@
 
 #include <string>
 #include <string_view>
-#include <utility>
 #include <vector>
 
 namespace descent::optim {
 
-/// name, name(…) or a number. An argument has a key: "" for none, "rho" of rho=0.05, or "10:" of
-/// 10: 0.1.
+struct Argument;
+
+/// name, name(…) or a number.
 struct Expression {
   std::string text;
   bool called = false;  // with parentheses
-  std::vector<std::pair<std::string, Expression>> arguments;
+  std::vector<Argument> arguments;
 
   /// Throws ValueError, which shows where, for text that is none.
   static Expression parse(std::string_view text);
   std::string to_string() const;
+};
+
+/// Its key is "" for none, "rho" of rho=0.05, or "10:" of 10: 0.1.
+struct Argument {
+  std::string key;
+  Expression value;
 };
 
 /// A number or a schedule: "0.001", "cosine(0.001, 500)", "warmup(50, cosine(0.001, 500))". Throws

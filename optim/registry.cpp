@@ -316,9 +316,9 @@ std::string rule_of(std::string_view description) {
   const Expression* e = &whole;
   while (find_optimizer(e->text).is_wrapper) {
     const auto inner = std::find_if(e->arguments.begin(), e->arguments.end(),
-                                    [](const auto& a) { return a.first.empty(); });
+                                    [](const auto& a) { return a.key.empty(); });
     if (inner == e->arguments.end()) break;
-    e = &inner->second;
+    e = &inner->value;
   }
   return e->text;
 }

@@ -169,8 +169,7 @@ TEST(Schedules, SetLaterAreRefusedWhereTheyLeaveTheRangeAndChangeNothing) {
 
 template <int kCase>
 struct Named {
-  static constexpr const char* kSlot[] = {"v", "step", "v", "v"};
-  static constexpr std::array slots{kSlot[kCase], kCase == 2 ? "v" : "m"};
+  static constexpr std::array slots{kCase == 1 ? "step" : "v", kCase == 2 ? "v" : "m"};
   static constexpr std::array scalars{optim::Scalar{kCase == 3 ? "v" : "rate", 0}};
 };
 

@@ -142,7 +142,7 @@ TEST(TrajectoryTable, HasEveryRuleAndWrapper) {
     Expression e = Expression::parse(name);
     while (find_optimizer(e.text).is_wrapper) {
       seen.insert(e.text);
-      e = Expression(e.arguments.front().second);
+      e = Expression(e.arguments.front().value);
     }
     seen.insert(e.text);
   }
