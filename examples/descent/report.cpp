@@ -315,8 +315,7 @@ std::string terminal_of(const Judged& j) {
     rows.push_back({s.who->entrant.name, cell(s.test, c), score_text(s.validation.median, c),
                     cell(s.at_defaults, c),
                     std::isfinite(s.to_target) ? count_text(s.to_target) : "never", diverged(s)});
-    settings.push_back(
-        {s.who->entrant.name, format(s.seconds, "%.3g"), chosen(s)});
+    settings.push_back({s.who->entrant.name, format(s.seconds, "%.3g"), chosen(s)});
   }
   std::string text = concat("Medians over ", j.standings[0].who->tuned.runs.size(),
                             " seeds (middle half), in the order of validation scores");

@@ -52,8 +52,9 @@ TEST(Csv, DetectsHeaderSeparatorAndTask) {
 }
 
 TEST(Csv, SaysWhereItIsWrong) {
-  EXPECT_TRUE(has_text(message_of<FileError>([] { data::parse_csv("a,b,c\n1,2,3\n4,oops,6\n"); }),
-                       "csv: got 'oops' in line 3, column 1 counted from 0 (b), expected a finite number"));
+  EXPECT_TRUE(
+      has_text(message_of<FileError>([] { data::parse_csv("a,b,c\n1,2,3\n4,oops,6\n"); }),
+               "csv: got 'oops' in line 3, column 1 counted from 0 (b), expected a finite number"));
   EXPECT_TRUE(has_text(message_of<FileError>([] { data::parse_csv("1,2,3\n4,5\n"); }),
                        "got 2 fields in line 2, expected 3"));
   EXPECT_TRUE(has_text(message_of<FileError>([] { data::parse_csv("a,b\n"); }), "got no rows"));
