@@ -58,6 +58,12 @@ TEST(Csv, SaysWhereItIsWrong) {
   EXPECT_TRUE(has_text(message_of<FileError>([] { data::parse_csv("1,2,3\n4,5\n"); }),
                        "got 2 fields in line 2, expected 3"));
   EXPECT_TRUE(has_text(message_of<FileError>([] { data::parse_csv("a,b\n"); }), "got no rows"));
+  EXPECT_TRUE(has_text(message_of<FileError>([] {
+                         data::parse_csv(
+                             "\xFF\xFE"
+                             "a,b");
+                       }),
+                       "got text in UTF-16, expected UTF-8. Hint: save it anew"));
   EXPECT_TRUE(has_text(message_of<FileError>([] { data::parse_csv("1\n2\n"); }), "got 1 column"));
   EXPECT_TRUE(has_text(message_of<FileError>([] { data::parse_csv("1,2\nnan,3\n"); }),
                        "got 'nan' in line 2"));

@@ -142,6 +142,7 @@ expect 4 'every run diverged' --data linear --epochs 2 --seeds 1 --lr 1e30 --opt
 
 expect 2 "expected a time as 90s, 10m or 2h" --time-limit soon
 expect 2 "budget" --budget 0
+expect 2 "got 'sam', none of which goes with the other options" --optimizers sam --sam 0.1
 expect 2 "did you mean 'adan'" --optimizers adam,adann
 expect 3 "could not make the folder" --data iris --epochs 1 --out own.csv
 printf 'a,b\n1,2\n3,4\n' >tiny.csv
