@@ -7,8 +7,10 @@
 //     w -= simd::ratio(eta * g, simd::sqrt(v) + eps);
 //   }, w, g, v);
 //
-// + − · and ?: of a comparison work on packs as on numbers. Without AVX-512, for double, and under
-// clang, which hands no pack to a lambda, this is simd::loop().
+// What a formula takes by value (g) is only read; what it takes by reference is written back, changed
+// or not. + − · and ?: of a comparison work on packs as on numbers, and so do sqrt, ratio and fma.
+// simd::sum_packs() is to simd::sum() as loop_packs() to loop(), which they are without AVX-512, for
+// double, and under clang, which hands no pack to a lambda.
 #pragma once
 
 #include <descent/core/simd.h>
@@ -27,10 +29,13 @@ template <class T>
 T sqrt(T x) {
   return std::sqrt(x);
 }
+/// a·b + c; of packs rounded once.
+template <class A, class T>
+T fma(A a, T b, T c) {
+  return a * b + c;
+}
 
 #if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__)
-#define DESCENT_TARGET_AVX512 __attribute__((target("arch=x86-64-v4")))
-
 typedef float Pack __attribute__((vector_size(64)));
 
 inline constexpr unsigned short kWholePack = 0xffff;  // a mask
@@ -40,14 +45,21 @@ template <>
 DESCENT_TARGET_AVX512 inline Pack sqrt(Pack x) {
   return __builtin_ia32_sqrtps512_mask(x, x, kWholePack, kRoundAsSet);
 }
+template <>
+DESCENT_TARGET_AVX512 inline Pack fma(Pack a, Pack b, Pack c) {
+  return __builtin_ia32_vfmaddps512_mask(a, b, c, kWholePack, kRoundAsSet);
+}
+template <>
+DESCENT_TARGET_AVX512 inline Pack fma(float a, Pack b, Pack c) {
+  return fma(Pack{} + a, b, c);
+}
 /// By a reciprocal of 14 bits and one of Newton's steps: within 1.5 units in the last place. Where
 /// b is infinite or subnormal, 0; from 2¹²⁶ on, where reciprocals are subnormal, it may be 0.
 template <>
 DESCENT_TARGET_AVX512 inline Pack ratio(Pack a, Pack b) {
   constexpr int kZeroSubnormalInfinite = 0x3e;
   const Pack one = Pack{} + 1.0f, y = __builtin_ia32_rcp14ps512_mask(b, b, kWholePack),
-             rest = __builtin_ia32_vfmaddps512_mask(-b, y, one, kWholePack, kRoundAsSet),
-             reciprocal = __builtin_ia32_vfmaddps512_mask(rest, y, y, kWholePack, kRoundAsSet);
+             reciprocal = fma(fma(-b, y, one), y, y);
   const auto none = __builtin_ia32_fpclassps512_mask(b, kZeroSubnormalInfinite, kWholePack);
   return __builtin_ia32_mulps512_mask(a, reciprocal, Pack{}, static_cast<unsigned short>(~none),
                                       kRoundAsSet);
@@ -75,7 +87,8 @@ DESCENT_TARGET_AVX512 inline void store(float* p, Pack x, std::size_t n) {
 inline void store(const float*, Pack, std::size_t) {}
 
 template <class F, class... P>
-__attribute__((flatten)) DESCENT_TARGET_AVX512 void loop_of_packs(std::int64_t n, F f, P*... p) {
+DESCENT_LOOP DESCENT_TARGET_AVX512 __attribute__((flatten)) void loop_of_packs(std::int64_t n, F f,
+                                                                               P*... p) {
   std::int64_t i = 0;
   for (; i + kPack <= n; i += kPack) [&](auto... x) __attribute__((always_inline)) {
       f(x...);
@@ -89,19 +102,99 @@ __attribute__((flatten)) DESCENT_TARGET_AVX512 void loop_of_packs(std::int64_t n
     }(load(p + i, static_cast<std::size_t>(n - i))...);
 }
 
+/// Over a block four sums of packs side by side, so that no addition waits for another; their lanes
+/// are folded, and blocks are added in double. The order depends on n alone.
+template <class F, class... P>
+DESCENT_LOOP DESCENT_TARGET_AVX512 __attribute__((flatten)) void sum_of_packs(std::int64_t n, F f,
+                                                                              double* out,
+                                                                              P*... p) {
+  using Sums = std::invoke_result_t<F&, decltype(load(p))&...>;
+  constexpr std::int64_t kSideBySide = 4, kSpan = 4 * kBlock;
+  const auto add_at = [&](std::int64_t i, Sums & sums) __attribute__((always_inline)) {
+    [&](auto... x) __attribute__((always_inline)) {
+      const Sums terms = f(x...);
+      (store(p + i, x), ...);
+      for (std::size_t j = 0; j < sums.size(); ++j) sums[j] += terms[j];
+    }
+    (load(p + i)...);
+  };
+  const auto take = [out](const Sums& sums, std::int64_t lanes) __attribute__((always_inline)) {
+    for (std::size_t j = 0; j < sums.size(); ++j) {
+      float each[kPack] = {};
+      store(each, sums[j], static_cast<std::size_t>(lanes));
+      fold<kPack / 2>(each);
+      out[j] += static_cast<double>(each[0]);
+    }
+  };
+  std::int64_t i = 0;
+  while (i + kSideBySide * kPack <= n) {
+    Sums sums[kSideBySide] = {};
+    const std::int64_t end = n - i < kSpan ? n : i + kSpan;
+    for (; i + kSideBySide * kPack <= end; i += kSideBySide * kPack)
+      for (int k = 0; k < kSideBySide; ++k) add_at(i + k * kPack, sums[k]);
+    for (std::size_t j = 0; j < sums[0].size(); ++j)
+      sums[0][j] = (sums[0][j] + sums[1][j]) + (sums[2][j] + sums[3][j]);
+    take(sums[0], kPack);
+  }
+  for (; i + kPack <= n; i += kPack) {
+    Sums sums{};
+    add_at(i, sums);
+    take(sums, kPack);
+  }
+  if (i < n)
+    [&, rest = static_cast<std::size_t>(n - i)](auto... x) {
+      take(f(x...), n - i);
+      (store(p + i, x, rest), ...);
+    }(load(p + i, static_cast<std::size_t>(n - i))...);
+}
+
+/// The I-th array as a formula uses it: const where it takes a number by value.
+template <class F, std::size_t I, class Numbers>
+struct Access;
+template <class F, std::size_t I, std::size_t... J>
+struct Access<F, I, std::index_sequence<J...>> {
+  static constexpr bool by_value =
+      std::is_invocable_v<F&, std::conditional_t<I == J, Pack, Pack&>...>;
+  using type = std::conditional_t<by_value, const float, float>;
+};
+
+/// g(p...), each pointer to const where f only reads.
+template <class F, std::size_t... I, class... P>
+void with_access(std::index_sequence<I...> all, auto g, P*... p) {
+  g(static_cast<typename Access<F, I, decltype(all)>::type*>(p)...);
+}
+
+template <class... P>
+inline constexpr bool kFloats = (std::is_same_v<const P, const float> && ...);
+
 }  // namespace detail
 
 template <class F, class... P>
 void loop_packs(std::int64_t n, F f, P*... p) {
-  if constexpr ((std::is_same_v<const P, const float> && ...))
-    if (level() == Level::avx512) return detail::loop_of_packs(n, f, p...);
+  if constexpr (detail::kFloats<P...>)
+    if (level() == Level::avx512)
+      return detail::with_access<F>(
+          std::index_sequence_for<P...>(), [&](auto*... q) { detail::loop_of_packs(n, f, q...); },
+          p...);
   loop(n, f, p...);
 }
-#undef DESCENT_TARGET_AVX512
+template <class F, class... P>
+void sum_packs(std::int64_t n, F f, double* out, P*... p) {
+  if constexpr (detail::kFloats<P...>)
+    if (level() == Level::avx512)
+      return detail::with_access<F>(
+          std::index_sequence_for<P...>(),
+          [&](auto*... q) { detail::sum_of_packs(n, f, out, q...); }, p...);
+  sum(n, f, out, p...);
+}
 #else
 template <class F, class... P>
 void loop_packs(std::int64_t n, F f, P*... p) {
   loop(n, f, p...);
+}
+template <class F, class... P>
+void sum_packs(std::int64_t n, F f, double* out, P*... p) {
+  sum(n, f, out, p...);
 }
 #endif
 

@@ -9,6 +9,7 @@
 #include <cstdint>
 #include <string_view>
 #include <type_traits>
+#include <utility>
 
 namespace descent::simd {
 
@@ -49,40 +50,49 @@ DESCENT_LOOP DESCENT_TARGET_AVX512 void loop_avx512(std::int64_t n, F f, P* __re
   for (std::int64_t i = 0; i < n; ++i) f(p[i]...);
 }
 
-inline constexpr int kLanes = 16;
+inline constexpr std::int64_t kBlock = 512;
 
-/// out[j] += Σ f(p[i]...)[j], lane by lane and then over the lanes: an order that depends on n
-/// alone.
+/// t[0] = Σ t, by adding the second half to the first until one is left.
+template <std::int64_t kHalf, class T>
+[[gnu::always_inline]] inline void fold(T* t) {
+  for (std::int64_t i = 0; i < kHalf; ++i) t[i] += t[i + kHalf];
+  if constexpr (kHalf > 1) fold<kHalf / 2>(t);
+}
+
+/// Writes down the terms of a block, in a loop that vectorises as any other, and folds them: an
+/// order of addition that depends on n alone, with errors that grow with log n.
 template <class Sums, class F, class... P>
-[[gnu::always_inline]] inline void sum_in_lanes(std::int64_t n, F& f, double* out,
-                                                P* __restrict... p) {
+[[gnu::always_inline]] inline void sum_in_blocks(std::int64_t n, F& f, double* out,
+                                                 P* __restrict... p) {
   using T = typename Sums::value_type;
-  constexpr int kSums = static_cast<int>(std::tuple_size_v<Sums>);
-  T lanes[kSums][kLanes] = {};
-  std::int64_t i = 0;
-  for (; i + kLanes <= n; i += kLanes)
-    for (int k = 0; k < kLanes; ++k) {
-      const Sums s = f(p[i + k]...);
-      for (int j = 0; j < kSums; ++j) lanes[j][k] += s[static_cast<std::size_t>(j)];
+  constexpr std::size_t kSums = std::tuple_size_v<Sums>;
+  alignas(64) T terms[kSums][kBlock];
+  for (std::int64_t begin = 0; begin < n; begin += kBlock) {
+    const std::int64_t m = n - begin < kBlock ? n - begin : kBlock;
+    for (std::int64_t i = 0; i < m; ++i) {
+      const Sums s = f(p[begin + i]...);
+      for (std::size_t j = 0; j < kSums; ++j) terms[j][i] = s[j];
     }
-  for (int k = 0; i < n; ++i, ++k) {
-    const Sums s = f(p[i]...);
-    for (int j = 0; j < kSums; ++j) lanes[j][k] += s[static_cast<std::size_t>(j)];
+    for (std::size_t j = 0; j < kSums; ++j) {
+      for (std::int64_t i = m; i < kBlock; ++i) terms[j][i] = 0;
+      fold<kBlock / 2>(terms[j]);
+      out[j] += static_cast<double>(terms[j][0]);
+    }
   }
-  for (int j = 0; j < kSums; ++j)
-    for (int k = 0; k < kLanes; ++k) out[j] += static_cast<double>(lanes[j][k]);
 }
 template <class Sums, class F, class... P>
-DESCENT_LOOP void sum_baseline(std::int64_t n, F f, double* out, P*... p) {
-  sum_in_lanes<Sums>(n, f, out, p...);
+DESCENT_LOOP void sum_baseline(std::int64_t n, F f, double* out, P* __restrict... p) {
+  sum_in_blocks<Sums>(n, f, out, p...);
 }
 template <class Sums, class F, class... P>
-DESCENT_LOOP DESCENT_TARGET_AVX2 void sum_avx2(std::int64_t n, F f, double* out, P*... p) {
-  sum_in_lanes<Sums>(n, f, out, p...);
+DESCENT_LOOP DESCENT_TARGET_AVX2 void sum_avx2(std::int64_t n, F f, double* out,
+                                               P* __restrict... p) {
+  sum_in_blocks<Sums>(n, f, out, p...);
 }
 template <class Sums, class F, class... P>
-DESCENT_LOOP DESCENT_TARGET_AVX512 void sum_avx512(std::int64_t n, F f, double* out, P*... p) {
-  sum_in_lanes<Sums>(n, f, out, p...);
+DESCENT_LOOP DESCENT_TARGET_AVX512 void sum_avx512(std::int64_t n, F f, double* out,
+                                                   P* __restrict... p) {
+  sum_in_blocks<Sums>(n, f, out, p...);
 }
 
 template <class F>
@@ -141,9 +151,5 @@ void sum(std::int64_t n, F f, double* out, P*... p) {
       return detail::sum_baseline<Sums>(n, f, out, p...);
   }
 }
-
-#undef DESCENT_LOOP
-#undef DESCENT_TARGET_AVX2
-#undef DESCENT_TARGET_AVX512
 
 }  // namespace descent::simd

@@ -31,36 +31,40 @@ struct LAMB {
     f("weight_decay", r.weight_decay, kNonNegative);
   }
 
+  static constexpr bool packs = true;
+  /// u/c: m/(√v + ε√bc₂) + (λ/c)θ. The factor c = √bc₂/bc₁, bc₁ = 1 − β₁ᵗ, cancels where η·‖θ‖/‖u‖
+  /// multiplies u.
+  double factor(Step s) const {
+    const auto t = static_cast<double>(s.t);
+    return std::sqrt(1 - std::pow(beta2(s), t)) / (1 - std::pow(beta1(s), t));
+  }
   template <class T>
   auto direction(Step s) const {
-    const auto t = static_cast<double>(s.t);
-    const T of_m = T(1 / (1 - std::pow(beta1(s), t)));
-    const T root = T(1 / std::sqrt(1 - std::pow(beta2(s), t)));
-    const T e = T(eps(s)), decay = T(weight_decay(s));
-    return [=](T w, T m, T v) {
-      const T d = std::sqrt(v) * root + e;
-      return (d == 0 ? T(0) : of_m * m / d) + decay * w;
+    const T e = T(eps(s) * std::sqrt(1 - std::pow(beta2(s), static_cast<double>(s.t)))),
+            decay = T(weight_decay(s) / factor(s));
+    return [=](auto w, auto m, auto v) {
+      return simd::fma(decay, w, simd::ratio(m, simd::sqrt(v) + e));
     };
   }
   template <class T>
   void measure(Step s, auto&& run) const {
     const T b1 = T(beta1(s)), k1 = T(1 - beta1(s)), b2 = T(beta2(s)), k2 = T(1 - beta2(s));
-    const auto u = direction<T>(s);
+    const auto direction_of = direction<T>(s);
     run(
-        [=](T& w, T g, T& m, T& v) {
-          m = b1 * m + k1 * g;
-          v = b2 * v + k2 * g * g;
-          const T d = u(w, m, v);
-          return std::array{w * w, d * d};
+        [=](auto w, auto g, auto& m, auto& v) {
+          m = simd::fma(b1, m, k1 * g);
+          v = simd::fma(b2, v, k2 * g * g);
+          const auto u = direction_of(w, m, v);
+          return std::array{w * w, u * u};
         },
         0, 1);
   }
   template <class T>
   auto at(Step s) const {
     const double weights = s.sums[0], step = s.sums[1];
-    const T eta = T(lr(s) * (weights > 0 && step > 0 ? std::sqrt(weights / step) : 1));
-    const auto u = direction<T>(s);
-    return [=](T& w, T, T& m, T& v) { w -= eta * u(w, m, v); };
+    const T eta = T(lr(s) * (weights > 0 && step > 0 ? std::sqrt(weights / step) : factor(s)));
+    const auto direction_of = direction<T>(s);
+    return [=](auto& w, auto, auto m, auto v) { w = simd::fma(-eta, direction_of(w, m, v), w); };
   }
 };
 

@@ -35,9 +35,10 @@ struct LARS {
     f("nesterov", r.nesterov);
   }
 
+  static constexpr bool packs = true;
   template <class T>
   void measure(Step, auto&& run) const {
-    run([](T& w, T g) { return std::array{w * w, g * g}; });
+    run([](auto w, auto g) { return std::array{w * w, g * g}; });
   }
   template <class T>
   auto at(Step s) const {
@@ -47,8 +48,8 @@ struct LARS {
         T(lr(s) * (known ? trust(s) * weights / (gradient + weight_decay(s) * weights) : 1));
     const T mu = T(momentum(s)), decay = T(weight_decay(s));
     const bool look_ahead = nesterov;
-    return [=](T& w, T g, T& b) {
-      const T step = eta * (g + decay * w);
+    return [=](auto& w, auto g, auto& b) {
+      const auto step = eta * (g + decay * w);
       b = mu * b + step;
       w -= look_ahead ? mu * b + step : b;
     };

@@ -54,22 +54,28 @@ struct Prodigy {
            (bias_correction ? std::sqrt(1 - std::pow(beta2(s), t)) / (1 - std::pow(beta1(s), t))
                             : 1);
   }
+  static constexpr bool packs = true;
   template <class T>
   void measure(Step s, auto&& run) const {
     const T b1 = T(beta1(s)), k1 = T(d(s) * (1 - beta1(s))), b2 = T(beta2(s)),
             k2 = T(d(s) * d(s) * (1 - beta2(s))), b3 = T(keep(s)), k3 = T(d(s) / d0(s) * rate(s));
     const T decay = decoupled ? T(0) : T(weight_decay(s));
-    const bool first = s.t == 1;
-    run(
-        [=](T& w, T g, T& m, T& v, T& sum, T& start) {
-          g += decay * w;
-          start = first ? w : start;
-          m = b1 * m + k1 * g;
-          v = b2 * v + k2 * g * g;
-          sum = b3 * sum + k3 * g;
-          return std::array{g * (start - w), std::fabs(sum)};
-        },
-        0, 1, 2, 3);
+    const auto measured = [=](auto w, auto g, auto& m, auto& v, auto& sum, auto start) {
+      g = simd::fma(decay, w, g);
+      m = simd::fma(b1, m, k1 * g);
+      v = simd::fma(b2, v, k2 * g * g);
+      sum = simd::fma(b3, sum, k3 * g);
+      return std::array{g * (start - w), sum < 0 ? -sum : sum};
+    };
+    if (s.t == 1)
+      run(
+          [=](auto w, auto g, auto& m, auto& v, auto& sum, auto& start) {
+            start = w;
+            return measured(w, g, m, v, sum, start);
+          },
+          0, 1, 2, 3);
+    else
+      run(measured, 0, 1, 2, 3);
   }
   template <class T>
   void dispatch(Step s, auto&& run) const {
@@ -80,11 +86,8 @@ struct Prodigy {
     s.scalars[0] = std::fmax(before, reached);
     const T eta = T(dlr), e = T(s.scalars[0] * eps(s));
     const T shrink = decoupled ? T(1 - weight_decay(s) * dlr) : T(1);
-    run(
-        [=](T& w, T, T& m, T& v) {
-          const T size = std::sqrt(v) + e;
-          w = shrink * w - (size == 0 ? T(0) : eta * m / size);
-        },
+    run([=](auto& w, auto, auto m,
+            auto v) { w = shrink * w - simd::ratio(eta * m, simd::sqrt(v) + e); },
         0, 1);
   }
 };

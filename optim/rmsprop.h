@@ -46,18 +46,18 @@ struct RMSProp {
     };
     const auto decayed = [=](auto g, auto w) { return decay == 0 ? g : g + decay * w; };
     const auto central = [=](auto g, auto& v, auto& mean) {
-      v = a * v + a1 * g * g;
-      mean = a * mean + a1 * g;
+      v = simd::fma(a, v, a1 * g * g);
+      mean = simd::fma(a, mean, a1 * g);
       const auto square = v - mean * mean;
       return ratio(g, square > 0 ? square : T(0));
     };
     const auto plain = [=](auto g, auto& v) {
-      v = a * v + a1 * g * g;
+      v = simd::fma(a, v, a1 * g * g);
       return ratio(g, v);
     };
     const bool moves = momentum(s) != 0;
     if (!centered && !moves)
-      run([=](auto& w, auto g, auto& v) { w -= eta * plain(decayed(g, w), v); }, 0);
+      run([=](auto& w, auto g, auto& v) { w = simd::fma(-eta, plain(decayed(g, w), v), w); }, 0);
     else if (!centered)
       run([=](auto& w, auto g, auto& v,
               auto& b) { w -= eta * (b = mu * b + plain(decayed(g, w), v)); },

@@ -31,14 +31,15 @@
 // - `scalars`, an array of at most 4 Scalar: numbers kept per parameter, as a product of betas. at() reads and
 //   writes step.scalars[i].
 // - measure<T>(step, run): a pass before the update, with a lambda that gives a std::array of
-//   numbers; at() finds their sums over the parameter in step.sums, or with
+//   numbers and leaves w alone; at() finds their sums over the parameter in step.sums, or with
 //   `static constexpr bool shares_sums = true` over all parameters that such rules serve.
 // - update(step, w, g, slots) in place of at(): the rule works on whole tensors, with Descent's
 //   operators; slot_shape(slot, shape of w) says how large its state is.
 // - average(step, w, slots): what the weights are to be evaluated at; see swap_average().
 // - minimize(search) in place of at(): the rule evaluates the loss as often as it likes; see lbfgs.h.
-// - `static constexpr bool packs = true`: the lambda, [=](auto& w, auto g, auto&… slots), also takes
-//   sixteen numbers as one, with simd::sqrt and simd::ratio: see core/pack.h.
+// - `static constexpr bool packs = true`: its lambdas, [=](auto& w, auto g, auto&… slots), also take
+//   sixteen numbers as one, with simd::sqrt, ratio and fma: see core/pack.h. A slot that is only read
+//   is taken by value.
 // - wants_curvature(step): before that step the slot number kCurvature holds an estimate of the
 //   diagonal of the Hessian. Needs a closure.
 // clang-format on
@@ -149,23 +150,33 @@ template <bool kPacks, class F, class T, std::size_t... I>
 void run_formula(const F& f, std::int64_t n, T* w, const T* g, void* const* slots, double scale,
                  double limit, [[maybe_unused]] double* sums, std::index_sequence<I...>) {
   const auto over = [&](auto formula) {
-    if constexpr (kPacks)
-      simd::loop_packs(n, formula, w, g, static_cast<T*>(slots[I])...);
-    else if constexpr (std::is_void_v<decltype(f(*w, *g, *static_cast<T*>(slots[I])...))>)
-      simd::loop(n, formula, w, g, static_cast<T*>(slots[I])...);
-    else {
-      static_assert(
-          std::tuple_size_v<decltype(f(*w, *g, *static_cast<T*>(slots[I])...))> <= kMaxSums,
-          "a rule measures at most 4 numbers");
-      simd::sum(n, formula, sums, w, g, static_cast<T*>(slots[I])...);
+    using Result = decltype(f(*w, *g, *static_cast<T*>(slots[I])...));
+    if constexpr (std::is_void_v<Result>) {
+      if constexpr (kPacks)
+        simd::loop_packs(n, formula, w, g, static_cast<T*>(slots[I])...);
+      else
+        simd::loop(n, formula, w, g, static_cast<T*>(slots[I])...);
+    } else {
+      static_assert(std::tuple_size_v<Result> <= kMaxSums, "a rule measures at most 4 numbers");
+      if constexpr (kPacks)
+        simd::sum_packs(n, formula, sums, w, g, static_cast<T*>(slots[I])...);
+      else
+        simd::sum(n, formula, sums, w, g, static_cast<T*>(slots[I])...);
     }
   };
-  if (scale == 1 && limit == kInfinity)
-    return over([f](auto& x, const auto& d, auto&... s) { return f(x, d, s...); });
-  const T by = static_cast<T>(scale), most = static_cast<T>(limit);
-  over([f, by, most](auto& x, const auto& d, auto&... s) {
+  // Around the rule's formula one that takes each number as it does, by reference or by value. g++
+  // inlines it even where the flags of a user's file are not those of the loop.
+  const auto run_with = [&](auto gradient) {
+    over([f, gradient](auto&& x, auto&& d,
+                       auto&&... s) -> decltype(f(static_cast<decltype(x)>(x), gradient(d),
+                                                  static_cast<decltype(s)>(s)...)) {
+      return f(x, gradient(d), s...);
+    });
+  };
+  if (scale == 1 && limit == kInfinity) return run_with([](auto d) { return d; });
+  run_with([by = static_cast<T>(scale), most = static_cast<T>(limit)](auto d) {
     const auto scaled = by * d;
-    return f(x, scaled > most ? most : scaled < -most ? -most : scaled, s...);
+    return scaled > most ? most : scaled < -most ? -most : scaled;
   });
 }
 

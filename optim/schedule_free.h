@@ -68,17 +68,19 @@ struct ScheduleFreeAdamW {
     f("power", r.power, kNonNegative);
   }
 
+  static constexpr bool packs = true;
   template <class T>
   auto at(Step s) const {
     const detail::FreeStep free(s, lr(s), warmup(s), r(s), power(s));
-    const T eta = T(free.eta), c = T(free.c), of_u = T(free.eta * (beta1(s) * (1 - free.c) - 1));
-    const T b2 = T(beta2(s)), k2 = T(1 - beta2(s)), e = T(eps(s)), decay = T(weight_decay(s));
-    const T root = T(1 / std::sqrt(1 - std::pow(beta2(s), static_cast<double>(s.t))));
+    const double root = std::sqrt(1 - std::pow(beta2(s), static_cast<double>(s.t)));  // u = root·u′
+    const T eta = T(root * free.eta), c = T(free.c),
+            of_u = T(root * free.eta * (beta1(s) * (1 - free.c) - 1));
+    const T b2 = T(beta2(s)), k2 = T(1 - beta2(s)), e = T(root * eps(s)),
+            decay = T(weight_decay(s) / root);
     const bool first = s.t == 1;
-    return [=](T& y, T g, T& z, T& v) {
+    return [=](auto& y, auto g, auto& z, auto& v) {
       v = b2 * v + k2 * g * g;
-      const T size = std::sqrt(v) * root + e;
-      const T u = (size == 0 ? T(0) : g / size) + decay * y, from = first ? y : z;
+      const auto u = simd::ratio(g, simd::sqrt(v) + e) + decay * y, from = first ? y : z;
       y = y + c * (from - y) + of_u * u;
       z = from - eta * u;
     };

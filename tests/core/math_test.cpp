@@ -224,5 +224,58 @@ TEST(Packs, WhatIsLeftOverHasTheSameBits) {
   }
 }
 
+/// Σ a and Σ |a·b| with b doubled on the way, by simd::sum, or by packs where there are any.
+template <class T>
+std::array<double, 2> sums(bool packs, std::vector<T> a, std::vector<T>& b) {
+  const auto n = static_cast<std::int64_t>(a.size());
+  std::array<double, 2> out{};
+  const auto terms = [](auto x, auto& y) {
+    const auto product = x * y;
+    y += y;
+    x += x;  // its own: the array stays as it is
+    return std::array{x - x / 2, product < 0 ? -product : product};
+  };
+  const std::vector<T> before = a;
+  if (packs)
+    simd::sum_packs(n, terms, out.data(), a.data(), b.data());
+  else
+    simd::sum(n, terms, out.data(), a.data(), b.data());
+  EXPECT_EQ(a, before);
+  return out;
+}
+
+template <class T>
+void expect_sums() {
+  constexpr std::uint64_t kSeed = 13;
+  Generator generator(kSeed);
+  for (const std::size_t n : {0, 1, 7, 16, 17, 63, 64, 65, 511, 512, 513, 2047, 2049, 16384, 20011})
+    for (const bool packs : {false, true}) {
+      std::vector<T> a(n), b(n);
+      for (T& x : a) x = static_cast<T>(generator.uniform() - 0.5);
+      for (T& x : b) x = static_cast<T>(generator.uniform() - 0.5);
+      long double first = 0, second = 0, size = 0;
+      for (std::size_t i = 0; i < n; ++i) {
+        first += static_cast<long double>(a[i]);
+        size += static_cast<long double>(std::fabs(a[i]));
+        second += static_cast<long double>(std::fabs(a[i] * b[i]));
+      }
+      std::vector<T> doubled = b;
+      for (T& x : doubled) x += x;
+      std::vector<T> changed = b, again = b;
+      const auto got = sums(packs, a, changed);
+      // Each term passes some 5 + 32 additions in T at most, one of them its own rounding.
+      const double bound = 40 * static_cast<double>(std::numeric_limits<T>::epsilon());
+      EXPECT_NEAR(got[0], static_cast<double>(first), bound * static_cast<double>(size)) << n;
+      EXPECT_NEAR(got[1], static_cast<double>(second), bound * static_cast<double>(second)) << n;
+      EXPECT_EQ(changed, doubled) << n << ", seed " << kSeed;
+      EXPECT_EQ(got, sums(packs, a, again)) << n << ", seed " << kSeed;  // wherever it lies
+    }
+}
+
+TEST(Sum, IsCloseWhateverTheLength) {
+  expect_sums<float>();
+  expect_sums<double>();
+}
+
 }  // namespace
 }  // namespace descent
