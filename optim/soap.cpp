@@ -4,7 +4,10 @@
 #include <descent/core/kernels/pointwise.h>
 #include <descent/optim/soap.h>
 
+#include <algorithm>
 #include <cmath>
+#include <numeric>
+#include <vector>
 
 namespace descent::optim {
 
@@ -14,6 +17,23 @@ std::optional<Shape> SOAP::slot_shape(int slot, const Shape& w) const {
   const std::int64_t n = slot % 2 == 0 ? w[0] : w[1];
   return Shape{n, n};
 }
+
+namespace {
+
+/// One step of orthogonal iteration: Q ← qr(PQ), its columns sorted by what they have of P, the
+/// largest first; v follows along `dim`.
+void iterate(const Tensor& q, const Tensor& p, const Tensor& v, std::int64_t dim) {
+  const Tensor pq = matmul(p, q), share = sum(q * pq, 0).to(kFloat64);
+  std::vector<std::int64_t> order(static_cast<std::size_t>(q.size(1)));
+  std::iota(order.begin(), order.end(), 0);
+  std::stable_sort(order.begin(), order.end(),
+                   [of = share.data_ptr<double>()](auto a, auto b) { return of[a] > of[b]; });
+  const Tensor index = tensor(order);
+  v.copy_(index_select(v, dim, index));
+  q.copy_(kernel::orthonormal(index_select(pq, 1, index)));
+}
+
+}  // namespace
 
 void SOAP::update(Step s, const Tensor& w, const Tensor& g, std::span<Tensor> state) const {
   if (w.numel() == 0) return;
@@ -44,8 +64,13 @@ void SOAP::update(Step s, const Tensor& w, const Tensor& g, std::span<Tensor> st
   left.mul_(keep).add_(rows, 1 - keep);
   right.mul_(keep).add_(columns, 1 - keep);
   if ((s.t - 1) % static_cast<std::int64_t>(frequency(s)) != 0) return;
-  q_left.copy_(kernel::eigh(left).vectors);
-  q_right.copy_(kernel::eigh(right).vectors);
+  if (s.t == 1 || exact_basis) {
+    q_left.copy_(kernel::eigh(left).vectors);
+    q_right.copy_(kernel::eigh(right).vectors);
+  } else {
+    iterate(q_left, left, v, 0);
+    iterate(q_right, right, v, 1);
+  }
 }
 
 }  // namespace descent::optim

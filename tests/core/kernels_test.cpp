@@ -2,6 +2,7 @@
 // threads.
 #include "tests/support/threads.h"
 
+#include <descent/core/kernels/eigen.h>
 #include <descent/core/kernels/gemm.h>
 #include <descent/core/kernels/reduce.h>
 #include <descent/core/simd.h>
@@ -188,6 +189,57 @@ TEST(Product, OfAnySizesEqualsItsDefinition) {
             }
           }
       }
+}
+
+/// The largest |a − b|.
+double distance(const Tensor& a, const Tensor& b) { return max(abs(a - b)).item(); }
+
+TEST(Lapack, EigenvectorsDiagonalise) {
+  constexpr std::uint64_t kSeed = 21;
+  Generator generator(kSeed);
+  for (const std::int64_t n : {1, 2, 5, 40}) {
+    const Tensor x = randn({n, n}, generator, kFloat64), a = x + x.t();
+    const auto [values, vectors] = kernel::eigh(a);
+    EXPECT_LE(distance(matmul(a, vectors), vectors * values), 1e-13 * static_cast<double>(n * n))
+        << "seed " << kSeed;
+    EXPECT_LE(distance(matmul(vectors.t(), vectors), eye(n, n, kFloat64)), 1e-13)
+        << "seed " << kSeed;
+    const std::vector<double> rising = values.to_vector();
+    EXPECT_TRUE(std::is_sorted(rising.begin(), rising.end()));
+  }
+}
+
+TEST(Lapack, OrthonormalColumnsSpanTheSame) {
+  constexpr std::uint64_t kSeed = 22;
+  Generator generator(kSeed);
+  for (const std::int64_t n : {1, 2, 5, 40}) {
+    const Tensor a = randn({n, n}, generator, kFloat64), q = kernel::orthonormal(a.t());
+    EXPECT_LE(distance(matmul(q.t(), q), eye(n, n, kFloat64)), 1e-13) << "seed " << kSeed;
+    // R is triangular: column k of aᵀ is a sum of the first k columns of Q.
+    const std::vector<double> r = matmul(q.t(), a.t()).to_vector();
+    for (std::int64_t i = 0; i < n; ++i)
+      for (std::int64_t j = 0; j < i; ++j)
+        EXPECT_NEAR(r[static_cast<std::size_t>(i * n + j)], 0, 1e-13 * static_cast<double>(n))
+            << "seed " << kSeed;
+  }
+  const Tensor flat = kernel::orthonormal(zeros({3, 3}));  // of nothing: still orthonormal
+  EXPECT_LE(distance(matmul(flat.t(), flat), eye(3)), 1e-6);
+}
+
+TEST(Lapack, WantsSquareMatrices) {
+  for (const auto& make : {+[] {
+                             kernel::eigh(zeros({2, 3}));
+                           },
+                           +[] {
+                             kernel::orthonormal(zeros({2, 3}));
+                           }})
+    try {
+      make();
+      ADD_FAILURE() << "accepted a matrix that is not square";
+    } catch (const ShapeError& e) {
+      EXPECT_NE(std::string(e.what()).find("got (2, 3), expected a square matrix"),
+                std::string::npos);
+    }
 }
 
 }  // namespace

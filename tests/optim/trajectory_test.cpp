@@ -119,8 +119,8 @@ TEST_P(Trajectory, EqualsTheReferenceInFloat) {
   const Deviation d = follow(c, kFloat32, 10), rounding = follow(c, kFloat64, 10, true);
   // SOAP's bases are rounded too: along a direction that no gradient has had yet, a projection is
   // rounding alone, divided by an eps of 1e-4.
-  const bool small_eps = c.optimizer.starts_with("soap(") && c.optimizer.ends_with("eps=0.0001)");
-  const bool soap = small_eps || c.optimizer.find("frequency=1)") != std::string::npos;
+  const bool soap =
+      c.optimizer.starts_with("soap(") && c.optimizer.find("eps=0.0001") != std::string::npos;
   EXPECT_LE(d.weights, soap ? 5e-4 : std::max(kFloat, 50 * rounding.weights))
       << "after step " << d.at;
 }

@@ -293,8 +293,10 @@ def adafactor(w, g, s, t, lr=0.01, beta2_decay=0.8, eps1=1e-30, eps2=1e-3, clip=
     return w * (1 - lr * weight_decay) - scale * u / max(1, rms(u) / clip)
 
 
-def soap(w, g, s, t, lr=3e-3, beta1=0.95, beta2=0.95, shampoo_beta=-1, eps=1e-8, weight_decay=0.01, frequency=10):
-    """arXiv:2409.11321. The first gradient makes the bases only. A vector has none: p and q act as the identity."""
+def soap(w, g, s, t, lr=3e-3, beta1=0.95, beta2=0.95, shampoo_beta=-1, eps=1e-8, weight_decay=0.01, frequency=10,
+         exact_basis=False):
+    """arXiv:2409.11321, algorithms 3 and 4, in the order of the authors' code. The first gradient makes the bases only.
+    A vector has none: p and q act as the identity."""
     matrix = g.ndim == 2
     if t > 1:
         s.m = beta1 * s.m + (1 - beta1) * g
@@ -307,8 +309,13 @@ def soap(w, g, s, t, lr=3e-3, beta1=0.95, beta2=0.95, shampoo_beta=-1, eps=1e-8,
         beta = beta2 if shampoo_beta < 0 else shampoo_beta
         s.left = lerp(s.left, g @ g.T, 1 - beta)
         s.right = lerp(s.right, g.T @ g, 1 - beta)
-        if (t - 1) % frequency == 0:
+        if t == 1 or (t - 1) % frequency == 0 and exact_basis:
             s.p, s.q = np.linalg.eigh(s.left)[1], np.linalg.eigh(s.right)[1]  # eigenvalues ascend
+        elif (t - 1) % frequency == 0:
+            order = np.argsort(-np.diag(s.p.T @ s.left @ s.p))
+            s.p, s.v = np.linalg.qr(s.left @ s.p[:, order])[0], s.v[order, :]
+            order = np.argsort(-np.diag(s.q.T @ s.right @ s.q))
+            s.q, s.v = np.linalg.qr(s.right @ s.q[:, order])[0], s.v[:, order]
     return w
 
 
@@ -798,10 +805,12 @@ adafactor(lr=0.01, beta2_decay=0.5, eps1=0.1, clip=0.5)
 adafactor(lr=1, eps1=1)
 adafactor(lr=joined(100: 0.006, 1: 0.001))
 
-soap(lr=0.02, eps=0.0001)
+soap(lr=0.02, eps=0.01)
 soap(lr=0.01, eps=0.0001, weight_decay=0.3, frequency=1)
 soap(lr=0.02, beta1=0.9, beta2=0.99, shampoo_beta=0.9, eps=0.01, weight_decay=0, frequency=3)
-soap(lr=joined(100: 0.02, 1: 0.002), beta2=0.99, eps=0.0001)
+soap(lr=joined(100: 0.02, 1: 0.002), beta2=0.99, eps=0.001)
+soap(lr=0.02, eps=0.01, exact_basis=true)
+soap(lr=0.01, eps=0.0001, weight_decay=0.3, frequency=1, exact_basis=true)
 
 sophia(lr=0.01)
 sophia(lr=0.01, weight_decay=0.3)
