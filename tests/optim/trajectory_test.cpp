@@ -196,7 +196,7 @@ and losses to float does to a run in double, or for SOAP with an eps of 1e-4 abo
 | ASGD: rate | that of the present step | PyTorch's follows the rate of the step before |
 | Adan: β | what is kept | the paper, and at one place Optax, write 1 − β |
 | Adafactor: ε₁ | added to g², as the paper | added to the factored V (PyTorch's newer `Adafactor`) |
-| SOAP: bases | a full eigendecomposition | the authors take a step of orthogonal iteration |
+| SOAP: bases | one step of orthogonal iteration at each refresh, as Alg. 4 of the paper | eigenvectors anew: `exact_basis=true` |
 | Clipping by norm | c/‖g‖ exactly | PyTorch divides by ‖g‖ + 1e-6 |
 | `cosine` after its last step | stays at `end` | PyTorch's goes up again |
 )";
