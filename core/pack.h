@@ -7,16 +7,15 @@
 //     w -= simd::ratio(eta * g, simd::sqrt(v) + eps);
 //   }, w, g, v);
 //
-// What a formula takes by value (g) is only read; what it takes by reference is written back, changed
-// or not. + − · and ?: of a comparison work on packs as on numbers, and so do sqrt, ratio and fma.
-// simd::sum_packs() is to simd::sum() as loop_packs() to loop(), which they are without AVX-512, for
-// double, and under clang, which hands no pack to a lambda.
+// What a formula takes by value (g) is only read; what it takes by reference is written back,
+// changed or not. + − · and ?: of a comparison work on packs as on numbers, and so do sqrt, ratio
+// and fma. simd::sum_packs() is to simd::sum() as loop_packs() to loop(), which they are without
+// AVX-512, for double, and under clang, which hands no pack to a lambda.
 #pragma once
 
 #include <descent/core/simd.h>
 
 #include <cmath>
-#include <cstring>
 
 namespace descent::simd {
 
@@ -76,13 +75,14 @@ DESCENT_TARGET_AVX512 inline void store(float* p, Pack x) {
   *reinterpret_cast<UnalignedPack*>(p) = x;
 }
 inline void store(const float*, Pack) {}
+inline unsigned short first(std::size_t n) {  // lanes, as a mask
+  return static_cast<unsigned short>((1u << n) - 1);
+}
 DESCENT_TARGET_AVX512 inline Pack load(const float* p, std::size_t n) {
-  Pack x{};
-  std::memcpy(&x, p, n * sizeof(float));
-  return x;
+  return __builtin_ia32_loadups512_mask(p, Pack{}, first(n));
 }
 DESCENT_TARGET_AVX512 inline void store(float* p, Pack x, std::size_t n) {
-  std::memcpy(p, &x, n * sizeof(float));
+  __builtin_ia32_storeups512_mask(p, x, first(n));
 }
 inline void store(const float*, Pack, std::size_t) {}
 
@@ -102,8 +102,8 @@ DESCENT_LOOP DESCENT_TARGET_AVX512 __attribute__((flatten)) void loop_of_packs(s
     }(load(p + i, static_cast<std::size_t>(n - i))...);
 }
 
-/// Over a block four sums of packs side by side, so that no addition waits for another; their lanes
-/// are folded, and blocks are added in double. The order depends on n alone.
+/// Over a span four sums of packs side by side, so that no addition waits for another; their lanes
+/// are folded, and spans are added in double. The order depends on n alone.
 template <class F, class... P>
 DESCENT_LOOP DESCENT_TARGET_AVX512 __attribute__((flatten)) void sum_of_packs(std::int64_t n, F f,
                                                                               double* out,
@@ -118,34 +118,29 @@ DESCENT_LOOP DESCENT_TARGET_AVX512 __attribute__((flatten)) void sum_of_packs(st
     }
     (load(p + i)...);
   };
-  const auto take = [out](const Sums& sums, std::int64_t lanes) __attribute__((always_inline)) {
-    for (std::size_t j = 0; j < sums.size(); ++j) {
-      float each[kPack] = {};
-      store(each, sums[j], static_cast<std::size_t>(lanes));
-      fold<kPack / 2>(each);
-      out[j] += static_cast<double>(each[0]);
-    }
-  };
-  std::int64_t i = 0;
-  while (i + kSideBySide * kPack <= n) {
+  for (std::int64_t i = 0; i < n;) {
     Sums sums[kSideBySide] = {};
     const std::int64_t end = n - i < kSpan ? n : i + kSpan;
     for (; i + kSideBySide * kPack <= end; i += kSideBySide * kPack)
       for (int k = 0; k < kSideBySide; ++k) add_at(i + k * kPack, sums[k]);
-    for (std::size_t j = 0; j < sums[0].size(); ++j)
-      sums[0][j] = (sums[0][j] + sums[1][j]) + (sums[2][j] + sums[3][j]);
-    take(sums[0], kPack);
+    for (; i + kPack <= end; i += kPack) add_at(i, sums[0]);
+    if (i < end) {  // the same arithmetic for what is left
+      [&, rest = static_cast<std::size_t>(end - i)](auto... x) {
+        const Sums terms = f(x...);
+        (store(p + i, x, rest), ...);
+        for (std::size_t j = 0; j < terms.size(); ++j)
+          sums[1][j] = __builtin_ia32_addps512_mask(sums[1][j], terms[j], sums[1][j], first(rest),
+                                                    kRoundAsSet);
+      }(load(p + i, static_cast<std::size_t>(end - i))...);
+      i = end;
+    }
+    for (std::size_t j = 0; j < sums[0].size(); ++j) {
+      alignas(Pack) float lanes[kPack];
+      store(lanes, (sums[0][j] + sums[1][j]) + (sums[2][j] + sums[3][j]));
+      fold<kPack / 2>(lanes);
+      out[j] += static_cast<double>(lanes[0]);
+    }
   }
-  for (; i + kPack <= n; i += kPack) {
-    Sums sums{};
-    add_at(i, sums);
-    take(sums, kPack);
-  }
-  if (i < n)
-    [&, rest = static_cast<std::size_t>(n - i)](auto... x) {
-      take(f(x...), n - i);
-      (store(p + i, x, rest), ...);
-    }(load(p + i, static_cast<std::size_t>(n - i))...);
 }
 
 /// The I-th array as a formula uses it: const where it takes a number by value.

@@ -47,20 +47,21 @@ class Factored {
     PoolVector<T> above(static_cast<std::size_t>(bands_ * columns_));  // ΣG of each band's columns
     const double weights = each_band([&](std::int64_t band, std::int64_t first, std::int64_t end) {
       T* const sums = above.data() + band * columns_;
-      double squares = 0;
       for (std::int64_t i = first; i < end; ++i) {
-        double of[2] = {};
+        double of = 0;
         simd::sum_packs(
             columns_,
-            [most = T(kLargest), e = T(eps)](auto w, auto g, auto& sum) {
+            [most = T(kLargest), e = T(eps)](auto g, auto& sum) {
               const auto square = g * g, taken = (square < most ? square : most) + e;
               sum += taken;
-              return std::array{w * w, taken};
+              return std::array{taken};
             },
-            of, w_ + i * columns_, g_ + i * columns_, sums);
-        squares += of[0];
-        row_[i] = T(beta * row_[i] + (1 - beta) * of[1] / static_cast<double>(columns_));
+            &of, g_ + i * columns_, sums);
+        row_[i] = T(beta * row_[i] + (1 - beta) * of / static_cast<double>(columns_));
       }
+      double squares = 0;
+      simd::sum_packs((end - first) * columns_, [](auto w) { return std::array{w * w}; }, &squares,
+                      w_ + first * columns_);
       return squares;
     });
     const T keep = T(beta), share = T((1 - beta) / static_cast<double>(rows_));

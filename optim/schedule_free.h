@@ -79,10 +79,10 @@ struct ScheduleFreeAdamW {
             decay = T(weight_decay(s) / root);
     const bool first = s.t == 1;
     return [=](auto& y, auto g, auto& z, auto& v) {
-      v = b2 * v + k2 * g * g;
-      const auto u = simd::ratio(g, simd::sqrt(v) + e) + decay * y, from = first ? y : z;
-      y = y + c * (from - y) + of_u * u;
-      z = from - eta * u;
+      v = simd::fma(b2, v, k2 * g * g);
+      const auto u = simd::fma(decay, y, simd::ratio(g, simd::sqrt(v) + e)), from = first ? y : z;
+      y = simd::fma(of_u, u, simd::fma(c, from - y, y));
+      z = simd::fma(-eta, u, from);
     };
   }
   Tensor average(Step s, const Tensor& y, std::span<const Tensor> state) const {
