@@ -34,7 +34,14 @@ T fma(A a, T b, T c) {
   return a * b + c;
 }
 
-#if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__)
+// A formula for any x86-64 that were not inlined would hand packs over in memory, where the loop
+// has them in registers. So packs are for files in which it surely is, or that are for AVX-512
+// anyway.
+#if defined(__GNUC__) && !defined(__clang__) &&                             \
+    (defined(__AVX512DQ__) ||                                               \
+     (defined(__x86_64__) && !defined(__AVX2__) && defined(__OPTIMIZE__) && \
+      !defined(__NO_INLINE__) && defined(__NO_MATH_ERRNO__) && defined(__NO_TRAPPING_MATH__)))
+#define DESCENT_PACKS
 typedef float Pack __attribute__((vector_size(64)));
 
 inline constexpr unsigned short kWholePack = 0xffff;  // a mask
@@ -77,6 +84,9 @@ DESCENT_TARGET_AVX512 inline void store(float* p, Pack x) {
 inline void store(const float*, Pack) {}
 inline unsigned short first(std::size_t n) {  // lanes, as a mask
   return static_cast<unsigned short>((1u << n) - 1);
+}
+DESCENT_TARGET_AVX512 inline Pack add_first(Pack a, Pack b, std::size_t n) {
+  return __builtin_ia32_addps512_mask(a, b, a, first(n), kRoundAsSet);
 }
 DESCENT_TARGET_AVX512 inline Pack load(const float* p, std::size_t n) {
   return __builtin_ia32_loadups512_mask(p, Pack{}, first(n));
@@ -129,8 +139,7 @@ DESCENT_LOOP DESCENT_TARGET_AVX512 __attribute__((flatten)) void sum_of_packs(st
         const Sums terms = f(x...);
         (store(p + i, x, rest), ...);
         for (std::size_t j = 0; j < terms.size(); ++j)
-          sums[1][j] = __builtin_ia32_addps512_mask(sums[1][j], terms[j], sums[1][j], first(rest),
-                                                    kRoundAsSet);
+          sums[1][j] = add_first(sums[1][j], terms[j], rest);
       }(load(p + i, static_cast<std::size_t>(end - i))...);
       i = end;
     }

@@ -19,16 +19,18 @@ enum class Level { baseline, avx2, avx512 };
 Level level();
 std::string_view to_string(Level level);
 
-// In a user's file the loops are compiled as the library's own are, whatever the flags: vectorised,
-// with comparisons as instructions, and without fusing, so that a formula there is as fast as one
-// of the library and gives the same bits.
+// In a user's file the loops are compiled as the library's own are, so that a formula there is as
+// fast as one of the library and gives the same bits. The formula itself has the file's flags: the
+// two that the CMake target brings, -fno-math-errno and -fno-trapping-math, let it vectorise.
 #if defined(__GNUC__) && !defined(__clang__) && !defined(DESCENT_LIBRARY)
 #define DESCENT_LOOP \
   __attribute__((flatten, optimize("O3", "no-math-errno", "no-trapping-math", "fp-contract=off")))
+#define DESCENT_IN_LOOP  // flatten takes it in
 #else
 #define DESCENT_LOOP
+#define DESCENT_IN_LOOP [[gnu::always_inline]]
 #endif
-#if defined(__x86_64__)
+#if defined(__x86_64__) && !defined(__AVX2__)  // else the file is for one processor already
 #define DESCENT_TARGET_AVX2 __attribute__((target("arch=x86-64-v3")))
 #define DESCENT_TARGET_AVX512 __attribute__((target("arch=x86-64-v4")))
 #else
@@ -54,7 +56,7 @@ inline constexpr std::int64_t kBlock = 512;
 
 /// t[0] = Σ t, by adding the second half to the first until one is left.
 template <std::int64_t kHalf, class T>
-[[gnu::always_inline]] inline void fold(T* t) {
+DESCENT_IN_LOOP inline void fold(T* t) {
   for (std::int64_t i = 0; i < kHalf; ++i) t[i] += t[i + kHalf];
   if constexpr (kHalf > 1) fold<kHalf / 2>(t);
 }
@@ -62,8 +64,7 @@ template <std::int64_t kHalf, class T>
 /// Writes down the terms of a block, in a loop that vectorises as any other, and folds them: an
 /// order of addition that depends on n alone, with errors that grow with log n.
 template <class Sums, class F, class... P>
-[[gnu::always_inline]] inline void sum_in_blocks(std::int64_t n, F& f, double* out,
-                                                 P* __restrict... p) {
+DESCENT_IN_LOOP inline void sum_in_blocks(std::int64_t n, F& f, double* out, P* __restrict... p) {
   using T = typename Sums::value_type;
   constexpr std::size_t kSums = std::tuple_size_v<Sums>;
   alignas(64) T terms[kSums][kBlock];

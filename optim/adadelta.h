@@ -35,11 +35,12 @@ struct Adadelta {
   template <class T>
   auto at(Step s) const {
     const T eta = T(lr(s)), r = T(rho(s)), r1 = T(1 - rho(s)), e = T(eps(s));
-    const T decay = T(weight_decay(s));
+    const T decay = T(weight_decay(s)), up = T(0x1p40), down = T(0x1p-20);
     return [=](auto& w, auto g, auto& v, auto& u) {
       if (decay != 0) g += decay * w;
       v = r * v + r1 * g * g;
-      const auto delta = simd::sqrt(simd::ratio(u + e, v + e)) * g;  // one root in place of two
+      // One root in place of two; 2⁴⁰ keeps the quotient from vanishing in float.
+      const auto delta = simd::sqrt(simd::ratio(up * (u + e), v + e)) * down * g;
       u = r * u + r1 * delta * delta;
       w -= eta * delta;
     };

@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 
 namespace descent::optim {
 
@@ -23,7 +24,10 @@ namespace {
 
 using descent::detail::PoolVector;
 
-constexpr double kLargest = 1e30, kSmallest = 1e-37;  // of g² and R/mean(R): within float
+constexpr double kSmallest = 1e-37;  // of R/mean(R): within float
+/// Of g²: thousands of them can be added.
+template <class T>
+constexpr T kLargest = std::numeric_limits<T>::max() / T(4096);
 
 /// A stack of matrices and its state. Three passes, each over bands of rows: what a band adds up is
 /// combined in order, so that the result does not depend on threads.
@@ -51,7 +55,7 @@ class Factored {
         double of = 0;
         simd::sum_packs(
             columns_,
-            [most = T(kLargest), e = T(eps)](auto g, auto& sum) {
+            [most = kLargest<T>, e = T(eps)](auto g, auto& sum) {
               const auto square = g * g, taken = (square < most ? square : most) + e;
               sum += taken;
               return std::array{taken};
@@ -172,7 +176,9 @@ void Adafactor::update(Step s, const Tensor& w, const Tensor& g, std::span<Tenso
   if (w.dim() >= 2) return w.dtype() == kFloat64 ? factored(double{}) : factored(float{});
 
   const Tensor& v = state[2];
-  v.mul_(beta).add_(clamp(square(g), {}, kLargest) + eps1(s), 1 - beta);
+  v.mul_(beta).add_(
+      clamp(square(g), {}, w.dtype() == kFloat64 ? kLargest<double> : kLargest<float>) + eps1(s),
+      1 - beta);
   const Tensor u = g * rsqrt(v);
   const auto squares = [](const Tensor& x) { return sum(square(x)).item(); };
   const double by = step(squares(w), squares(u));

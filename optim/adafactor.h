@@ -12,7 +12,8 @@ namespace descent::optim {
 ///   vectors:  V = βV + (1−β)G;
 ///   u = g/√V,  u ← u/max(1, RMS(u)/clip),  α = max(ε₂, RMS(θ))·min(η, 1/√t),
 ///   θ ← (1 − ηλ)θ − α·u.
-/// More than two dimensions: R and C over the last two.
+/// More than two dimensions: R and C over the last two. g² is cut off at 1/4096 of the largest
+/// number: at gradients of 2.9e17 in float, 6.6e152 in double.
 struct Adafactor {
   Hyper lr = 1e-2, beta2_decay = 0.8, eps1 = 1e-30, eps2 = 1e-3, clip = 1, weight_decay = 0;
 

@@ -14,7 +14,10 @@ struct Step {
   std::int64_t t;                // updates of this parameter, this one included: 1, 2, …
   std::int64_t schedule;         // steps of the optimizer before this one: 0, 1, …
   double* scalars = nullptr;     // the rule's own numbers of this parameter, to read and to write
-  const double* sums = nullptr;  // what measure() summed
+  const double* sums = kNoSums;  // what measure() summed; NaN without one
+
+  static constexpr double kNoSums[] = {__builtin_nan(""), __builtin_nan(""), __builtin_nan(""),
+                                       __builtin_nan("")};
 };
 
 /// A closed form of the step, which counts from 0: any step can be asked for, in any order.

@@ -278,6 +278,19 @@ void detail::fail_schedule(std::string_view rule, std::string_view field, double
                    ", expected a number in ", range.text());
 }
 
+void detail::fail_run(std::string_view rule, const char* member, bool twice) {
+  fail<ValueError>(rule, "got a ", member, "() that ",
+                   twice ? "called run more than once" : "did not call run",
+                   ", expected it to call run(lambda, slot numbers…) once");
+}
+
+void detail::fail_slot(std::string_view rule, int slot, int slots) {
+  fail<ValueError>(rule, "got run(lambda, … ", slot, " …), expected ",
+                   slots == 0 ? std::string("no slot number: the rule has no slots")
+                              : concat("slot numbers in [0, ", slots, ")"),
+                   slot == kCurvature ? ". Hint: kCurvature needs wants_curvature(step)" : "");
+}
+
 void detail::check_switch(std::string_view op, std::string_view name, const Hyper& value) {
   if (!value.is_constant())
     fail<ValueError>(op, "got ", name, " = ", value.text(),

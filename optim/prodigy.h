@@ -12,7 +12,8 @@ namespace descent::optim {
 ///   r = β₃r + (d/d₀)·dlr·⟨g, θ₀−θ⟩,  s = β₃s + (d/d₀)·dlr·g,  m, v as Adam's of d·g,
 ///   d ← max(d, d_coef·r/‖s‖₁),  θ −= dlr·m/(√v + d·ε), with the old d in dlr and the new one at ε.
 /// β₃ = √β₂ when beta3 is 0. `bias_correction` multiplies dlr by √(1−β₂ᵗ)/(1−β₁ᵗ). weight_decay is
-/// decoupled, scaled by dlr; or L2.
+/// decoupled, scaled by dlr; or L2. Groups may differ in lr: each parameter enters r and s with its
+/// own dlr; of β₃, d₀ and d_coef, which should not differ, the first group's count.
 struct Prodigy {
   Hyper lr = 1, beta1 = 0.9, beta2 = 0.999, beta3 = 0, eps = 1e-8, weight_decay = 0, d0 = 1e-6,
         d_coef = 1;
@@ -64,8 +65,9 @@ struct Prodigy {
       g = simd::fma(decay, w, g);
       m = simd::fma(b1, m, k1 * g);
       v = simd::fma(b2, v, k2 * g * g);
-      sum = simd::fma(b3, sum, k3 * g);
-      return std::array{g * (start - w), sum < 0 ? -sum : sum};
+      const auto share = k3 * g;
+      sum = simd::fma(b3, sum, share);
+      return std::array{share * (start - w), sum < 0 ? -sum : sum};
     };
     if (s.t == 1)
       run(
@@ -81,7 +83,7 @@ struct Prodigy {
   void dispatch(Step s, auto&& run) const {
     const double before = d(s), dlr = rate(s);
     double& r = s.scalars[1];
-    r = keep(s) * r + before / d0(s) * dlr * s.sums[0];
+    r = keep(s) * r + s.sums[0];
     const double reached = s.sums[1] > 0 ? d_coef(s) * r / s.sums[1] : 0;
     s.scalars[0] = std::fmax(before, reached);
     const T eta = T(dlr), e = T(s.scalars[0] * eps(s));

@@ -84,7 +84,7 @@ Entry rule(std::string name, bool from_article = false, Rule preset = {}, const 
   const detail::RuleOf<Rule> any(preset);
   if (!any.is_whole() && !any.measures()) {  // a preset may keep more than its rule
     double scalars[detail::kMaxScalars] = {};
-    const int slots = any.bind({1, 1, scalars, nullptr}, kFloat32).slot_count;
+    const int slots = any.bind({1, 1, scalars}, kFloat32).slot_count;
     e.card.state = slots;
   }
   e.make = [preset](Parameters parameters, const Settings& settings) {

@@ -21,25 +21,28 @@
 // order; without any it is std::array<const char*, 0>. The state is keyed by the names of slots and
 // scalars: they differ, and none is "step". `at` computes scalars once a step, in double; the engine
 // inlines the lambda into one vectorised loop over all parameters. Groups, schedules, checking, saving
-// and printing follow from `fields` and `slots`. A file that has roots in its rule is to be compiled
-// with -fno-math-errno, which linking descent::descent in CMake brings along: with errno a root is a
-// call, and the loop eight times slower.
+// and printing follow from `fields` and `slots`. A file with a rule is to be compiled with -O2,
+// -fno-math-errno and -fno-trapping-math; linking descent::descent in CMake brings the last two. With
+// errno a root is a call, and with trapping comparisons branch: loops up to twenty times slower.
 //
-// What else a rule may have:
+// What else a rule may have (all const):
 // - dispatch<T>(step, run) in place of at(): calls run(lambda, slot numbers…) once, for a rule whose
 //   state depends on its settings.
 // - `scalars`, an array of at most 4 Scalar: numbers kept per parameter, as a product of betas. at() reads and
 //   writes step.scalars[i].
 // - measure<T>(step, run): a pass before the update, with a lambda that gives a std::array of
-//   numbers and leaves w alone; at() finds their sums over the parameter in step.sums, or with
+//   numbers and leaves w alone, and the numbers of its slots, run(lambda, 0, 1); at() finds their sums over the parameter in step.sums, or with
 //   `static constexpr bool shares_sums = true` over all parameters that such rules serve.
 // - update(step, w, g, slots) in place of at(): the rule works on whole tensors, with Descent's
-//   operators; slot_shape(slot, shape of w) says how large its state is.
+//   operators, and writes w in place (w -= …, w.copy_(…)); slots are written so or assigned.
+//   slot_shape(slot, shape of w) says how large its state is.
+// - `maximize`, a bool: the gradient is negated. check(): throws where fields do not go together;
+//   check_parameter(name, w): where the rule cannot work on w.
 // - average(step, w, slots): what the weights are to be evaluated at; see swap_average().
 // - minimize(search) in place of at(): the rule evaluates the loss as often as it likes; see lbfgs.h.
 // - `static constexpr bool packs = true`: its lambdas, [=](auto& w, auto g, auto&… slots), also take
 //   sixteen numbers as one, with simd::sqrt, ratio and fma: see core/pack.h. A slot that is only read
-//   is taken by value.
+//   is taken by value. In a file without the flags above packs are single numbers.
 // - wants_curvature(step): before that step the slot number kCurvature holds an estimate of the
 //   diagonal of the Hessian. Needs a closure.
 // clang-format on
@@ -207,11 +210,36 @@ constexpr bool names_differ() {
   return true;
 }
 
+// Whether a rule has a member of some name, callable or not: one that cannot be called as it should
+// is a mistake, not a rule without it.
+#define DESCENT_NAMES(member)                        \
+  struct Other_##member {                            \
+    int member;                                      \
+  };                                                 \
+  template <class Rule>                              \
+  struct Both_##member : Rule, Other_##member {};    \
+  template <class Rule>                              \
+  inline constexpr bool names_##member = !requires { \
+    &Both_##member<Rule>::member;                    \
+  };
+DESCENT_NAMES(at)
+DESCENT_NAMES(dispatch)
+DESCENT_NAMES(measure)
+DESCENT_NAMES(update)
+DESCENT_NAMES(average)
+#undef DESCENT_NAMES
+
+/// Throw ValueError: a rule's member did not call run, or more than once, or with a slot it has
+/// not.
+[[noreturn]] void fail_run(std::string_view rule, const char* member, bool twice);
+[[noreturn]] void fail_slot(std::string_view rule, int slot, int slots);
+
 template <class Rule>
 class RuleOf final : public AnyRule {
   static_assert(Rule::slots.size() <= kMaxSlots, "a rule keeps at most 8 slots");
   static_assert(names_differ<Rule>(),
                 "a rule's slots and scalars have names that differ, none of them \"step\"");
+  static_assert(!Rule::card.name.empty(), "a rule's card has a name");
   static constexpr bool kWhole =
       requires(const Rule& r, Step s, const Tensor& t, std::span<Tensor> slots) {
     r.update(s, t, t, slots);
@@ -232,6 +260,18 @@ class RuleOf final : public AnyRule {
   static constexpr bool kMeasures = requires(const Rule& r, Step s) {
     r.template measure<float>(s, AnyRun{});
   };
+  static_assert(kMeasures || !names_measure<Rule>,
+                "measure is: template <class T> void measure(optim::Step, auto&& run) const");
+  static_assert(kDispatches || !names_dispatch<Rule>,
+                "dispatch is: template <class T> void dispatch(optim::Step, auto&& run) const");
+  static_assert(kWhole || !names_update<Rule>,
+                "update is: void update(optim::Step, const Tensor& w, const Tensor& g, "
+                "std::span<Tensor> slots) const");
+  static_assert(kAverages || !names_average<Rule>,
+                "average is: Tensor average(optim::Step, const Tensor& w, "
+                "std::span<const Tensor> slots) const");
+  static_assert(kWhole || kSearches || kDispatches || names_at<Rule>,
+                "a rule has one of at, dispatch, update and minimize");
 
  public:
   explicit RuleOf(Rule rule) : rule_(std::move(rule)) {}
@@ -277,14 +317,15 @@ class RuleOf final : public AnyRule {
   }
 
   BoundRule bind(Step s, DType dtype) const override {
-    return bind_with(dtype, [&]<class T>(T, auto&& take) {
-      if constexpr (kWhole)
-        return;
-      else if constexpr (kDispatches)
-        rule_.template dispatch<T>(s, take);
-      else
-        take_all(rule_.template at<T>(s), take, std::make_index_sequence<Rule::slots.size()>());
-    });
+    if constexpr (kWhole)
+      return {};
+    else
+      return bind_with<false>(dtype, [&]<class T>(T, auto&& take) {
+        if constexpr (kDispatches)
+          rule_.template dispatch<T>(s, take);
+        else
+          take_all(rule_.template at<T>(s), take, std::make_index_sequence<Rule::slots.size()>());
+      });
   }
   bool measures() const override { return kMeasures; }
   bool shares_sums() const override {
@@ -294,9 +335,11 @@ class RuleOf final : public AnyRule {
       return false;
   }
   BoundRule bind_measure(Step s, DType dtype) const override {
-    return bind_with(dtype, [&]<class T>(T, auto&& take) {
-      if constexpr (kMeasures) rule_.template measure<T>(s, take);
-    });
+    if constexpr (kMeasures)
+      return bind_with<true>(dtype,
+                             [&]<class T>(T, auto&& take) { rule_.template measure<T>(s, take); });
+    else
+      return {};
   }
 
   bool is_whole() const override { return kWhole; }
@@ -329,25 +372,32 @@ class RuleOf final : public AnyRule {
     take(formula, static_cast<int>(I)...);
   }
   /// Calls f(T(), take) for the type; take(lambda, slots…) is what a rule calls run.
-  template <class F>
+  template <bool kSums, class F>
   static BoundRule bind_with(DType dtype, F f) {
+    constexpr const char* kMember = kSums ? "measure" : "dispatch";
     BoundRule bound{};
     const auto call = [&]<class T>(T zero) {
-      f(zero, [&bound]<class L>(L formula, auto... ids) { take<T>(bound, formula, ids...); });
+      f(zero, [&bound]<class L>(L formula, auto... ids) {
+        if (bound.run) fail_run(Rule::card.name, kMember, true);
+        take<T, kSums>(bound, formula, ids...);
+      });
     };
     if (dtype == kFloat64)
       call(double{});
     else
       call(float{});
+    if (!bound.run) fail_run(Rule::card.name, kMember, false);
     return bound;
   }
-  template <class T, class F>
+  template <class T, bool kSums, class F>
   static void take(BoundRule& bound, F f, auto... ids) {
     constexpr std::size_t kIds = sizeof...(ids);
-    static_assert(takes_slots<F, T>(std::make_index_sequence<kIds>()),
-                  "a rule's lambda takes (T& w, T g) and one T& for each of its slots");
+    check_formula<T, kSums, F>(std::make_index_sequence<kIds>());
     static_assert(sizeof(F) <= sizeof(bound.formula) && std::is_trivially_copyable_v<F>,
-                  "a rule's lambda captures numbers, by value");
+                  "a rule's lambda captures numbers, by value, 256 bytes at most");
+    constexpr int kCount = static_cast<int>(Rule::slots.size());
+    for (const int id : std::initializer_list<int>{ids...})
+      if (id >= kCount || id < (kCurves ? kCurvature : 0)) fail_slot(Rule::card.name, id, kCount);
     new (bound.formula) F(f);
     int i = 0;
     ((bound.slot_ids[i++] = ids), ...);
@@ -358,6 +408,34 @@ class RuleOf final : public AnyRule {
                                 static_cast<const T*>(g), slots, scale, limit, sums,
                                 std::make_index_sequence<kIds>());
     };
+  }
+  template <class T, bool kSums, class F, std::size_t... I>
+  static constexpr void check_formula(std::index_sequence<I...> slots) {
+#if defined(DESCENT_PACKS)
+    if constexpr (kPacks && std::is_same_v<T, float>)
+      static_assert(takes_slots<F, simd::Pack>(slots),
+                    "with packs = true a rule's lambda takes auto in place of T");
+#endif
+    if constexpr (takes_slots<F, T>(slots)) {
+      using Result = std::invoke_result_t<const F&, T&, T, std::enable_if_t<(I >= 0), T&>...>;
+      if constexpr (kSums) {
+        static_assert(
+            requires {
+              std::tuple_size<Result>::value;
+              typename Result::value_type;
+            },
+            "the lambda of measure gives a std::array of numbers");
+      } else {
+        static_assert(std::is_void_v<Result>, "the lambda of an update gives nothing");
+        static_assert(
+            !std::is_invocable_v<const F&, T, T, std::enable_if_t<(I >= 0), T&>...>,
+            "the lambda of an update takes the weight by reference: one taken by value is "
+            "not written back");
+      }
+    } else {
+      static_assert(takes_slots<F, T>(slots),
+                    "a rule's lambda, not mutable, takes (T& w, T g) and T& or T for each slot");
+    }
   }
   Rule rule_;
 };

@@ -168,8 +168,7 @@ void RuleStage::swap_average() {
     } else if (const Memory& m = memory_[i]; m.t > 0 && rule_of(i).averages()) {
       Scalars scalars{};
       std::copy(m.scalars.begin(), m.scalars.end(), scalars.begin());
-      kernel::copy(rule_of(i).average({m.t, steps_, scalars.data(), nullptr}, before[i], m.slots),
-                   w);
+      kernel::copy(rule_of(i).average({m.t, steps_, scalars.data()}, before[i], m.slots), w);
     }
     ++w.body().storage->version;
   }

@@ -219,7 +219,7 @@ std::size_t RuleStage::bind(std::size_t i) {
           b.group == m.group && b.t == m.t + 1 && b.dtype == dtype && b.before == scalars)
         return k;
   Binding& b = bindings_.emplace_back(Binding{m.group, m.t + 1, dtype, scalars, scalars, {}});
-  const Step step{b.t, steps_, b.after.data(), nullptr};
+  const Step step{b.t, steps_, b.after.data()};
   if (rule.measures())
     b.rule = rule.bind_measure(step, dtype);
   else if (!rule.is_whole())
@@ -296,7 +296,7 @@ bool RuleStage::plan_again(const Update& update) {
     const AnyRule& rule = *groups_[static_cast<std::size_t>(b.group)];
     const BoundRule before = b.rule;
     b.before = b.after;
-    b.rule = rule.bind({++b.t, steps_, b.after.data(), nullptr}, b.dtype);
+    b.rule = rule.bind({++b.t, steps_, b.after.data()}, b.dtype);
     if (!std::equal(before.slot_ids, before.slot_ids + before.slot_count, b.rule.slot_ids,
                     b.rule.slot_ids + b.rule.slot_count))
       return false;
@@ -454,7 +454,12 @@ void RuleStage::run_whole() {
     Tensor g = kernel::contiguous(item.grad_copy);
     if (v.scale != 1) g = g * v.scale;
     if (v.limit != kInfinity) g = clamp(g, -v.limit, v.limit);
-    rule.update({b.t, steps_, b.after.data(), nullptr}, w, g, memory_[item.index].slots);
+    std::vector<Tensor>& slots = memory_[item.index].slots;
+    rule.update({b.t, steps_, b.after.data()}, w, g, slots);
+    for (Tensor& slot : slots)  // `slots[0] = w` keeps what w is now
+      if (slot.defined() && (slot.shares_storage(own) || slot.shares_storage(w) ||
+                             slot.shares_storage(item.grad_copy)))
+        slot = kernel::clone(slot);
     if (!w.shares_storage(own)) kernel::copy(w, own);
   }
 }

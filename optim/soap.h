@@ -11,10 +11,10 @@ namespace descent::optim {
 ///   m = β₁m + (1−β₁)g,  m′ = Q_Lᵀ m Q_R,  v = β₂v + (1−β₂)(Q_Lᵀ g Q_R)²,
 ///   θ −= η·√(1−β₂ᵏ)/(1−β₁ᵏ) · Q_L (m′/(√v + ε)) Q_Rᵀ,  θ ← (1 − ηλ)θ,  k = t − 1.
 /// As in the authors' code the first gradient only makes L, R and Q, and L and R take in a gradient
-/// after the step. The first Q is an eigendecomposition; from then on Q takes one step of orthogonal
-/// iteration, Q ← qr(LQ), its columns (and with them v's rows) first sorted by falling qᵀLq. With
-/// `exact_basis` it is an eigendecomposition each time, and v stays. Vectors get Adam. shampoo_beta
-/// < 0 stands for β₂.
+/// after the step. The first Q is an eigendecomposition; from then on Q takes one step of
+/// orthogonal iteration, Q ← qr(LQ), its columns (and with them v's rows) first sorted by falling
+/// qᵀLq. With `exact_basis` it is an eigendecomposition each time, and v stays. Vectors get Adam.
+/// shampoo_beta < 0 stands for β₂.
 struct SOAP {
   Hyper lr = 3e-3, beta1 = 0.95, beta2 = 0.95, shampoo_beta = -1, eps = 1e-8, weight_decay = 0.01,
         frequency = 10;

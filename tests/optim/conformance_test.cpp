@@ -386,6 +386,50 @@ TEST(Prodigy, SharesOneEstimateWithParametersThatComeLate) {
   EXPECT_GT(state.at("prodigy/d/b").item(), 0.01);
 }
 
+TEST(Prodigy, FindsTheSameInAnyOrderOfGroups) {
+  const auto run = [](bool still_first, double slow) {
+    const Problem p;
+    const Prodigy still{.lr = slow, .d0 = 1e-3}, moving{.d0 = 1e-3};
+    Optimizer o = still_first ? Optimizer({{"a", p.a}}, still) : Optimizer({{"b", p.b}}, moving);
+    if (still_first)
+      o.add_group({{"b", p.b}}, moving);
+    else
+      o.add_group({{"a", p.a}}, still);
+    for (int t = 0; t < 40; ++t)
+      o.step([&] {
+        const Tensor l = p.loss();
+        l.backward();
+        return l;
+      });
+    return std::pair{p.values().to_vector(), o.state_dict().at("prodigy/d/b").item()};
+  };
+  for (const double slow : {0.0, 0.5}) {
+    const auto [first, d] = run(true, slow);
+    const auto [second, other_d] = run(false, slow);
+    EXPECT_GT(d, 0.01);
+    EXPECT_NEAR(d, other_d, 1e-12 * d);
+    for (std::size_t i = 0; i < first.size(); ++i) EXPECT_NEAR(first[i], second[i], 1e-10);
+  }
+}
+
+TEST(Magnitudes, OfGradientsDoNotStopARule) {
+  // Steps that depend on the direction of the gradient alone, where its square is still a number.
+  const auto moved = [](const char* rule, double size, DType dtype) {
+    const Tensor w = ones({4, 4}, dtype).requires_grad_();
+    Optimizer o = make(rule, {{"w", w}});
+    for (int t = 0; t < 3; ++t) {
+      w.set_grad(full({4, 4}, size, dtype));
+      o.step();
+    }
+    return 1 - w.detach().flatten()[0].item();
+  };
+  for (const char* rule : {"adadelta", "adafactor(lr=0.1)"}) {
+    EXPECT_NEAR(moved(rule, 1e17, kFloat32), moved(rule, 1e17, kFloat64), 1e-6) << rule;
+    EXPECT_NEAR(moved(rule, 1e100, kFloat64), moved(rule, 1e17, kFloat64), 1e-6) << rule;
+    EXPECT_NE(moved(rule, 1e17, kFloat32), 0) << rule;
+  }
+}
+
 TEST(Accumulate, TakesCurvatureOfAParameterThatMissesTheLastBatch) {
   const Problem p;
   Optimizer o = accumulate({p.parameters(), Sophia{}}, 2);
