@@ -16,21 +16,22 @@
 #include <descent/core/simd.h>
 
 #include <cmath>
+#include <concepts>
 
 namespace descent::simd {
 
 /// a/b, and 0 where b is 0.
-template <class T>
+template <std::floating_point T>
 T ratio(T a, T b) {
   return b == 0 ? T(0) : a / b;
 }
-template <class T>
+template <std::floating_point T>
 T sqrt(T x) {
   return std::sqrt(x);
 }
 /// a·b + c; of packs rounded once.
-template <class A, class T>
-T fma(A a, T b, T c) {
+template <std::floating_point T>
+T fma(T a, T b, T c) {
   return a * b + c;
 }
 
@@ -47,29 +48,32 @@ typedef float Pack __attribute__((vector_size(64)));
 inline constexpr unsigned short kWholePack = 0xffff;  // a mask
 inline constexpr int kRoundAsSet = 4;                 // in place of a mode of rounding
 
-template <>
 DESCENT_TARGET_AVX512 inline Pack sqrt(Pack x) {
   return __builtin_ia32_sqrtps512_mask(x, x, kWholePack, kRoundAsSet);
 }
-template <>
-DESCENT_TARGET_AVX512 inline Pack fma(Pack a, Pack b, Pack c) {
-  return __builtin_ia32_vfmaddps512_mask(a, b, c, kWholePack, kRoundAsSet);
-}
-template <>
-DESCENT_TARGET_AVX512 inline Pack fma(float a, Pack b, Pack c) {
-  return fma(Pack{} + a, b, c);
+inline Pack to_pack(Pack x) { return x; }
+inline Pack to_pack(float x) { return Pack{} + x; }
+template <class... T>
+concept SomePacks = (std::is_same_v<T, Pack> || ...);
+
+/// Numbers and packs mixed, too.
+template <class A, class B, class C>
+requires SomePacks<A, B, C> DESCENT_TARGET_AVX512 inline Pack fma(A a, B b, C c) {
+  return __builtin_ia32_vfmaddps512_mask(to_pack(a), to_pack(b), to_pack(c), kWholePack,
+                                         kRoundAsSet);
 }
 /// By a reciprocal of 14 bits and one of Newton's steps: within 1.5 units in the last place. Where
 /// b is infinite or subnormal, 0; from 2¹²⁶ on, where reciprocals are subnormal, it may be 0.
-template <>
 DESCENT_TARGET_AVX512 inline Pack ratio(Pack a, Pack b) {
   constexpr int kZeroSubnormalInfinite = 0x3e;
-  const Pack one = Pack{} + 1.0f, y = __builtin_ia32_rcp14ps512_mask(b, b, kWholePack),
-             reciprocal = fma(fma(-b, y, one), y, y);
+  const Pack y = __builtin_ia32_rcp14ps512_mask(b, b, kWholePack),
+             reciprocal = fma(fma(-b, y, 1.0f), y, y);
   const auto none = __builtin_ia32_fpclassps512_mask(b, kZeroSubnormalInfinite, kWholePack);
   return __builtin_ia32_mulps512_mask(a, reciprocal, Pack{}, static_cast<unsigned short>(~none),
                                       kRoundAsSet);
 }
+
+DESCENT_TARGET_AVX512 inline Pack ratio(float a, Pack b) { return ratio(to_pack(a), b); }
 
 namespace detail {
 

@@ -38,11 +38,11 @@ struct Adadelta {
     const T decay = T(weight_decay(s)), up = T(0x1p40), down = T(0x1p-20);
     return [=](auto& w, auto g, auto& v, auto& u) {
       if (decay != 0) g += decay * w;
-      v = r * v + r1 * g * g;
+      v = simd::fma(r, v, r1 * g * g);
       // One root in place of two; 2⁴⁰ keeps the quotient from vanishing in float.
-      const auto delta = simd::sqrt(simd::ratio(up * (u + e), v + e)) * down * g;
-      u = r * u + r1 * delta * delta;
-      w -= eta * delta;
+      const auto delta = simd::sqrt(simd::ratio(simd::fma(up, u, up * e), v + e)) * (down * g);
+      u = simd::fma(r, u, r1 * delta * delta);
+      w = simd::fma(-eta, delta, w);
     };
   }
 };

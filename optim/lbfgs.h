@@ -47,7 +47,7 @@ struct LBFGS {
       .traps =
           "Needs a closure; one step() evaluates many times (see gradient_evaluations()). Keeps "
           "2·history numbers a parameter.",
-      .state = 0,
+      .state = 200,
       .gradient_evaluations = 20};
   static constexpr std::array<const char*, 0> slots{};
   static void fields(auto& r, auto&& f) {

@@ -149,7 +149,7 @@ void Optimizer::apply() {
     stage->check_schedules();
     if (rules->tracer) {
       const Tracer tracer = rules->tracer;  // a copy: it may be turned off from inside
-      return apply_traced(*stage, tracer);
+      return apply_traced(*stage, tracer, rules->searches());
     }
     Update update(stage->parameters().size());
     stage->apply(update);
@@ -171,14 +171,16 @@ std::int64_t first_non_finite(const Tensor& g) {
 
 void Optimizer::set_tracer(Tracer tracer) { rules().tracer = std::move(tracer); }
 
-void Optimizer::apply_traced(Stage& stage, const Tracer& tracer) {
+void Optimizer::apply_traced(Stage& stage, const Tracer& tracer, bool searches) {
   const NoGradGuard guard;
   const Parameters& all = stage.parameters();
   const std::int64_t step = stage.steps();
   std::vector<Tensor> before, gradients;
+  std::vector<double> norms;  // now: a line search evaluates further gradients in the same place
   for (const Parameter& p : all) {
     before.push_back(p.value.detach().clone());
     gradients.push_back(p.value.grad());
+    norms.push_back(gradients.back().defined() ? kernel::norm2(gradients.back()) : 0);
   }
   Update update(all.size());
   const auto report = [&] {
@@ -187,8 +189,8 @@ void Optimizer::apply_traced(Stage& stage, const Tracer& tracer) {
       TraceRow row{};
       row.step = step;
       row.parameter = all[i].name;
-      row.gradient_norm = kernel::norm2(gradients[i]);
-      row.used_norm = kernel::norm2(update.seen(all, i));
+      row.gradient_norm = norms[i];
+      row.used_norm = searches ? norms[i] : kernel::norm2(update.seen(all, i));
       row.weight_norm = kernel::norm2(before[i]);
       row.update_norm = kernel::norm2(all[i].value.detach() - before[i]);
       row.ratio = row.weight_norm > 0 ? row.update_norm / row.weight_norm : 0;

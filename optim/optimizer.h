@@ -271,7 +271,7 @@ class Optimizer {
   double step_with(const detail::Closure& closure);
   void apply();
   detail::Stage* averager() const;  // the outermost stage that keeps an average, or null
-  static void apply_traced(detail::Stage& stage, const Tracer& tracer);
+  static void apply_traced(detail::Stage& stage, const Tracer& tracer, bool searches);
   detail::RuleStage& rules() const;
 
   std::unique_ptr<detail::Stage> stage_;  // the outermost; null after a move

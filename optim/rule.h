@@ -30,11 +30,13 @@
 //   state depends on its settings.
 // - `scalars`, an array of at most 4 Scalar: numbers kept per parameter, as a product of betas. at() reads and
 //   writes step.scalars[i].
-// - measure<T>(step, run): a pass before the update, with a lambda that gives a std::array of
-//   numbers and leaves w alone, and the numbers of its slots, run(lambda, 0, 1); at() finds their sums over the parameter in step.sums, or with
-//   `static constexpr bool shares_sums = true` over all parameters that such rules serve.
+// - measure<T>(step, run): a pass before the update. It calls run(lambda, slot numbers…); the lambda
+//   leaves w alone and gives a std::array of at most 4 numbers. at() finds their sums over the
+//   parameter in step.sums, or with `static constexpr bool shares_sums = true` over all parameters
+//   that such rules serve.
 // - update(step, w, g, slots) in place of at(): the rule works on whole tensors, with Descent's
-//   operators, and writes w in place (w -= …, w.copy_(…)); slots are written so or assigned.
+//   operators, and writes w in place (w -= …, w.copy_(…)); slots are written so or assigned, and
+//   what they then share with w or g is copied when the update ends.
 //   slot_shape(slot, shape of w) says how large its state is.
 // - `maximize`, a bool: the gradient is negated. check(): throws where fields do not go together;
 //   check_parameter(name, w): where the rule cannot work on w.

@@ -512,6 +512,26 @@ TEST(Tracer, TellsWhatAStepDid) {
   EXPECT_EQ(rows.size(), 3u);
 }
 
+TEST(Tracer, TakesTheGradientThatALineSearchBeganWith) {
+  const Problem p;
+  Optimizer o(p.parameters(), LBFGS{});
+  std::vector<TraceRow> rows;
+  o.set_tracer([&](const TraceRow& r) { rows.push_back(r); });
+  const auto loss = [&] {
+    const Tensor l = p.loss();
+    l.backward();
+    return l;
+  };
+  loss();
+  const double first = norm(p.a.grad()).item();
+  o.step(loss);
+  ASSERT_EQ(rows.size(), 2u);
+  EXPECT_NEAR(rows[0].gradient_norm, first, 1e-12 * first);
+  EXPECT_EQ(rows[0].used_norm, rows[0].gradient_norm);
+  EXPECT_FALSE(rows[0].clipped);
+  EXPECT_NEAR(rows[0].effective_rate, rows[0].update_norm / first, 1e-12);
+}
+
 TEST(Tracer, WritesACsv) {
   const std::string path = ::testing::TempDir() + "descent_trace.csv";
   const Problem p;
