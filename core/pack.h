@@ -30,8 +30,8 @@ T sqrt(T x) {
   return std::sqrt(x);
 }
 /// a·b + c; of packs rounded once.
-template <std::floating_point T>
-T fma(T a, T b, T c) {
+template <std::floating_point A, std::floating_point B, std::floating_point C>
+auto fma(A a, B b, C c) {
   return a * b + c;
 }
 
