@@ -23,11 +23,14 @@ namespace {
 /// One step of orthogonal iteration: Q ← qr(PQ), its columns sorted by what they have of P, the
 /// largest first; v follows along `dim`.
 void iterate(const Tensor& q, const Tensor& p, const Tensor& v, std::int64_t dim) {
-  const Tensor pq = matmul(p, q), share = sum(q * pq, 0).to(kFloat64);
+  const Tensor pq = matmul(p, q);
+  if (!kernel::all_finite(pq)) return;
+  const Tensor share = sum(q.to(kFloat64) * pq.to(kFloat64), 0);
   std::vector<std::int64_t> order(static_cast<std::size_t>(q.size(1)));
   std::iota(order.begin(), order.end(), 0);
-  std::stable_sort(order.begin(), order.end(),
-                   [of = share.data_ptr<double>()](auto a, auto b) { return of[a] > of[b]; });
+  std::sort(order.begin(), order.end(), [of = share.data_ptr<double>()](auto a, auto b) {
+    return of[a] != of[b] ? of[a] > of[b] : a < b;
+  });
   const Tensor index = tensor(order);
   v.copy_(index_select(v, dim, index));
   q.copy_(kernel::orthonormal(index_select(pq, 1, index)));
