@@ -808,7 +808,7 @@ adafactor(lr=joined(100: 0.006, 1: 0.001))
 soap(lr=0.02, eps=0.01)
 soap(lr=0.01, eps=0.0001, weight_decay=0.3, frequency=1)
 soap(lr=0.02, beta1=0.9, beta2=0.99, shampoo_beta=0.9, eps=0.01, weight_decay=0, frequency=3)
-soap(lr=joined(100: 0.02, 1: 0.002), beta2=0.99, eps=0.001)
+soap(lr=joined(100: 0.02, 1: 0.002), beta2=0.99, eps=0.01)
 soap(lr=0.02, eps=0.01, exact_basis=true)
 soap(lr=0.01, eps=0.0001, weight_decay=0.3, frequency=1, exact_basis=true)
 
