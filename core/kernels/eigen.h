@@ -14,8 +14,8 @@ struct Eigen {
 /// ShapeError, and NonFiniteError where LAPACK gives up.
 Eigen eigh(const Tensor& a);
 
-/// Q of a = QR for a square float matrix: orthonormal columns, the first k of which span the first k
-/// of a. Computed in double, by Householder's reflections; the sign of each column is LAPACK's.
+/// Q of a = QR for a square float matrix: orthonormal columns, the first k of which span the first
+/// k of a. Computed in double, by Householder's reflections; the sign of each column is LAPACK's.
 /// Throws ShapeError.
 Tensor orthonormal(const Tensor& a);
 
