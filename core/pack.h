@@ -36,8 +36,8 @@ auto fma(A a, B b, C c) {
 }
 
 // A formula for any x86-64 that were not inlined would hand packs over in memory, where the loop
-// has them in registers. So packs are for files in which it surely is, or that are for AVX-512
-// anyway.
+// has them in registers. So packs are for files in which it is, as long as it calls nothing marked
+// noinline, or that are for AVX-512 anyway.
 #if defined(__GNUC__) && !defined(__clang__) &&                             \
     (defined(__AVX512DQ__) ||                                               \
      (defined(__x86_64__) && !defined(__AVX2__) && defined(__OPTIMIZE__) && \

@@ -1,6 +1,7 @@
 // The time of one step of every rule on a million parameters, in one matrix, beside that of plain
 // loops which move the same bytes: for each of the rule's passes one that reads what it reads and
-// writes what it writes. One thread; medians of runs that take turns.
+// writes what it writes; for a pass that only reads, OpenBLAS's dot. One thread; medians of rounds
+// that take turns in the same memory.
 //
 //   rules [SIDE [RULE …]]     of the matrix, 1000 if not given; of all rules
 #include <descent/core/floating_mode.h>
@@ -68,7 +69,7 @@ void triad(std::int64_t n, float* const* p, std::index_sequence<R...>, std::inde
       static_cast<const float*>(p[R])..., p[kRead + W]...);
 }
 
-/// OpenBLAS's: reading is slower than these bytes' share of a triad, even to BLAS.
+/// Reading is slower than these bytes' share of a triad, even to BLAS.
 void read(std::int64_t n, const float* x, const float* y) {
   volatile float sum = cblas_sdot(static_cast<int>(n), x, 1, y, 1);
   static_cast<void>(sum);

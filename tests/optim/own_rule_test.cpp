@@ -72,6 +72,12 @@ struct Calls : Plain {
     for (int i = 0; i < times; ++i) run([](T& w, T g, T& memory) { w -= memory = g; }, slot);
   }
 };
+struct HasNoSlots : Plain {
+  template <class T>
+  void dispatch(Step, auto&& run) const {
+    run([](T& w, T g, T& memory) { w -= memory = g; }, 0);
+  }
+};
 struct MeasuresNothing : Plain {
   template <class T>
   void measure(Step, auto&&) const {}
@@ -105,6 +111,8 @@ TEST(OwnRule, CallsRunOnceForSlotsThatItHas) {
       has_text(message_of_step(rule), "got run(lambda, … 1 …), expected slot numbers in [0, 1)"));
   rule.slot = kCurvature;
   EXPECT_TRUE(has_text(message_of_step(rule), "kCurvature needs wants_curvature(step)"));
+  EXPECT_TRUE(has_text(message_of_step(HasNoSlots{}),
+                       "got run(lambda, … 0 …), expected no slot number: the rule has no slots"));
   EXPECT_TRUE(
       has_text(message_of_step(MeasuresNothing{}), "got a measure() that did not call run"));
 }
