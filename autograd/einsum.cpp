@@ -109,8 +109,8 @@ Tensor einsum(std::string_view equation, const std::vector<Tensor>& operands) {
       inputs.back() += c;
   }
   if (inputs.size() != operands.size())
-    bad(equation,
-        concat("naming ", inputs.size(), " operands, and ", operands.size(), ", expected as many"));
+    bad(equation, to_text("naming ", inputs.size(), " operands, and ", operands.size(),
+                          ", expected as many"));
   std::array<std::int64_t, 256> extents;
   extents.fill(-1);
   std::size_t ellipsis = 0;
@@ -125,22 +125,22 @@ Tensor einsum(std::string_view equation, const std::vector<Tensor>& operands) {
     const auto rank = static_cast<std::size_t>(operands[i].dim());
     if (const std::size_t dots = labels.find("..."); dots != std::string::npos) {
       if (labels.size() - 3 > rank)
-        bad(equation, concat("and operand ", i, " of shape ", operands[i].shape()));
+        bad(equation, to_text("and operand ", i, " of shape ", operands[i].shape()));
       const std::size_t length = rank - (labels.size() - 3);
       ellipsis = std::max(ellipsis, length);
       labels.replace(dots, 3, stand_in(length));
     }
     if (labels.size() != rank)
-      bad(equation, concat("and operand ", i, " of shape ", operands[i].shape(), ", expected ",
-                           labels.size(), " dimensions"));
+      bad(equation, to_text("and operand ", i, " of shape ", operands[i].shape(), ", expected ",
+                            labels.size(), " dimensions"));
     for (std::size_t d = 0; d < rank; ++d) {
       const char c = labels[d];
       if (!((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c < ' '))
-        bad(equation, concat("expected letters, found '", c, "'"));
+        bad(equation, to_text("expected letters, found '", c, "'"));
       auto& extent = extents[static_cast<unsigned char>(c)];
       const std::int64_t n = operands[i].size(static_cast<std::int64_t>(d));
       if (extent >= 0 && extent != n && !(c < ' ' && (extent == 1 || n == 1)))
-        bad(equation, concat("where '", c < ' ' ? '.' : c, "' is both ", extent, " and ", n));
+        bad(equation, to_text("where '", c < ' ' ? '.' : c, "' is both ", extent, " and ", n));
       extent = extent < 0 || extent == 1 ? n : extent;
     }
     terms.push_back({operands[i], labels});
@@ -156,7 +156,7 @@ Tensor einsum(std::string_view equation, const std::vector<Tensor>& operands) {
     if (extents[static_cast<unsigned char>(right[i])] < 0 ||
         right.find(right[i], i + 1) != std::string::npos)
       bad(equation,
-          concat("expected each letter of the result once, and in an operand: '", right[i], "'"));
+          to_text("expected each letter of the result once, and in an operand: '", right[i], "'"));
 
   for (Term& t : terms) {  // a dimension of 1 behind "..." is repeated to the common extent
     Shape shape = t.tensor.shape();

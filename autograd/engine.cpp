@@ -123,7 +123,7 @@ struct Backward {
                        " gradients, expected one for each of its ", inputs.size(), " inputs");
     for (std::size_t i = 0; i < inputs.size(); ++i) {
       if (!inputs[i] || !grads[i].defined() || !is_useful(inputs[i].get())) continue;
-      if (anomaly_enabled()) check_for_nan(concat("gradient of ", node.name).c_str(), grads[i]);
+      if (anomaly_enabled()) check_for_nan(to_text("gradient of ", node.name).c_str(), grads[i]);
       // A graph that is freed is taken apart on the way: what nobody else holds goes at once, while
       // it is in the cache.
       give(retain_graph ? inputs[i] : std::move(inputs[i]), std::move(grads[i]));
@@ -273,10 +273,10 @@ std::string to_graphviz(const Tensor& t) {
     detail::Node* node = pending.back();
     pending.pop_back();
     const auto own = id(node);
-    s += concat("  n", own, " [shape = ", node->is_leaf() ? "ellipse" : "box", ", label = \"",
-                node->name, " ", node->shape, "\"]\n");
+    s += to_text("  n", own, " [shape = ", node->is_leaf() ? "ellipse" : "box", ", label = \"",
+                 node->name, " ", node->shape, "\"]\n");
     for (const auto& input : node->inputs)
-      if (input) s += concat("  n", id(input.get()), " -> n", own, "\n");
+      if (input) s += to_text("  n", id(input.get()), " -> n", own, "\n");
   }
   return s + "}\n";
 }

@@ -60,8 +60,8 @@ GradcheckResult gradcheck(const TensorFunction& f, const std::vector<Tensor>& in
       if (!(gap <= options.atol + options.rtol * std::fabs(numeric)) && result.ok) {
         result.ok = false;
         result.message =
-            concat("[gradcheck] input ", k, " of shape ", x.shape(), ", element ", i, ": got ",
-                   given, " from the rule, expected ", numeric, " from differences");
+            to_text("[gradcheck] input ", k, " of shape ", x.shape(), ", element ", i, ": got ",
+                    given, " from the rule, expected ", numeric, " from differences");
       }
     }
   }

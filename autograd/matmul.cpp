@@ -66,7 +66,7 @@ Tensor linear(const Tensor& x, const Tensor& w, const Tensor& bias, kernel::Acti
     fail<ShapeError>("linear", "got input ", x.shape(), " and weight ", w.shape(),
                      ", expected input (…, in) and weight (out, in)",
                      w.dim() == 2 && x.dim() > 0
-                         ? concat(" with equal in (", x.size(-1), " != ", w.size(1), ")")
+                         ? to_text(" with equal in (", x.size(-1), " != ", w.size(1), ")")
                          : "",
                      ". Hint: images need flatten(1) first");
   if (bias.defined() && !(bias.shape() == Shape{w.size(0)}))

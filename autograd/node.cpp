@@ -110,7 +110,7 @@ void check_for_nan(const char* name, const Tensor& value) {
     if (flags[i])
       fail<NonFiniteError>(
           name, "made a NaN in its value of shape ", value.shape(), " at element ", i,
-          current_node() ? concat(", in the gradient of '", current_node()->name, "'") : "",
+          current_node() ? to_text(", in the gradient of '", current_node()->name, "'") : "",
           ", expected numbers. Hint: look at its inputs");
 }
 

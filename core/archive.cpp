@@ -41,7 +41,7 @@ std::optional<DType> type_of(const std::string& name) {
 
 void write_file(const std::string& path, std::string_view contents) {
   static std::atomic<int> next{0};  // two threads may write one file
-  const std::string temporary = concat(path, ".tmp", static_cast<long>(::getpid()), "-", next++);
+  const std::string temporary = to_text(path, ".tmp", static_cast<long>(::getpid()), "-", next++);
   const auto give_up = [&](const char* what) {
     const int error = errno;
     ::unlink(temporary.c_str());
@@ -127,11 +127,11 @@ Archive load_tensors(const std::string& path) {
   const std::string contents = read_file(path);
   std::uint64_t length = 0;
   if (contents.size() < sizeof length)
-    bad(path, concat("which has ", contents.size(), " bytes, expected at least 8"));
+    bad(path, to_text("which has ", contents.size(), " bytes, expected at least 8"));
   std::memcpy(&length, contents.data(), sizeof length);
   if (length > contents.size() - sizeof length || length > 100'000'000)
-    bad(path, concat("whose header claims ", static_cast<unsigned long>(length), " bytes of ",
-                     contents.size()));
+    bad(path, to_text("whose header claims ", static_cast<unsigned long>(length), " bytes of ",
+                      contents.size()));
   const std::size_t start = sizeof length + length, size = contents.size() - start;
   const json header =
       json::parse(contents.begin() + sizeof length,
@@ -145,43 +145,43 @@ Archive load_tensors(const std::string& path) {
     if (name == "__metadata__") {
       if (!entry.is_object()) bad(path, "whose metadata is not an object");
       for (const auto& [key, value] : entry.items()) {
-        if (!value.is_string()) bad(path, concat("whose metadata '", key, "' is not text"));
+        if (!value.is_string()) bad(path, to_text("whose metadata '", key, "' is not text"));
         archive.metadata[key] = value.get<std::string>();
       }
       continue;
     }
     const auto field = [&](const char* key) -> const json& {
       if (!entry.is_object() || !entry.contains(key))
-        bad(path, concat("whose tensor '", name, "' has no ", key));
+        bad(path, to_text("whose tensor '", name, "' has no ", key));
       return entry[key];
     };
     const json &type = field("dtype"), &shape = field("shape"), &offsets = field("data_offsets");
     const auto dtype = type.is_string() ? type_of(type.get<std::string>()) : std::nullopt;
     if (!dtype)
-      bad(path, concat("whose tensor '", name, "' has dtype ", type.dump(),
-                       ", expected BOOL, I64, F32 or F64"));
+      bad(path, to_text("whose tensor '", name, "' has dtype ", type.dump(),
+                        ", expected BOOL, I64, F32 or F64"));
     if (!shape.is_array() || shape.size() > Shape::kMaxRank)
-      bad(path, concat("whose tensor '", name, "' has shape ", shape.dump()));
+      bad(path, to_text("whose tensor '", name, "' has shape ", shape.dump()));
     Shape extents;
     std::uint64_t elements = 1, span = 1;  // span: the elements, were no extent zero
     for (const json& extent : shape) {
       if (!extent.is_number_unsigned() || extent.get<std::uint64_t>() > (std::uint64_t{1} << 40))
-        bad(path, concat("whose tensor '", name, "' has shape ", shape.dump()));
+        bad(path, to_text("whose tensor '", name, "' has shape ", shape.dump()));
       const auto n = extent.get<std::uint64_t>();
       if (n > 0 && span > (std::uint64_t{1} << 48) / n)
-        bad(path, concat("whose tensor '", name, "' is too large"));
+        bad(path, to_text("whose tensor '", name, "' is too large"));
       span *= n > 0 ? n : 1;
       elements *= n;
       extents.push_back(static_cast<std::int64_t>(n));
     }
     if (!offsets.is_array() || offsets.size() != 2 || !offsets[0].is_number_unsigned() ||
         !offsets[1].is_number_unsigned())
-      bad(path, concat("whose tensor '", name, "' has offsets ", offsets.dump()));
+      bad(path, to_text("whose tensor '", name, "' has offsets ", offsets.dump()));
     const auto begin = offsets[0].get<std::uint64_t>(), end = offsets[1].get<std::uint64_t>();
     if (begin > end || end > size || end - begin != elements * size_of(*dtype))
-      bad(path, concat("whose tensor '", name, "' lies at ", offsets.dump(), " of ", size,
-                       " bytes, expected ", static_cast<unsigned long>(elements * size_of(*dtype)),
-                       " bytes"));
+      bad(path, to_text("whose tensor '", name, "' lies at ", offsets.dump(), " of ", size,
+                        " bytes, expected ", static_cast<unsigned long>(elements * size_of(*dtype)),
+                        " bytes"));
     ranges.emplace_back(begin, end);
     Tensor t = empty(extents, *dtype);
     if (*dtype == kBool)
@@ -195,11 +195,11 @@ Archive load_tensors(const std::string& path) {
   std::size_t covered = 0;
   for (const auto& [begin, end] : ranges) {
     if (begin != covered)
-      bad(path, concat("whose tensors overlap or leave a gap at byte ", covered));
+      bad(path, to_text("whose tensors overlap or leave a gap at byte ", covered));
     covered = end;
   }
   if (covered != size)
-    bad(path, concat("which has ", size - covered, " bytes that belong to no tensor"));
+    bad(path, to_text("which has ", size - covered, " bytes that belong to no tensor"));
   return archive;
 }
 

@@ -1,9 +1,5 @@
 #include <descent/core/error.h>
 
-#include <algorithm>
-#include <charconv>
-#include <vector>
-
 namespace descent {
 
 void Error::add_module(std::string_view name, std::string_view configuration) {
@@ -11,33 +7,9 @@ void Error::add_module(std::string_view name, std::string_view configuration) {
     path_ = name;
     configuration_ = configuration;
   } else {
-    path_ = concat(name, ".", path_);
+    path_ = to_text(name, ".", path_);
   }
-  text_ = concat(message_, "\n  in ", path_, " (", configuration_, ")");
+  text_ = to_text(message_, "\n  in ", path_, " (", configuration_, ")");
 }
 
-namespace detail {
-
-void append(std::string& s, double x) {
-  char buffer[32];
-  const auto end = std::to_chars(buffer, buffer + sizeof buffer, x).ptr;
-  s.append(buffer, end);
-}
-
-std::size_t edit_distance(std::string_view a, std::string_view b) {  // Wagner–Fischer, one row
-  std::vector<std::size_t> row(b.size() + 1);
-  for (std::size_t j = 0; j <= b.size(); ++j) row[j] = j;
-  for (std::size_t i = 1; i <= a.size(); ++i) {
-    std::size_t diagonal = row[0];
-    row[0] = i;
-    for (std::size_t j = 1; j <= b.size(); ++j) {
-      const std::size_t above = row[j];
-      row[j] = std::min({above + 1, row[j - 1] + 1, diagonal + (a[i - 1] != b[j - 1])});
-      diagonal = above;
-    }
-  }
-  return row[b.size()];
-}
-
-}  // namespace detail
 }  // namespace descent

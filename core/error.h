@@ -6,8 +6,7 @@
 // An error inside a module also names the path: `in net.fc2 (Linear 64 -> 10)`.
 #pragma once
 
-#include <descent/core/dtype.h>
-#include <descent/core/shape.h>
+#include <descent/core/text.h>
 
 #include <exception>
 #include <string>
@@ -57,60 +56,10 @@ struct NonFiniteError : Error {
   using Error::Error;
 };
 
-namespace detail {
-inline void append(std::string& s, std::string_view part) { s += part; }
-inline void append(std::string& s, const char* part) { s += part; }
-inline void append(std::string& s, const std::string& part) { s += part; }
-inline void append(std::string& s, const Shape& shape) { s += to_string(shape); }
-inline void append(std::string& s, DType t) { s += to_string(t); }
-inline void append(std::string& s, char c) { s += c; }
-inline void append(std::string& s, bool b) { s += b ? "true" : "false"; }
-inline void append(std::string& s, int n) { s += std::to_string(n); }
-inline void append(std::string& s, long n) { s += std::to_string(n); }
-inline void append(std::string& s, long long n) { s += std::to_string(n); }
-inline void append(std::string& s, unsigned n) { s += std::to_string(n); }
-inline void append(std::string& s, unsigned long n) { s += std::to_string(n); }
-/// The shortest text that reads back as the same number: 0.001, 1e-08, nan.
-void append(std::string& s, double x);
-}  // namespace detail
-
-/// Joins text, numbers, shapes and element types.
-template <class... Parts>
-std::string concat(const Parts&... parts) {
-  std::string s;
-  (detail::append(s, parts), ...);
-  return s;
-}
-
 /// Throws E with the text "[op] parts…".
 template <class E, class... Parts>
 [[noreturn]] [[gnu::cold]] [[gnu::noinline]] void fail(std::string_view op, const Parts&... parts) {
-  throw E(concat("[", op, "] ", parts...));
-}
-
-/// The candidate closest to `name` by edit distance (of equals, one of the same length), or "" when
-/// none is near: for "did you mean".
-template <class Names>
-std::string nearest_match(std::string_view name, const Names& candidates);
-
-namespace detail {
-std::size_t edit_distance(std::string_view a, std::string_view b);
-}
-
-template <class Names>
-std::string nearest_match(std::string_view name, const Names& candidates) {
-  std::string best;
-  std::size_t least = name.size() / 2 + 1;
-  for (const auto& candidate : candidates) {
-    const std::size_t distance = detail::edit_distance(name, candidate);
-    const bool tie_won =
-        distance == least && candidate.size() == name.size() && best.size() != name.size();
-    if (distance < least || (tie_won && !best.empty())) {
-      least = distance;
-      best = candidate;
-    }
-  }
-  return best;
+  throw E(to_text("[", op, "] ", parts...));
 }
 
 }  // namespace descent

@@ -61,7 +61,7 @@ std::string Tensor::to_string() const {
     s = "[]";
   else
     print(s, flat, 0, 0, numel() > kShortenFrom);
-  s += concat(dim() > 1 && numel() > 0 ? "\n" : " ", "Tensor", shape(), " ", dtype());
+  s += to_text(dim() > 1 && numel() > 0 ? "\n" : " ", "Tensor", shape(), " ", dtype());
   if (requires_grad()) s += " requires_grad";
   return s;
 }

@@ -135,7 +135,7 @@ Dataset parse_csv(std::string_view text, const CsvOptions& options, const std::s
                        "', expected a name of the header",
                        header.empty() ? ", and there is none. Hint: give its number"
                        : near.empty() ? ""
-                                      : concat(". Hint: did you mean '", near, "'?"));
+                                      : to_text(". Hint: did you mean '", near, "'?"));
     }
     target = found - header.begin();
   } else {
@@ -192,7 +192,7 @@ Dataset parse_csv(std::string_view text, const CsvOptions& options, const std::s
       } else if (!value) {
         bad("got '", field, "' in line ", lines[static_cast<std::size_t>(r)], ", column ", c,
             " counted from 0",
-            header.empty() ? "" : concat(" (", header[static_cast<std::size_t>(c)], ")"),
+            header.empty() ? "" : to_text(" (", header[static_cast<std::size_t>(c)], ")"),
             ", expected a finite number. Hint: if this column is the target, name it; else drop "
             "it, "
             "or turn words into numbers and fill in missing values first");
@@ -237,7 +237,7 @@ Dataset parse_csv(std::string_view text, const CsvOptions& options, const std::s
   label(words);
   label(values);
   if (all_numbers)
-    for (const auto& [value, index] : values) d.classes.push_back(concat(value));
+    for (const auto& [value, index] : values) d.classes.push_back(to_text(value));
   else
     for (const auto& [word, index] : words) d.classes.push_back(word);
   for (std::int64_t r = 0; r < n; ++r)

@@ -109,8 +109,8 @@ Dataset idx_folder(const std::string& folder) {
     return found == files.end() ? std::string() : (fs::path(folder) / *found).string();
   };
   for (const char* part : {"train", "t10k"}) {
-    const std::string images = find(concat(part, "-images")),
-                      labels = find(concat(part, "-labels"));
+    const std::string images = find(to_text(part, "-images")),
+                      labels = find(to_text(part, "-labels"));
     if (!images.empty() && !labels.empty()) {
       Dataset d = idx(images, labels);
       d.name = fs::path(folder).lexically_normal().filename().string();

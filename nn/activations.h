@@ -40,28 +40,28 @@ struct GELU : Module {
 };
 struct LeakyReLU : Module {
   explicit LeakyReLU(double negative_slope = 0.01)
-      : Module(concat("LeakyReLU slope=", negative_slope)), slope_(negative_slope) {}
+      : Module(to_text("LeakyReLU slope=", negative_slope)), slope_(negative_slope) {}
   Tensor forward(const Tensor& x) override { return leaky_relu(x, slope_); }
 
  private:
   double slope_;
 };
 struct ELU : Module {
-  explicit ELU(double alpha = 1.0) : Module(concat("ELU alpha=", alpha)), alpha_(alpha) {}
+  explicit ELU(double alpha = 1.0) : Module(to_text("ELU alpha=", alpha)), alpha_(alpha) {}
   Tensor forward(const Tensor& x) override { return elu(x, alpha_); }
 
  private:
   double alpha_;
 };
 struct Softmax : Module {
-  explicit Softmax(std::int64_t dim) : Module(concat("Softmax dim=", dim)), dim_(dim) {}
+  explicit Softmax(std::int64_t dim) : Module(to_text("Softmax dim=", dim)), dim_(dim) {}
   Tensor forward(const Tensor& x) override { return softmax(x, dim_); }
 
  private:
   std::int64_t dim_;
 };
 struct LogSoftmax : Module {
-  explicit LogSoftmax(std::int64_t dim) : Module(concat("LogSoftmax dim=", dim)), dim_(dim) {}
+  explicit LogSoftmax(std::int64_t dim) : Module(to_text("LogSoftmax dim=", dim)), dim_(dim) {}
   Tensor forward(const Tensor& x) override { return log_softmax(x, dim_); }
 
  private:

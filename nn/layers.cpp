@@ -19,7 +19,7 @@ std::int64_t positive(const char* layer, const char* what, std::int64_t n) {
 }  // namespace
 
 Linear::Linear(std::int64_t in, std::int64_t out, bool with_bias)
-    : Module(concat("Linear ", in, " -> ", out, with_bias ? "" : ", no bias")) {
+    : Module(to_text("Linear ", in, " -> ", out, with_bias ? "" : ", no bias")) {
   positive("Linear", "in", in);
   positive("Linear", "out", out);
   const double bound = 1 / std::sqrt(static_cast<double>(in));
@@ -36,7 +36,7 @@ Tensor Linear::forward_activated(const Tensor& x, kernel::Activation activation)
   return run([&] { return descent::linear(x, weight, bias, activation); });
 }
 
-Dropout::Dropout(double p) : Module(concat("Dropout p=", p)), p_(p) {
+Dropout::Dropout(double p) : Module(to_text("Dropout p=", p)), p_(p) {
   if (!(p >= 0 && p <= 1))
     fail<ValueError>("Dropout", "got p = ", p, ", expected a probability in [0, 1]");
 }
@@ -64,7 +64,7 @@ void detail::reset_batch_norm(const Module& module) {
 }
 
 BatchNorm1d::BatchNorm1d(std::int64_t features, BatchNormOptions options)
-    : Module(concat("BatchNorm1d ", features)), options_(options) {
+    : Module(to_text("BatchNorm1d ", features)), options_(options) {
   positive("BatchNorm1d", "features", features);
   if (!(options.eps >= 0))
     fail<ValueError>("BatchNorm1d", "got eps = ", options.eps, ", expected 0 or more");
@@ -107,7 +107,7 @@ Tensor BatchNorm1d::forward(const Tensor& x) {
 }
 
 LayerNorm::LayerNorm(std::int64_t features, double eps, bool affine)
-    : Module(concat("LayerNorm ", features)),
+    : Module(to_text("LayerNorm ", features)),
       features_(positive("LayerNorm", "features", features)),
       eps_(eps) {
   if (!(eps >= 0)) fail<ValueError>("LayerNorm", "got eps = ", eps, ", expected 0 or more");
@@ -125,7 +125,7 @@ Tensor LayerNorm::forward(const Tensor& x) {
 }
 
 Embedding::Embedding(std::int64_t count, std::int64_t dim)
-    : Module(concat("Embedding ", count, " x ", dim)) {
+    : Module(to_text("Embedding ", count, " x ", dim)) {
   positive("Embedding", "count", count);
   positive("Embedding", "dim", dim);
   weight = register_parameter("weight", empty({count, dim}));

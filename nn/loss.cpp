@@ -78,7 +78,7 @@ void check_labels(const char* op, const Tensor& labels, std::int64_t classes, st
     for (std::int64_t i = 0; i < n; ++i)
       if (label[i] != ignore && (label[i] < 0 || label[i] >= classes))
         fail<ValueError>(op, "got label ", label[i], " at position ", i, ", expected one in [0, ",
-                         classes, ")", ignore >= 0 || ignore == -100 ? "" : concat(" or ", ignore),
+                         classes, ")", ignore >= 0 || ignore == -100 ? "" : to_text(" or ", ignore),
                          ". Hint: the last layer needs as many outputs as there are classes");
   });
 }

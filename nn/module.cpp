@@ -177,9 +177,9 @@ std::string Module::summary(const Tensor& example) {
   };
   std::string out;
   for (const Row& r : rows)
-    out += concat(pad(r.path, a), pad(r.configuration, b), c > 0 ? pad(r.shape, c) : "",
-                  std::string(d - r.count.size(), ' '), r.count, "\n");
-  return out + concat("parameters in all: ", num_parameters(), "\n");
+    out += to_text(pad(r.path, a), pad(r.configuration, b), c > 0 ? pad(r.shape, c) : "",
+                   std::string(d - r.count.size(), ' '), r.count, "\n");
+  return out + to_text("parameters in all: ", num_parameters(), "\n");
 }
 
 std::map<std::string, Tensor> Module::state_dict() const {
@@ -196,15 +196,15 @@ void Module::load_state_dict(const std::map<std::string, Tensor>& state) {
   for (const auto& [name, t] : own) {
     const auto found = state.find(name);
     if (found == state.end())
-      differences += concat("\n  missing: ", name, " ", t.shape());
+      differences += to_text("\n  missing: ", name, " ", t.shape());
     else if (!(found->second.shape() == t.shape()))
       differences +=
-          concat("\n  ", name, ": got ", found->second.shape(), ", expected ", t.shape());
+          to_text("\n  ", name, ": got ", found->second.shape(), ", expected ", t.shape());
   }
   for (const auto& [name, t] : state)
     if (std::none_of(own.begin(), own.end(),
                      [&key = name](const Parameter& p) { return p.name == key; }))
-      differences += concat("\n  unexpected: ", name, " ", t.shape());
+      differences += to_text("\n  unexpected: ", name, " ", t.shape());
   if (!differences.empty())
     fail<StateError>("load_state_dict", "got a state that does not fit the module:", differences);
   const NoGradGuard guard;

@@ -8,7 +8,7 @@
 namespace descent::nn {
 
 RNNCell::RNNCell(std::int64_t input, std::int64_t hidden, RnnNonlinearity f)
-    : Module(concat("RNNCell ", input, " -> ", hidden)), nonlinearity_(f) {
+    : Module(to_text("RNNCell ", input, " -> ", hidden)), nonlinearity_(f) {
   if (input < 1 || hidden < 1)
     fail<ValueError>("RNNCell", "got input = ", input, " and hidden = ", hidden,
                      ", expected 1 or more");
@@ -32,12 +32,12 @@ Tensor RNNCell::step(const Tensor& x, const Tensor& h) {
 }
 
 RNN::RNN(std::int64_t input, std::int64_t hidden, std::int64_t layers, RnnNonlinearity f)
-    : Module(
-          concat("RNN ", input, " -> ", hidden, ", ", layers, layers == 1 ? " layer" : " layers")) {
+    : Module(to_text("RNN ", input, " -> ", hidden, ", ", layers,
+                     layers == 1 ? " layer" : " layers")) {
   if (layers < 1) fail<ValueError>("RNN", "got layers = ", layers, ", expected 1 or more");
   for (std::int64_t i = 0; i < layers; ++i)
     cells_.push_back(
-        register_module(concat("layer", i), RNNCell(i == 0 ? input : hidden, hidden, f)));
+        register_module(to_text("layer", i), RNNCell(i == 0 ? input : hidden, hidden, f)));
 }
 
 Tensor RNN::forward(const Tensor& x) {

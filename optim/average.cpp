@@ -65,29 +65,29 @@ class Averager : public detail::WrapperOf<Options> {
   void save(State& state) const override {
     refuse_while_swapped("state_dict");
     Base::save(state);
-    state[concat(key(), "/count")] = full({}, count_, kInt64);
+    state[to_text(key(), "/count")] = full({}, count_, kInt64);
     for (std::size_t i = 0; i < average_.size(); ++i)
-      state[concat(key(), "/average/", parameters()[i].name)] = kernel::clone(average_[i]);
+      state[to_text(key(), "/average/", parameters()[i].name)] = kernel::clone(average_[i]);
   }
   void expect(const State& state, std::vector<detail::StateEntry>& entries) override {
     refuse_while_swapped("load_state_dict");
     Base::expect(state, entries);
-    entries.push_back({concat(key(), "/count"), {}, kInt64, true});
-    const auto count = state.find(concat(key(), "/count"));
+    entries.push_back({to_text(key(), "/count"), {}, kInt64, true});
+    const auto count = state.find(to_text(key(), "/count"));
     const bool some =
         count != state.end() && count->second.numel() == 1 && count->second.item() > 0;
     for (const Parameter& p : parameters())
       entries.push_back(
-          {concat(key(), "/average/", p.name), p.value.shape(), p.value.dtype(), some});
+          {to_text(key(), "/average/", p.name), p.value.shape(), p.value.dtype(), some});
   }
   void load(const State& state) override {
     Base::load(state);
-    count_ = state.at(concat(key(), "/count")).template item<std::int64_t>();
+    count_ = state.at(to_text(key(), "/count")).template item<std::int64_t>();
     average_.clear();
     if (count_ == 0) return;
     for (const Parameter& p : parameters()) {
       average_.push_back(empty_like(p.value));
-      kernel::copy(state.at(concat(key(), "/average/", p.name)), average_.back());
+      kernel::copy(state.at(to_text(key(), "/average/", p.name)), average_.back());
     }
   }
 
@@ -153,25 +153,26 @@ class Lookahead final : public detail::WrapperOf<LookaheadOptions> {
 
   void save(State& state) const override {
     Wrapper::save(state);
-    state[concat(key(), "/since")] = full({}, since_, kInt64);
+    state[to_text(key(), "/since")] = full({}, since_, kInt64);
     for (std::size_t i = 0; i < slow_.size(); ++i)
-      state[concat(key(), "/slow/", parameters()[i].name)] = kernel::clone(slow_[i]);
+      state[to_text(key(), "/slow/", parameters()[i].name)] = kernel::clone(slow_[i]);
   }
   void expect(const State& state, std::vector<detail::StateEntry>& entries) override {
     Wrapper::expect(state, entries);
-    entries.push_back({concat(key(), "/since"), {}, kInt64, true});
-    const auto since = state.find(concat(key(), "/since"));
+    entries.push_back({to_text(key(), "/since"), {}, kInt64, true});
+    const auto since = state.find(to_text(key(), "/since"));
     const bool begun =
         since != state.end() && since->second.numel() == 1 && since->second.item() >= 0;
     for (const Parameter& p : parameters())
-      entries.push_back({concat(key(), "/slow/", p.name), p.value.shape(), p.value.dtype(), begun});
+      entries.push_back(
+          {to_text(key(), "/slow/", p.name), p.value.shape(), p.value.dtype(), begun});
   }
   void load(const State& state) override {
     Wrapper::load(state);
-    since_ = state.at(concat(key(), "/since")).item<std::int64_t>();
+    since_ = state.at(to_text(key(), "/since")).item<std::int64_t>();
     slow_.clear();
     for (const Parameter& p : parameters()) {
-      const auto found = state.find(concat(key(), "/slow/", p.name));
+      const auto found = state.find(to_text(key(), "/slow/", p.name));
       if (found == state.end()) return slow_.clear();
       slow_.push_back(empty_like(p.value));
       kernel::copy(found->second, slow_.back());

@@ -289,7 +289,7 @@ TEST_P(OptimizerConformance, ReadsSetsSchedulesAndChecksEveryField) {
     const double before = o.get(f.name);
     const auto expect_refused = [&](double bad) {
       const std::string text = error_of([&] { o.set(f.name, bad); });
-      EXPECT_NE(text.find(concat("got ", f.name, " = ", bad, ", expected ")), std::string::npos)
+      EXPECT_NE(text.find(to_text("got ", f.name, " = ", bad, ", expected ")), std::string::npos)
           << text;
       EXPECT_EQ(o.get(f.name), before) << "a refused value was kept";
     };

@@ -236,7 +236,7 @@ Hyper parse_hyper(const Expression& e) {
     }
     const std::string near = nearest_match(e.text, names);
     fail<ValueError>("schedule", "got '", e.text, "', expected one of ", list,
-                     near.empty() ? "" : concat(". Hint: did you mean '", near, "'?"));
+                     near.empty() ? "" : to_text(". Hint: did you mean '", near, "'?"));
   }
   const Arguments arguments(e, found->second.signature);
   arguments.at_most(found->second.most);

@@ -41,13 +41,13 @@ State EarlyStopping::state_dict() const {
               {"early_stopping/seen", full({}, seen_, kInt64)},
               {"early_stopping/best_epoch", full({}, epoch_, kInt64)},
               {"early_stopping/waited", full({}, waited_, kInt64)}};
-  for (const auto& [key, t] : state_) state[concat("early_stopping/state/", key)] = t.clone();
+  for (const auto& [key, t] : state_) state[to_text("early_stopping/state/", key)] = t.clone();
   return state;
 }
 
 void EarlyStopping::load_state_dict(const State& state) {
   const auto number = [&](const char* name) {
-    const auto found = state.find(concat("early_stopping/", name));
+    const auto found = state.find(to_text("early_stopping/", name));
     if (found == state.end())
       fail<StateError>("load_state_dict", "got a state without 'early_stopping/", name,
                        "', expected one of EarlyStopping");

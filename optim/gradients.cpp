@@ -97,23 +97,23 @@ class Accumulate final : public detail::WrapperOf<AccumulateOptions> {
 
   void save(State& state) const override {
     Wrapper::save(state);
-    state[concat(key(), "/count")] = full({}, count_, kInt64);
+    state[to_text(key(), "/count")] = full({}, count_, kInt64);
     for (std::size_t i = 0; i < sums_.size(); ++i)
       if (sums_[i].defined())
-        state[concat(key(), "/sum/", parameters()[i].name)] = kernel::clone(sums_[i]);
+        state[to_text(key(), "/sum/", parameters()[i].name)] = kernel::clone(sums_[i]);
   }
   void expect(const State& state, std::vector<detail::StateEntry>& entries) override {
     Wrapper::expect(state, entries);
-    entries.push_back({concat(key(), "/count"), {}, kInt64, true});
+    entries.push_back({to_text(key(), "/count"), {}, kInt64, true});
     for (const Parameter& p : parameters())
-      entries.push_back({concat(key(), "/sum/", p.name), p.value.shape(), p.value.dtype(), false});
+      entries.push_back({to_text(key(), "/sum/", p.name), p.value.shape(), p.value.dtype(), false});
   }
   void load(const State& state) override {
     Wrapper::load(state);
-    count_ = state.at(concat(key(), "/count")).item<std::int64_t>();
+    count_ = state.at(to_text(key(), "/count")).item<std::int64_t>();
     sums_.assign(parameters().size(), Tensor());
     for (std::size_t i = 0; i < sums_.size(); ++i) {
-      const auto found = state.find(concat(key(), "/sum/", parameters()[i].name));
+      const auto found = state.find(to_text(key(), "/sum/", parameters()[i].name));
       if (found != state.end()) sums_[i] = kernel::clone(found->second);
     }
   }

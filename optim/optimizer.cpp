@@ -19,7 +19,7 @@ using detail::Stage;
 using detail::Update;
 
 std::string Range::text() const {
-  return concat(low_open ? "(" : "[", low, ", ", high, high_open ? ")" : "]");
+  return to_text(low_open ? "(" : "[", low, ", ", high, high_open ? ")" : "]");
 }
 
 namespace detail {
@@ -224,9 +224,9 @@ Tracer csv_tracer(const std::string& path) {
         name.insert(at, 1, '"');
       name = "\"" + name + "\"";
     }
-    *file << concat(r.step, ",", name, ",", r.gradient_norm, ",", r.used_norm, ",", r.weight_norm,
-                    ",", r.update_norm, ",", r.ratio, ",", r.effective_rate, ",", r.clipped ? 1 : 0,
-                    ",", r.non_finite, "\n")
+    *file << to_text(r.step, ",", name, ",", r.gradient_norm, ",", r.used_norm, ",", r.weight_norm,
+                     ",", r.update_norm, ",", r.ratio, ",", r.effective_rate, ",",
+                     r.clipped ? 1 : 0, ",", r.non_finite, "\n")
           << std::flush;
   };
 }
@@ -289,7 +289,7 @@ void detail::fail_run(std::string_view rule, const char* member, bool twice) {
 void detail::fail_slot(std::string_view rule, int slot, int slots) {
   fail<ValueError>(rule, "got run(lambda, … ", slot, " …), expected ",
                    slots == 0 ? std::string("no slot number: the rule has no slots")
-                              : concat("slot numbers in [0, ", slots, ")"),
+                              : to_text("slot numbers in [0, ", slots, ")"),
                    slot == kCurvature ? ". Hint: kCurvature needs wants_curvature(step)" : "");
 }
 
@@ -322,7 +322,7 @@ Finder find(Stage& stage, std::string_view op, std::string_view name, int group,
     std::string all;
     for (const std::string& n : finder.names) all += (all.empty() ? "" : ", ") + n;
     fail<ValueError>(op, "got the name '", name, "', expected one of ", all,
-                     near.empty() ? "" : concat(". Hint: did you mean '", near, "'?"));
+                     near.empty() ? "" : to_text(". Hint: did you mean '", near, "'?"));
   }
   return finder;
 }
@@ -411,15 +411,15 @@ void Optimizer::load_state_dict(const State& state) {
     if (found == state.end()) {
       if (e.required)
         differences +=
-            concat("\n  missing: ", e.key, " ", e.shape,
-                   e.key.starts_with("group/") ? " (was it saved under a schedule?)" : "");
+            to_text("\n  missing: ", e.key, " ", e.shape,
+                    e.key.starts_with("group/") ? " (was it saved under a schedule?)" : "");
     } else if (!(found->second.shape() == e.shape) || found->second.dtype() != e.dtype) {
-      differences += concat("\n  ", e.key, ": got ", found->second.dtype(), found->second.shape(),
-                            ", expected ", e.dtype, e.shape);
+      differences += to_text("\n  ", e.key, ": got ", found->second.dtype(), found->second.shape(),
+                             ", expected ", e.dtype, e.shape);
     }
   }
   for (const auto& [key, t] : state)
-    if (!known.contains(key)) differences += concat("\n  unexpected: ", key, " ", t.shape());
+    if (!known.contains(key)) differences += to_text("\n  unexpected: ", key, " ", t.shape());
   if (!differences.empty())
     fail<StateError>("load_state_dict", "got a state that does not fit ", to_string(), ":",
                      differences);

@@ -53,7 +53,7 @@ T with_settings(T value, Settings left) {
   const std::string near = nearest_match(left.begin()->first, names);
   fail<ValueError>(owner, "got the setting '", left.begin()->first, "', expected ",
                    all.empty() ? "none" : "one of " + all,
-                   near.empty() ? "" : concat(". Hint: did you mean '", near, "'?"));
+                   near.empty() ? "" : to_text(". Hint: did you mean '", near, "'?"));
 }
 
 /// What a preset says otherwise than the card of its rule.
@@ -304,7 +304,7 @@ const Entry& find_optimizer(std::string_view name) {
   }
   const std::string near = nearest_match(name, names);
   fail<ValueError>("optimizer", "got '", name, "', expected one of ", list,
-                   near.empty() ? "" : concat(". Hint: did you mean '", near, "'?"));
+                   near.empty() ? "" : to_text(". Hint: did you mean '", near, "'?"));
 }
 
 Optimizer make(std::string_view description, Parameters parameters, const Settings& settings) {
@@ -326,22 +326,22 @@ std::string rule_of(std::string_view description) {
 namespace {
 
 std::string state_text(const Card& c) {
-  return concat(c.state, c.state == 1 ? " number" : " numbers", " per parameter (", 4 * c.state,
-                " bytes in float32)");
+  return to_text(c.state, c.state == 1 ? " number" : " numbers", " per parameter (", 4 * c.state,
+                 " bytes in float32)");
 }
 std::string cost_text(const Card& c) {
-  return concat(c.gradient_evaluations,
-                c.gradient_evaluations == 1 ? " evaluation" : " evaluations", " a step");
+  return to_text(c.gradient_evaluations,
+                 c.gradient_evaluations == 1 ? " evaluation" : " evaluations", " a step");
 }
 
 }  // namespace
 
 std::string explain(const Entry& e, std::size_t width) {
   const Card& c = e.card;
-  std::string s = concat(e.name, ": ", c.title, "\n\n");
+  std::string s = to_text(e.name, ": ", c.title, "\n\n");
   s += wrap_text(c.formula, width, 2);
   s += "\n  source     " + wrap_text(c.paper, width, 13).substr(13);
-  s += concat("  state      ", state_text(c), "\n  gradients  ", cost_text(c), "\n");
+  s += to_text("  state      ", state_text(c), "\n  gradients  ", cost_text(c), "\n");
   if (!e.fields.empty()) s += "\n  settings\n";
   std::size_t name_width = 0, text_width = 0;
   for (const auto& f : e.fields) {
@@ -349,8 +349,8 @@ std::string explain(const Entry& e, std::size_t width) {
     text_width = std::max(text_width, f.text.size());
   }
   for (const auto& f : e.fields)
-    s += concat("    ", f.name, std::string(name_width - f.name.size() + 2, ' '), f.text,
-                std::string(text_width - f.text.size() + 2, ' '), f.range, "\n");
+    s += to_text("    ", f.name, std::string(name_width - f.name.size() + 2, ' '), f.text,
+                 std::string(text_width - f.text.size() + 2, ' '), f.range, "\n");
   s += "\n  use it for\n" + wrap_text(c.when, width, 4);
   if (!c.avoid.empty()) s += "\n  not for\n" + wrap_text(c.avoid, width, 4);
   s += "\n  beware\n" + wrap_text(c.traps, width, 4);
@@ -381,7 +381,7 @@ std::string compare_cards(const std::vector<std::string>& names, std::size_t wid
       most = std::max(most, lines.size());
     }
     if (most == 0) return;
-    if (!title.empty()) s += concat("\n", title, "\n");
+    if (!title.empty()) s += to_text("\n", title, "\n");
     for (std::size_t row = 0; row < most; ++row) {
       std::string line;
       for (std::size_t i = 0; i < columns.size(); ++i) {
@@ -394,14 +394,14 @@ std::string compare_cards(const std::vector<std::string>& names, std::size_t wid
       s += line.substr(0, line.find_last_not_of(' ') + 1) + "\n";
     }
   };
-  section("", [](const Entry& e) { return concat(e.name); });
+  section("", [](const Entry& e) { return to_text(e.name); });
   section("", [](const Entry& e) { return std::string(e.card.title); });
   section("UPDATE", [](const Entry& e) { return std::string(e.card.formula); });
   section("STATE", [](const Entry& e) { return state_text(e.card); });
   section("GRADIENTS", [](const Entry& e) { return cost_text(e.card); });
   section("SETTINGS", [](const Entry& e) {
     std::string text;
-    for (const auto& f : e.fields) text += concat(text.empty() ? "" : " ", f.name, "=", f.text);
+    for (const auto& f : e.fields) text += to_text(text.empty() ? "" : " ", f.name, "=", f.text);
     return text;
   });
   section("USE IT FOR", [](const Entry& e) { return std::string(e.card.when); });
@@ -417,8 +417,8 @@ std::string markdown_table() {
   for (const Entry& e : registry()) {
     std::string formula;
     for (const char c : e.card.formula) formula += c == '|' ? "\\|" : std::string(1, c);
-    s += concat("| `", e.name, "` | ", e.card.title, " | ", formula, " | ", e.card.paper, " | ",
-                e.card.state, " | ", e.card.gradient_evaluations, " |\n");
+    s += to_text("| `", e.name, "` | ", e.card.title, " | ", formula, " | ", e.card.paper, " | ",
+                 e.card.state, " | ", e.card.gradient_evaluations, " |\n");
   }
   return s;
 }

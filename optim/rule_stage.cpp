@@ -88,7 +88,7 @@ void RuleStage::add(Parameters parameters, std::unique_ptr<AnyRule> rule) {
                      " parameters none of which requires a gradient, expected at least one. Hint: "
                      "call requires_grad_()");
   if (clashes)  // two submodules' "weight", say: the state needs names that differ
-    for (Parameter& p : parameters) p.name = concat("group", groups_.size(), ".", p.name);
+    for (Parameter& p : parameters) p.name = to_text("group", groups_.size(), ".", p.name);
   for (const Parameter& p : parameters)
     for (const Parameter& q : parameters_)
       if (q.name == p.name)
@@ -194,14 +194,14 @@ bool RuleStage::refuses(const Update& update) {
   if (policy == NonFinite::throw_error)
     fail<NonFiniteError>("step", "got a NaN or infinity in ",
                          culprit < parameters_.size()
-                             ? concat("the gradient of '", parameters_[culprit].name, "'")
+                             ? to_text("the gradient of '", parameters_[culprit].name, "'")
                              : "the norm of all gradients",
                          ", expected numbers; nothing was changed. Hint: lower lr, clip with "
                          "clip_norm, or find the operator with AnomalyGuard");
   ++steps_;
   ++skipped;
   logging::warning(
-      concat("step ", steps_, " skipped: NaN or infinity in a gradient (", skipped, " so far)"));
+      to_text("step ", steps_, " skipped: NaN or infinity in a gradient (", skipped, " so far)"));
   return true;
 }
 

@@ -9,8 +9,8 @@
 namespace descent::optim::detail {
 
 std::string RuleStage::key(std::size_t i, std::string_view slot_name) const {
-  return concat(groups_[static_cast<std::size_t>(memory_[i].group)]->card().name, "/", slot_name,
-                "/", parameters_[i].name);
+  return to_text(groups_[static_cast<std::size_t>(memory_[i].group)]->card().name, "/", slot_name,
+                 "/", parameters_[i].name);
 }
 
 namespace {
@@ -43,7 +43,7 @@ void RuleStage::save(State& state) const {
   state["optimizer/gradient_evaluations"] = number(evaluations);
   for (std::size_t g = 0; g < groups_.size(); ++g) {
     Fields fields([&](std::string_view name, Hyper* h, const Range*, bool* b) {
-      const std::string k = concat("group/", g, "/", name);
+      const std::string k = to_text("group/", g, "/", name);
       if (b)
         state[k] = number(*b ? 1.0 : 0.0);
       else if (h->is_constant())  // a schedule is code, and a function of optimizer/steps
@@ -66,7 +66,7 @@ void RuleStage::save(State& state) const {
 void RuleStage::load_fields(const State& state) {
   for (std::size_t g = 0; g < groups_.size(); ++g) {
     Fields fields([&](std::string_view name, Hyper* h, const Range*, bool* b) {
-      const auto found = state.find(concat("group/", g, "/", name));
+      const auto found = state.find(to_text("group/", g, "/", name));
       if (found == state.end() || found->second.numel() != 1) return;
       if (b)
         *b = found->second.item() != 0;
@@ -122,7 +122,7 @@ void RuleStage::expect(const State& state, std::vector<StateEntry>& entries) {
   State before;
   for (std::size_t g = 0; g < groups_.size(); ++g) {
     Fields fields([&](std::string_view name, Hyper* h, const Range*, bool* b) {
-      const std::string k = concat("group/", g, "/", name);
+      const std::string k = to_text("group/", g, "/", name);
       if (b || h->is_constant()) before[k] = number(b ? (*b ? 1.0 : 0.0) : (*h)(0));
       entries.push_back({k, {}, kFloat64, b || h->is_constant()});
     });

@@ -27,10 +27,10 @@ double along_cosine(double from, double to, double s) {
 
 }  // namespace
 
-std::string Hyper::text() const { return schedule_ ? schedule_->text : concat(value_); }
+std::string Hyper::text() const { return schedule_ ? schedule_->text : to_text(value_); }
 
 Schedule constant(double value) {
-  return {[=](std::int64_t) { return value; }, concat("constant(", value, ")")};
+  return {[=](std::int64_t) { return value; }, to_text("constant(", value, ")")};
 }
 
 Schedule step_decay(double value, std::int64_t every, double gamma) {
@@ -38,15 +38,15 @@ Schedule step_decay(double value, std::int64_t every, double gamma) {
   check("step_decay", "gamma", gamma);
   check_count("step_decay", "every", every);
   return {[=](std::int64_t t) { return value * std::pow(gamma, static_cast<double>(t / every)); },
-          concat("step_decay(", value, ", ", every, ", ", gamma, ")")};
+          to_text("step_decay(", value, ", ", every, ", ", gamma, ")")};
 }
 
 Schedule multi_step(double value, double gamma, std::vector<std::int64_t> milestones) {
   check("multi_step", "value", value);
   check("multi_step", "gamma", gamma);
   std::sort(milestones.begin(), milestones.end());
-  std::string text = concat("multi_step(", value, ", ", gamma);
-  for (const std::int64_t m : milestones) text += concat(", ", m);
+  std::string text = to_text("multi_step(", value, ", ", gamma);
+  for (const std::int64_t m : milestones) text += to_text(", ", m);
   return {[=](std::int64_t t) {
             const auto reached =
                 std::upper_bound(milestones.begin(), milestones.end(), t) - milestones.begin();
@@ -62,7 +62,7 @@ Schedule polynomial(double value, std::int64_t steps, double power, double end) 
   check_count("polynomial", "steps", steps);
   return {
       [=](std::int64_t t) { return end + (value - end) * std::pow(1 - share(t, steps), power); },
-      concat("polynomial(", value, ", ", steps, ", ", power, ", ", end, ")")};
+      to_text("polynomial(", value, ", ", steps, ", ", power, ", ", end, ")")};
 }
 
 Schedule cosine_restarts(double value, std::int64_t first, std::int64_t multiply, double end) {
@@ -80,7 +80,7 @@ Schedule cosine_restarts(double value, std::int64_t first, std::int64_t multiply
             }
             return along_cosine(value, end, share(t, period));
           },
-          concat("cosine_restarts(", value, ", ", first, ", ", multiply, ", ", end, ")")};
+          to_text("cosine_restarts(", value, ", ", first, ", ", multiply, ", ", end, ")")};
 }
 
 Schedule cyclic(double low, double high, std::int64_t up, std::int64_t down, double decay) {
@@ -94,7 +94,7 @@ Schedule cyclic(double low, double high, std::int64_t up, std::int64_t down, dou
             const double height = at <= up ? share(at, up) : 1 - share(at - up, down);
             return low + (high - low) * height * std::pow(decay, static_cast<double>(cycle));
           },
-          concat("cyclic(", low, ", ", high, ", ", up, ", ", down, ", ", decay, ")")};
+          to_text("cyclic(", low, ", ", high, ", ", up, ", ", down, ", ", decay, ")")};
 }
 
 Schedule inverse_sqrt(double value, std::int64_t warmup) {
@@ -104,20 +104,20 @@ Schedule inverse_sqrt(double value, std::int64_t warmup) {
             const double share = static_cast<double>(t + 1) / static_cast<double>(warmup);
             return value * std::min(share, 1 / std::sqrt(share));
           },
-          concat("inverse_sqrt(", value, ", ", warmup, ")")};
+          to_text("inverse_sqrt(", value, ", ", warmup, ")")};
 }
 
 Schedule sqrt_decay(double value) {
   check("sqrt_decay", "value", value);
   return {[=](std::int64_t t) { return value / std::sqrt(static_cast<double>(t + 1)); },
-          concat("sqrt_decay(", value, ")")};
+          to_text("sqrt_decay(", value, ")")};
 }
 
 Schedule exponential(double value, double gamma) {
   check("exponential", "value", value);
   check("exponential", "gamma", gamma);
   return {[=](std::int64_t t) { return value * std::pow(gamma, static_cast<double>(t)); },
-          concat("exponential(", value, ", ", gamma, ")")};
+          to_text("exponential(", value, ", ", gamma, ")")};
 }
 
 Schedule linear(double from, double to, std::int64_t steps) {
@@ -125,7 +125,7 @@ Schedule linear(double from, double to, std::int64_t steps) {
   check("linear", "to", to);
   check_count("linear", "steps", steps);
   return {[=](std::int64_t t) { return from + (to - from) * share(t, steps); },
-          concat("linear(", from, ", ", to, ", ", steps, ")")};
+          to_text("linear(", from, ", ", to, ", ", steps, ")")};
 }
 
 Schedule cosine(double value, std::int64_t steps, double end) {
@@ -133,7 +133,7 @@ Schedule cosine(double value, std::int64_t steps, double end) {
   check("cosine", "end", end);
   check_count("cosine", "steps", steps);
   return {[=](std::int64_t t) { return along_cosine(value, end, share(t, steps)); },
-          concat("cosine(", value, ", ", steps, end == 0 ? "" : concat(", ", end), ")")};
+          to_text("cosine(", value, ", ", steps, end == 0 ? "" : to_text(", ", end), ")")};
 }
 
 Schedule warmup(std::int64_t steps, Hyper then) {
@@ -142,7 +142,7 @@ Schedule warmup(std::int64_t steps, Hyper then) {
             if (t >= steps) return then(t - steps);
             return then(0) * static_cast<double>(t + 1) / static_cast<double>(steps);
           },
-          concat("warmup(", steps, ", ", then.text(), ")")};
+          to_text("warmup(", steps, ", ", then.text(), ")")};
 }
 
 Schedule joined(std::vector<std::pair<std::int64_t, Hyper>> parts) {
@@ -150,7 +150,7 @@ Schedule joined(std::vector<std::pair<std::int64_t, Hyper>> parts) {
   std::string text = "joined(";
   for (const auto& [steps, part] : parts) {
     check_count("joined", "steps", steps);
-    text += concat(text.back() == '(' ? "" : ", ", steps, ": ", part.text());
+    text += to_text(text.back() == '(' ? "" : ", ", steps, ": ", part.text());
   }
   return {[parts](std::int64_t t) {
             for (std::size_t i = 0; i + 1 < parts.size(); ++i) {
@@ -178,8 +178,8 @@ Schedule one_cycle(double max, std::int64_t total, OneCycleOptions o) {
             if (x <= peak) return along_cosine(start, max, peak > 0 ? x / peak : 1);
             return along_cosine(max, end, last > peak ? (x - peak) / (last - peak) : 1);
           },
-          concat("one_cycle(", max, ", ", total, ", ", o.pct_start, ", ", o.div_factor, ", ",
-                 o.final_div_factor, ")")};
+          to_text("one_cycle(", max, ", ", total, ", ", o.pct_start, ", ", o.div_factor, ", ",
+                  o.final_div_factor, ")")};
 }
 
 Schedule swa_lr(Hyper before, std::int64_t start, double rate, std::int64_t anneal_steps,
@@ -193,8 +193,8 @@ Schedule swa_lr(Hyper before, std::int64_t start, double rate, std::int64_t anne
             const double a = anneal == Anneal::cosine ? (1 - std::cos(kPi * s)) / 2 : s;
             return rate * a + before(start) * (1 - a);
           },
-          concat("swa_lr(", before.text(), ", ", start, ", ", rate, ", ", anneal_steps,
-                 anneal == Anneal::linear ? ", linear)" : ")")};
+          to_text("swa_lr(", before.text(), ", ", start, ", ", rate, ", ", anneal_steps,
+                  anneal == Anneal::linear ? ", linear)" : ")")};
 }
 
 }  // namespace descent::optim

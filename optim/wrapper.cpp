@@ -4,9 +4,9 @@ namespace descent::optim::detail {
 
 std::string list_fields(std::string_view name, const std::string& first,
                         const std::function<void(FieldVisitor&)>& visit) {
-  std::string s = concat(name, "(", first);
+  std::string s = to_text(name, "(", first);
   Fields fields([&](std::string_view field, Hyper* h, const Range*, bool* b) {
-    s += concat(s.back() == '(' ? "" : ", ", field, "=", h ? h->text() : *b ? "true" : "false");
+    s += to_text(s.back() == '(' ? "" : ", ", field, "=", h ? h->text() : *b ? "true" : "false");
   });
   visit(fields);
   return s + ")";
@@ -38,14 +38,14 @@ std::string Wrapper::key() const {
   int same = 1;
   for (Stage* s = inner_.get(); s; s = s->inner())
     if (const auto* w = dynamic_cast<Wrapper*>(s)) same += w->name() == name();
-  return same == 1 ? std::string(name()) : concat(name(), same);
+  return same == 1 ? std::string(name()) : to_text(name(), same);
 }
 
 void Wrapper::save(State& state) const {
   inner_->save(state);
   Fields fields([&](std::string_view field, Hyper* h, const Range*, bool* b) {
     if (b || h->is_constant())
-      state[concat(key(), "/", field)] = number(b ? (*b ? 1.0 : 0.0) : (*h)(0));
+      state[to_text(key(), "/", field)] = number(b ? (*b ? 1.0 : 0.0) : (*h)(0));
   });
   const_cast<Wrapper*>(this)->own_fields(fields);
 }
@@ -53,7 +53,7 @@ void Wrapper::save(State& state) const {
 void Wrapper::expect(const State& state, std::vector<StateEntry>& entries) {
   inner_->expect(state, entries);
   Fields fields([&](std::string_view field, Hyper* h, const Range* range, bool* b) {
-    const std::string k = concat(key(), "/", field);
+    const std::string k = to_text(key(), "/", field);
     entries.push_back({k, {}, kFloat64, b || h->is_constant()});
     const auto found = state.find(k);
     if (b || !h->is_constant() || found == state.end() || found->second.numel() != 1) return;
@@ -67,7 +67,7 @@ void Wrapper::expect(const State& state, std::vector<StateEntry>& entries) {
 void Wrapper::load(const State& state) {
   inner_->load(state);
   Fields fields([&](std::string_view field, Hyper* h, const Range*, bool* b) {
-    const auto found = state.find(concat(key(), "/", field));
+    const auto found = state.find(to_text(key(), "/", field));
     if (found == state.end()) return;
     if (b)
       *b = found->second.item() != 0;

@@ -97,7 +97,7 @@ class CrossEntropyRows {
   [[noreturn, gnu::noinline]] void fail_label(std::int64_t r) const {
     fail<ValueError>("cross_entropy", "got label ", label_[r], " at position ", r,
                      ", expected one in [0, ", C_, ")",
-                     ignore_ >= 0 || ignore_ == -100 ? "" : concat(" or ", ignore_),
+                     ignore_ >= 0 || ignore_ == -100 ? "" : to_text(" or ", ignore_),
                      ". Hint: the last layer needs as many outputs as there are classes");
   }
 

@@ -4,7 +4,7 @@
 
 namespace app {
 
-using descent::concat;
+using descent::to_text;
 
 std::string escaped(const std::string& text) {
   std::string out;
@@ -22,18 +22,18 @@ std::string html_table(const std::vector<std::vector<std::string>>& rows, std::s
   for (std::size_t r = 0; r < rows.size(); ++r) {
     s += "<tr>";
     for (std::size_t c = 0; c < rows[r].size(); ++c)
-      s += concat(r == 0 ? "<th" : "<td", c >= texts ? " class=\"text\">" : ">",
-                  escaped(rows[r][c]), r == 0 ? "</th>" : "</td>");
+      s += to_text(r == 0 ? "<th" : "<td", c >= texts ? " class=\"text\">" : ">",
+                   escaped(rows[r][c]), r == 0 ? "</th>" : "</td>");
     s += "</tr>\n";
   }
   return s + "</table></div>\n";
 }
 
 std::string html_page(const std::string& title, const std::string& body) {
-  return concat(R"(<!doctype html>
+  return to_text(R"(<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
 <title>)",
-                escaped(title), R"(</title>
+                 escaped(title), R"(</title>
 <style>
 :root { color-scheme: light dark; --line: #8884; --good: #00795a; --bad: #b34700; }
 @media (prefers-color-scheme: dark) {
@@ -54,7 +54,7 @@ th:first-child, td:first-child, .text { text-align: left; } td.text { white-spac
 svg { width: 100%; height: auto; } a { color: inherit; }
 </style></head><body>
 )",
-                body, "</body></html>\n");
+                 body, "</body></html>\n");
 }
 
 }  // namespace app

@@ -18,8 +18,8 @@ std::string listed(const std::vector<std::string>& names) {
   const std::size_t shown = names.size() <= kMost ? names.size() : kMost - 1;
   std::string s;
   for (std::size_t i = 0; i < shown; ++i)
-    s += concat(i == 0 ? "" : i + 1 == names.size() ? " and " : ", ", names[i]);
-  return shown == names.size() ? s : concat(s, " and ", names.size() - shown, " others");
+    s += to_text(i == 0 ? "" : i + 1 == names.size() ? " and " : ", ", names[i]);
+  return shown == names.size() ? s : to_text(s, " and ", names.size() - shown, " others");
 }
 
 /// "adam with lr 0.012 and beta1 0.95"
@@ -28,16 +28,16 @@ std::string named(const Contender& who) {
   Settings settings = who.tuned.settings;
   settings.insert(settings.end(), who.entrant.given.begin(), who.entrant.given.end());
   for (std::size_t i = 0; i < settings.size(); ++i)
-    s += concat(i == 0                     ? " with "
-                : i + 1 == settings.size() ? " and "
-                                           : ", ",
-                settings[i].first, " ", format(settings[i].second, "%.6g"));
+    s += to_text(i == 0                     ? " with "
+                 : i + 1 == settings.size() ? " and "
+                                            : ", ",
+                 settings[i].first, " ", format(settings[i].second, "%.6g"));
   return s;
 }
 
 /// "1 seed", "2 seeds"
 std::string counted(std::size_t n, const char* what) {
-  return concat(n, " ", what, n == 1 ? "" : "s");
+  return to_text(n, " ", what, n == 1 ? "" : "s");
 }
 
 Standing standing_of(const Contender& c) {
@@ -81,22 +81,22 @@ std::string sentence_of(const Judged& j, const Study& study, const Options& o) {
   const Standing& first = j.standings[0];
   if (first.who->tuned.runs.empty()) {
     if (first.who->trials.empty())
-      return concat("On ", c.name, " nothing can be said yet: the search was ", study.state,
-                    " before one whole round of trials. Hint: --resume goes on.");
-    return concat("On ", c.name, " nothing was tested yet: it was ", study.state, " after ",
-                  first.who->trials.size(), " of ", o.budget,
-                  " rounds of trials. Hint: --resume goes on.");
+      return to_text("On ", c.name, " nothing can be said yet: the search was ", study.state,
+                     " before one whole round of trials. Hint: --resume goes on.");
+    return to_text("On ", c.name, " nothing was tested yet: it was ", study.state, " after ",
+                   first.who->trials.size(), " of ", o.budget,
+                   " rounds of trials. Hint: --resume goes on.");
   }
   if (!std::isfinite(first.test.median))
-    return concat("On ", c.name, " every run diverged. Hint: standardise the data, or give ",
-                  "a lower --lr.");
+    return to_text("On ", c.name, " every run diverged. Hint: standardise the data, or give ",
+                   "a lower --lr.");
   const std::size_t n = first.who->tuned.runs.size();
   std::string s =
-      concat("On ", c.name, ", use ", named(*first.who), ": ", c.classification ? "" : "R² ",
-             score_text(first.test.median, c.classification),
-             c.classification ? " % of the test data right" : " on the test data");
+      to_text("On ", c.name, ", use ", named(*first.who), ": ", c.classification ? "" : "R² ",
+              score_text(first.test.median, c.classification),
+              c.classification ? " % of the test data right" : " on the test data");
   if (n > 1)
-    s += concat(
+    s += to_text(
         " (the middle half of ", n, " seeds: ", score_text(first.test.low, c.classification),
         first.test.low < 0 ? " to " : "–", score_text(first.test.high, c.classification), ")");
   s += ".";
@@ -106,11 +106,11 @@ std::string sentence_of(const Judged& j, const Study& study, const Options& o) {
     if (rounds == 0)
       s += " Nothing was searched yet: these are the settings by default.";
     else if (rounds < static_cast<std::size_t>(o.budget))
-      s += concat(" Only ", rounds, " of ", o.budget, " rounds of trials were done.");
+      s += to_text(" Only ", rounds, " of ", o.budget, " rounds of trials were done.");
   }
   if (c.classification ? first.test.median <= c.commonest : first.test.median <= 0)
-    s += c.classification ? concat(" That is no better than always to say the commonest class (",
-                                   score_text(c.commonest, true), " %).")
+    s += c.classification ? to_text(" That is no better than always to say the commonest class (",
+                                    score_text(c.commonest, true), " %).")
                           : std::string(" That is no better than always to say the mean.");
   if (n == 1) return s + " One seed says nothing about how far that is chance.";
   std::vector<std::string> behind, level, before;
@@ -131,38 +131,38 @@ std::string sentence_of(const Judged& j, const Study& study, const Options& o) {
   if (others > 1 && behind.size() == others)
     s += " It is ahead of every other.";
   else if (!behind.empty())
-    s += concat(" It is ahead of ", listed(behind), ".");
+    s += to_text(" It is ahead of ", listed(behind), ".");
   if (level.size() == others && others > 0)
-    s += concat(" These runs do not tell it apart from ",
-                others == 1 ? level[0] : concat("any of the other ", others), ".");
+    s += to_text(" These runs do not tell it apart from ",
+                 others == 1 ? level[0] : to_text("any of the other ", others), ".");
   else if (!level.empty())
-    s += concat(" These runs do not tell it apart from ", listed(level), ".");
+    s += to_text(" These runs do not tell it apart from ", listed(level), ".");
   if (!before.empty())
-    s += concat(" Though not chosen by validation data, ", listed(before),
-                before.size() == 1 ? " does" : " do", " better on the test.");
+    s += to_text(" Though not chosen by validation data, ", listed(before),
+                 before.size() == 1 ? " does" : " do", " better on the test.");
   if (n < 5 && (!behind.empty() || !before.empty()))
-    s += concat(" With ", n,
-                " seeds, chance alone puts one of two equals ahead in up to one case of ",
-                1 << (n - 1), ": more --seeds tell more.");
+    s += to_text(" With ", n,
+                 " seeds, chance alone puts one of two equals ahead in up to one case of ",
+                 1 << (n - 1), ": more --seeds tell more.");
   if (cheapest->to_target < first.to_target)
-    s += concat(" The cheapest of these is ", named(*cheapest->who), ": ",
-                counted(static_cast<std::size_t>(cheapest->to_target), "gradient evaluation"),
-                " to ", j.baseline, "'s validation ", c.classification ? "accuracy" : "R²",
-                std::isfinite(first.to_target) ? concat(", where ", first.who->entrant.name,
-                                                        " needs ", count_text(first.to_target))
-                                               : "",
-                ".");
+    s += to_text(" The cheapest of these is ", named(*cheapest->who), ": ",
+                 counted(static_cast<std::size_t>(cheapest->to_target), "gradient evaluation"),
+                 " to ", j.baseline, "'s validation ", c.classification ? "accuracy" : "R²",
+                 std::isfinite(first.to_target) ? to_text(", where ", first.who->entrant.name,
+                                                          " needs ", count_text(first.to_target))
+                                                : "",
+                 ".");
   if (c.classification) {
     // Agresti & Coull's interval (1998), which does not shrink to nothing at 100 %.
     const double n_tested = static_cast<double>(c.tested) + 4,
                  p = (first.test.median * static_cast<double>(c.tested) + 2) / n_tested,
                  error = 2 * std::sqrt(p * (1 - p) / n_tested);
-    s +=
-        concat(" With another test set of ", c.tested, " samples, all of this would move by some ±",
-               format(100 * error, "%.1f"), " points.");
+    s += to_text(" With another test set of ", c.tested,
+                 " samples, all of this would move by some ±", format(100 * error, "%.1f"),
+                 " points.");
   } else if (c.tested < 30) {
-    s += concat(" The test has ", counted(static_cast<std::size_t>(c.tested), "sample"),
-                " only: another one may say otherwise.");
+    s += to_text(" The test has ", counted(static_cast<std::size_t>(c.tested), "sample"),
+                 " only: another one may say otherwise.");
   }
   return s;
 }
@@ -175,12 +175,12 @@ std::vector<std::string> alarms_of(const Judged& j) {
       if (inner.who->tuned.runs.size() < 2 || !contains(name, within) ||
           !ahead(inner.who->tuned, outer.who->tuned, false))
         continue;
-      alarms.push_back(concat(name, " ends below ", within, ", though it contains it",
-                              name == "adam"
-                                  ? " at a large eps, which is not searched. Hint: take "
-                                    "adam(eps=0.1) along"
-                                  : ": its search was too small or its space too narrow. "
-                                    "Hint: a larger --budget"));
+      alarms.push_back(to_text(name, " ends below ", within, ", though it contains it",
+                               name == "adam"
+                                   ? " at a large eps, which is not searched. Hint: take "
+                                     "adam(eps=0.1) along"
+                                   : ": its search was too small or its space too narrow. "
+                                     "Hint: a larger --budget"));
     }
   return alarms;
 }
@@ -194,7 +194,7 @@ std::vector<std::string> notes_of(const Judged& j, const Study& study, const Opt
     return most;
   }();
   if (study.state != "complete")
-    notes.push_back(concat(
+    notes.push_back(to_text(
         "Not complete (", study.state, "): ", rounds, " of ", o.budget, " rounds of trials, ",
         j.standings[0].who->tuned.runs.size(), " of ", o.seeds, " seeds tested",
         j.standings[0].who->tuned.runs.size() == static_cast<std::size_t>(o.seeds)
@@ -205,7 +205,7 @@ std::vector<std::string> notes_of(const Judged& j, const Study& study, const Opt
   for (const Standing& s : j.standings)
     if (!s.who->trials.empty())
       if (const std::string at = s.who->entrant.at_edge(s.who->tuned.settings); !at.empty())
-        edges += concat(edges.empty() ? "" : "; ", s.who->entrant.name, " (", at, ")");
+        edges += to_text(edges.empty() ? "" : "; ", s.who->entrant.name, " (", at, ")");
   std::string beyond;
   for (const Standing& s : j.standings) {
     const Tried* best = s.who->trials.empty() ? nullptr : &s.who->trials[s.who->best];
@@ -214,15 +214,15 @@ std::vector<std::string> notes_of(const Judged& j, const Study& study, const Opt
     if (best != nullptr && best != &s.who->trials[s.who->best])
       for (const auto& [name, value] : best->settings)
         if (name == "lr")
-          beyond += concat(beyond.empty() ? "" : "; ", s.who->entrant.name, " at ",
-                           format(value, "%.6g"));
+          beyond += to_text(beyond.empty() ? "" : "; ", s.who->entrant.name, " at ",
+                            format(value, "%.6g"));
   }
   if (!beyond.empty())
-    notes.push_back(concat("Other rates did better still on validation data, after the choice: ",
-                           beyond, ". Hint: a larger --budget would find them"));
+    notes.push_back(to_text("Other rates did better still on validation data, after the choice: ",
+                            beyond, ". Hint: a larger --budget would find them"));
   if (!edges.empty())
     notes.push_back(
-        concat("Near the edge of what was searched, so perhaps better beyond: ", edges));
+        to_text("Near the edge of what was searched, so perhaps better beyond: ", edges));
   return notes;
 }
 
@@ -300,10 +300,10 @@ std::string overall(const std::vector<Judged>& all) {
     if (area == most) names.push_back(all[0].contest->contenders[e].entrant.name);
   }
   if (most <= 0) return "";
-  return concat("Over the ", all.size(), " data sets, ", listed(names),
-                names.size() == 1 ? " reaches" : " reach",
-                " the targets at the least cost: area under the performance profile ",
-                format(most, "%.2f"), ".");
+  return to_text("Over the ", all.size(), " data sets, ", listed(names),
+                 names.size() == 1 ? " reaches" : " reach",
+                 " the targets at the least cost: area under the performance profile ",
+                 format(most, "%.2f"), ".");
 }
 
 }  // namespace app

@@ -7,7 +7,7 @@
 
 namespace app {
 
-using descent::concat;
+using descent::to_text;
 
 namespace {
 
@@ -18,7 +18,7 @@ CLI::Validator number(const char* expected, bool (*legal)(double)) {
         char* end = nullptr;
         const double x = std::strtod(text.c_str(), &end);
         if (!text.empty() && *end == '\0' && legal(x)) return "";
-        return concat("got '", text, "', expected ", expected);
+        return to_text("got '", text, "', expected ", expected);
       },
       "");
 }
@@ -53,7 +53,7 @@ double seconds_of(const std::string& text) {
                        : unit == "h"                  ? 3600
                                                       : 0;
   if (end == text.c_str() || scale == 0 || !(x > 0) || x > 1e9)
-    throw CLI::ValidationError(concat("got '", text, "', expected a time as 90s, 10m or 2h"));
+    throw CLI::ValidationError(to_text("got '", text, "', expected a time as 90s, 10m or 2h"));
   return x * scale;
 }
 
@@ -62,9 +62,9 @@ double seconds_of(const std::string& text) {
 void add_options(CLI::App& c, Options& o, bool compare) {
   c.add_option(
        "--data", o.data,
-       concat("digits, iris, wine, moons, spirals, blobs, xor, linear, sine, a CSV file, or a "
-              "folder of IDX files",
-              compare ? "; or several, as digits,wine,my.csv" : ""))
+       to_text("digits, iris, wine, moons, spirals, blobs, xor, linear, sine, a CSV file, or a "
+               "folder of IDX files",
+               compare ? "; or several, as digits,wine,my.csv" : ""))
       ->capture_default_str();
   c.add_option(
       "--target", o.target,
@@ -170,9 +170,9 @@ std::string output_folder(const std::string& out) {
 
 std::vector<std::pair<std::string, std::string>> listing(const Options& o, bool compare) {
   std::string hidden, set, drop;
-  for (const std::string& d : o.drop) drop += concat(drop.empty() ? "" : ",", d);
-  for (const int h : o.hidden) hidden += concat(hidden.empty() ? "" : ",", h);
-  for (const std::string& s : o.set) set += concat(set.empty() ? "" : " ", s);
+  for (const std::string& d : o.drop) drop += to_text(drop.empty() ? "" : ",", d);
+  for (const int h : o.hidden) hidden += to_text(hidden.empty() ? "" : ",", h);
+  for (const std::string& s : o.set) set += to_text(set.empty() ? "" : " ", s);
   std::vector<std::pair<std::string, std::string>> all{
       {"data", o.data},
       {"target", o.target},
@@ -182,27 +182,27 @@ std::vector<std::pair<std::string, std::string>> listing(const Options& o, bool 
       {"hidden", hidden},
       {"activation", o.activation},
       {"dropout", exact(o.dropout)},
-      {"batch_norm", concat(o.batch_norm)},
+      {"batch_norm", to_text(o.batch_norm)},
       {compare ? "optimizers" : "optimizer", o.optimizer},
       {"lr", o.lr > 0  ? exact(o.lr)
              : compare ? "searched"
                        : "the rule's default"},
       {"set", set},
       {"schedule", o.schedule},
-      {"warmup", concat(o.warmup)},
+      {"warmup", to_text(o.warmup)},
       {"sam", exact(o.sam)},
       {"clip_norm", exact(o.clip_norm)},
       {"clip_value", exact(o.clip_value)},
       {"swa", exact(o.swa)},
       {"ema", exact(o.ema)},
-      {"epochs", concat(o.epochs)},
-      {"batch", concat(o.batch)},
+      {"epochs", to_text(o.epochs)},
+      {"batch", to_text(o.batch)},
       {"seed", std::to_string(o.seed)},
       {"validation", exact(o.validation)},
   };
   if (compare) {
-    all.emplace_back("budget", concat(o.budget));
-    all.emplace_back("seeds", concat(o.seeds));
+    all.emplace_back("budget", to_text(o.budget));
+    all.emplace_back("seeds", to_text(o.seeds));
     all.emplace_back("time_limit", o.time_limit > 0 ? exact(o.time_limit) + "s" : "");
   }
   return all;
@@ -224,7 +224,7 @@ std::string repeating_command(const Options& o) {
                              "0123456789_-.,/=:") == std::string::npos;
       std::string quoted;
       for (const char c : text) quoted += c == '\'' ? std::string("'\\''") : std::string(1, c);
-      command += concat(" ", flag, " ", plain ? text : concat("'", quoted, "'"));
+      command += to_text(" ", flag, " ", plain ? text : to_text("'", quoted, "'"));
     };
     if (name == "set")
       for (const std::string& s : o.set) add(s);

@@ -96,12 +96,12 @@ void Records::save(const std::string& state, const Json& summary) const {
 
 std::string Records::text(const std::string& state, const Json* summary) const {
   // A run a line: long, but it can be looked at and compared.
-  std::string s = concat(
+  std::string s = to_text(
       "{\n\"state\": ", text_of(state), ",\n\"identity\": ", text_of(*identity_, 2),
       ",\n\"summary\": ", summary != nullptr ? text_of(*summary, 2) : "null", ",\n\"runs\": {\n");
   bool first = true;
   for (const auto& [key, outcome] : outcomes_) {
-    s += concat(first ? "" : ",\n", text_of(key), ": ", text_of(json_of(outcome)));
+    s += to_text(first ? "" : ",\n", text_of(key), ": ", text_of(json_of(outcome)));
     first = false;
   }
   return s + "\n}\n}\n";

@@ -18,9 +18,9 @@ namespace {
 std::string cell(const Quartiles& q, bool classification) {
   if (std::isnan(q.median)) return "–";
   if (!std::isfinite(q.median)) return "diverged";
-  return concat(score_text(q.median, classification), " (",
-                std::isfinite(q.low) ? score_text(q.low, classification) : "diverged",
-                q.low < 0 ? " to " : "–", score_text(q.high, classification), ")");
+  return to_text(score_text(q.median, classification), " (",
+                 std::isfinite(q.low) ? score_text(q.low, classification) : "diverged",
+                 q.low < 0 ? " to " : "–", score_text(q.high, classification), ")");
 }
 
 /// "3/36", of the trials.
@@ -28,7 +28,7 @@ std::string diverged(const Standing& s) {
   std::size_t runs = 0;
   for (const Tried& t : s.who->trials) runs += t.runs.size();
   if (runs == 0) return "–";
-  return concat(s.who->diverged(), "/", runs);
+  return to_text(s.who->diverged(), "/", runs);
 }
 
 std::string standings_table(const Judged& j) {
@@ -177,7 +177,7 @@ std::string sensitivity(const Judged& j) {
     chart.y_range = Interval{best - 0.4 * scale, best + 0.03 * scale};
     s += svg(chart);
   }
-  return concat(
+  return to_text(
       "<h3>What the rate does</h3>\n<p>Median score on validation data over ", kTuningSeeds,
       " seeds: each trial, and the chosen settings at rates from a tenth to ten times the "
       "chosen one. What is lower than the frame, or diverged, is not drawn.</p>\n<div "
@@ -190,7 +190,7 @@ std::string cost_table(const Judged& j) {
       {"optimizer", "gradient evaluations", "to the target", "seeds that reach it"}};
   for (const Standing& s : j.standings)
     rows.push_back({s.who->entrant.name, format(s.evaluations, "%.0f"), count_text(s.to_target),
-                    concat(s.reached, " of ", s.who->tuned.runs.size())});
+                    to_text(s.reached, " of ", s.who->tuned.runs.size())});
   return html_table(rows);
 }
 
@@ -206,25 +206,25 @@ std::string time_table(const Judged& j) {
 std::string paragraphs(const char* kind, const std::vector<std::string>& texts) {
   std::string s;
   for (const std::string& text : texts)
-    s += concat("<p class=\"", kind, "\">", escaped(text), ".</p>\n");
+    s += to_text("<p class=\"", kind, "\">", escaped(text), ".</p>\n");
   return s;
 }
 
 std::string section_of(const Judged& j) {
   const Contest& c = *j.contest;
   std::string s =
-      concat("<h2>", escaped(c.name), "</h2>\n<p>", c.samples, " samples with ", c.features,
-             c.features == 1 ? " feature, " : " features, ", c.tested, " of them for the test; ",
-             c.classification ? concat("classification in ", c.classes, " classes")
-                              : std::string("regression"),
-             ".</p>\n", paragraphs("alarm", j.alarms), paragraphs("note", j.notes));
+      to_text("<h2>", escaped(c.name), "</h2>\n<p>", c.samples, " samples with ", c.features,
+              c.features == 1 ? " feature, " : " features, ", c.tested, " of them for the test; ",
+              c.classification ? to_text("classification in ", c.classes, " classes")
+                               : std::string("regression"),
+              ".</p>\n", paragraphs("alarm", j.alarms), paragraphs("note", j.notes));
   if (j.standings.empty() || j.standings[0].who->tuned.runs.empty()) return s + sensitivity(j);
   s += standings_table(j);
-  s += concat("<div class=\"charts\">\n", ranges(j), curves(j, false), "</div>\n",
-              settings_table(j));
+  s += to_text("<div class=\"charts\">\n", ranges(j), curves(j, false), "</div>\n",
+               settings_table(j));
   s += sensitivity(j);
   if (j.baseline.empty()) return s;
-  s += concat(
+  s += to_text(
       "<h3>Cost</h3>\n<p>The target is ", score_text(j.target, c.classification),
       c.classification ? " % accuracy" : " R²", " on validation data, the median of ",
       escaped(j.baseline),
@@ -232,7 +232,7 @@ std::string section_of(const Judged& j) {
       "counts as reached at the end of an epoch, and a run's cost as spread evenly over its "
       "epochs.</p>\n",
       cost_table(j));
-  s += concat(
+  s += to_text(
       "<h3>Time</h3>\n<p>Seconds of training, measured while other runs went on beside; "
       "they differ from run to run, all else does not.</p>\n",
       time_table(j), "<div class=\"charts\">\n", curves(j, true), "</div>\n<!-- end of time -->\n");
@@ -263,7 +263,7 @@ std::string profiles(const std::vector<Judged>& all) {
   std::sort(areas.begin(), areas.end());
   std::vector<std::vector<std::string>> rows{{"optimizer", "area under its profile"}};
   for (const auto& [area, name] : areas) rows.push_back({name, format(-area, "%.3f")});
-  return concat(
+  return to_text(
       "<h2>Over all data sets</h2>\n<p>The share of data sets on which an optimizer "
       "reaches the target at a cost of at most so many times that of the cheapest; the "
       "area under the curve is 1 for one that is cheapest everywhere.</p>\n<div "
@@ -272,11 +272,11 @@ std::string profiles(const std::vector<Judged>& all) {
 }
 
 std::string method(const Study& study, const Options& o) {
-  std::string s = concat(
+  std::string s = to_text(
       "<h2>How this was done</h2>\n<p>",
       study.state == "complete" ? ""
-                                : concat("This is what was planned; it was ", study.state,
-                                         " after ", study.runs, " runs. "),
+                                : to_text("This is what was planned; it was ", study.state,
+                                          " after ", study.runs, " runs. "),
       format(100 * o.validation, "%.3g %%"),
       " of the data was held out for the "
       "test. Each seed splits the rest into training and validation data (",
@@ -296,7 +296,7 @@ std::string method(const Study& study, const Options& o) {
       "One is called ahead of another only if the middle halves of their test scores are apart, "
       "and its score was higher with every seed. While training, and for the target, an optimizer "
       "that averages weights is scored by its average.</p>\n");
-  s += concat("<p>To repeat it:</p>\n<pre>", escaped(repeating_command(o)), "</pre>\n");
+  s += to_text("<p>To repeat it:</p>\n<pre>", escaped(repeating_command(o)), "</pre>\n");
   std::vector<std::vector<std::string>> settings{{"setting", "value"}};
   for (const auto& [name, value] : listing(o, true))
     if (!value.empty()) settings.push_back({name, value});
@@ -317,26 +317,26 @@ std::string terminal_of(const Judged& j) {
                     std::isfinite(s.to_target) ? count_text(s.to_target) : "never", diverged(s)});
     settings.push_back({s.who->entrant.name, format(s.seconds, "%.3g"), chosen(s)});
   }
-  std::string text = concat("Medians over ", j.standings[0].who->tuned.runs.size(),
-                            " seeds (middle half), in the order of validation scores");
+  std::string text = to_text("Medians over ", j.standings[0].who->tuned.runs.size(),
+                             " seeds (middle half), in the order of validation scores");
   if (!j.baseline.empty())
-    text += concat("; target: gradient evaluations\nuntil ", j.baseline,
-                   "'s validation score, the best baseline here");
-  return concat(text, "\n\n", table(rows), "\n", table(settings, 2));
+    text += to_text("; target: gradient evaluations\nuntil ", j.baseline,
+                    "'s validation score, the best baseline here");
+  return to_text(text, "\n\n", table(rows), "\n", table(settings, 2));
 }
 
 std::string html_of(const std::vector<Judged>& all, const Study& study, const Options& o) {
   std::string names, answers, sections;
   for (const Judged& j : all) {
     names += (names.empty() ? "" : ", ") + j.contest->name;
-    answers += concat("<p class=\"verdict\">", escaped(j.sentence), "</p>\n");
+    answers += to_text("<p class=\"verdict\">", escaped(j.sentence), "</p>\n");
     sections += section_of(j);
   }
   if (const std::string text = overall(all); !text.empty())
-    answers += concat("<p class=\"verdict\">", escaped(text), "</p>\n");
-  return html_page(concat("Optimizers compared on ", names),
-                   concat("<h1>Optimizers compared on ", escaped(names), "</h1>\n", answers,
-                          sections, profiles(all), method(study, o)));
+    answers += to_text("<p class=\"verdict\">", escaped(text), "</p>\n");
+  return html_page(to_text("Optimizers compared on ", names),
+                   to_text("<h1>Optimizers compared on ", escaped(names), "</h1>\n", answers,
+                           sections, profiles(all), method(study, o)));
 }
 
 std::string csv_of(const Study& study) {
@@ -348,18 +348,18 @@ std::string csv_of(const Study& study) {
     for (std::size_t i = 0; i < t.runs.size(); ++i) {
       const Outcome& r = t.runs[i];
       const bool tested = r.tested && !r.diverged;
-      const auto value = [](bool there, double x) { return there ? concat(x) : std::string(); };
+      const auto value = [](bool there, double x) { return there ? to_text(x) : std::string(); };
       const auto quoted = [](const std::string& text) {  // settings and names may hold commas
         std::string q = "\"";
         for (const char ch : text) q += ch == '"' ? std::string("\"\"") : std::string(1, ch);
         return q + "\"";
       };
-      s += concat(quoted(contest.name), ",", phase, ",", quoted(c.entrant.name), ",",
-                  to_string(t.settings), ",", i + 1, ",", r.diverged ? 1 : 0, ",",
-                  value(!r.diverged, r.validation.loss), ",",
-                  value(!r.diverged, r.validation.accuracy), ",", value(tested, r.test.loss), ",",
-                  value(tested, r.test.accuracy), ",", r.gradient_evaluations, ",",
-                  format(r.seconds, "%.6f"), "\n");
+      s += to_text(quoted(contest.name), ",", phase, ",", quoted(c.entrant.name), ",",
+                   to_string(t.settings), ",", i + 1, ",", r.diverged ? 1 : 0, ",",
+                   value(!r.diverged, r.validation.loss), ",",
+                   value(!r.diverged, r.validation.accuracy), ",", value(tested, r.test.loss), ",",
+                   value(tested, r.test.accuracy), ",", r.gradient_evaluations, ",",
+                   format(r.seconds, "%.6f"), "\n");
     }
   };
   for (const Contest& contest : study.contests)

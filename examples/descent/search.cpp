@@ -45,7 +45,7 @@ void search_wrapper(Entrant& e) {
   const auto outside = optim::Expression::parse(e.description);
   for (const Own& w : {Own{"sam", "rho", 0.01, 0.5, 0.05}, {"clip_norm", "max_norm", 0.1, 10, 1}}) {
     if (outside.text != w.wrapper || outside.arguments.size() > 1) continue;  // or has its value
-    e.description.insert(e.description.rfind(')'), concat(", ", w.name, "={", w.name, "}"));
+    e.description.insert(e.description.rfind(')'), to_text(", ", w.name, "={", w.name, "}"));
     e.space.push_back({w.name, w.low, w.high});
     e.defaults.emplace_back(w.name, w.usual);
   }
@@ -76,11 +76,11 @@ Entrant entrant(const std::string& text, const Options& o) {
   search_wrapper(e);
   keep_given(e, o);
   // What the options put around every rule shows in its name.
-  if (o.clip_value > 0) e.name = concat("clip_value(", e.name, ")");
-  if (o.clip_norm > 0) e.name = concat("clip_norm(", e.name, ")");
-  if (o.sam > 0) e.name = concat("sam(", e.name, ")");
-  if (o.ema > 0) e.name = concat("ema(", e.name, ")");
-  if (o.swa > 0 && e.swa == 0) e.name = concat("swa(", e.name, ")");
+  if (o.clip_value > 0) e.name = to_text("clip_value(", e.name, ")");
+  if (o.clip_norm > 0) e.name = to_text("clip_norm(", e.name, ")");
+  if (o.sam > 0) e.name = to_text("sam(", e.name, ")");
+  if (o.ema > 0) e.name = to_text("ema(", e.name, ")");
+  if (o.swa > 0 && e.swa == 0) e.name = to_text("swa(", e.name, ")");
   return e;
 }
 
@@ -113,7 +113,7 @@ const std::vector<std::string> kArticle{"sgd",
 std::string to_string(const Settings& settings) {
   std::string s;
   for (const auto& [name, value] : settings)
-    s += concat(s.empty() ? "" : " ", name, "=", format(value, "%.6g"));
+    s += to_text(s.empty() ? "" : " ", name, "=", format(value, "%.6g"));
   return s;
 }
 
@@ -136,8 +136,8 @@ Settings Entrant::trial(std::size_t i) const {
 std::string Entrant::space_text() const {
   std::string s;
   for (const Dimension& d : space)
-    s += concat(s.empty() ? "" : ", ", d.from_one ? "1 − " : "", d.name, " ", format(d.low, "%.3g"),
-                "–", format(d.high, "%.3g"));
+    s += to_text(s.empty() ? "" : ", ", d.from_one ? "1 − " : "", d.name, " ",
+                 format(d.low, "%.3g"), "–", format(d.high, "%.3g"));
   return s.empty() ? "nothing" : s;
 }
 
@@ -147,7 +147,7 @@ std::string Entrant::at_edge(const Settings& settings) const {
     const Dimension& d = space[k];
     if (d.from_one) continue;  // their ends are those of sense
     const double at = std::log(settings[k].second / d.low) / std::log(d.high / d.low);
-    if (at < 0.1 || at > 0.9) s += concat(s.empty() ? "" : ", ", d.name);
+    if (at < 0.1 || at > 0.9) s += to_text(s.empty() ? "" : ", ", d.name);
   }
   return s;
 }
@@ -204,7 +204,7 @@ Options options_for(const Options& o, const Entrant& e, const Settings& settings
     else if (name == "lr")
       own.lr = value;
     else
-      own.set.push_back(concat(name, "=", text));
+      own.set.push_back(to_text(name, "=", text));
   }
   return own;
 }
@@ -213,7 +213,7 @@ bool contains(const std::string& outer, const std::string& inner) {
   const std::vector<std::pair<std::string, std::string>> pairs{
       {"momentum", "sgd"}, {"nesterov", "sgd"}, {"adam", "momentum"}, {"adamw", "adam"}};
   return std::find(pairs.begin(), pairs.end(), std::pair(outer, inner)) != pairs.end() ||
-         outer == concat("sam(", inner, ")") || outer == concat("clip_norm(", inner, ")");
+         outer == to_text("sam(", inner, ")") || outer == to_text("clip_norm(", inner, ")");
 }
 
 }  // namespace app

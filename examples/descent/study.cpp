@@ -60,7 +60,7 @@ class Runner {
           } catch (const Stopped&) {  // leaves no record
           }
         },
-        [&](std::size_t i) { return concat(phase, "  ", entrants_[left[i].entrant].name); }, over);
+        [&](std::size_t i) { return to_text(phase, "  ", entrants_[left[i].entrant].name); }, over);
     return missing == 0;
   }
 
@@ -89,9 +89,9 @@ class Runner {
  private:
   std::string key(const Job& j) const {
     const std::string settings = to_string(j.settings);
-    return concat(sources_[j.contest].set.name, " | ", entrants_[j.entrant].name, " | ",
-                  settings.empty() ? "" : settings + " | ", j.tested ? "tested, " : "", "seed ",
-                  std::to_string(j.seed));
+    return to_text(sources_[j.contest].set.name, " | ", entrants_[j.entrant].name, " | ",
+                   settings.empty() ? "" : settings + " | ", j.tested ? "tested, " : "", "seed ",
+                   std::to_string(j.seed));
   }
 
   Outcome outcome(const Job& j, const std::function<bool()>& over) const {
@@ -152,7 +152,7 @@ std::string checksum(const data::Dataset& d) {
       std::memcpy(&bits, &v, sizeof bits);
       h = (h ^ bits) * 1099511628211U;
     }
-  return concat("fnv1a ", std::to_string(h));
+  return to_text("fnv1a ", std::to_string(h));
 }
 
 }  // namespace
@@ -196,7 +196,7 @@ nlohmann::ordered_json identity_of(const Options& o, const std::vector<Source>& 
   for (const auto& [name, value] : listing(o, true))
     if (name != "optimizers" && name != "budget" && name != "seeds" && name != "time_limit")
       identity[name] = value;
-  for (const Source& s : sources) identity[concat("samples of ", s.set.name)] = checksum(s.set);
+  for (const Source& s : sources) identity[to_text("samples of ", s.set.name)] = checksum(s.set);
   return identity;
 }
 

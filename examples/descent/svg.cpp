@@ -11,7 +11,7 @@
 namespace app {
 namespace {
 
-using descent::concat;
+using descent::to_text;
 
 constexpr double kWidth = 520, kHeight = 320, kLeft = 64, kRight = 16, kTop = 28, kBottom = 44;
 
@@ -96,7 +96,7 @@ Axis axis_over(const Chart& c, bool use_y, bool log) {
 }
 
 std::string open(const std::string& title, double height) {
-  return concat(
+  return to_text(
       "<svg viewBox=\"0 0 ", kWidth, " ", height, "\" role=\"img\" aria-label=\"", escaped(title),
       "\" xmlns=\"http://www.w3.org/2000/svg\">\n<g font-family=\"sans-serif\" "
       "font-size=\"12\" fill=\"currentColor\">\n<text x=\"",
@@ -104,10 +104,10 @@ std::string open(const std::string& title, double height) {
 }
 
 std::string labels(const std::string& x, const std::string& y) {
-  return concat("<text x=\"", (kLeft + kWidth - kRight) / 2, "\" y=\"", kHeight - 8,
-                "\" text-anchor=\"middle\">", escaped(x),
-                "</text>\n<text transform=\"translate(14 ", (kTop + kHeight - kBottom) / 2,
-                ") rotate(-90)\" text-anchor=\"middle\">", escaped(y), "</text>\n</g>\n");
+  return to_text("<text x=\"", (kLeft + kWidth - kRight) / 2, "\" y=\"", kHeight - 8,
+                 "\" text-anchor=\"middle\">", escaped(x),
+                 "</text>\n<text transform=\"translate(14 ", (kTop + kHeight - kBottom) / 2,
+                 ") rotate(-90)\" text-anchor=\"middle\">", escaped(y), "</text>\n</g>\n");
 }
 
 constexpr std::array kColours{"#0072B2", "#E69F00", "#009E73", "#CC79A7", "#D55E00", "#56B4E9"};
@@ -115,7 +115,7 @@ constexpr std::array kColours{"#0072B2", "#E69F00", "#009E73", "#CC79A7", "#D55E
 /// A page may set --c0 … --c5 to lighter variants for the dark.
 std::string colour(std::size_t i) {
   const std::size_t k = i % kColours.size();
-  return concat("var(--c", k, ",", kColours[k], ")");
+  return to_text("var(--c", k, ",", kColours[k], ")");
 }
 
 /// Contour lines by marching squares: each cell of a grid is crossed by straight pieces.
@@ -148,15 +148,15 @@ std::string contours(const Landscape& l) {
           const double a = value(ax, ay), b = value(bx, by);
           if ((a < z) == (b < z)) continue;
           const double t = (z - a) / (b - a);
-          crossings.push_back(concat(at(kLeft + (i + ax + t * (bx - ax)) * width), " ",
-                                     at(kHeight - kBottom - (j + ay + t * (by - ay)) * height)));
+          crossings.push_back(to_text(at(kLeft + (i + ax + t * (bx - ax)) * width), " ",
+                                      at(kHeight - kBottom - (j + ay + t * (by - ay)) * height)));
         }
         for (std::size_t k = 0; k + 1 < crossings.size(); k += 2)
-          path += concat("M", crossings[k], "L", crossings[k + 1]);
+          path += to_text("M", crossings[k], "L", crossings[k + 1]);
       }
   }
-  return concat("<path id=\"", l.id, "\" d=\"", path,
-                "\" fill=\"none\" stroke=\"currentColor\" stroke-opacity=\"0.3\"/>\n");
+  return to_text("<path id=\"", l.id, "\" d=\"", path,
+                 "\" fill=\"none\" stroke=\"currentColor\" stroke-opacity=\"0.3\"/>\n");
 }
 
 }  // namespace
@@ -164,7 +164,7 @@ std::string contours(const Landscape& l) {
 std::string stroke(std::size_t i) {
   // Okabe & Ito's palette without black and yellow, then the same again dashed.
   constexpr std::array dashes{"", " stroke-dasharray=\"7 3\"", " stroke-dasharray=\"2 3\""};
-  return concat("style=\"stroke:", colour(i), "\"", dashes[i / kColours.size() % dashes.size()]);
+  return to_text("style=\"stroke:", colour(i), "\"", dashes[i / kColours.size() % dashes.size()]);
 }
 
 std::string svg(const Chart& c) {
@@ -184,28 +184,28 @@ std::string svg(const Chart& c) {
       named == 0 ? 0 : 18 * std::ceil(static_cast<double>(named) / static_cast<double>(across)) + 8;
   std::string s = open(c.title, kHeight + legend);
   if (c.landscape)
-    s += c.landscape->drawn_before ? concat("<use href=\"#", c.landscape->id, "\"/>\n")
+    s += c.landscape->drawn_before ? to_text("<use href=\"#", c.landscape->id, "\"/>\n")
                                    : contours(*c.landscape);
   const char* faint = c.landscape ? "0" : "0.12";
   for (const double t : x.ticks())
-    s += concat("<line x1=\"", at(px(t)), "\" x2=\"", at(px(t)), "\" y1=\"", kTop, "\" y2=\"",
-                kHeight - kBottom, "\" stroke=\"currentColor\" stroke-opacity=\"", faint,
-                "\"/><text x=\"", at(px(t)), "\" y=\"", kHeight - kBottom + 16,
-                "\" text-anchor=\"middle\">", number(t, c.log_x), "</text>\n");
+    s += to_text("<line x1=\"", at(px(t)), "\" x2=\"", at(px(t)), "\" y1=\"", kTop, "\" y2=\"",
+                 kHeight - kBottom, "\" stroke=\"currentColor\" stroke-opacity=\"", faint,
+                 "\"/><text x=\"", at(px(t)), "\" y=\"", kHeight - kBottom + 16,
+                 "\" text-anchor=\"middle\">", number(t, c.log_x), "</text>\n");
   for (const double t : y.ticks())
-    s += concat("<line x1=\"", kLeft, "\" x2=\"", kWidth - kRight, "\" y1=\"", at(py(t)),
-                "\" y2=\"", at(py(t)), "\" stroke=\"currentColor\" stroke-opacity=\"", faint,
-                "\"/><text x=\"", kLeft - 6, "\" y=\"", at(py(t) + 4), "\" text-anchor=\"end\">",
-                number(t, c.log_y), "</text>\n");
+    s += to_text("<line x1=\"", kLeft, "\" x2=\"", kWidth - kRight, "\" y1=\"", at(py(t)),
+                 "\" y2=\"", at(py(t)), "\" stroke=\"currentColor\" stroke-opacity=\"", faint,
+                 "\"/><text x=\"", kLeft - 6, "\" y=\"", at(py(t) + 4), "\" text-anchor=\"end\">",
+                 number(t, c.log_y), "</text>\n");
   s += labels(c.x_label, c.y_label);
   // What leaves the frame is cut off there.
-  s += concat("<svg x=\"", kLeft, "\" y=\"", kTop, "\" width=\"", kWidth - kLeft - kRight,
-              "\" height=\"", kHeight - kTop - kBottom, "\" viewBox=\"", kLeft, " ", kTop, " ",
-              kWidth - kLeft - kRight, " ", kHeight - kTop - kBottom, "\">\n");
+  s += to_text("<svg x=\"", kLeft, "\" y=\"", kTop, "\" width=\"", kWidth - kLeft - kRight,
+               "\" height=\"", kHeight - kTop - kBottom, "\" viewBox=\"", kLeft, " ", kTop, " ",
+               kWidth - kLeft - kRight, " ", kHeight - kTop - kBottom, "\">\n");
   if (c.landscape)
     for (const auto& [a, b] : c.landscape->crosses)
-      s += concat("<path d=\"M", at(px(a) - 5), " ", at(py(b) - 5), "l10 10m0 -10l-10 10\" ",
-                  "fill=\"none\" stroke=\"currentColor\" stroke-width=\"1.6\"/>\n");
+      s += to_text("<path d=\"M", at(px(a) - 5), " ", at(py(b) - 5), "l10 10m0 -10l-10 10\" ",
+                   "fill=\"none\" stroke=\"currentColor\" stroke-width=\"1.6\"/>\n");
   std::string legends;
   std::size_t place = 0;
   for (std::size_t i = 0; i < c.series.size(); ++i) {
@@ -213,52 +213,52 @@ std::string svg(const Chart& c) {
     const std::size_t hue = line.colour < 0 ? i : static_cast<std::size_t>(line.colour);
     const auto far = [](double v) { return std::clamp(v, -1e4, 1e4); };
     const auto point = [&](double a, double b) {
-      return concat(at(far(px(a))), " ", at(far(py(b))));
+      return to_text(at(far(px(a))), " ", at(far(py(b))));
     };
     if (!line.low.empty()) {
       std::string there, back;
       for (std::size_t k = 0; k < line.x.size(); ++k)
         if (drawable(line.x[k], line.low[k]) && drawable(line.x[k], line.high[k])) {
-          there += concat(there.empty() ? "M" : "L", point(line.x[k], line.low[k]));
-          back = concat("L", point(line.x[k], line.high[k]), back);
+          there += to_text(there.empty() ? "M" : "L", point(line.x[k], line.low[k]));
+          back = to_text("L", point(line.x[k], line.high[k]), back);
         }
       if (!there.empty())
-        s += concat("<path d=\"", there, back, "Z\" opacity=\"0.15\" style=\"fill:", colour(hue),
-                    "\"/>\n");
+        s += to_text("<path d=\"", there, back, "Z\" opacity=\"0.15\" style=\"fill:", colour(hue),
+                     "\"/>\n");
     }
     std::string path;
     bool pen = false;
     for (std::size_t k = 0; k < line.x.size(); ++k) {
       const bool drawn = drawable(line.x[k], line.y[k]);
       if (drawn && line.points)
-        path += concat("<circle cx=\"", at(far(px(line.x[k]))), "\" cy=\"", at(far(py(line.y[k]))),
-                       "\" r=\"3\"/>");
+        path += to_text("<circle cx=\"", at(far(px(line.x[k]))), "\" cy=\"", at(far(py(line.y[k]))),
+                        "\" r=\"3\"/>");
       else if (drawn)
-        path += concat(pen ? "L" : "M", point(line.x[k], line.y[k]));
+        path += to_text(pen ? "L" : "M", point(line.x[k], line.y[k]));
       pen = drawn;
     }
     if (line.points)
-      s += concat("<g opacity=\"0.75\" style=\"fill:", colour(hue), "\">", path, "</g>\n");
+      s += to_text("<g opacity=\"0.75\" style=\"fill:", colour(hue), "\">", path, "</g>\n");
     else
-      s += concat("<path d=\"", path,
-                  "\" fill=\"none\" stroke-width=\"1.8\" stroke-linejoin=\"round\" ", stroke(hue),
-                  "><title>", escaped(line.name), "</title></path>\n");
+      s += to_text("<path d=\"", path,
+                   "\" fill=\"none\" stroke-width=\"1.8\" stroke-linejoin=\"round\" ", stroke(hue),
+                   "><title>", escaped(line.name), "</title></path>\n");
     if (line.end && pen)
-      s += concat("<circle cx=\"", at(far(px(line.x.back()))), "\" cy=\"",
-                  at(far(py(line.y.back()))), "\" r=\"4\" style=\"fill:", colour(hue), "\"/>\n");
+      s += to_text("<circle cx=\"", at(far(px(line.x.back()))), "\" cy=\"",
+                   at(far(py(line.y.back()))), "\" r=\"4\" style=\"fill:", colour(hue), "\"/>\n");
     if (line.name.empty()) continue;
     const double lx = kLeft + static_cast<double>(place % across) *
                                   ((kWidth - kLeft) / static_cast<double>(across)),
                  ly = kHeight + 12 +
                       18 * std::floor(static_cast<double>(place) / static_cast<double>(across));
     ++place;
-    legends += line.points ? concat("<circle cx=\"", lx + 13, "\" cy=\"", ly,
-                                    "\" r=\"4\" style=\"fill:", colour(hue), "\"/>")
-                           : concat("<line x1=\"", lx, "\" x2=\"", lx + 26, "\" y1=\"", ly,
-                                    "\" y2=\"", ly, "\" stroke-width=\"2.4\" ", stroke(hue), "/>");
-    legends += concat("<text x=\"", lx + 32, "\" y=\"", ly + 4,
-                      "\" font-family=\"sans-serif\" font-size=\"12\" fill=\"currentColor\">",
-                      escaped(line.name), "</text>\n");
+    legends += line.points ? to_text("<circle cx=\"", lx + 13, "\" cy=\"", ly,
+                                     "\" r=\"4\" style=\"fill:", colour(hue), "\"/>")
+                           : to_text("<line x1=\"", lx, "\" x2=\"", lx + 26, "\" y1=\"", ly,
+                                     "\" y2=\"", ly, "\" stroke-width=\"2.4\" ", stroke(hue), "/>");
+    legends += to_text("<text x=\"", lx + 32, "\" y=\"", ly + 4,
+                       "\" font-family=\"sans-serif\" font-size=\"12\" fill=\"currentColor\">",
+                       escaped(line.name), "</text>\n");
   }
   return s + "</svg>\n" + legends + "</svg>\n";
 }
@@ -277,33 +277,33 @@ std::string svg(const Ranges& r) {
   const auto px = [&](double v) { return left + x.place(v) * (kWidth - left - kRight); };
   std::string s = open(r.title, bottom + 66);
   for (const double t : x.ticks())
-    s +=
-        concat("<line x1=\"", at(px(t)), "\" x2=\"", at(px(t)), "\" y1=\"", kTop, "\" y2=\"",
-               bottom, "\" stroke=\"currentColor\" stroke-opacity=\"0.12\"/><text x=\"", at(px(t)),
-               "\" y=\"", bottom + 16, "\" text-anchor=\"middle\">", number(t, false), "</text>\n");
+    s += to_text("<line x1=\"", at(px(t)), "\" x2=\"", at(px(t)), "\" y1=\"", kTop, "\" y2=\"",
+                 bottom, "\" stroke=\"currentColor\" stroke-opacity=\"0.12\"/><text x=\"",
+                 at(px(t)), "\" y=\"", bottom + 16, "\" text-anchor=\"middle\">", number(t, false),
+                 "</text>\n");
   for (std::size_t i = 0; i < r.rows.size(); ++i) {
     const double y = kTop + kRow * (static_cast<double>(i) + 0.5) + 2;
-    s += concat("<text x=\"", left - 8, "\" y=\"", y + 4, "\" text-anchor=\"end\">",
-                escaped(r.rows[i]), "</text>\n");
+    s += to_text("<text x=\"", left - 8, "\" y=\"", y + 4, "\" text-anchor=\"end\">",
+                 escaped(r.rows[i]), "</text>\n");
     for (std::size_t k = 0; k < r.series.size(); ++k) {
       const Ranges::Mark& m = r.series[k].second[i];
       if (!std::isfinite(m.low) || !std::isfinite(m.high)) continue;
       const double own =
           y + 7 * (static_cast<double>(k) - 0.5 * static_cast<double>(r.series.size() - 1));
-      s += concat("<line x1=\"", at(px(m.low)), "\" x2=\"", at(px(m.high)), "\" y1=\"", at(own),
-                  "\" y2=\"", at(own), "\" stroke-width=\"2.5\" style=\"stroke:", colour(k),
-                  "\"/><circle cx=\"", at(px(m.middle)), "\" cy=\"", at(own),
-                  "\" r=\"3.5\" style=\"fill:", colour(k), "\"/>\n");
+      s += to_text("<line x1=\"", at(px(m.low)), "\" x2=\"", at(px(m.high)), "\" y1=\"", at(own),
+                   "\" y2=\"", at(own), "\" stroke-width=\"2.5\" style=\"stroke:", colour(k),
+                   "\"/><circle cx=\"", at(px(m.middle)), "\" cy=\"", at(own),
+                   "\" r=\"3.5\" style=\"fill:", colour(k), "\"/>\n");
     }
   }
   for (std::size_t k = 0; k < r.series.size(); ++k) {
     const double lx = left + 140 * static_cast<double>(k);
-    s += concat("<circle cx=\"", lx + 5, "\" cy=\"", bottom + 52,
-                "\" r=\"4\" style=\"fill:", colour(k), "\"/><text x=\"", lx + 15, "\" y=\"",
-                bottom + 56, "\">", escaped(r.series[k].first), "</text>\n");
+    s += to_text("<circle cx=\"", lx + 5, "\" cy=\"", bottom + 52,
+                 "\" r=\"4\" style=\"fill:", colour(k), "\"/><text x=\"", lx + 15, "\" y=\"",
+                 bottom + 56, "\">", escaped(r.series[k].first), "</text>\n");
   }
-  return concat(s, "<text x=\"", (left + kWidth - kRight) / 2, "\" y=\"", bottom + 34,
-                "\" text-anchor=\"middle\">", escaped(r.x_label), "</text>\n</g>\n</svg>\n");
+  return to_text(s, "<text x=\"", (left + kWidth - kRight) / 2, "\" y=\"", bottom + 34,
+                 "\" text-anchor=\"middle\">", escaped(r.x_label), "</text>\n</g>\n</svg>\n");
 }
 
 std::string svg(const HeatMap& m) {
@@ -315,8 +315,8 @@ std::string svg(const HeatMap& m) {
   std::string s = open(m.title, kHeight);
   for (std::size_t r = 0; r < m.rows.size(); ++r) {
     const double y = kTop + static_cast<double>(r) * height;
-    s += concat("<text x=\"", kLeft - 6, "\" y=\"", at(y + height / 2 + 4),
-                "\" text-anchor=\"end\">", escaped(m.rows[r]), "</text>\n");
+    s += to_text("<text x=\"", kLeft - 6, "\" y=\"", at(y + height / 2 + 4),
+                 "\" text-anchor=\"end\">", escaped(m.rows[r]), "</text>\n");
     for (std::size_t c = 0; c < m.columns.size(); ++c) {
       const double v = m.values[r * m.columns.size() + c],
                    x = kLeft + static_cast<double>(c) * width;
@@ -327,25 +327,25 @@ std::string svg(const HeatMap& m) {
             std::lround(t < 0.5 ? a + (b - a) * 2 * t : b + (d - b) * (2 * t - 1)));
       };
       const std::string fill = std::isfinite(v)
-                                   ? concat("rgb(", mix(15, 60, 250), ",", mix(50, 150, 235), ",",
-                                            mix(110, 155, 170), ")")
+                                   ? to_text("rgb(", mix(15, 60, 250), ",", mix(50, 150, 235), ",",
+                                             mix(110, 155, 170), ")")
                                    : "#888";
-      s += concat("<rect x=\"", at(x), "\" y=\"", at(y), "\" width=\"", at(width), "\" height=\"",
-                  at(height), "\" fill=\"", fill, "\"/><text x=\"", at(x + width / 2), "\" y=\"",
-                  at(y + height / 2 + 4), "\" text-anchor=\"middle\" fill=\"",
-                  t > 0.55 ? "#111" : "#fff", "\">",
-                  std::isfinite(v) ? format(v, m.pattern) : std::string("–"), "</text>\n");
+      s += to_text("<rect x=\"", at(x), "\" y=\"", at(y), "\" width=\"", at(width), "\" height=\"",
+                   at(height), "\" fill=\"", fill, "\"/><text x=\"", at(x + width / 2), "\" y=\"",
+                   at(y + height / 2 + 4), "\" text-anchor=\"middle\" fill=\"",
+                   t > 0.55 ? "#111" : "#fff", "\">",
+                   std::isfinite(v) ? format(v, m.pattern) : std::string("–"), "</text>\n");
     }
   }
   for (const std::size_t k : m.marked)
-    s += concat("<rect x=\"", at(kLeft + static_cast<double>(k % m.columns.size()) * width + 2),
-                "\" y=\"", at(kTop + static_cast<double>(k / m.columns.size()) * height + 2),
-                "\" width=\"", at(width - 4), "\" height=\"", at(height - 4),
-                "\" fill=\"none\" stroke=\"#D55E00\" stroke-width=\"3\"/>\n");
+    s += to_text("<rect x=\"", at(kLeft + static_cast<double>(k % m.columns.size()) * width + 2),
+                 "\" y=\"", at(kTop + static_cast<double>(k / m.columns.size()) * height + 2),
+                 "\" width=\"", at(width - 4), "\" height=\"", at(height - 4),
+                 "\" fill=\"none\" stroke=\"#D55E00\" stroke-width=\"3\"/>\n");
   for (std::size_t c = 0; c < m.columns.size(); ++c)
-    s += concat("<text x=\"", at(kLeft + (static_cast<double>(c) + 0.5) * width), "\" y=\"",
-                kHeight - kBottom + 16, "\" text-anchor=\"middle\">", escaped(m.columns[c]),
-                "</text>\n");
+    s += to_text("<text x=\"", at(kLeft + (static_cast<double>(c) + 0.5) * width), "\" y=\"",
+                 kHeight - kBottom + 16, "\" text-anchor=\"middle\">", escaped(m.columns[c]),
+                 "</text>\n");
   return s + labels(m.x_label, m.y_label) + "</svg>\n";
 }
 

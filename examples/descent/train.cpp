@@ -40,9 +40,9 @@ void save_metrics(const Run& run, const std::string& folder) {
   std::string csv =
       "epoch,lr,train_loss,train_accuracy,validation_loss,validation_accuracy,seconds\n";
   for (const Epoch& e : run.epochs)
-    csv +=
-        concat(e.epoch, ",", e.lr, ",", e.train.loss, ",", e.train.accuracy, ",", e.validation.loss,
-               ",", e.validation.accuracy, ",", format(e.seconds, "%.6f"), "\n");
+    csv += to_text(e.epoch, ",", e.lr, ",", e.train.loss, ",", e.train.accuracy, ",",
+                   e.validation.loss, ",", e.validation.accuracy, ",", format(e.seconds, "%.6f"),
+                   "\n");
   write_file(folder + "/metrics.csv", csv);
 }
 
@@ -64,7 +64,7 @@ int train_command(const Options& o) {
   std::cout << all.name << ": " << training.size() << " samples to train, " << validation.size()
             << " to validate, " << all.num_features()
             << (all.num_features() == 1 ? " feature" : " features")
-            << (all.is_classification() ? concat(", ", all.num_classes(), " classes")
+            << (all.is_classification() ? to_text(", ", all.num_classes(), " classes")
                                         : std::string())
             << "\n"
             << model.summary() << described.to_string() << "\n\n";
@@ -74,21 +74,21 @@ int train_command(const Options& o) {
     Progress progress(static_cast<std::size_t>(o.epochs));
     run = train(o, model, training, validation, [&](const Epoch& e) {
       progress.update(static_cast<std::size_t>(e.epoch),
-                      concat("loss ", format(e.train.loss, "%.4f"), "  validation ",
-                             format(e.validation.loss, "%.4f"),
-                             all.is_classification() ? "  accuracy " : "  R² ",
-                             format(e.validation.accuracy, "%.4f")));
+                      to_text("loss ", format(e.train.loss, "%.4f"), "  validation ",
+                              format(e.validation.loss, "%.4f"),
+                              all.is_classification() ? "  accuracy " : "  R² ",
+                              format(e.validation.accuracy, "%.4f")));
     });
   }
   const char* measure = all.is_classification() ? "accuracy" : "R²";
   std::vector<std::vector<std::string>> rows{{"epoch", "lr", "train loss",
-                                              concat("train ", measure), "validation loss",
-                                              concat("validation ", measure)}};
+                                              to_text("train ", measure), "validation loss",
+                                              to_text("validation ", measure)}};
   const std::size_t every = std::max<std::size_t>(1, (run.epochs.size() + 9) / 10);
   for (std::size_t i = 0; i < run.epochs.size(); ++i)
     if ((i + 1) % every == 0 || i + 1 == run.epochs.size()) {
       const Epoch& e = run.epochs[i];
-      rows.push_back({concat(e.epoch), format(e.lr, "%.3g"), format(e.train.loss, "%.4f"),
+      rows.push_back({to_text(e.epoch), format(e.lr, "%.3g"), format(e.train.loss, "%.4f"),
                       format(e.train.accuracy, "%.4f"), format(e.validation.loss, "%.4f"),
                       format(e.validation.accuracy, "%.4f")});
     }

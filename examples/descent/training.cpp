@@ -84,7 +84,7 @@ data::Dataset read_data(const Options& o) {
   fail<FileError>("--data", "got '", o.data,
                   "', which is no file or folder, expected one, or digits, iris, wine, moons, "
                   "spirals, blobs, xor, linear, sine",
-                  near.empty() ? "" : concat(". Hint: did you mean '", near, "'?"));
+                  near.empty() ? "" : to_text(". Hint: did you mean '", near, "'?"));
 }
 
 }  // namespace
@@ -131,7 +131,7 @@ nn::Sequential make_model(const Options& o, const data::Dataset& d) {
       const std::string near = nearest_match(a, names);
       fail<UsageError>("--activation", "got '", a,
                        "', expected relu, tanh, sigmoid, gelu, silu, leaky_relu, elu or softplus",
-                       near.empty() ? "" : concat(". Hint: did you mean '", near, "'?"));
+                       near.empty() ? "" : to_text(". Hint: did you mean '", near, "'?"));
     }
     if (o.dropout > 0) model.push_back(nn::Dropout(o.dropout));
     width = h;

@@ -124,7 +124,7 @@ std::map<std::string, Case> table() {
                              "bij,bjk->bik", "i,j->ij", "ij,kj->ik", "...ij,jk->...ik",
                              "ij,jk,kl->il", "bi,bj"};
   for (int i = 0; i < 10; ++i)
-    t[concat("einsum_", i)] = {[e = equations[i]](const Inputs& x) { return einsum(e, x); }};
+    t[to_text("einsum_", i)] = {[e = equations[i]](const Inputs& x) { return einsum(e, x); }};
 
   t["reshape"] = {[](const Inputs& x) { return x[0].reshape({3, -1}); }};
   t["reshape_transposed"] = {[](const Inputs& x) { return x[0].t().reshape({4, 3}); }};

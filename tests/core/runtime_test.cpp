@@ -124,7 +124,7 @@ struct TemporaryFolder {
   TemporaryFolder() {
     static std::atomic<int> next = 0;
     path = std::filesystem::temp_directory_path() /
-           concat("descent-test-", static_cast<long>(::getpid()), "-", next++);
+           to_text("descent-test-", static_cast<long>(::getpid()), "-", next++);
     std::filesystem::create_directories(path);
   }
   ~TemporaryFolder() { std::filesystem::remove_all(path); }

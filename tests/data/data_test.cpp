@@ -100,7 +100,7 @@ std::string idx_bytes(const std::vector<unsigned>& shape, const std::string& val
 
 TEST(Idx, ReadsPlainAndGzippedFiles) {
   const auto folder =
-      std::filesystem::temp_directory_path() / concat("descent-idx-", static_cast<long>(getpid()));
+      std::filesystem::temp_directory_path() / to_text("descent-idx-", static_cast<long>(getpid()));
   std::filesystem::create_directories(folder);
   const std::string images = (folder / "t10k-images-idx3-ubyte.gz").string(),
                     labels = (folder / "t10k-labels-idx1-ubyte").string();

@@ -82,7 +82,7 @@ TEST(Module, RefusesBadNames) {
 
 TEST(Module, SavesAndLoadsTheSameNetwork) {
   const std::string path = (std::filesystem::temp_directory_path() /
-                            concat("descent-model-", static_cast<long>(getpid())))
+                            to_text("descent-model-", static_cast<long>(getpid())))
                                .string();
   Net net, other;
   net(randn({6, 4}));

@@ -27,13 +27,13 @@ inline std::vector<Described> all_optimizers() {
   std::vector<Described> all;
   for (const optim::Entry& e : optim::registry()) {
     if (e.is_wrapper) {
-      all.push_back({e.name, concat(e.name, "(adamw(lr=0.01)", required(e), ")")});
+      all.push_back({e.name, to_text(e.name, "(adamw(lr=0.01)", required(e), ")")});
       continue;
     }
     all.push_back({e.name, e.name});
     for (const auto& f : e.fields)
       if (f.range == "switch" && f.text == "false" && !(e.name == "sgd" && f.name == "nesterov"))
-        all.push_back({e.name + "_" + f.name, concat(e.name, "(", f.name, "=true)")});
+        all.push_back({e.name + "_" + f.name, to_text(e.name, "(", f.name, "=true)")});
   }
   all.push_back({"rmsprop_all", "rmsprop(momentum=0.9, centered=true)"});
   all.push_back({"prodigy_decay", "prodigy(d0=0.01, weight_decay=0.1)"});

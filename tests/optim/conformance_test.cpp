@@ -46,7 +46,7 @@ TEST(Matrix, OfWrappersAndRules) {
     if (!w.is_wrapper) continue;
     for (const Entry& r : registry()) {
       if (r.is_wrapper) continue;
-      const std::string text = concat(w.name, "(", r.name, testing::required(w), ")");
+      const std::string text = to_text(w.name, "(", r.name, testing::required(w), ")");
       const Shape matrix{2, 2};
       const Problem p(kFloat64, matrix), q(kFloat64, matrix);
       try {

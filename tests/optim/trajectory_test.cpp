@@ -159,7 +159,7 @@ TEST(TrajectoryTable, HasEveryRuleAndWrapper) {
 std::string page() {
   const auto bound = [](double d) {
     if (d == 0) return std::string("0");
-    return concat("1e", std::max(-16, static_cast<int>(std::ceil(std::log10(d)))));
+    return to_text("1e", std::max(-16, static_cast<int>(std::ceil(std::log10(d)))));
   };
   std::string s = R"(# Conformance
 
@@ -176,8 +176,8 @@ and losses to float does to a run in double, or for SOAP with an eps of 1e-4 abo
   for (const std::string& name : names()) {
     const Case& c = reference().at(name);
     const Deviation d = follow(c, kFloat64, 1000), f = follow(c, kFloat32, 10);
-    s += concat("| `", name, "` | ", bound(std::max(d.weights, d.average)), " | ", bound(f.weights),
-                " | ", c.source, " |\n");
+    s += to_text("| `", name, "` | ", bound(std::max(d.weights, d.average)), " | ",
+                 bound(f.weights), " | ", c.source, " |\n");
   }
   s += R"(
 ## Where libraries disagree

@@ -33,7 +33,7 @@ struct Fit {
 Fit fit(const std::string& rule, double lr, const data::Dataset& d) {
   const Tensor w = zeros({kFeatures, 1});
   w.requires_grad_();
-  optim::Optimizer optimizer = optimizer_of(concat(rule, "(lr=", lr, ")"), w);
+  optim::Optimizer optimizer = optimizer_of(to_text(rule, "(lr=", lr, ")"), w);
   data::DataLoader loader(d, {.batch_size = kBatch, .seed = 1});
   for (std::int64_t epoch = 0; epoch < kEpochs; ++epoch)
     for (auto [x, y] : loader)
@@ -58,7 +58,7 @@ void measure(Evidence& e) {
     sweep.series.push_back(line);
   }
   e.expect("loss at the best rate, AdaGrad / SGD",
-           concat(format(best[1], "%.4f"), " / ", format(best[0], "%.4f")), "AdaGrad's lower",
+           to_text(format(best[1], "%.4f"), " / ", format(best[0], "%.4f")), "AdaGrad's lower",
            best[1] < best[0]);
   const Tensor sum = fit("adagrad", best_rate, d).state.at("adagrad/sum/x").flatten();
   Series rates{"η/√G", {}, {}};

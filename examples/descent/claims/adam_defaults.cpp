@@ -55,8 +55,8 @@ void measure(Evidence& e) {
   }
   std::string listed, spread;
   for (std::size_t r = 0; r < kRules.size(); ++r) {
-    listed += concat(r ? ", " : "", kRules[r], " ", median(ranks[r]));
-    spread += concat(r ? ", " : "", kRules[r], " ", format(100 * spreads[r], "%.1f"));
+    listed += to_text(r ? ", " : "", kRules[r], " ", median(ranks[r]));
+    spread += to_text(r ? ", " : "", kRules[r], " ", format(100 * spreads[r], "%.1f"));
   }
   e.expect("median rank at defaults", listed, "Adam's before SGD's",
            median(ranks[4]) < median(ranks[0]));

@@ -13,7 +13,7 @@ namespace {
 /// θ after 100 steps from 1 without any gradient of a loss, η = 10⁻³.
 double left_of_one(const char* rule, double decay) {
   const Tensor x = point({1});
-  optim::Optimizer optimizer = optimizer_of(concat(rule, "(weight_decay=", decay, ")"), x);
+  optim::Optimizer optimizer = optimizer_of(to_text(rule, "(weight_decay=", decay, ")"), x);
   for (int t = 0; t < 100; ++t) {
     x.set_grad(zeros({1}, kFloat64));
     optimizer.step();
@@ -49,7 +49,7 @@ Surface surface(const char* rule, const std::string& title, const std::array<dou
         const data::Split parts = overfitting(seed);
         Options o{.optimizer = rule,
                   .lr = lr,
-                  .set = {concat("weight_decay=", decay)},
+                  .set = {to_text("weight_decay=", decay)},
                   .epochs = 60,
                   .seed = seed};
         losses.push_back(final_loss(o, parts));
@@ -72,13 +72,13 @@ void measure(Evidence& e) {
   e.equals("1e-2", left_of_one("adam", 1e-2), ".90174");
   e.equals("1", left_of_one("adam", 1), ".90174");
   for (const double decay : {1e-4, 1e-2, 1.0})
-    e.within(concat("AdamW λ = ", decay), left_of_one("adamw", decay),
+    e.within(to_text("AdamW λ = ", decay), left_of_one("adamw", decay),
              std::pow(1 - 1e-3 * decay, 100), 1e-12);
   const Surface l2 = surface("adam", "Adam with L2: test loss", {0, 1e-4, 3e-4, 1e-3, 3e-3, 1e-2});
   const Surface decoupled = surface("adamw", "AdamW: test loss", {0, 1e-2, 3e-2, 1e-1, 3e-1, 1});
   e.expect("decades that the best decay moves over the rates, Adam / AdamW",
-           concat(format(decades(l2.best_decay), "%.3g"), " / ",
-                  format(decades(decoupled.best_decay), "%.3g")),
+           to_text(format(decades(l2.best_decay), "%.3g"), " / ",
+                   format(decades(decoupled.best_decay), "%.3g")),
            "Adam's moves more", decades(l2.best_decay) > decades(decoupled.best_decay));
   e.show(l2.map);
   e.show(decoupled.map);

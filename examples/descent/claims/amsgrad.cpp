@@ -12,7 +12,7 @@ void measure(Evidence& e) {
   for (const char* rule : {"adam", "amsgrad"}) {
     const Tensor x = point({0});
     optim::Optimizer optimizer =
-        optimizer_of(concat(rule, "(lr=sqrt_decay(0.5), beta1=0.9, beta2=0.99)"), x);
+        optimizer_of(to_text(rule, "(lr=sqrt_decay(0.5), beta1=0.9, beta2=0.99)"), x);
     const Tensor rare = full({1}, 1010, kFloat64), common = full({1}, -10, kFloat64);
     Series line{rule, {}, {}};
     double next = 1;

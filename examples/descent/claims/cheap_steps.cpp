@@ -41,7 +41,7 @@ void measure(Evidence& e) {
         best = cost, w = tried;
     }
     costs.push_back(best);
-    Series cost{concat(w.name, ", η ", format(w.lr, "%.2g")), {}, {}}, time = cost;
+    Series cost{to_text(w.name, ", η ", format(w.lr, "%.2g")), {}, {}}, time = cost;
     for (const Epoch& epoch : w.run.epochs) {
       cost.x.push_back(static_cast<double>(epoch.epoch * samples));
       time.x.push_back(epoch.seconds);
@@ -50,7 +50,7 @@ void measure(Evidence& e) {
     by_cost.series.push_back(cost), by_time.series.push_back(time);
   }
   e.expect("sample gradients to a loss of 0.2, one / 32 / all samples a step",
-           concat(costs[0], " / ", costs[1], " / ", costs[2]),
+           to_text(costs[0], " / ", costs[1], " / ", costs[2]),
            "all needs 5 times as many as either",
            costs[2] >= 5 * costs[0] && costs[2] >= 5 * costs[1]);
   e.show(by_cost);

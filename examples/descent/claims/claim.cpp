@@ -7,7 +7,7 @@
 
 namespace app {
 
-using descent::concat;
+using descent::to_text;
 
 void Evidence::equals(const std::string& what, double got, const std::string& expected) {
   const std::size_t exponent = expected.find('e');
@@ -27,7 +27,7 @@ void Evidence::equals(const std::string& what, double got, const std::string& ex
 void Evidence::within(const std::string& what, double got, double expected, double share) {
   figures_.push_back(
       {what, format(got, "%.5g"),
-       concat(format(expected, "%.4g"), " within ", format(100 * share, "%.3g"), " %"),
+       to_text(format(expected, "%.4g"), " within ", format(100 * share, "%.3g"), " %"),
        std::fabs(got - expected) <= share * std::fabs(expected)});
 }
 

@@ -35,7 +35,7 @@ std::vector<const Claim*> chosen(const std::vector<std::string>& names) {
       for (const std::string& k : known) list += (list.empty() ? "" : ", ") + k;
       const std::string near = nearest_match(name, known);
       fail<UsageError>("--only", "got '", name, "', expected one of ", list,
-                       near.empty() ? "" : concat(". Hint: did you mean '", near, "'?"));
+                       near.empty() ? "" : to_text(". Hint: did you mean '", near, "'?"));
     }
     picked.push_back(all_claims()[static_cast<std::size_t>(found - known.begin())]);
   }
@@ -45,20 +45,20 @@ std::vector<const Claim*> chosen(const std::vector<std::string>& names) {
 std::string line_of(const Claim& c, const Evidence& e) {
   std::string figures;
   for (const Evidence::Figure& f : e.figures())
-    figures += concat(figures.empty() ? "" : "; ", f.what, ": ", f.got,
-                      f.holds ? "" : concat(" (expected ", f.criterion, ")"));
-  return concat(e.holds() ? "holds          " : "does not hold  ", c.name,
-                std::string(15 - std::min<std::size_t>(14, c.name.size()), ' '), figures, "\n");
+    figures += to_text(figures.empty() ? "" : "; ", f.what, ": ", f.got,
+                       f.holds ? "" : to_text(" (expected ", f.criterion, ")"));
+  return to_text(e.holds() ? "holds          " : "does not hold  ", c.name,
+                 std::string(15 - std::min<std::size_t>(14, c.name.size()), ' '), figures, "\n");
 }
 
 std::string section_of(const Claim& c, const Evidence& e) {
   std::vector<std::vector<std::string>> rows{{"figure", "measured", "expected", ""}};
   for (const Evidence::Figure& f : e.figures())
     rows.push_back({f.what, f.got, f.criterion, f.holds ? "✓" : "✗"});
-  std::string s = concat("<h2 id=\"", c.name, "\">", escaped(c.sentence), "</h2>\n<p class=\"",
-                         e.holds() ? "good\">Holds." : "bad\">Does not hold.", "</p>\n<p>",
-                         escaped(c.experiment), "</p>\n<div class=\"prose\">", html_table(rows),
-                         "</div>\n<div class=\"charts\">\n");
+  std::string s = to_text("<h2 id=\"", c.name, "\">", escaped(c.sentence), "</h2>\n<p class=\"",
+                          e.holds() ? "good\">Holds." : "bad\">Does not hold.", "</p>\n<p>",
+                          escaped(c.experiment), "</p>\n<div class=\"prose\">", html_table(rows),
+                          "</div>\n<div class=\"charts\">\n");
   for (const std::string& picture : e.pictures()) s += picture;
   return s + "</div>\n";
 }
@@ -79,15 +79,15 @@ int show_claims(const std::vector<const Claim*>& claims, const std::string& out,
     std::cout << line_of(*claims[i], evidence[i]);
     sections += section_of(*claims[i], evidence[i]);
     contents +=
-        concat("<li><a href=\"#", claims[i]->name, "\">", escaped(claims[i]->sentence),
-               "</a> <span class=\"", evidence[i].holds() ? "good\">holds" : "bad\">does not hold",
-               "</span></li>\n");
+        to_text("<li><a href=\"#", claims[i]->name, "\">", escaped(claims[i]->sentence),
+                "</a> <span class=\"", evidence[i].holds() ? "good\">holds" : "bad\">does not hold",
+                "</span></li>\n");
   }
-  const std::string verdict = concat(holding, " of ", claims.size(), " claims hold.");
+  const std::string verdict = to_text(holding, " of ", claims.size(), " claims hold.");
   write_file(folder + "/claims.html",
              html_page("What optimizers do, measured",
-                       concat("<h1>What optimizers do, measured</h1>\n<p class=\"verdict\">",
-                              verdict, "</p>\n<ol>\n", contents, "</ol>\n", sections, appendix)));
+                       to_text("<h1>What optimizers do, measured</h1>\n<p class=\"verdict\">",
+                               verdict, "</p>\n<ol>\n", contents, "</ol>\n", sections, appendix)));
   std::cout << verdict << " Pictures: " << folder << "/claims.html\n";
   return holding == claims.size() ? kOk : kTrainingFailed;
 }

@@ -82,12 +82,12 @@ void measure(Evidence& e) {
   Series plain = learning("momentum(lr=0.1)");
   const Series clipped = learning("clip_norm(momentum(lr=0.1), 0.1)");
   e.expect("adding problem without clipping",
-           concat(std::isfinite(plain.y.back()) ? format(plain.y.back(), "loss %.3g")
-                                                : std::string("no finite loss"),
-                  " at step ", plain.x.back()),
+           to_text(std::isfinite(plain.y.back()) ? format(plain.y.back(), "loss %.3g")
+                                                 : std::string("no finite loss"),
+                   " at step ", plain.x.back()),
            "no finite loss before the end", !std::isfinite(plain.y.back()));
   e.expect("with", format(clipped.y.back(), "loss %.3g"), "below 0.05", clipped.y.back() < 0.05);
-  plain.name += concat(", no number after step ", plain.x.back());
+  plain.name += to_text(", no number after step ", plain.x.back());
   e.show(Chart{"Recurrent network on the adding problem",
                "step",
                "loss on fresh sequences",

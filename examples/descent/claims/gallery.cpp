@@ -99,7 +99,7 @@ Series best_path(const Surface& s, const std::string& rule) {
   const double own = default_rate(rule);
   if (std::string(s.id) == "saddle") {
     Series path = walk(s, rule, own >= 0.5 ? own : 0.03).first;
-    path.name += concat(", η ", own >= 0.5 ? own : 0.03);
+    path.name += to_text(", η ", own >= 0.5 ? own : 0.03);
     return path;
   }
   Series best;
@@ -109,7 +109,7 @@ Series best_path(const Surface& s, const std::string& rule) {
     const auto [path, loss] = walk(s, rule, rate);
     if (loss < lowest || best.x.empty()) best = path, lowest = loss, chosen = rate;
   }
-  best.name += concat(", η ", format(chosen, "%.2g"));
+  best.name += to_text(", η ", format(chosen, "%.2g"));
   return best;
 }
 
@@ -123,7 +123,7 @@ std::string gallery() {
       "at its own "
       "default where that is 0.5 or more. A cross is a minimum, a dot the end of a path.</p>\n";
   for (const Surface& s : kSurfaces) {
-    page += concat("<h3>", escaped(s.name), "</h3>\n<div class=\"charts\">\n");
+    page += to_text("<h3>", escaped(s.name), "</h3>\n<div class=\"charts\">\n");
     bool first = true;
     for (const auto& [family, rules] : kFamilies) {
       Chart chart{family, "x", "y", false, false, {}};

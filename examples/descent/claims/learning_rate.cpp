@@ -21,7 +21,7 @@ std::vector<double> distances(double rate) {
 void measure(Evidence& e) {
   Chart line{"Distance from the minimum of ½x²", "step", "|x|", false, true};
   for (const double rate : {0.02, 1.0 / 3, 1.9, 2.1}) {
-    line.series.push_back({concat("ηL = ", format(rate, "%.3g")), {}, distances(rate)});
+    line.series.push_back({to_text("ηL = ", format(rate, "%.3g")), {}, distances(rate)});
     for (int i = 0; i <= 100; ++i) line.series.back().x.push_back(i);
   }
   e.equals("ηL = 1.9", line.series[2].y.back(), "2.66e-5");

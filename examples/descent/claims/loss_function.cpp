@@ -36,8 +36,8 @@ void measure(Evidence& e) {
   }
   chart.series.push_back(dots);
   e.expect("error of the slope, squared / absolute / Huber",
-           concat(format(errors[0], "%.3f"), " / ", format(errors[1], "%.3f"), " / ",
-                  format(errors[2], "%.3f")),
+           to_text(format(errors[0], "%.3f"), " / ", format(errors[1], "%.3f"), " / ",
+                   format(errors[2], "%.3f")),
            "squared at least 5 times either",
            errors[0] >= 5 * errors[1] && errors[0] >= 5 * errors[2]);
   e.show(chart);

@@ -49,7 +49,7 @@ void measure(Evidence& e) {
         ++count;
         if (kappa == 100) line.x.push_back(count), line.y.push_back(valley.distance());
       }
-      e.equals(concat("κ ", kappa, ", ", kMethods[static_cast<std::size_t>(m)]), count,
+      e.equals(to_text("κ ", kappa, ", ", kMethods[static_cast<std::size_t>(m)]), count,
                steps[static_cast<std::size_t>(m)]);
       if (kappa == 100) curve.series.push_back(line);
     }

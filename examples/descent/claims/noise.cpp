@@ -16,7 +16,7 @@ void measure(Evidence& e) {
     Generator generator(1, static_cast<std::uint64_t>(batch));
     const Tensor x = point(std::vector<double>(kChains, 1.0));  // each element is a run of its own
     optim::Optimizer sgd({x}, optim::SGD{.lr = kRate});
-    Series line{concat("batch ", batch), {}, {}};
+    Series line{to_text("batch ", batch), {}, {}};
     double mean = 0;
     for (int i = 0; i < kSteps; ++i) {
       x.set_grad(x.detach() + randn({kChains}, generator, kFloat64) / std::sqrt(batch));
@@ -25,7 +25,7 @@ void measure(Evidence& e) {
       if (i >= kSettled) mean += square / (kSteps - kSettled);
       if (i < kSettled) line.x.push_back(i + 1), line.y.push_back(square);
     }
-    e.within(concat("B = ", batch), mean, kRate / (batch * (2 - kRate)), 0.03);
+    e.within(to_text("B = ", batch), mean, kRate / (batch * (2 - kRate)), 0.03);
     chart.series.push_back(line);
   }
   e.show(chart);

@@ -79,7 +79,7 @@ void measure(Evidence& e) {
            "SAM's lower for 4 of 5 seeds", flatter >= 4);
   e.expect(
       "median test accuracy, SGD / SAM",
-      concat(format(median(plain_accuracy), "%.4f"), " / ", format(median(sam_accuracy), "%.4f")),
+      to_text(format(median(plain_accuracy), "%.4f"), " / ", format(median(sam_accuracy), "%.4f")),
       "SAM's not lower", median(sam_accuracy) >= median(plain_accuracy));
   e.show(between);
 }

@@ -27,7 +27,7 @@ void measure(Evidence& e) {
   Generator generator(1);
   const Tensor x = point(std::vector<double>(kChains, 0.0));  // each element is a run of its own
   optim::Optimizer sgd =
-      optimizer_of(concat("swa(sgd(lr=0.1), start=", kSteps - kAveraged, ")"), x);
+      optimizer_of(to_text("swa(sgd(lr=0.1), start=", kSteps - kAveraged, ")"), x);
   double iterates = 0;
   for (int i = 0; i < kSteps; ++i) {
     x.set_grad(x.detach() + randn({kChains}, generator, kFloat64));
@@ -80,8 +80,8 @@ void measure(Evidence& e) {
     line.series = {train_line, test_line};
   }
   e.expect("digits, test loss of the average at most the last iterate's",
-           concat(better, " of 5 seeds"), "4 or more", better >= 4);
-  e.expect("loss rises less at distance 2", concat(flatter, " of 5 seeds"), "4 or more",
+           to_text(better, " of 5 seeds"), "4 or more", better >= 4);
+  e.expect("loss rises less at distance 2", to_text(flatter, " of 5 seeds"), "4 or more",
            flatter >= 4);
   e.show(rays);
   e.show(line);

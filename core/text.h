@@ -1,0 +1,64 @@
+// Text: joining values to a message, and finding the name that was meant.
+#pragma once
+
+#include <descent/core/dtype.h>
+#include <descent/core/shape.h>
+
+#include <string>
+#include <string_view>
+
+namespace descent {
+
+namespace detail {
+inline void append(std::string& s, std::string_view part) { s += part; }
+inline void append(std::string& s, const char* part) { s += part; }
+inline void append(std::string& s, const std::string& part) { s += part; }
+inline void append(std::string& s, const Shape& shape) { s += to_string(shape); }
+inline void append(std::string& s, DType t) { s += to_string(t); }
+inline void append(std::string& s, char c) { s += c; }
+inline void append(std::string& s, bool b) { s += b ? "true" : "false"; }
+inline void append(std::string& s, int n) { s += std::to_string(n); }
+inline void append(std::string& s, long n) { s += std::to_string(n); }
+inline void append(std::string& s, long long n) { s += std::to_string(n); }
+inline void append(std::string& s, unsigned n) { s += std::to_string(n); }
+inline void append(std::string& s, unsigned long n) { s += std::to_string(n); }
+/// The shortest text that reads back as the same number: 0.001, 1e-08, nan.
+void append(std::string& s, double x);
+}  // namespace detail
+
+/// Writes its arguments one after the other: text, numbers, shapes and element types. A double gets
+/// as few digits as read back as the same number.
+///
+///   to_text("got ", Shape{2, 3}, ", rate ", 1e-3)  // "got (2, 3), rate 0.001"
+template <class... Parts>
+std::string to_text(const Parts&... parts) {
+  std::string s;
+  (detail::append(s, parts), ...);
+  return s;
+}
+
+namespace detail {
+std::size_t edit_distance(std::string_view a, std::string_view b);
+}
+
+/// The candidate closest to `name` by edit distance, for "did you mean". Returns "" if no candidate
+/// is near. Of two candidates equally near, one as long as `name` wins.
+///
+///   nearest_match("adm", std::vector<std::string>{"sgd", "adam"})  // "adam"
+template <class Names>
+std::string nearest_match(std::string_view name, const Names& candidates) {
+  std::string best;
+  std::size_t least = name.size() / 2 + 1;
+  for (const auto& candidate : candidates) {
+    const std::size_t distance = detail::edit_distance(name, candidate);
+    const bool tie_won =
+        distance == least && candidate.size() == name.size() && best.size() != name.size();
+    if (distance < least || (tie_won && !best.empty())) {
+      least = distance;
+      best = candidate;
+    }
+  }
+  return best;
+}
+
+}  // namespace descent
