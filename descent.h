@@ -23,10 +23,10 @@
 #include <descent/nn/loss.h>
 #include <descent/nn/rnn.h>
 #include <descent/nn/sequential.h>
-#include <descent/optim/description.h>
 #include <descent/optim/early_stopping.h>
+#include <descent/optim/names/description.h>
+#include <descent/optim/names/registry.h>
 #include <descent/optim/plateau.h>
-#include <descent/optim/registry.h>
 #include <descent/optim/rules.h>
 #include <descent/optim/schedule.h>
 #include <descent/optim/wrappers.h>

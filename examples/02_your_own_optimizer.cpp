@@ -1,7 +1,7 @@
 // Lesson 2: an optimizer of your own, in forty lines. It gets groups, schedules, saving, threads,
 // vector instructions and the same tests as the built-in ones.
 #include <descent/descent.h>
-#include <descent/optim/conformance.h>
+#include <descent/optim/testing/conformance.h>
 
 using namespace descent;
 

@@ -5,7 +5,7 @@
 #include <descent/core/kernels/accumulate.h>
 #include <descent/core/kernels/copy.h>
 #include <descent/core/random.h>
-#include <descent/optim/rule_stage.h>
+#include <descent/optim/engine/rule_stage.h>
 #include <descent/optim/wrapper_of.h>
 #include <descent/optim/wrappers.h>
 

@@ -3,7 +3,7 @@
 #include <descent/autograd/ops.h>
 #include <descent/core/kernels/reduce.h>
 #include <descent/core/tape.h>
-#include <descent/optim/rule_stage.h>
+#include <descent/optim/engine/rule_stage.h>
 
 #include <algorithm>
 #include <cmath>

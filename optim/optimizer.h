@@ -18,7 +18,7 @@
 
 #include <descent/autograd/parameter.h>
 #include <descent/core/pool_vector.h>
-#include <descent/optim/rule.h>
+#include <descent/optim/engine/rule.h>
 
 #include <map>
 #include <string>

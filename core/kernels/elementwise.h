@@ -7,7 +7,7 @@
 
 #include <descent/core/create.h>
 #include <descent/core/kernels/copy.h>
-#include <descent/core/simd.h>
+#include <descent/core/simd/loop.h>
 
 #include <initializer_list>
 #include <new>

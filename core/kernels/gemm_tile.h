@@ -3,7 +3,7 @@
 // Legend: MR rows and NV vectors of columns a tile; A (rows, K), B (K, columns), C (rows, columns).
 #pragma once
 
-#include <descent/core/simd.h>
+#include <descent/core/simd/loop.h>
 
 #include <algorithm>
 #include <cstdint>

@@ -5,7 +5,7 @@
 //
 //   rules [SIDE [RULE …]]     of the matrix, 1000 if not given; of all rules
 #include <descent/core/floating_mode.h>
-#include <descent/core/simd.h>
+#include <descent/core/simd/loop.h>
 #include <descent/descent.h>
 
 #include <algorithm>

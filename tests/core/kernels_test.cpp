@@ -5,7 +5,7 @@
 #include <descent/core/kernels/eigen.h>
 #include <descent/core/kernels/gemm.h>
 #include <descent/core/kernels/reduce.h>
-#include <descent/core/simd.h>
+#include <descent/core/simd/loop.h>
 #include <descent/descent.h>
 #include <gtest/gtest.h>
 

@@ -1,6 +1,6 @@
 // The float functions of core/kernels/math.h against the double-precision library.
 #include <descent/core/kernels/math.h>
-#include <descent/core/pack.h>
+#include <descent/core/simd/pack.h>
 #include <descent/descent.h>
 #include <gtest/gtest.h>
 

@@ -1,12 +1,12 @@
-// The rules that hold for every optimizer (optim/conformance.h), for every optimizer; and what is
-// peculiar to some.
+// The rules that hold for every optimizer (optim/testing/conformance.h), for every optimizer; and
+// what is peculiar to some.
 #include "tests/optim/all_optimizers.h"
 #include "tests/optim/trajectory.h"
 #include "tests/support/allocations.h"
 #include "tests/support/errors.h"
 
 #include <descent/core/kernels/eigen.h>
-#include <descent/optim/conformance.h>
+#include <descent/optim/testing/conformance.h>
 #include <gtest/gtest.h>
 #include <fstream>
 

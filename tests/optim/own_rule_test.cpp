@@ -1,7 +1,7 @@
 // Rules of a user's own: what they may do, and the mistakes that are named.
 #include "tests/support/errors.h"
 
-#include <descent/core/pack.h>
+#include <descent/core/simd/pack.h>
 #include <descent/descent.h>
 #include <gtest/gtest.h>
 

@@ -1,0 +1,52 @@
+// Adadelta: AdaGrad with moving averages, whose step has the unit of the parameters.
+#pragma once
+
+#include <descent/optim/engine/rule.h>
+
+namespace descent::optim {
+
+/// Zeiler 2012, arXiv:1212.5701, Alg. 1:
+///   v = ρv + (1−ρ)g²,  Δ = √(u+ε)/√(v+ε)·g,  u = ρu + (1−ρ)Δ²,  θ −= ηΔ.
+/// u follows Δ without η, as in PyTorch; the paper has η = 1. weight_decay is L2.
+struct Adadelta {
+  Hyper lr = 1, rho = 0.9, eps = 1e-6, weight_decay = 0;
+  bool maximize = false;
+
+  static constexpr Card card{
+      .name = "adadelta",
+      .title = "Adadelta",
+      .formula = "v = ρv + (1−ρ)g²,  Δ = √(u+ε)/√(v+ε) · g,  u = ρu + (1−ρ)Δ²,  θ −= ηΔ",
+      .paper = "Zeiler 2012, arXiv:1212.5701",
+      .when =
+          "When no rate is known at all: it has none to tune, and steps in the parameters' unit.",
+      .avoid = "Short runs: Adam gets further in the same number of steps.",
+      .traps = "Starts slowly, at steps of about √ε; ε sets how slowly. η is 1, not 1e-3.",
+      .state = 2};
+  static constexpr std::array slots{"square", "delta"};
+  static constexpr bool packs = true;
+  static void fields(auto& r, auto&& f) {
+    f("lr", r.lr, kNonNegative);
+    f("rho", r.rho, kUnit);
+    f("eps", r.eps, kNonNegative);
+    f("weight_decay", r.weight_decay, kNonNegative);
+    f("maximize", r.maximize);
+  }
+
+  template <class T>
+  auto at(Step s) const {
+    const T eta = T(lr(s)), r = T(rho(s)), r1 = T(1 - rho(s)), e = T(eps(s));
+    const T decay = T(weight_decay(s)), up = T(0x1p40), down = T(0x1p-20);
+    return [=](auto& w, auto g, auto& v, auto& u) {
+      if (decay != 0) g += decay * w;
+      v = simd::fma(r, v, r1 * g * g);
+      // One root in place of two; 2⁴⁰ keeps the quotient from vanishing in float.
+      const auto delta = simd::sqrt(simd::ratio(simd::fma(up, u, up * e), v + e)) * (down * g);
+      u = simd::fma(r, u, r1 * delta * delta);
+      w = simd::fma(-eta, delta, w);
+    };
+  }
+};
+
+extern template class detail::RuleOf<Adadelta>;
+
+}  // namespace descent::optim

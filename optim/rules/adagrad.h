@@ -1,0 +1,54 @@
+// AdaGrad: each parameter's rate falls with the squares of its own gradients.
+#pragma once
+
+#include <descent/optim/engine/rule.h>
+
+namespace descent::optim {
+
+/// Duchi, Hazan & Singer 2011, JMLR 12:2121, diagonal form:
+///   G += g²,  θ −= η_t·g/(√G + ε),  η_t = η/(1 + (t − 1)·lr_decay).
+/// ε outside the root is PyTorch's; `eps_inside_sqrt` gives √(G + ε), as it is often written.
+struct AdaGrad {
+  Hyper lr = 1e-2, lr_decay = 0, eps = 1e-10, initial_accumulator = 0, weight_decay = 0;
+  bool eps_inside_sqrt = false, maximize = false;
+
+  static constexpr Card card{
+      .name = "adagrad",
+      .title = "AdaGrad",
+      .formula = "G += g²,  θ −= η g / (√G + ε)",
+      .paper = "Duchi, Hazan & Singer 2011, JMLR 12:2121",
+      .when = "Sparse features: rare ones keep a large rate. Convex problems.",
+      .avoid = "Deep networks and long runs: use rmsprop or adam.",
+      .traps = "G only grows, so the rate shrinks for ever and training may stop early.",
+      .state = 1};
+  static constexpr std::array slots{"sum"};
+  static constexpr bool packs = true;
+  static void fields(auto& r, auto&& f) {
+    f("lr", r.lr, kNonNegative);
+    f("lr_decay", r.lr_decay, kNonNegative);
+    f("eps", r.eps, kNonNegative);
+    f("initial_accumulator", r.initial_accumulator, kNonNegative);
+    f("weight_decay", r.weight_decay, kNonNegative);
+    f("eps_inside_sqrt", r.eps_inside_sqrt);
+    f("maximize", r.maximize);
+  }
+
+  template <class T>
+  auto at(Step s) const {
+    const T eta = T(lr(s) / (1 + static_cast<double>(s.t - 1) * lr_decay(s)));
+    const T decay = T(weight_decay(s)), e = T(eps(s));
+    const T start = s.t == 1 ? T(initial_accumulator(s)) : T(0);
+    const bool inside = eps_inside_sqrt;
+    return [=](auto& w, auto g, auto& G) {
+      if (decay != 0) g += decay * w;
+      if (start != 0) G += start;
+      G += g * g;
+      const auto root = inside ? simd::sqrt(G + e) : simd::sqrt(G) + e;
+      w -= simd::ratio(eta * g, root);  // 0/0 where every gradient was 0
+    };
+  }
+};
+
+extern template class detail::RuleOf<AdaGrad>;
+
+}  // namespace descent::optim

@@ -1,0 +1,53 @@
+// AdaMax: Adam with the largest recent gradient in place of the root mean square.
+#pragma once
+
+#include <descent/optim/engine/rule.h>
+
+#include <cmath>
+
+namespace descent::optim {
+
+/// Kingma & Ba 2015, arXiv:1412.6980, Alg. 2:
+///   m = β₁m + (1−β₁)g,  u = max(β₂u, |g| + ε),  θ −= η/(1−β₁ᵗ) · m/u.
+/// ε inside the maximum is PyTorch's; the paper has none. weight_decay is L2.
+struct AdaMax {
+  Hyper lr = 2e-3, beta1 = 0.9, beta2 = 0.999, eps = 1e-8, weight_decay = 0;
+  bool maximize = false;
+
+  static constexpr Card card{
+      .name = "adamax",
+      .title = "AdaMax",
+      .formula = "m = β₁m + (1−β₁)g,  u = max(β₂u, |g| + ε),  θ −= η m̂ / u",
+      .paper = "Kingma & Ba 2015, arXiv:1412.6980, Alg. 2",
+      .when = "Sparse gradients, embeddings: u needs no correction and is never too small.",
+      .avoid = "Gradients with rare outliers: one of them slows its parameter for 1/(1−β₂) steps.",
+      .traps = "Its rate is twice Adam's by default.",
+      .state = 2};
+  static constexpr std::array slots{"m", "largest"};
+  static void fields(auto& r, auto&& f) {
+    f("lr", r.lr, kNonNegative);
+    f("beta1", r.beta1, kUnit);
+    f("beta2", r.beta2, kUnit);
+    f("eps", r.eps, kNonNegative);
+    f("weight_decay", r.weight_decay, kNonNegative);
+    f("maximize", r.maximize);
+  }
+
+  template <class T>
+  auto at(Step s) const {
+    const T eta = T(lr(s) / (1 - std::pow(beta1(s), static_cast<double>(s.t))));
+    const T b1 = T(beta1(s)), k1 = T(1 - beta1(s)), b2 = T(beta2(s)), e = T(eps(s));
+    const T decay = T(weight_decay(s));
+    return [=](T& w, T g, T& m, T& u) {
+      g += decay * w;
+      m = b1 * m + k1 * g;
+      const T kept = b2 * u, size = std::fabs(g) + e;
+      u = kept > size ? kept : size;
+      w -= u == 0 ? T(0) : eta * m / u;
+    };
+  }
+};
+
+extern template class detail::RuleOf<AdaMax>;
+
+}  // namespace descent::optim

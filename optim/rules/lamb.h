@@ -1,0 +1,73 @@
+// LAMB: Adam whose step is scaled, tensor by tensor, to the size of the weights.
+#pragma once
+
+#include <descent/optim/engine/rule.h>
+
+#include <cmath>
+
+namespace descent::optim {
+
+/// You et al. 2020, arXiv:1904.00962, Alg. 2:  u = m̂/(√v̂ + ε) + λθ,  θ −= η·(‖θ‖/‖u‖)·u, the norms
+/// over each tensor; the ratio is 1 where either is 0 (φ is the identity).
+struct LAMB {
+  Hyper lr = 1e-3, beta1 = 0.9, beta2 = 0.999, eps = 1e-6, weight_decay = 0;
+
+  static constexpr Card card{
+      .name = "lamb",
+      .title = "LAMB: layer-wise adaptive rates around Adam",
+      .formula = "u = m̂/(√v̂ + ε) + λθ,  θ −= η (‖θ‖/‖u‖) u,  each tensor by itself",
+      .paper = "You et al. 2020, arXiv:1904.00962",
+      .when = "Very large batches, thousands of samples: keeps every layer's relative step alike.",
+      .avoid = "Small batches, where AdamW is as good and simpler.",
+      .traps =
+          "Tensors that start at zero (biases) move at ratio 1, then hardly at all while small.",
+      .state = 2};
+  static constexpr std::array slots{"m", "v"};
+  static void fields(auto& r, auto&& f) {
+    f("lr", r.lr, kNonNegative);
+    f("beta1", r.beta1, kUnit);
+    f("beta2", r.beta2, kUnit);
+    f("eps", r.eps, kNonNegative);
+    f("weight_decay", r.weight_decay, kNonNegative);
+  }
+
+  static constexpr bool packs = true;
+  /// u/c: m/(√v + ε√bc₂) + (λ/c)θ. The factor c = √bc₂/bc₁, bc₁ = 1 − β₁ᵗ, cancels where η·‖θ‖/‖u‖
+  /// multiplies u.
+  double factor(Step s) const {
+    const auto t = static_cast<double>(s.t);
+    return std::sqrt(1 - std::pow(beta2(s), t)) / (1 - std::pow(beta1(s), t));
+  }
+  template <class T>
+  auto direction(Step s) const {
+    const T e = T(eps(s) * std::sqrt(1 - std::pow(beta2(s), static_cast<double>(s.t)))),
+            decay = T(weight_decay(s) / factor(s));
+    return [=](auto w, auto m, auto v) {
+      return simd::fma(decay, w, simd::ratio(m, simd::sqrt(v) + e));
+    };
+  }
+  template <class T>
+  void measure(Step s, auto&& run) const {
+    const T b1 = T(beta1(s)), k1 = T(1 - beta1(s)), b2 = T(beta2(s)), k2 = T(1 - beta2(s));
+    const auto direction_of = direction<T>(s);
+    run(
+        [=](auto w, auto g, auto& m, auto& v) {
+          m = simd::fma(b1, m, k1 * g);
+          v = simd::fma(b2, v, k2 * g * g);
+          const auto u = direction_of(w, m, v);
+          return std::array{w * w, u * u};
+        },
+        0, 1);
+  }
+  template <class T>
+  auto at(Step s) const {
+    const double weights = s.sums[0], step = s.sums[1];
+    const T eta = T(lr(s) * (weights > 0 && step > 0 ? std::sqrt(weights / step) : factor(s)));
+    const auto direction_of = direction<T>(s);
+    return [=](auto& w, auto, auto m, auto v) { w = simd::fma(-eta, direction_of(w, m, v), w); };
+  }
+};
+
+extern template class detail::RuleOf<LAMB>;
+
+}  // namespace descent::optim

@@ -1,0 +1,61 @@
+// LARS: momentum whose step is scaled, tensor by tensor, to the size of the weights.
+#pragma once
+
+#include <descent/core/error.h>
+#include <descent/optim/engine/rule.h>
+
+#include <cmath>
+
+namespace descent::optim {
+
+/// You, Gitman & Ginsburg 2017, arXiv:1708.03888, Alg. 1, the norms over each tensor:
+///   l = trust·‖θ‖/(‖g‖ + λ‖θ‖),  b = μb + η·l·(g + λθ),  θ −= b;
+/// l is 1 where either norm is 0. Nesterov: θ −= μb + η·l·(g + λθ).
+struct LARS {
+  Hyper lr = 0.1, momentum = 0.9, weight_decay = 0, trust = 1e-3;
+  bool nesterov = false;
+
+  static constexpr Card card{
+      .name = "lars",
+      .title = "LARS: layer-wise adaptive rates around momentum",
+      .formula = "l = trust ‖θ‖/(‖g‖ + λ‖θ‖),  b = μb + ηl(g + λθ),  θ −= b",
+      .paper = "You, Gitman & Ginsburg 2017, arXiv:1708.03888",
+      .when = "Convolutional networks with very large batches.",
+      .avoid = "Biases and norms: put them in a group with plain SGD.",
+      .traps =
+          "trust multiplies lr: a rate of 0.1 with trust 1e-3 moves a layer by 1e-4 of its norm. "
+          "It needs a warm-up.",
+      .state = 1};
+  static constexpr std::array slots{"momentum"};
+  static void fields(auto& r, auto&& f) {
+    f("lr", r.lr, kNonNegative);
+    f("momentum", r.momentum, kUnit);
+    f("weight_decay", r.weight_decay, kNonNegative);
+    f("trust", r.trust, kNonNegative);
+    f("nesterov", r.nesterov);
+  }
+
+  static constexpr bool packs = true;
+  template <class T>
+  void measure(Step, auto&& run) const {
+    run([](auto w, auto g) { return std::array{w * w, g * g}; });
+  }
+  template <class T>
+  auto at(Step s) const {
+    const double weights = std::sqrt(s.sums[0]), gradient = std::sqrt(s.sums[1]);
+    const bool known = weights > 0 && gradient > 0;
+    const T eta =
+        T(lr(s) * (known ? trust(s) * weights / (gradient + weight_decay(s) * weights) : 1));
+    const T mu = T(momentum(s)), decay = T(weight_decay(s));
+    const bool look_ahead = nesterov;
+    return [=](auto& w, auto g, auto& b) {
+      const auto step = eta * (g + decay * w);
+      b = mu * b + step;
+      w -= look_ahead ? mu * b + step : b;
+    };
+  }
+};
+
+extern template class detail::RuleOf<LARS>;
+
+}  // namespace descent::optim

@@ -1,0 +1,47 @@
+// Lion: the sign of a momentum; found by a search over programs.
+#pragma once
+
+#include <descent/optim/engine/rule.h>
+
+namespace descent::optim {
+
+/// Chen et al. 2023, arXiv:2302.06675, Alg. 2:
+///   θ ← (1 − ηλ)θ − η·sign(β₁m + (1−β₁)g),  then m = β₂m + (1−β₂)g.
+/// sign(0) = 0.
+struct Lion {
+  Hyper lr = 1e-4, beta1 = 0.9, beta2 = 0.99, weight_decay = 0;
+
+  static constexpr Card card{
+      .name = "lion",
+      .title = "Lion: evolved sign momentum",
+      .formula = "θ ← (1−ηλ)θ − η sign(β₁m + (1−β₁)g),  then  m = β₂m + (1−β₂)g",
+      .paper = "Chen et al. 2023, arXiv:2302.06675",
+      .when = "Large models and batches: half of Adam's memory, about its quality.",
+      .avoid = "Small batches: every step has length η in each parameter, whatever the noise.",
+      .traps =
+          "Its rate is 3 to 10 times smaller than AdamW's, its decay as much larger. It never "
+          "settles: lower the rate in the end.",
+      .state = 1};
+  static constexpr std::array slots{"m"};
+  static void fields(auto& r, auto&& f) {
+    f("lr", r.lr, kNonNegative);
+    f("beta1", r.beta1, kUnit);
+    f("beta2", r.beta2, kUnit);
+    f("weight_decay", r.weight_decay, kNonNegative);
+  }
+
+  template <class T>
+  auto at(Step s) const {
+    const T eta = T(lr(s)), keep = T(1 - lr(s) * weight_decay(s));
+    const T b1 = T(beta1(s)), k1 = T(1 - beta1(s)), b2 = T(beta2(s)), k2 = T(1 - beta2(s));
+    return [=](T& w, T g, T& m) {
+      const T c = b1 * m + k1 * g;
+      w = keep * w - (c > 0 ? eta : c < 0 ? -eta : T(0));
+      m = b2 * m + k2 * g;
+    };
+  }
+};
+
+extern template class detail::RuleOf<Lion>;
+
+}  // namespace descent::optim

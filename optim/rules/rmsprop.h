@@ -1,0 +1,77 @@
+// RMSProp: AdaGrad with a moving average in place of the sum, so that the rate does not die.
+#pragma once
+
+#include <descent/optim/engine/rule.h>
+
+namespace descent::optim {
+
+/// Tieleman & Hinton 2012, lecture 6.5:  v = α·v + (1 − α)·g²,  d = √v + ε,  θ −= η·g/d.
+/// Centered (Graves 2013, arXiv:1308.0850): d = √(v − ḡ²) + ε, with ḡ the moving average of g; a
+/// difference that rounds below zero counts as zero. Momentum: b = μ·b + g/d, θ −= η·b.
+/// Defaults are PyTorch's; the lecture has α = 0.9. `eps_inside_sqrt` puts ε under the root.
+struct RMSProp {
+  Hyper lr = 1e-2, alpha = 0.99, eps = 1e-8, momentum = 0, weight_decay = 0;
+  bool centered = false, eps_inside_sqrt = false, maximize = false;
+
+  static constexpr Card card{
+      .name = "rmsprop",
+      .title = "RMSProp",
+      .formula = "v = αv + (1−α)g²,  θ −= η g / (√v + ε)",
+      .paper = "Tieleman & Hinton 2012, lecture 6.5; centered: Graves 2013, arXiv:1308.0850",
+      .when = "Gradients of changing size, recurrent networks.",
+      .avoid = "Sparse gradients: v forgets between two of them.",
+      .traps =
+          "No bias correction: the first steps are 1/√(1−α) too long. Where ε stands changes "
+          "small gradients a hundredfold.",
+      .state = 1};
+  static constexpr std::array slots{"square", "momentum", "mean"};
+  static constexpr bool packs = true;
+  static void fields(auto& r, auto&& f) {
+    f("lr", r.lr, kNonNegative);
+    f("alpha", r.alpha, kUnit);
+    f("eps", r.eps, kNonNegative);
+    f("momentum", r.momentum, kUnit);
+    f("weight_decay", r.weight_decay, kNonNegative);
+    f("centered", r.centered);
+    f("eps_inside_sqrt", r.eps_inside_sqrt);
+    f("maximize", r.maximize);
+  }
+
+  template <class T>
+  void dispatch(Step s, auto&& run) const {
+    const T eta = T(lr(s)), a = T(alpha(s)), a1 = T(1 - alpha(s)), decay = T(weight_decay(s));
+    const T mu = T(momentum(s)), e = T(eps(s));
+    const auto ratio = [=, inside = eps_inside_sqrt](auto g, auto square) {
+      return simd::ratio(g, inside ? simd::sqrt(square + e) : simd::sqrt(square) + e);
+    };
+    const auto decayed = [=](auto g, auto w) { return decay == 0 ? g : g + decay * w; };
+    const auto central = [=](auto g, auto& v, auto& mean) {
+      v = simd::fma(a, v, a1 * g * g);
+      mean = simd::fma(a, mean, a1 * g);
+      const auto square = v - mean * mean;
+      return ratio(g, square > 0 ? square : T(0));
+    };
+    const auto plain = [=](auto g, auto& v) {
+      v = simd::fma(a, v, a1 * g * g);
+      return ratio(g, v);
+    };
+    const bool moves = momentum(s) != 0;
+    if (!centered && !moves)
+      run([=](auto& w, auto g, auto& v) { w = simd::fma(-eta, plain(decayed(g, w), v), w); }, 0);
+    else if (!centered)
+      run([=](auto& w, auto g, auto& v,
+              auto& b) { w -= eta * (b = mu * b + plain(decayed(g, w), v)); },
+          0, 1);
+    else if (!moves)
+      run([=](auto& w, auto g, auto& v, auto& m) { w -= eta * central(decayed(g, w), v, m); }, 0,
+          2);
+    else
+      run([=](auto& w, auto g, auto& v, auto& b,
+              auto& m) { w -= eta * (b = mu * b + central(decayed(g, w), v, m)); },
+          0, 1, 2);
+  }
+};
+
+extern template class detail::RuleOf<RMSProp>;
+
+}  // namespace descent::optim

@@ -1,0 +1,139 @@
+// Schedule-Free: averaging in place of a falling rate, for SGD and for AdamW.
+#pragma once
+
+#include <descent/autograd/ops.h>
+#include <descent/optim/engine/rule.h>
+
+#include <algorithm>
+#include <cmath>
+
+namespace descent::optim {
+
+namespace detail {
+
+/// The rate of a Schedule-Free step, and c, the share of z in the average. scalars: the sum of
+/// weights so far, and the largest rate.
+struct FreeStep {
+  double eta, c;
+  FreeStep(Step s, double lr, double warmup, double r, double power) {
+    const auto k = static_cast<double>(s.t - 1);
+    eta = k < warmup ? lr * (k + 1) / warmup : lr;
+    double &sum = s.scalars[0], &largest = s.scalars[1];
+    largest = std::max(largest, eta);
+    const double weight = std::pow(k + 1, r) * std::pow(largest, power);
+    sum += weight;
+    c = sum > 0 ? weight / sum : 0;
+  }
+};
+inline constexpr std::array kFreeScalars{Scalar{"weight_sum", 0}, Scalar{"lr_max", 0}};
+/// x = lerp(y, z, 1 − 1/β): where to evaluate.
+inline Tensor free_average(const Tensor& y, const Tensor& z, double beta) {
+  return y + (z - y) * (1 - 1 / beta);
+}
+
+}  // namespace detail
+
+/// Defazio et al. 2024, arXiv:2405.15682, as the authors' AdamWScheduleFree. θ holds y; with
+/// c = w/Σw, w = (t)^r·η_max^power, u = g/(√v̂ + ε) + λy:
+///   y ← lerp(y, z, c) + η(β₁(1−c) − 1)u,  z −= ηu.
+/// Evaluate at x = lerp(y, z, 1 − 1/β₁): Optimizer::swap_average(). `warmup` steps rise linearly.
+struct ScheduleFreeAdamW {
+  Hyper lr = 2.5e-3, beta1 = 0.9, beta2 = 0.999, eps = 1e-8, weight_decay = 0, warmup = 0, r = 0,
+        power = 2;
+
+  static constexpr Card card{
+      .name = "schedule_free_adamw",
+      .title = "Schedule-Free AdamW",
+      .formula =
+          "u = g/(√v̂+ε) + λy,  y ← lerp(y, z, c) + η(β₁(1−c)−1)u,  z −= ηu;  x = lerp(y, z, "
+          "1−1/β₁)",
+      .paper = "Defazio et al. 2024, arXiv:2405.15682",
+      .when = "When the length of the run is not known: as good as a schedule, without one.",
+      .avoid =
+          "Batch norm without recomputing its statistics at x; swa, ema and lookahead around it.",
+      .traps =
+          "The weights in training are y; evaluate, save for use and compare at x, by "
+          "swap_average(). Do not lower its rate as well.",
+      .state = 2};
+  static constexpr std::array slots{"z", "v"};
+  static constexpr std::array scalars = detail::kFreeScalars;
+  static void fields(auto& r, auto&& f) {
+    f("lr", r.lr, kNonNegative);
+    f("beta1", r.beta1, Range{0, 1, true, true});
+    f("beta2", r.beta2, kUnit);
+    f("eps", r.eps, kNonNegative);
+    f("weight_decay", r.weight_decay, kNonNegative);
+    f("warmup", r.warmup, kNonNegative);
+    f("r", r.r, kNonNegative);
+    f("power", r.power, kNonNegative);
+  }
+
+  static constexpr bool packs = true;
+  template <class T>
+  auto at(Step s) const {
+    const detail::FreeStep free(s, lr(s), warmup(s), r(s), power(s));
+    const double root = std::sqrt(1 - std::pow(beta2(s), static_cast<double>(s.t)));  // u = root·u′
+    const T eta = T(root * free.eta), c = T(free.c),
+            of_u = T(root * free.eta * (beta1(s) * (1 - free.c) - 1));
+    const T b2 = T(beta2(s)), k2 = T(1 - beta2(s)), e = T(root * eps(s)),
+            decay = T(weight_decay(s) / root);
+    const bool first = s.t == 1;
+    return [=](auto& y, auto g, auto& z, auto& v) {
+      v = simd::fma(b2, v, k2 * g * g);
+      const auto u = simd::fma(decay, y, simd::ratio(g, simd::sqrt(v) + e)), from = first ? y : z;
+      y = simd::fma(of_u, u, simd::fma(c, from - y, y));
+      z = simd::fma(-eta, u, from);
+    };
+  }
+  Tensor average(Step s, const Tensor& y, std::span<const Tensor> state) const {
+    return detail::free_average(y, state[0], beta1(s));
+  }
+};
+
+/// The same around plain gradients: u = g + λy, momentum in the place of β₁.
+struct ScheduleFreeSGD {
+  Hyper lr = 1, momentum = 0.9, weight_decay = 0, warmup = 0, r = 0, power = 2;
+
+  static constexpr Card card{
+      .name = "schedule_free_sgd",
+      .title = "Schedule-Free SGD",
+      .formula = "u = g + λy,  y ← lerp(y, z, c) + η(μ(1−c)−1)u,  z −= ηu;  x = lerp(y, z, 1−1/μ)",
+      .paper = "Defazio et al. 2024, arXiv:2405.15682",
+      .when = "Where momentum would do, and the length of the run is not known.",
+      .avoid = "As schedule_free_adamw.",
+      .traps =
+          "Its rate is larger than momentum's, about 1/(1−μ) times. Evaluate at x: "
+          "swap_average().",
+      .state = 1};
+  static constexpr std::array slots{"z"};
+  static constexpr std::array scalars = detail::kFreeScalars;
+  static void fields(auto& r, auto&& f) {
+    f("lr", r.lr, kNonNegative);
+    f("momentum", r.momentum, Range{0, 1, true, true});
+    f("weight_decay", r.weight_decay, kNonNegative);
+    f("warmup", r.warmup, kNonNegative);
+    f("r", r.r, kNonNegative);
+    f("power", r.power, kNonNegative);
+  }
+
+  template <class T>
+  auto at(Step s) const {
+    const detail::FreeStep free(s, lr(s), warmup(s), r(s), power(s));
+    const T eta = T(free.eta), c = T(free.c), of_u = T(free.eta * (momentum(s) * (1 - free.c) - 1));
+    const T decay = T(weight_decay(s));
+    const bool first = s.t == 1;
+    return [=](T& y, T g, T& z) {
+      const T u = g + decay * y, from = first ? y : z;
+      y = y + c * (from - y) + of_u * u;
+      z = from - eta * u;
+    };
+  }
+  Tensor average(Step s, const Tensor& y, std::span<const Tensor> state) const {
+    return detail::free_average(y, state[0], momentum(s));
+  }
+};
+
+extern template class detail::RuleOf<ScheduleFreeAdamW>;
+extern template class detail::RuleOf<ScheduleFreeSGD>;
+
+}  // namespace descent::optim

@@ -1,0 +1,80 @@
+// Stochastic gradient descent, with momentum (Polyak 1964) and Nesterov's (1983; Sutskever et al.
+// 2013).
+#pragma once
+
+#include <descent/core/error.h>
+#include <descent/optim/engine/rule.h>
+
+namespace descent::optim {
+
+/// Gradient form, as PyTorch:  b = μ·b + (1 − τ)·g (b = g at first),  θ −= η·b;
+/// Nesterov:                   θ −= η·(g + μ·b).
+/// Step form, `step_form`:     v = μ·v + η·g,  θ −= v;  Nesterov: θ −= μ·v + η·g.
+/// The two agree while η is constant; when it falls, the step form goes on at the old speed.
+/// g has weight_decay·θ added first (L2).
+struct SGD {
+  Hyper lr = 1e-2, momentum = 0, dampening = 0, weight_decay = 0;
+  bool nesterov = false, step_form = false, maximize = false;
+
+  static constexpr Card card{
+      .name = "sgd",
+      .title = "Stochastic gradient descent, with momentum",
+      .formula =
+          "b = μb + (1−τ)g,  θ −= ηb   (Nesterov: θ −= η(g + μb);  step form: v = μv + ηg, θ −= v)",
+      .paper = "Robbins & Monro 1951; Polyak 1964; Nesterov 1983; Sutskever et al. 2013",
+      .when =
+          "Cheap, small state, the best final accuracy when its rate is tuned and lowered in time.",
+      .avoid = "Gradients of very different size: embeddings, deep nets without norms.",
+      .traps =
+          "Needs tuning: too high a rate diverges, too low a one crawls. Whether a step sees one "
+          "sample, a mini-batch or everything is the loader's batch size.",
+      .state = 0};
+  static constexpr std::array slots{"momentum"};
+  static void fields(auto& r, auto&& f) {
+    f("lr", r.lr, kNonNegative);
+    f("momentum", r.momentum, kUnit);
+    f("dampening", r.dampening, kClosedUnit);
+    f("weight_decay", r.weight_decay, kNonNegative);
+    f("nesterov", r.nesterov);
+    f("step_form", r.step_form);
+    f("maximize", r.maximize);
+  }
+  void check() const {
+    if (nesterov && (momentum(0) == 0 || dampening(0) != 0))
+      fail<ValueError>("sgd", "got nesterov with momentum = ", momentum(0),
+                       " and dampening = ", dampening(0),
+                       ", expected momentum in (0, 1) and dampening 0");
+    if (step_form && dampening(0) != 0)
+      fail<ValueError>("sgd", "got step_form with dampening = ", dampening(0), ", expected 0");
+  }
+
+  template <class T>
+  void dispatch(Step s, auto&& run) const {
+    const double rate = lr(s), speed = momentum(s);
+    const T eta = T(rate), mu = T(speed), decay = T(weight_decay(s));
+    const T fresh = s.t == 1 ? T(1) : T(1 - dampening(s));
+    const bool look_ahead = nesterov;
+    if (speed == 0)
+      run([=](T& w, T g) { w -= eta * (g + decay * w); });
+    else if (step_form)
+      run(
+          [=](T& w, T g, T& v) {
+            g += decay * w;
+            v = mu * v + eta * g;
+            w -= look_ahead ? mu * v + eta * g : v;
+          },
+          0);
+    else
+      run(
+          [=](T& w, T g, T& b) {
+            g += decay * w;
+            b = mu * b + fresh * g;
+            w -= eta * (look_ahead ? g + mu * b : b);
+          },
+          0);
+  }
+};
+
+extern template class detail::RuleOf<SGD>;
+
+}  // namespace descent::optim

@@ -1,0 +1,68 @@
+// Sophia: momentum over curvature, element by element, with the step cut off.
+#pragma once
+
+#include <descent/optim/engine/rule.h>
+
+namespace descent::optim {
+
+/// Liu et al. 2023, arXiv:2305.14342, Alg. 3, with Hutchinson's estimate of the diagonal of the
+/// Hessian (Alg. 1), ĥ = u ⊙ Hu for u of random signs, every k-th step:
+///   h = β₂h + (1−β₂)ĥ,  m = β₁m + (1−β₁)g,  θ ← (1 − ηλ)θ − η·clip(m/max(ρh, ε), 1).
+/// The Hessian-vector product differentiates the gradient: the closure must call backward() on a
+/// loss made of Descent's operators. Its cost is shared by k steps.
+struct Sophia {
+  Hyper lr = 1e-4, beta1 = 0.965, beta2 = 0.99, rho = 0.04, eps = 1e-12, weight_decay = 0,
+        every = 10;
+
+  static constexpr Card card{
+      .name = "sophia",
+      .title = "Sophia: clipped steps over a diagonal Hessian",
+      .formula = "h of u ⊙ Hu every k steps,  m of g,  θ ← (1−ηλ)θ − η clip(m / max(ρh, ε), ±1)",
+      .paper = "Liu et al. 2023, arXiv:2305.14342",
+      .when = "Curvatures that differ widely, as in language models.",
+      .avoid =
+          "Losses with kinks (relu nets have no curvature to speak of in single neurons); "
+          "compiled steps.",
+      .traps =
+          "Needs a closure. ρ is to be set so that a tenth to a half of the steps are not cut "
+          "off; where h ≤ 0 the step is ±η.",
+      .state = 2,
+      .gradient_evaluations = 1.1};
+  static constexpr std::array slots{"m", "h"};
+  static void fields(auto& r, auto&& f) {
+    f("lr", r.lr, kNonNegative);
+    f("beta1", r.beta1, kUnit);
+    f("beta2", r.beta2, kUnit);
+    f("rho", r.rho, kPositive);
+    f("eps", r.eps, kPositive);
+    f("weight_decay", r.weight_decay, kNonNegative);
+    f("every", r.every, Range{1, kInfinity});
+  }
+  bool wants_curvature(Step s) const {
+    return s.schedule % static_cast<std::int64_t>(every(s)) == 0;
+  }
+
+  template <class T>
+  void dispatch(Step s, auto&& run) const {
+    const T eta = T(lr(s)), keep = T(1 - lr(s) * weight_decay(s)), scale = T(rho(s)), e = T(eps(s));
+    const T b1 = T(beta1(s)), k1 = T(1 - beta1(s)), b2 = T(beta2(s)), k2 = T(1 - beta2(s));
+    const auto update = [=](T& w, T g, T& m, T h) {
+      m = b1 * m + k1 * g;
+      const T curve = scale * h, step = m / (curve > e ? curve : e);
+      w = keep * w - eta * (step > 1 ? T(1) : step < -1 ? T(-1) : step);
+    };
+    if (wants_curvature(s))
+      run(
+          [=](T& w, T g, T& m, T& h, T& estimate) {
+            h = b2 * h + k2 * estimate;
+            update(w, g, m, h);
+          },
+          0, 1, kCurvature);
+    else
+      run([=](T& w, T g, T& m, T& h) { update(w, g, m, h); }, 0, 1);
+  }
+};
+
+extern template class detail::RuleOf<Sophia>;
+
+}  // namespace descent::optim
