@@ -25,6 +25,7 @@
 #include <descent/nn/sequential.h>
 #include <descent/optim/early_stopping.h>
 #include <descent/optim/names/description.h>
+#include <descent/optim/names/register.h>
 #include <descent/optim/names/registry.h>
 #include <descent/optim/plateau.h>
 #include <descent/optim/rules.h>

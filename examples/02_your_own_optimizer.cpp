@@ -13,7 +13,7 @@ struct Bounded {
       .name = "bounded",
       .title = "Adam whose step is never longer than its rate",
       .formula = "m, v as Adam,  θ ← (1−ηλ)θ − η clip(m / (√v̂ + ε), ±1)"};
-  static constexpr std::array slots{"m", "v"};  // kept for each parameter, zero at first
+  static constexpr std::array slot_names{"m", "v"};  // kept for each parameter, zero at first
   static void fields(auto& rule, auto&& f) {
     f("lr", rule.lr, optim::kNonNegative);
     f("beta1", rule.beta1, optim::kUnit);
@@ -27,11 +27,11 @@ struct Bounded {
     const T eta = T(lr(s)), keep = T(1 - lr(s) * weight_decay(s)), e = T(eps(s));
     const T b1 = T(beta1(s)), k1 = T(1 - beta1(s)), b2 = T(beta2(s)), k2 = T(1 - beta2(s));
     const T root = T(1 / std::sqrt(1 - std::pow(beta2(s), static_cast<double>(s.t))));
-    return [=](T& w, T g, T& m, T& v) {
+    return [=](auto& w, auto g, auto& m, auto& v) {
       m = b1 * m + k1 * g;
       v = b2 * v + k2 * g * g;
-      const T size = std::sqrt(v) * root + e, step = size == 0 ? T(0) : m / size;
-      w = keep * w - eta * (step > 1 ? T(1) : step < -1 ? T(-1) : step);
+      const auto step = ratio(m, sqrt(v) * root + e);
+      w = keep * w - eta * max(-1, min(step, 1));
     };
   }
 };

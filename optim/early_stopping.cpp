@@ -1,4 +1,3 @@
-#include <descent/core/create.h>
 #include <descent/optim/early_stopping.h>
 
 namespace descent::optim {
@@ -27,7 +26,7 @@ bool EarlyStopping::count(double metric) {
 void EarlyStopping::keep(const State& state) {
   State copies;
   for (const auto& [key, t] : state) copies[key] = t.detach().clone();
-  state_ = std::move(copies);
+  best_state_ = std::move(copies);
 }
 
 void EarlyStopping::check_kept() const {
@@ -36,32 +35,21 @@ void EarlyStopping::check_kept() const {
                      "got no epoch with a metric that is a number, expected one before restore()");
 }
 
-State EarlyStopping::state_dict() const {
-  State state{{"early_stopping/best", full({}, best_, kFloat64)},
-              {"early_stopping/seen", full({}, seen_, kInt64)},
-              {"early_stopping/best_epoch", full({}, epoch_, kInt64)},
-              {"early_stopping/waited", full({}, waited_, kInt64)}};
-  for (const auto& [key, t] : state_) state[to_text("early_stopping/state/", key)] = t.clone();
-  return state;
+void EarlyStopping::state(StateVisitor& visit) {
+  visit("early_stopping/best", best_);
+  visit("early_stopping/seen", seen_);
+  visit("early_stopping/best_epoch", epoch_);
+  visit("early_stopping/waited", waited_);
+  visit.all("early_stopping/state/", best_state_);
 }
 
-void EarlyStopping::load_state_dict(const State& state) {
-  const auto number = [&](const char* name) {
-    const auto found = state.find(to_text("early_stopping/", name));
-    if (found == state.end())
-      fail<StateError>("load_state_dict", "got a state without 'early_stopping/", name,
-                       "', expected one of EarlyStopping");
-    return found->second;
-  };
-  const double best = number("best").item();
-  const auto seen = number("seen").item<std::int64_t>(),
-             epoch = number("best_epoch").item<std::int64_t>(),
-             waited = number("waited").item<std::int64_t>();
-  best_ = best, seen_ = seen, epoch_ = epoch, waited_ = waited;
-  state_.clear();
-  constexpr std::string_view kState = "early_stopping/state/";
-  for (const auto& [key, t] : state)
-    if (key.starts_with(kState)) state_[key.substr(kState.size())] = t.clone();
+State EarlyStopping::state_dict() const {
+  EarlyStopping copy = *this;
+  return save_state(copy);
+}
+
+void EarlyStopping::load_state_dict(const State& saved) {
+  load_state("early stopping", saved, [this](StateVisitor& visit) { state(visit); });
 }
 
 }  // namespace descent::optim

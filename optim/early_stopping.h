@@ -10,37 +10,43 @@
 namespace descent::optim {
 
 struct EarlyStoppingOptions {
-  std::int64_t patience = 10;  ///< epochs without improvement that are let pass
-  double min_delta = 0;        ///< better means by more than this
+  std::int64_t patience = 10;  ///< epochs in a row without improvement that are let pass
+  double min_delta = 0;        ///< an improvement is larger than this
   bool maximize = false;       ///< the metric is to grow
 };
 
-/// A metric of NaN is no improvement.
+/// Counts epochs without improvement, and keeps a copy of the best state. A metric of NaN is no
+/// improvement.
 class EarlyStopping {
  public:
   /// Throws ValueError for a negative patience or min_delta.
   explicit EarlyStopping(EarlyStoppingOptions options = {});
 
-  /// Once an epoch, with anything that has state_dict(). Keeps a copy of the best state. True when
-  /// training should stop.
+  /// Call it once an epoch, with anything that has state_dict(). Returns true if training should
+  /// stop: more than `patience` epochs have passed since the best.
   template <class Model>
   bool step(double metric, const Model& model) {
     const bool stop = count(metric);
     if (waited_ == 0) keep(model.state_dict());
     return stop;
   }
-  /// Puts the best state back. Throws StateError when no epoch has been good.
+  /// Loads the best state into the model. Throws StateError if no epoch has had a metric that is a
+  /// number.
   template <class Model>
   void restore(Model& model) const {
     check_kept();
-    model.load_state_dict(state_);
+    model.load_state_dict(best_state_);
   }
 
   double best() const { return best_; }               ///< the best metric so far
-  std::int64_t best_epoch() const { return epoch_; }  ///< when it was, from 0; −1 for none
+  std::int64_t best_epoch() const { return epoch_; }  ///< its epoch, from 0; −1 for none
 
+  /// What it has seen so far, the best state included, under "early_stopping/…".
   State state_dict() const;
+  /// Loads what state_dict() gave. Throws StateError for another state; then nothing changes.
   void load_state_dict(const State& state);
+  /// Lists what is kept; see StateVisitor.
+  void state(StateVisitor& visit);
 
  private:
   bool count(double metric);
@@ -48,7 +54,7 @@ class EarlyStopping {
   void check_kept() const;
 
   EarlyStoppingOptions options_;
-  State state_;
+  State best_state_;
   double best_;
   std::int64_t seen_ = 0, epoch_ = -1, waited_ = 0;
 };

@@ -1,12 +1,16 @@
-#include <descent/core/create.h>
+#include <descent/optim/engine/groups.h>
+#include <descent/optim/engine/settings.h>
 #include <descent/optim/plateau.h>
 
 #include <algorithm>
 
 namespace descent::optim {
 
+using detail::get_setting;
+using detail::set_setting;
+
 ReduceOnPlateau::ReduceOnPlateau(Optimizer& optimizer, PlateauOptions o, std::string field)
-    : optimizer_(&optimizer),
+    : optimizer_(optimizer.watch()),
       options_(o),
       field_(std::move(field)),
       best_(o.maximize ? -kInfinity : kInfinity) {
@@ -19,6 +23,9 @@ ReduceOnPlateau::ReduceOnPlateau(Optimizer& optimizer, PlateauOptions o, std::st
 }
 
 bool ReduceOnPlateau::step(double metric) {
+  const auto optimizer = optimizer_.lock();
+  if (!optimizer)
+    fail<StateError>("plateau", "got an optimizer that was destroyed, expected one that lives");
   // PyTorch's relative threshold; at an infinite best every number is better.
   const bool first = best_ == kInfinity || best_ == -kInfinity;
   const bool better = first               ? metric == metric
@@ -39,30 +46,31 @@ bool ReduceOnPlateau::step(double metric) {
   bad_ = 0;
   bool reduced = false;
   std::vector<double> before;
-  for (int g = 0; g < optimizer_->groups(); ++g) before.push_back(optimizer_->get(field_, g));
-  for (int g = 0; g < optimizer_->groups(); ++g) {
+  const auto groups = static_cast<int>(optimizer->groups().groups());
+  for (int g = 0; g < groups; ++g) before.push_back(get_setting(*optimizer, field_, g));
+  for (int g = 0; g < groups; ++g) {
     const double now = before[static_cast<std::size_t>(g)],
                  after = std::max(now * options_.factor, options_.min);
     if (!(now - after > 1e-8)) continue;
-    optimizer_->set(field_, after, g);
+    set_setting(*optimizer, field_, after, g);
     reduced = true;
   }
   return reduced;
 }
 
-State ReduceOnPlateau::state_dict() const {
-  return {{"plateau/best", full({}, best_, kFloat64)},
-          {"plateau/bad", full({}, bad_, kInt64)},
-          {"plateau/cooling", full({}, cooling_, kInt64)}};
+void ReduceOnPlateau::state(StateVisitor& visit) {
+  visit("plateau/best", best_);
+  visit("plateau/bad", bad_);
+  visit("plateau/cooling", cooling_);
 }
 
-void ReduceOnPlateau::load_state_dict(const State& state) {
-  for (const char* key : {"plateau/best", "plateau/bad", "plateau/cooling"})
-    if (!state.contains(key))
-      fail<StateError>("load_state_dict", "got a state without '", key, "', expected a plateau's");
-  best_ = state.at("plateau/best").item();
-  bad_ = state.at("plateau/bad").item<std::int64_t>();
-  cooling_ = state.at("plateau/cooling").item<std::int64_t>();
+State ReduceOnPlateau::state_dict() const {
+  ReduceOnPlateau copy = *this;
+  return save_state(copy);
+}
+
+void ReduceOnPlateau::load_state_dict(const State& saved) {
+  load_state("a plateau", saved, [this](StateVisitor& visit) { state(visit); });
 }
 
 }  // namespace descent::optim

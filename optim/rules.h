@@ -1,25 +1,28 @@
-// Every built-in rule.
+// Every built-in rule, in the order of tables. A new one joins by a line here.
 #pragma once
 
-#include <descent/optim/rules/adadelta.h>
-#include <descent/optim/rules/adafactor.h>
+// clang-format off
+#include <descent/optim/rules/sgd.h>
 #include <descent/optim/rules/adagrad.h>
+#include <descent/optim/rules/rmsprop.h>
 #include <descent/optim/rules/adam.h>
-#include <descent/optim/rules/adamax.h>
+#include <descent/optim/rules/amsgrad.h>
 #include <descent/optim/rules/adamw.h>
-#include <descent/optim/rules/adan.h>
+#include <descent/optim/rules/adadelta.h>
+#include <descent/optim/rules/adamax.h>
+#include <descent/optim/rules/nadam.h>
+#include <descent/optim/rules/radam.h>
+#include <descent/optim/rules/rprop.h>
 #include <descent/optim/rules/asgd.h>
-#include <descent/optim/rules/lamb.h>
-#include <descent/optim/rules/lars.h>
 #include <descent/optim/rules/lbfgs.h>
 #include <descent/optim/rules/lion.h>
 #include <descent/optim/rules/muon.h>
-#include <descent/optim/rules/nadam.h>
-#include <descent/optim/rules/prodigy.h>
-#include <descent/optim/rules/radam.h>
-#include <descent/optim/rules/rmsprop.h>
-#include <descent/optim/rules/rprop.h>
 #include <descent/optim/rules/schedule_free.h>
-#include <descent/optim/rules/sgd.h>
+#include <descent/optim/rules/prodigy.h>
+#include <descent/optim/rules/lamb.h>
+#include <descent/optim/rules/lars.h>
+#include <descent/optim/rules/adan.h>
+#include <descent/optim/rules/adafactor.h>
 #include <descent/optim/rules/soap.h>
 #include <descent/optim/rules/sophia.h>
+// clang-format on

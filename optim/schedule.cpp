@@ -120,12 +120,12 @@ Schedule exponential(double value, double gamma) {
           to_text("exponential(", value, ", ", gamma, ")")};
 }
 
-Schedule linear(double from, double to, std::int64_t steps) {
-  check("linear", "from", from);
-  check("linear", "to", to);
-  check_count("linear", "steps", steps);
+Schedule ramp(double from, double to, std::int64_t steps) {
+  check("ramp", "from", from);
+  check("ramp", "to", to);
+  check_count("ramp", "steps", steps);
   return {[=](std::int64_t t) { return from + (to - from) * share(t, steps); },
-          to_text("linear(", from, ", ", to, ", ", steps, ")")};
+          to_text("ramp(", from, ", ", to, ", ", steps, ")")};
 }
 
 Schedule cosine(double value, std::int64_t steps, double end) {

@@ -5,7 +5,7 @@ include(CMakePackageConfigHelpers)
 install(TARGETS descent EXPORT descentTargets
   ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR} LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR})
 foreach(part core autograd nn optim data)
-  install(DIRECTORY ${part}/ DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/descent/${part} FILES_MATCHING PATTERN "*.h")
+  install(DIRECTORY ${part}/ DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/descent/${part} FILES_MATCHING PATTERN "*.h" PATTERN "*.inc")
 endforeach()
 install(FILES descent.h DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/descent)
 install(EXPORT descentTargets NAMESPACE descent:: DESTINATION ${CMAKE_INSTALL_LIBDIR}/cmake/descent)

@@ -7,7 +7,7 @@ endif()
 function(descent_compile_options target)
   # -fno-math-errno and -fno-trapping-math change no value: they let sqrt and comparisons vectorise.
   target_compile_options(${target} PRIVATE -fno-math-errno -fno-trapping-math -ffp-contract=off
-    -Wall -Wextra -Wpedantic -Wshadow $<$<CXX_COMPILER_ID:GNU>:-Wno-psabi> $<$<CXX_COMPILER_ID:GNU>:-Wno-restrict>
+    -Wall -Wextra -Wpedantic -Wshadow $<$<CXX_COMPILER_ID:GNU>:-Wno-restrict>
     $<$<BOOL:${DESCENT_WARNINGS_AS_ERRORS}>:-Werror>)
   if(CMAKE_CXX_COMPILER_ID MATCHES Clang AND CMAKE_SYSTEM_PROCESSOR MATCHES "x86_64|AMD64")
     # Where AVX-512 is chosen at run time, clang would halve its vectors: a third slower. No effect elsewhere.

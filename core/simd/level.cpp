@@ -1,5 +1,5 @@
 #include <descent/core/error.h>
-#include <descent/core/simd/loop.h>
+#include <descent/core/simd/level.h>
 
 #include <cstdlib>
 

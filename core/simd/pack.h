@@ -1,209 +1,145 @@
-// Packs: a formula over sixteen floats at once, with AVX-512. The compiler vectorises a formula by
-// itself, but sends every root and every quotient to the processor's one divider; ratio() of packs
-// does without it, so that both together take the time of one.
+// Packs: a formula that is written for one number runs on 2 to 16 numbers at once.
 //
-//   simd::loop_packs(n, [=](auto& w, auto g, auto& v) {  // auto: a number, or a Pack of them
+//   simd::loop_packs(n, [=](auto& w, auto g, auto& v) {
 //     v += g * g;
-//     w -= simd::ratio(eta * g, simd::sqrt(v) + eps);
+//     w -= eta * g / (sqrt(v) + eps);
 //   }, w, g, v);
 //
-// What a formula takes by value (g) is only read; what it takes by reference is written back,
-// changed or not. + − · and ?: of a comparison work on packs as on numbers, and so do sqrt, ratio
-// and fma. simd::sum_packs() is to simd::sum() as loop_packs() to loop(), which they are without
-// AVX-512, for double, and under clang, which hands no pack to a lambda.
+// The loop hands packs of neighbouring numbers to the formula: 16, 32 or 64 bytes of floats or
+// doubles, as the processor allows. The formula takes a number by value (auto) if it only reads the
+// number, and by reference (auto&) if the number is to be written back.
+//
+// What a formula may use on packs, mixed with numbers:
+//   + − * /  += −= *= /=   as on numbers
+//   < <= > >= == !=        give a mask; masks combine by & | !
+//   where(mask, a, b)      a where the mask holds, else b. It replaces ?: and if, which packs have
+//   not sqrt abs sign          sign of 0 and of NaN is 0 max(a, b), min(a, b)   b if either is NaN
+//   fma(a, b, c)           a·b + c, rounded once for floats under AVX-512, else twice
+//   ratio(a, b)            a/b, and 0 where b is 0. For floats under AVX-512: within 1.5 units in
+//   the
+//                          last place, and 0 where b is subnormal or infinite; from b = 2¹²⁶ on it
+//                          may be 0. A divider for quotients and roots is slower than memory;
+//                          ratio() does without the divider.
+// Write these names without std:: or any other prefix: the compiler finds those of packs.
+//
+// The result is the same in every file whatever its flags: products and sums are never fused, and
+// the ends of arrays go through the same arithmetic. With double, or without fma() and ratio(), it
+// is the same on every processor too.
 #pragma once
 
-#include <descent/core/simd/loop.h>
+#include <descent/core/simd/level.h>
 
+#include <array>
 #include <cmath>
-#include <concepts>
+#include <cstdint>
+#include <limits>
+#include <type_traits>
+#include <utility>
+
+// Packs and whatever is compiled from them get another name in files with other instruction sets,
+// compilers or optimisation, so that a linker never takes one file's code for another's.
+#if defined(__AVX512F__)
+#define DESCENT_SET avx512
+#elif defined(__AVX2__)
+#define DESCENT_SET avx2
+#elif defined(__AVX__)
+#define DESCENT_SET avx
+#else
+#define DESCENT_SET any
+#endif
+#if defined(__clang__)
+#define DESCENT_COMPILER clang
+#else
+#define DESCENT_COMPILER gcc
+#endif
+#if defined(__FAST_MATH__)
+#define DESCENT_FLAGS fast
+#elif defined(__OPTIMIZE__)
+#define DESCENT_FLAGS optimized
+#else
+#define DESCENT_FLAGS plain
+#endif
+#define DESCENT_JOIN2(a, b, c) for_##a##_##b##_##c
+#define DESCENT_JOIN(a, b, c) DESCENT_JOIN2(a, b, c)
 
 namespace descent::simd {
+inline namespace DESCENT_JOIN(DESCENT_SET, DESCENT_COMPILER, DESCENT_FLAGS) {
 
-/// a/b, and 0 where b is 0.
-template <std::floating_point T>
-T ratio(T a, T b) {
-  return b == 0 ? T(0) : a / b;
-}
-template <std::floating_point T>
-T sqrt(T x) {
-  return std::sqrt(x);
-}
-/// a·b + c; of packs rounded once.
-template <std::floating_point A, std::floating_point B, std::floating_point C>
-auto fma(A a, B b, C c) {
-  return a * b + c;
-}
+  /// Names the flags of the file that includes this header. A template with this type among its
+  /// arguments is another one in a file with other flags.
+  struct Configuration {};
 
-// A formula for any x86-64 that were not inlined would hand packs over in memory, where the loop
-// has them in registers. So packs are for files in which it is, as long as it calls nothing marked
-// noinline, or that are for AVX-512 anyway.
-#if defined(__GNUC__) && !defined(__clang__) &&                             \
-    (defined(__AVX512DQ__) ||                                               \
-     (defined(__x86_64__) && !defined(__AVX2__) && defined(__OPTIMIZE__) && \
-      !defined(__NO_INLINE__) && defined(__NO_MATH_ERRNO__) && defined(__NO_TRAPPING_MATH__)))
-#define DESCENT_PACKS
-typedef float Pack __attribute__((vector_size(64)));
-
-inline constexpr unsigned short kWholePack = 0xffff;  // a mask
-inline constexpr int kRoundAsSet = 4;                 // in place of a mode of rounding
-
-DESCENT_TARGET_AVX512 inline Pack sqrt(Pack x) {
-  return __builtin_ia32_sqrtps512_mask(x, x, kWholePack, kRoundAsSet);
-}
-inline Pack to_pack(Pack x) { return x; }
-inline Pack to_pack(float x) { return Pack{} + x; }
-template <class... T>
-concept SomePacks = (std::is_same_v<T, Pack> || ...);
-
-/// Numbers and packs mixed, too.
-template <class A, class B, class C>
-requires SomePacks<A, B, C> DESCENT_TARGET_AVX512 inline Pack fma(A a, B b, C c) {
-  return __builtin_ia32_vfmaddps512_mask(to_pack(a), to_pack(b), to_pack(c), kWholePack,
-                                         kRoundAsSet);
-}
-/// By a reciprocal of 14 bits and one of Newton's steps: within 1.5 units in the last place. Where
-/// b is infinite or subnormal, 0; from 2¹²⁶ on, where reciprocals are subnormal, it may be 0.
-DESCENT_TARGET_AVX512 inline Pack ratio(Pack a, Pack b) {
-  constexpr int kZeroSubnormalInfinite = 0x3e;
-  const Pack y = __builtin_ia32_rcp14ps512_mask(b, b, kWholePack),
-             reciprocal = fma(fma(-b, y, 1.0f), y, y);
-  const auto none = __builtin_ia32_fpclassps512_mask(b, kZeroSubnormalInfinite, kWholePack);
-  return __builtin_ia32_mulps512_mask(a, reciprocal, Pack{}, static_cast<unsigned short>(~none),
-                                      kRoundAsSet);
-}
-
-DESCENT_TARGET_AVX512 inline Pack ratio(float a, Pack b) { return ratio(to_pack(a), b); }
-
-namespace detail {
-
-inline constexpr std::int64_t kPack = 16;
-typedef float UnalignedPack __attribute__((vector_size(64), aligned(4), may_alias));
-DESCENT_TARGET_AVX512 inline Pack load(const float* p) {
-  return *reinterpret_cast<const UnalignedPack*>(p);
-}
-DESCENT_TARGET_AVX512 inline void store(float* p, Pack x) {
-  *reinterpret_cast<UnalignedPack*>(p) = x;
-}
-inline void store(const float*, Pack) {}
-inline unsigned short first(std::size_t n) {  // lanes, as a mask
-  return static_cast<unsigned short>((1u << n) - 1);
-}
-DESCENT_TARGET_AVX512 inline Pack add_first(Pack a, Pack b, std::size_t n) {
-  return __builtin_ia32_addps512_mask(a, b, a, first(n), kRoundAsSet);
-}
-DESCENT_TARGET_AVX512 inline Pack load(const float* p, std::size_t n) {
-  return __builtin_ia32_loadups512_mask(p, Pack{}, first(n));
-}
-DESCENT_TARGET_AVX512 inline void store(float* p, Pack x, std::size_t n) {
-  __builtin_ia32_storeups512_mask(p, x, first(n));
-}
-inline void store(const float*, Pack, std::size_t) {}
-
-template <class F, class... P>
-DESCENT_LOOP DESCENT_TARGET_AVX512 __attribute__((flatten)) void loop_of_packs(std::int64_t n, F f,
-                                                                               P*... p) {
-  std::int64_t i = 0;
-  for (; i + kPack <= n; i += kPack) [&](auto... x) __attribute__((always_inline)) {
-      f(x...);
-      (store(p + i, x), ...);
-    }
-  (load(p + i)...);
-  if (i < n)  // the same arithmetic for what is left
-    [&, rest = static_cast<std::size_t>(n - i)](auto... x) {
-      f(x...);
-      (store(p + i, x, rest), ...);
-    }(load(p + i, static_cast<std::size_t>(n - i))...);
-}
-
-/// Over a span four sums of packs side by side, so that no addition waits for another; their lanes
-/// are folded, and spans are added in double. The order depends on n alone.
-template <class F, class... P>
-DESCENT_LOOP DESCENT_TARGET_AVX512 __attribute__((flatten)) void sum_of_packs(std::int64_t n, F f,
-                                                                              double* out,
-                                                                              P*... p) {
-  using Sums = std::invoke_result_t<F&, decltype(load(p))&...>;
-  constexpr std::int64_t kSideBySide = 4, kSpan = 4 * kBlock;
-  const auto add_at = [&](std::int64_t i, Sums & sums) __attribute__((always_inline)) {
-    [&](auto... x) __attribute__((always_inline)) {
-      const Sums terms = f(x...);
-      (store(p + i, x), ...);
-      for (std::size_t j = 0; j < sums.size(); ++j) sums[j] += terms[j];
-    }
-    (load(p + i)...);
-  };
-  for (std::int64_t i = 0; i < n;) {
-    Sums sums[kSideBySide] = {};
-    const std::int64_t end = n - i < kSpan ? n : i + kSpan;
-    for (; i + kSideBySide * kPack <= end; i += kSideBySide * kPack)
-      for (int k = 0; k < kSideBySide; ++k) add_at(i + k * kPack, sums[k]);
-    for (; i + kPack <= end; i += kPack) add_at(i, sums[0]);
-    if (i < end) {  // the same arithmetic for what is left
-      [&, rest = static_cast<std::size_t>(end - i)](auto... x) {
-        const Sums terms = f(x...);
-        (store(p + i, x, rest), ...);
-        for (std::size_t j = 0; j < terms.size(); ++j)
-          sums[1][j] = add_first(sums[1][j], terms[j], rest);
-      }(load(p + i, static_cast<std::size_t>(end - i))...);
-      i = end;
-    }
-    for (std::size_t j = 0; j < sums[0].size(); ++j) {
-      alignas(Pack) float lanes[kPack];
-      store(lanes, (sums[0][j] + sums[1][j]) + (sums[2][j] + sums[3][j]));
-      fold<kPack / 2>(lanes);
-      out[j] += static_cast<double>(lanes[0]);
-    }
-  }
-}
-
-/// The I-th array as a formula uses it: const where it takes a number by value.
-template <class F, std::size_t I, class Numbers>
-struct Access;
-template <class F, std::size_t I, std::size_t... J>
-struct Access<F, I, std::index_sequence<J...>> {
-  static constexpr bool by_value =
-      std::is_invocable_v<F&, std::conditional_t<I == J, Pack, Pack&>...>;
-  using type = std::conditional_t<by_value, const float, float>;
-};
-
-/// g(p...), each pointer to const where f only reads.
-template <class F, std::size_t... I, class... P>
-void with_access(std::index_sequence<I...> all, auto g, P*... p) {
-  g(static_cast<typename Access<F, I, decltype(all)>::type*>(p)...);
-}
-
-template <class... P>
-inline constexpr bool kFloats = (std::is_same_v<const P, const float> && ...);
-
-}  // namespace detail
-
-template <class F, class... P>
-void loop_packs(std::int64_t n, F f, P*... p) {
-  if constexpr (detail::kFloats<P...>)
-    if (level() == Level::avx512)
-      return detail::with_access<F>(
-          std::index_sequence_for<P...>(), [&](auto*... q) { detail::loop_of_packs(n, f, q...); },
-          p...);
-  loop(n, f, p...);
-}
-template <class F, class... P>
-void sum_packs(std::int64_t n, F f, double* out, P*... p) {
-  if constexpr (detail::kFloats<P...>)
-    if (level() == Level::avx512)
-      return detail::with_access<F>(
-          std::index_sequence_for<P...>(),
-          [&](auto*... q) { detail::sum_of_packs(n, f, out, q...); }, p...);
-  sum(n, f, out, p...);
-}
-#else
-template <class F, class... P>
-void loop_packs(std::int64_t n, F f, P*... p) {
-  loop(n, f, p...);
-}
-template <class F, class... P>
-void sum_packs(std::int64_t n, F f, double* out, P*... p) {
-  sum(n, f, out, p...);
-}
+#define DESCENT_LEVEL Baseline
+#define DESCENT_BYTES 16
+#define DESCENT_AT_LEVEL
+#include <descent/core/simd/pack.inc>
+#if defined(__x86_64__)
+#define DESCENT_LEVEL Avx2
+#define DESCENT_BYTES 32
+#define DESCENT_AT_LEVEL __attribute__((target("avx,avx2,fma,bmi,bmi2")))
+#include <descent/core/simd/pack.inc>
+#define DESCENT_LEVEL Avx512
+#define DESCENT_BYTES 64
+#define DESCENT_AT_LEVEL \
+  __attribute__((target("avx,avx2,fma,bmi,bmi2,avx512f,avx512bw,avx512cd,avx512dq,avx512vl")))
+#include <descent/core/simd/pack.inc>
 #endif
 
+  /// Calls f with Baseline, Avx2 or Avx512, as level() says. Returns what f returns.
+  template <class F>
+  auto at_level(F f) {
+#if defined(__x86_64__)
+    if (level() == Level::avx512) return f(Avx512());
+    if (level() == Level::avx2) return f(Avx2());
+#endif
+    return f(Baseline());
+  }
+
+  namespace detail {
+
+  /// The K-th array as a formula uses it: const if the formula takes the number by value.
+  template <class F, class T, std::size_t K, class Numbers>
+  struct Access;
+  template <class F, class T, std::size_t K, std::size_t... J>
+  struct Access<F, T, K, std::index_sequence<J...>> {
+    using Pack = Baseline::Pack<T>;
+    using type = std::conditional_t<
+        std::is_invocable_v<const F&, std::conditional_t<K == J, Pack, Pack&>...>, const T, T>;
+  };
+
+  /// Calls g(p...), each pointer to const if f only reads there.
+  template <class F, class G, std::size_t... K, class... P>
+  void with_access(std::index_sequence<K...> all, G g, P*... p) {
+    using T = std::remove_const_t<std::common_type_t<P...>>;
+    g(static_cast<std::conditional_t<std::is_const_v<P>, const T,
+                                     typename Access<F, T, K, decltype(all)>::type>*>(p)...);
+  }
+
+  }  // namespace detail
+
+  /// Runs f over packs of p[0] to p[n-1]; all p point to float, or all to double. An array that f
+  /// writes must not overlap another array.
+  template <class F, class... P>
+  void loop_packs(std::int64_t n, F f, P * ... p) {
+    detail::with_access<F>(
+        std::index_sequence_for<P...>(),
+        [&](auto*... q) { at_level([&](auto set) { set.loop(n, f, q...); }); }, p...);
+  }
+
+  /// loop_packs() with a formula that returns a std::array of terms: adds their sums to out[0],
+  /// out[1], …. The order of additions depends on n alone, and errors grow with log n.
+  template <class F, class... P>
+  void sum_packs(std::int64_t n, F f, double* out, P*... p) {
+    detail::with_access<F>(
+        std::index_sequence_for<P...>(),
+        [&](auto*... q) { at_level([&](auto set) { set.sum(n, f, out, q...); }); }, p...);
+  }
+
+}  // namespace )
 }  // namespace descent::simd
+
+#undef DESCENT_SET
+#undef DESCENT_COMPILER
+#undef DESCENT_FLAGS
+#undef DESCENT_JOIN
+#undef DESCENT_JOIN2

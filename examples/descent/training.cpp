@@ -52,7 +52,7 @@ optim::Hyper rate(const Options& o, double lr, std::int64_t steps) {
   if (o.schedule == "step") h = optim::step_decay(lr, std::max<std::int64_t>(1, left / 3), 0.1);
   if (o.schedule == "exponential")
     h = optim::exponential(lr, std::pow(0.01, 1.0 / static_cast<double>(left)));
-  if (o.schedule == "linear") h = optim::linear(lr, 0, left);
+  if (o.schedule == "linear") h = optim::ramp(lr, 0, left);
   if (o.schedule == "cosine") h = optim::cosine(lr, left);
   if (o.schedule == "one_cycle") h = optim::one_cycle(lr, left);
   return o.warmup > 0 ? optim::Hyper(optim::warmup(o.warmup, h)) : h;

@@ -154,9 +154,9 @@ const std::map<std::string, Maker>& makers() {
       {"exponential",
        {"exponential(value, gamma)", 2,
         [](const A& a) { return exponential(a.number(0), a.number(1)); }}},
-      {"linear",
-       {"linear(from, to, steps)", 3,
-        [](const A& a) { return linear(a.number(0), a.number(1), a.count(2)); }}},
+      {"ramp",
+       {"ramp(from, to, steps)", 3,
+        [](const A& a) { return ramp(a.number(0), a.number(1), a.count(2)); }}},
       {"polynomial",
        {"polynomial(value, steps, power, end)", 4,
         [](const A& a) {
@@ -226,7 +226,8 @@ Hyper parse_hyper(const Expression& e) {
     fail<ValueError>("optimizer", "got the value '", e.text,
                      "', expected a number, true, false, or a schedule such as cosine(0.001, 500)");
   }
-  const auto found = makers().find(e.text);
+  // Version 0.1 wrote ramp as linear.
+  const auto found = makers().find(e.text == "linear" ? "ramp" : e.text);
   if (found == makers().end()) {
     std::vector<std::string> names;
     std::string list;

@@ -10,14 +10,10 @@ namespace descent::optim {
 
 struct Entry {
   using Settings = std::map<std::string, Hyper>;
-  std::string name;   // as asked for: "adamw"; a preset of a rule has a name of its own: "nesterov"
-  Card card;          // of the rule or wrapper
-  bool from_article;  // takes part in `descent compare` by default
+  std::string name;  // as asked for: "adamw"; a preset of a rule has a name of its own: "nesterov"
+  Card card;         // of the rule or wrapper
   bool is_wrapper;
-  /// Fields with their default and legal range, for printing.
-  struct Field {
-    std::string name, text, range;
-  };
+  /// Its settings at their defaults. The text of one without a default is "required".
   std::vector<Field> fields;
   /// The rule over parameters, with some fields set; throws as Optimizer does. Empty for a wrapper.
   std::function<Optimizer(Parameters, const Settings&)> make;

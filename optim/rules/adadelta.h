@@ -22,8 +22,7 @@ struct Adadelta {
       .avoid = "Short runs: Adam gets further in the same number of steps.",
       .traps = "Starts slowly, at steps of about √ε; ε sets how slowly. η is 1, not 1e-3.",
       .state = 2};
-  static constexpr std::array slots{"square", "delta"};
-  static constexpr bool packs = true;
+  static constexpr std::array slot_names{"square", "delta"};
   static void fields(auto& r, auto&& f) {
     f("lr", r.lr, kNonNegative);
     f("rho", r.rho, kUnit);
@@ -38,15 +37,19 @@ struct Adadelta {
     const T decay = T(weight_decay(s)), up = T(0x1p40), down = T(0x1p-20);
     return [=](auto& w, auto g, auto& v, auto& u) {
       if (decay != 0) g += decay * w;
-      v = simd::fma(r, v, r1 * g * g);
+      v = fma(r, v, r1 * g * g);
       // One root in place of two; 2⁴⁰ keeps the quotient from vanishing in float.
-      const auto delta = simd::sqrt(simd::ratio(simd::fma(up, u, up * e), v + e)) * (down * g);
-      u = simd::fma(r, u, r1 * delta * delta);
-      w = simd::fma(-eta, delta, w);
+      const auto delta = sqrt(ratio(fma(up, u, up * e), v + e)) * (down * g);
+      u = fma(r, u, r1 * delta * delta);
+      w = fma(-eta, delta, w);
     };
   }
 };
 
-extern template class detail::RuleOf<Adadelta>;
+template <>
+inline constexpr bool detail::built_in<Adadelta> = true;
+#ifdef DESCENT_BUILT_IN
+DESCENT_BUILT_IN(Adadelta)
+#endif
 
 }  // namespace descent::optim

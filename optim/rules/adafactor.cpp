@@ -56,7 +56,7 @@ class Factored {
         simd::sum_packs(
             columns_,
             [most = kLargest<T>, e = T(eps)](auto g, auto& sum) {
-              const auto square = g * g, taken = (square < most ? square : most) + e;
+              const auto taken = min(g * g, most) + e;
               sum += taken;
               return std::array{taken};
             },
@@ -71,8 +71,8 @@ class Factored {
     const T keep = T(beta), share = T((1 - beta) / static_cast<double>(rows_));
     for (std::int64_t band = 0; band < bands_; ++band) {
       const T decay = band % bands_of_matrix() == 0 ? keep : T(1);
-      simd::loop(
-          columns_, [=](T& c, const T& sum) { c = decay * c + share * sum; },
+      simd::loop_packs(
+          columns_, [=](auto& c, auto sum) { c = decay * c + share * sum; },
           column_ + band / bands_of_matrix() * columns_, above.data() + band * columns_);
     }
     return weights;
@@ -88,10 +88,9 @@ class Factored {
         of_row_[first + static_cast<std::size_t>(i)] =
             1 / std::sqrt(std::max(row_[static_cast<std::int64_t>(first) + i] * scale, kSmallest));
     }
-    simd::loop(
-        static_cast<std::int64_t>(of_column_.size()),
-        [](T& b, const T& c) { b = 1 / std::sqrt(c); }, of_column_.data(),
-        static_cast<const T*>(column_));
+    simd::loop_packs(
+        static_cast<std::int64_t>(of_column_.size()), [](auto& b, auto c) { b = 1 / sqrt(c); },
+        of_column_.data(), static_cast<const T*>(column_));
     return each_band([&](std::int64_t band, std::int64_t first, std::int64_t end) {
       double squares = 0;
       for (std::int64_t i = first; i < end; ++i) {
@@ -114,10 +113,10 @@ class Factored {
   void move(double keep, double step) {
     each_band([&](std::int64_t band, std::int64_t first, std::int64_t end) {
       for (std::int64_t i = first; i < end; ++i)
-        simd::loop(
+        simd::loop_packs(
             columns_,
             [keep = T(keep), a = T(step * of_row_[static_cast<std::size_t>(i)])](
-                T& w, const T& g, const T& b) { w = keep * w - a * (g * b); },
+                auto& w, auto g, auto b) { w = keep * w - a * (g * b); },
             w_ + i * columns_, g_ + i * columns_, b_of(band));
       return 0.0;
     });

@@ -29,7 +29,7 @@ struct Adafactor {
           "The rate is relative to the size of the weights. Where ε₁ stands differs between "
           "libraries; here it is added to g², as in the paper.",
       .state = 0};
-  static constexpr std::array slots{"row", "column", "square"};
+  static constexpr std::array slot_names{"row", "column", "square"};
   static void fields(auto& r, auto&& f) {
     f("lr", r.lr, kNonNegative);
     f("beta2_decay", r.beta2_decay, kPositive);
@@ -42,6 +42,10 @@ struct Adafactor {
   void update(Step s, const Tensor& w, const Tensor& g, std::span<Tensor> state) const;
 };
 
-extern template class detail::RuleOf<Adafactor>;
+template <>
+inline constexpr bool detail::built_in<Adafactor> = true;
+#ifdef DESCENT_BUILT_IN
+DESCENT_BUILT_IN(Adafactor)
+#endif
 
 }  // namespace descent::optim

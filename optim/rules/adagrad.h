@@ -20,9 +20,9 @@ struct AdaGrad {
       .when = "Sparse features: rare ones keep a large rate. Convex problems.",
       .avoid = "Deep networks and long runs: use rmsprop or adam.",
       .traps = "G only grows, so the rate shrinks for ever and training may stop early.",
-      .state = 1};
-  static constexpr std::array slots{"sum"};
-  static constexpr bool packs = true;
+      .state = 1,
+      .basic = true};
+  static constexpr std::array slot_names{"sum"};
   static void fields(auto& r, auto&& f) {
     f("lr", r.lr, kNonNegative);
     f("lr_decay", r.lr_decay, kNonNegative);
@@ -43,12 +43,16 @@ struct AdaGrad {
       if (decay != 0) g += decay * w;
       if (start != 0) G += start;
       G += g * g;
-      const auto root = inside ? simd::sqrt(G + e) : simd::sqrt(G) + e;
-      w -= simd::ratio(eta * g, root);  // 0/0 where every gradient was 0
+      const auto root = inside ? sqrt(G + e) : sqrt(G) + e;
+      w -= ratio(eta * g, root);  // 0/0 where every gradient was 0
     };
   }
 };
 
-extern template class detail::RuleOf<AdaGrad>;
+template <>
+inline constexpr bool detail::built_in<AdaGrad> = true;
+#ifdef DESCENT_BUILT_IN
+DESCENT_BUILT_IN(AdaGrad)
+#endif
 
 }  // namespace descent::optim

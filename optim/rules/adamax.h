@@ -23,7 +23,7 @@ struct AdaMax {
       .avoid = "Gradients with rare outliers: one of them slows its parameter for 1/(1−β₂) steps.",
       .traps = "Its rate is twice Adam's by default.",
       .state = 2};
-  static constexpr std::array slots{"m", "largest"};
+  static constexpr std::array slot_names{"m", "largest"};
   static void fields(auto& r, auto&& f) {
     f("lr", r.lr, kNonNegative);
     f("beta1", r.beta1, kUnit);
@@ -38,16 +38,19 @@ struct AdaMax {
     const T eta = T(lr(s) / (1 - std::pow(beta1(s), static_cast<double>(s.t))));
     const T b1 = T(beta1(s)), k1 = T(1 - beta1(s)), b2 = T(beta2(s)), e = T(eps(s));
     const T decay = T(weight_decay(s));
-    return [=](T& w, T g, T& m, T& u) {
+    return [=](auto& w, auto g, auto& m, auto& u) {
       g += decay * w;
       m = b1 * m + k1 * g;
-      const T kept = b2 * u, size = std::fabs(g) + e;
-      u = kept > size ? kept : size;
-      w -= u == 0 ? T(0) : eta * m / u;
+      u = max(b2 * u, abs(g) + e);
+      w -= where(u == 0, 0, eta * m / u);
     };
   }
 };
 
-extern template class detail::RuleOf<AdaMax>;
+template <>
+inline constexpr bool detail::built_in<AdaMax> = true;
+#ifdef DESCENT_BUILT_IN
+DESCENT_BUILT_IN(AdaMax)
+#endif
 
 }  // namespace descent::optim

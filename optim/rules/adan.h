@@ -25,7 +25,7 @@ struct Adan {
       .avoid = "Tight memory: four numbers a parameter.",
       .traps = "β₁ = .98 remembers 50 steps: slow on short runs. Papers write β as 1 − β.",
       .state = 4};
-  static constexpr std::array slots{"m", "v", "n", "previous"};
+  static constexpr std::array slot_names{"m", "v", "n", "previous"};
   static void fields(auto& r, auto&& f) {
     f("lr", r.lr, kNonNegative);
     f("beta1", r.beta1, kUnit);
@@ -46,18 +46,22 @@ struct Adan {
     const T root = T(1 / std::sqrt(correction(beta3)));
     const T shrink = T(1 / (1 + lr(s) * weight_decay(s)));
     const bool first = s.t == 1;
-    return [=](T& w, T g, T& m, T& v, T& n, T& before) {
-      const T d = first ? T(0) : g - before, ahead = g + b2 * d;
+    return [=](auto& w, auto g, auto& m, auto& v, auto& n, auto& before) {
+      const auto d = first ? T(0) : g - before, ahead = g + b2 * d;
       m = b1 * m + k1 * g;
       v = b2 * v + k2 * d;
       n = b3 * n + k3 * ahead * ahead;
-      const T size = std::sqrt(n) * root + e;
-      w = (w - (size == 0 ? T(0) : (of_m * m + of_v * v) / size)) * shrink;
+      const auto size = sqrt(n) * root + e;
+      w = (w - where(size == 0, 0, (of_m * m + of_v * v) / size)) * shrink;
       before = g;
     };
   }
 };
 
-extern template class detail::RuleOf<Adan>;
+template <>
+inline constexpr bool detail::built_in<Adan> = true;
+#ifdef DESCENT_BUILT_IN
+DESCENT_BUILT_IN(Adan)
+#endif
 
 }  // namespace descent::optim

@@ -28,7 +28,7 @@ struct ASGD {
           "The result is the average, not θ: swap_average(). With the default t₀ of a million "
           "steps it has not begun to average.",
       .state = 1};
-  static constexpr std::array slots{"average"};
+  static constexpr std::array slot_names{"average"};
   static void fields(auto& r, auto&& f) {
     f("lr", r.lr, kNonNegative);
     f("lambd", r.lambd, kNonNegative);
@@ -43,7 +43,7 @@ struct ASGD {
     const double rate = lr(s) / std::pow(1 + lambd(s) * lr(s) * before, alpha(s));
     const T eta = T(rate), keep = T(1 - lambd(s) * rate), decay = T(weight_decay(s));
     const T share = T(1 / std::fmax(1, before - t0(s)));
-    return [=](T& w, T g, T& a) {
+    return [=](auto& w, auto g, auto& a) {
       g += decay * w;
       w = keep * w - eta * g;
       a = share == 1 ? w : a + (w - a) * share;
@@ -52,6 +52,10 @@ struct ASGD {
   Tensor average(Step, const Tensor&, std::span<const Tensor> state) const { return state[0]; }
 };
 
-extern template class detail::RuleOf<ASGD>;
+template <>
+inline constexpr bool detail::built_in<ASGD> = true;
+#ifdef DESCENT_BUILT_IN
+DESCENT_BUILT_IN(ASGD)
+#endif
 
 }  // namespace descent::optim

@@ -22,7 +22,7 @@ struct LAMB {
       .traps =
           "Tensors that start at zero (biases) move at ratio 1, then hardly at all while small.",
       .state = 2};
-  static constexpr std::array slots{"m", "v"};
+  static constexpr std::array slot_names{"m", "v"};
   static void fields(auto& r, auto&& f) {
     f("lr", r.lr, kNonNegative);
     f("beta1", r.beta1, kUnit);
@@ -31,7 +31,6 @@ struct LAMB {
     f("weight_decay", r.weight_decay, kNonNegative);
   }
 
-  static constexpr bool packs = true;
   /// u/c: m/(√v + ε√bc₂) + (λ/c)θ. The factor c = √bc₂/bc₁, bc₁ = 1 − β₁ᵗ, cancels where η·‖θ‖/‖u‖
   /// multiplies u.
   double factor(Step s) const {
@@ -42,32 +41,32 @@ struct LAMB {
   auto direction(Step s) const {
     const T e = T(eps(s) * std::sqrt(1 - std::pow(beta2(s), static_cast<double>(s.t)))),
             decay = T(weight_decay(s) / factor(s));
-    return [=](auto w, auto m, auto v) {
-      return simd::fma(decay, w, simd::ratio(m, simd::sqrt(v) + e));
-    };
+    return [=](auto w, auto m, auto v) { return fma(decay, w, ratio(m, sqrt(v) + e)); };
   }
   template <class T>
   void measure(Step s, auto&& run) const {
     const T b1 = T(beta1(s)), k1 = T(1 - beta1(s)), b2 = T(beta2(s)), k2 = T(1 - beta2(s));
     const auto direction_of = direction<T>(s);
-    run(
-        [=](auto w, auto g, auto& m, auto& v) {
-          m = simd::fma(b1, m, k1 * g);
-          v = simd::fma(b2, v, k2 * g * g);
-          const auto u = direction_of(w, m, v);
-          return std::array{w * w, u * u};
-        },
-        0, 1);
+    run([=](auto w, auto g, auto& m, auto& v) {
+      m = fma(b1, m, k1 * g);
+      v = fma(b2, v, k2 * g * g);
+      const auto u = direction_of(w, m, v);
+      return std::array{w * w, u * u};
+    });
   }
   template <class T>
   auto at(Step s) const {
     const double weights = s.sums[0], step = s.sums[1];
     const T eta = T(lr(s) * (weights > 0 && step > 0 ? std::sqrt(weights / step) : factor(s)));
     const auto direction_of = direction<T>(s);
-    return [=](auto& w, auto, auto m, auto v) { w = simd::fma(-eta, direction_of(w, m, v), w); };
+    return [=](auto& w, auto, auto m, auto v) { w = fma(-eta, direction_of(w, m, v), w); };
   }
 };
 
-extern template class detail::RuleOf<LAMB>;
+template <>
+inline constexpr bool detail::built_in<LAMB> = true;
+#ifdef DESCENT_BUILT_IN
+DESCENT_BUILT_IN(LAMB)
+#endif
 
 }  // namespace descent::optim

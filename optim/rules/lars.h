@@ -26,7 +26,7 @@ struct LARS {
           "trust multiplies lr: a rate of 0.1 with trust 1e-3 moves a layer by 1e-4 of its norm. "
           "It needs a warm-up.",
       .state = 1};
-  static constexpr std::array slots{"momentum"};
+  static constexpr std::array slot_names{"momentum"};
   static void fields(auto& r, auto&& f) {
     f("lr", r.lr, kNonNegative);
     f("momentum", r.momentum, kUnit);
@@ -35,7 +35,6 @@ struct LARS {
     f("nesterov", r.nesterov);
   }
 
-  static constexpr bool packs = true;
   template <class T>
   void measure(Step, auto&& run) const {
     run([](auto w, auto g) { return std::array{w * w, g * g}; });
@@ -56,6 +55,10 @@ struct LARS {
   }
 };
 
-extern template class detail::RuleOf<LARS>;
+template <>
+inline constexpr bool detail::built_in<LARS> = true;
+#ifdef DESCENT_BUILT_IN
+DESCENT_BUILT_IN(LARS)
+#endif
 
 }  // namespace descent::optim

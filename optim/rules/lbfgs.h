@@ -1,30 +1,10 @@
 // L-BFGS: a quasi-Newton method that remembers a few steps in place of the Hessian.
 #pragma once
 
-#include <descent/core/tensor.h>
 #include <descent/optim/engine/rule.h>
-
-#include <functional>
+#include <descent/optim/rules/lbfgs_memory.h>
 
 namespace descent::optim {
-
-namespace detail {
-
-/// What a rule that evaluates while it steps works on: all parameters as one vector of doubles.
-struct Search {
-  Tensor x, g;  // where it stands, and the gradient there
-  double loss;
-  /// The loss at a point, and its gradient: moves the weights there and calls the closure.
-  std::function<std::pair<double, Tensor>(const Tensor& x)> evaluate;
-  Step step;
-  /// What it keeps from step to step.
-  std::vector<Tensor> ys, ss;  // differences of gradients and of points, oldest first
-  Tensor direction, last_gradient;
-  double t = 0, scale = 1;  // length of the last step; of the inverse Hessian
-  std::int64_t iterations = 0;
-};
-
-}  // namespace detail
 
 /// Nocedal & Wright 2006, Alg. 7.4 and 7.5, with PyTorch's choices: the first step has length
 /// min(1, 1/‖g‖₁)·η, later ones start at η; a pair is kept if yᵀs > 1e-10; H₀ = yᵀs/yᵀy; strong
@@ -49,7 +29,7 @@ struct LBFGS {
           "2·history numbers a parameter.",
       .state = 200,
       .gradient_evaluations = 20};
-  static constexpr std::array<const char*, 0> slots{};
+  static constexpr std::array<const char*, 0> slot_names{};
   static void fields(auto& r, auto&& f) {
     f("lr", r.lr, kNonNegative);
     f("max_iter", r.max_iter, Range{1, kInfinity});
@@ -59,10 +39,14 @@ struct LBFGS {
     f("history", r.history, Range{1, kInfinity});
     f("strong_wolfe", r.strong_wolfe);
   }
-  void minimize(detail::Search& search) const;
-  void update(Step, const Tensor&, const Tensor&, std::span<Tensor>) const {}
+  using Memory = LbfgsMemory;
+  void minimize(Search& search) const;
 };
 
-extern template class detail::RuleOf<LBFGS>;
+template <>
+inline constexpr bool detail::built_in<LBFGS> = true;
+#ifdef DESCENT_BUILT_IN
+DESCENT_BUILT_IN(LBFGS)
+#endif
 
 }  // namespace descent::optim

@@ -22,7 +22,7 @@ struct Lion {
           "Its rate is 3 to 10 times smaller than AdamW's, its decay as much larger. It never "
           "settles: lower the rate in the end.",
       .state = 1};
-  static constexpr std::array slots{"m"};
+  static constexpr std::array slot_names{"m"};
   static void fields(auto& r, auto&& f) {
     f("lr", r.lr, kNonNegative);
     f("beta1", r.beta1, kUnit);
@@ -34,14 +34,17 @@ struct Lion {
   auto at(Step s) const {
     const T eta = T(lr(s)), keep = T(1 - lr(s) * weight_decay(s));
     const T b1 = T(beta1(s)), k1 = T(1 - beta1(s)), b2 = T(beta2(s)), k2 = T(1 - beta2(s));
-    return [=](T& w, T g, T& m) {
-      const T c = b1 * m + k1 * g;
-      w = keep * w - (c > 0 ? eta : c < 0 ? -eta : T(0));
+    return [=](auto& w, auto g, auto& m) {
+      w = keep * w - eta * sign(b1 * m + k1 * g);
       m = b2 * m + k2 * g;
     };
   }
 };
 
-extern template class detail::RuleOf<Lion>;
+template <>
+inline constexpr bool detail::built_in<Lion> = true;
+#ifdef DESCENT_BUILT_IN
+DESCENT_BUILT_IN(Lion)
+#endif
 
 }  // namespace descent::optim

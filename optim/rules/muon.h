@@ -29,7 +29,7 @@ struct Muon {
           "The size of the gradient does not matter, that of the rate does: every step moves each "
           "direction by η.",
       .state = 1};
-  static constexpr std::array slots{"momentum"};
+  static constexpr std::array slot_names{"momentum"};
   static void fields(auto& r, auto&& f) {
     f("lr", r.lr, kNonNegative);
     f("momentum", r.momentum, kUnit);
@@ -53,6 +53,10 @@ struct MuonSplit {
 /// they go to Muon too.
 MuonSplit split_for_muon(const Parameters& parameters, bool keep_ends = false);
 
-extern template class detail::RuleOf<Muon>;
+template <>
+inline constexpr bool detail::built_in<Muon> = true;
+#ifdef DESCENT_BUILT_IN
+DESCENT_BUILT_IN(Muon)
+#endif
 
 }  // namespace descent::optim

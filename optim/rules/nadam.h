@@ -24,8 +24,8 @@ struct NAdam {
       .avoid = "Comparisons with plain Adam at the same rate: its early steps are longer.",
       .traps = "μ grows with time; saving must keep the product P (this does).",
       .state = 2};
-  static constexpr std::array slots{"m", "v"};
-  static constexpr std::array scalars{Scalar{"momentum_product", 1}};
+  static constexpr std::array slot_names{"m", "v"};
+  static constexpr std::array numbers{Number{"momentum_product", 1}};
   static void fields(auto& r, auto&& f) {
     f("lr", r.lr, kNonNegative);
     f("beta1", r.beta1, kUnit);
@@ -41,23 +41,27 @@ struct NAdam {
     const auto mu = [&](double n) {
       return beta1(s) * (1 - 0.5 * std::pow(0.96, n * momentum_decay(s)));
     };
-    double& product = s.scalars[0];
+    double& product = s.numbers[0];
     product *= mu(t);
     const T of_g = T(lr(s) * (1 - mu(t)) / (1 - product));
     const T of_m = T(lr(s) * mu(t + 1) / (1 - product * mu(t + 1)));
     const T b1 = T(beta1(s)), k1 = T(1 - beta1(s)), b2 = T(beta2(s)), k2 = T(1 - beta2(s));
     const T root = T(1 / std::sqrt(1 - std::pow(beta2(s), t))), e = T(eps(s));
     const T decay = T(weight_decay(s));
-    return [=](T& w, T g, T& m, T& v) {
+    return [=](auto& w, auto g, auto& m, auto& v) {
       g += decay * w;
       m = b1 * m + k1 * g;
       v = b2 * v + k2 * g * g;
-      const T d = std::sqrt(v) * root + e;
-      w -= d == 0 ? T(0) : (of_g * g + of_m * m) / d;
+      const auto d = sqrt(v) * root + e;
+      w -= where(d == 0, 0, (of_g * g + of_m * m) / d);
     };
   }
 };
 
-extern template class detail::RuleOf<NAdam>;
+template <>
+inline constexpr bool detail::built_in<NAdam> = true;
+#ifdef DESCENT_BUILT_IN
+DESCENT_BUILT_IN(NAdam)
+#endif
 
 }  // namespace descent::optim

@@ -31,8 +31,8 @@ struct Prodigy {
           "d never falls. A schedule multiplies it: cosine(1, steps) is usual. All parameters "
           "share one d.",
       .state = 4};
-  static constexpr std::array slots{"m", "v", "s", "start"};
-  static constexpr std::array scalars{Scalar{"d", 0}, Scalar{"r", 0}};
+  static constexpr std::array slot_names{"m", "v", "s", "start"};
+  static constexpr std::array numbers{Number{"d", 0}, Number{"r", 0}};
   static constexpr bool shares_sums = true;
   static void fields(auto& r, auto&& f) {
     f("lr", r.lr, kNonNegative);
@@ -48,52 +48,51 @@ struct Prodigy {
   }
 
   double keep(Step s) const { return beta3(s) > 0 ? beta3(s) : std::sqrt(beta2(s)); }
-  double d(Step s) const { return s.scalars[0] > 0 ? s.scalars[0] : d0(s); }
+  double d(Step s) const { return s.numbers[0] > 0 ? s.numbers[0] : d0(s); }
   double rate(Step s) const {
     const auto t = static_cast<double>(s.t);
     return d(s) * lr(s) *
            (bias_correction ? std::sqrt(1 - std::pow(beta2(s), t)) / (1 - std::pow(beta1(s), t))
                             : 1);
   }
-  static constexpr bool packs = true;
   template <class T>
   void measure(Step s, auto&& run) const {
     const T b1 = T(beta1(s)), k1 = T(d(s) * (1 - beta1(s))), b2 = T(beta2(s)),
             k2 = T(d(s) * d(s) * (1 - beta2(s))), b3 = T(keep(s)), k3 = T(d(s) / d0(s) * rate(s));
     const T decay = decoupled ? T(0) : T(weight_decay(s));
     const auto measured = [=](auto w, auto g, auto& m, auto& v, auto& sum, auto start) {
-      g = simd::fma(decay, w, g);
-      m = simd::fma(b1, m, k1 * g);
-      v = simd::fma(b2, v, k2 * g * g);
+      g = fma(decay, w, g);
+      m = fma(b1, m, k1 * g);
+      v = fma(b2, v, k2 * g * g);
       const auto share = k3 * g;
-      sum = simd::fma(b3, sum, share);
-      return std::array{share * (start - w), sum < 0 ? -sum : sum};
+      sum = fma(b3, sum, share);
+      return std::array{share * (start - w), abs(sum)};
     };
     if (s.t == 1)
-      run(
-          [=](auto w, auto g, auto& m, auto& v, auto& sum, auto& start) {
-            start = w;
-            return measured(w, g, m, v, sum, start);
-          },
-          0, 1, 2, 3);
+      run([=](auto w, auto g, auto& m, auto& v, auto& sum, auto& start) {
+        start = w;
+        return measured(w, g, m, v, sum, start);
+      });
     else
-      run(measured, 0, 1, 2, 3);
+      run(measured);
   }
   template <class T>
   void dispatch(Step s, auto&& run) const {
     const double before = d(s), dlr = rate(s);
-    double& r = s.scalars[1];
+    double& r = s.numbers[1];
     r = keep(s) * r + s.sums[0];
     const double reached = s.sums[1] > 0 ? d_coef(s) * r / s.sums[1] : 0;
-    s.scalars[0] = std::fmax(before, reached);
-    const T eta = T(dlr), e = T(s.scalars[0] * eps(s));
+    s.numbers[0] = std::fmax(before, reached);
+    const T eta = T(dlr), e = T(s.numbers[0] * eps(s));
     const T shrink = decoupled ? T(1 - weight_decay(s) * dlr) : T(1);
-    run([=](auto& w, auto, auto m,
-            auto v) { w = shrink * w - simd::ratio(eta * m, simd::sqrt(v) + e); },
-        0, 1);
+    run([=](auto& w, auto, auto m, auto v) { w = shrink * w - ratio(eta * m, sqrt(v) + e); });
   }
 };
 
-extern template class detail::RuleOf<Prodigy>;
+template <>
+inline constexpr bool detail::built_in<Prodigy> = true;
+#ifdef DESCENT_BUILT_IN
+DESCENT_BUILT_IN(Prodigy)
+#endif
 
 }  // namespace descent::optim

@@ -24,7 +24,7 @@ struct RAdam {
       .traps =
           "The first 5 steps (β₂ = .999) are momentum at η: their size is that of the gradient.",
       .state = 2};
-  static constexpr std::array slots{"m", "v"};
+  static constexpr std::array slot_names{"m", "v"};
   static void fields(auto& r, auto&& f) {
     f("lr", r.lr, kNonNegative);
     f("beta1", r.beta1, kUnit);
@@ -45,16 +45,20 @@ struct RAdam {
     const T eta = T(lr(s) / (1 - std::pow(beta1(s), t)) * (trusted ? r * std::sqrt(bc2) : 1));
     const T b1 = T(beta1(s)), k1 = T(1 - beta1(s)), b2 = T(beta2(s)), k2 = T(1 - beta2(s));
     const T e = T(eps(s)), decay = T(weight_decay(s));
-    return [=](T& w, T g, T& m, T& v) {
+    return [=](auto& w, auto g, auto& m, auto& v) {
       g += decay * w;
       m = b1 * m + k1 * g;
       v = b2 * v + k2 * g * g;
-      const T d = trusted ? std::sqrt(v) + e : T(1);
-      w -= d == 0 ? T(0) : eta * m / d;
+      const auto d = trusted ? sqrt(v) + e : T(1);
+      w -= where(d == 0, 0, eta * m / d);
     };
   }
 };
 
-extern template class detail::RuleOf<RAdam>;
+template <>
+inline constexpr bool detail::built_in<RAdam> = true;
+#ifdef DESCENT_BUILT_IN
+DESCENT_BUILT_IN(RAdam)
+#endif
 
 }  // namespace descent::optim

@@ -23,9 +23,9 @@ struct RMSProp {
       .traps =
           "No bias correction: the first steps are 1/√(1−α) too long. Where ε stands changes "
           "small gradients a hundredfold.",
-      .state = 1};
-  static constexpr std::array slots{"square", "momentum", "mean"};
-  static constexpr bool packs = true;
+      .state = 1,
+      .basic = true};
+  static constexpr std::array slot_names{"square", "momentum", "mean"};
   static void fields(auto& r, auto&& f) {
     f("lr", r.lr, kNonNegative);
     f("alpha", r.alpha, kUnit);
@@ -41,37 +41,43 @@ struct RMSProp {
   void dispatch(Step s, auto&& run) const {
     const T eta = T(lr(s)), a = T(alpha(s)), a1 = T(1 - alpha(s)), decay = T(weight_decay(s));
     const T mu = T(momentum(s)), e = T(eps(s));
-    const auto ratio = [=, inside = eps_inside_sqrt](auto g, auto square) {
-      return simd::ratio(g, inside ? simd::sqrt(square + e) : simd::sqrt(square) + e);
+    const auto scaled = [=, inside = eps_inside_sqrt](auto g, auto square) {
+      return ratio(g, inside ? sqrt(square + e) : sqrt(square) + e);
     };
     const auto decayed = [=](auto g, auto w) { return decay == 0 ? g : g + decay * w; };
     const auto central = [=](auto g, auto& v, auto& mean) {
-      v = simd::fma(a, v, a1 * g * g);
-      mean = simd::fma(a, mean, a1 * g);
+      v = fma(a, v, a1 * g * g);
+      mean = fma(a, mean, a1 * g);
       const auto square = v - mean * mean;
-      return ratio(g, square > 0 ? square : T(0));
+      return scaled(g, max(square, 0));
     };
     const auto plain = [=](auto g, auto& v) {
-      v = simd::fma(a, v, a1 * g * g);
-      return ratio(g, v);
+      v = fma(a, v, a1 * g * g);
+      return scaled(g, v);
     };
     const bool moves = momentum(s) != 0;
     if (!centered && !moves)
-      run([=](auto& w, auto g, auto& v) { w = simd::fma(-eta, plain(decayed(g, w), v), w); }, 0);
+      run([=](auto& w, auto g, auto& v) { w = fma(-eta, plain(decayed(g, w), v), w); });
     else if (!centered)
-      run([=](auto& w, auto g, auto& v,
-              auto& b) { w -= eta * (b = mu * b + plain(decayed(g, w), v)); },
-          0, 1);
+      run([=](auto& w, auto g, auto& v, auto& b) {
+        b = mu * b + plain(decayed(g, w), v);
+        w -= eta * b;
+      });
     else if (!moves)
-      run([=](auto& w, auto g, auto& v, auto& m) { w -= eta * central(decayed(g, w), v, m); }, 0,
-          2);
+      run([=](auto& w, auto g, auto& v, auto& m) { w -= eta * central(decayed(g, w), v, m); },
+          "square", "mean");
     else
-      run([=](auto& w, auto g, auto& v, auto& b,
-              auto& m) { w -= eta * (b = mu * b + central(decayed(g, w), v, m)); },
-          0, 1, 2);
+      run([=](auto& w, auto g, auto& v, auto& b, auto& m) {
+        b = mu * b + central(decayed(g, w), v, m);
+        w -= eta * b;
+      });
   }
 };
 
-extern template class detail::RuleOf<RMSProp>;
+template <>
+inline constexpr bool detail::built_in<RMSProp> = true;
+#ifdef DESCENT_BUILT_IN
+DESCENT_BUILT_IN(RMSProp)
+#endif
 
 }  // namespace descent::optim

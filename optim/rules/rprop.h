@@ -24,7 +24,7 @@ struct Rprop {
       .avoid = "Mini-batches: noise in the sign makes every step shrink. RMSProp is its answer.",
       .traps = "lr is only where the steps start; a schedule of it has no effect.",
       .state = 2};
-  static constexpr std::array slots{"step_size", "previous"};
+  static constexpr std::array slot_names{"step_size", "previous"};
   static void fields(auto& r, auto&& f) {
     f("lr", r.lr, kNonNegative);
     f("eta_minus", r.eta_minus, Range{0, 1, true, true});
@@ -42,30 +42,27 @@ struct Rprop {
   void dispatch(Step s, auto&& run) const {
     const T shrink = T(eta_minus(s)), grow = T(eta_plus(s)), low = T(step_min(s)),
             high = T(step_max(s)), start = T(lr(s));
-    const auto update = [=](T& w, T g, T& size, T& before) {  // one choice after the other
-      const T agree = g * before;
-      T factor = agree > 0 ? grow : T(1);
-      factor = agree < 0 ? shrink : factor;
-      T wanted = size * factor;
-      wanted = wanted < low ? low : wanted;
-      size = wanted > high ? high : wanted;
-      before = agree < 0 ? T(0) : g;
-      T step = before > 0 ? size : T(0);
-      step = before < 0 ? -size : step;
-      w -= step;
+    const auto update = [=](auto& w, auto g, auto& size, auto& before) {
+      const auto agree = g * before;
+      const auto wanted = size * where(agree > 0, grow, where(agree < 0, shrink, 1));
+      size = where(wanted > high, high, where(wanted < low, low, wanted));
+      before = where(agree < 0, 0, g);
+      w -= size * sign(before);
     };
     if (s.t > 1)
-      run(update, 0, 1);
+      run(update);
     else
-      run(
-          [=](T& w, T g, T& size, T& before) {
-            size = start;
-            update(w, g, size, before);
-          },
-          0, 1);
+      run([=](auto& w, auto g, auto& size, auto& before) {
+        size = start;
+        update(w, g, size, before);
+      });
   }
 };
 
-extern template class detail::RuleOf<Rprop>;
+template <>
+inline constexpr bool detail::built_in<Rprop> = true;
+#ifdef DESCENT_BUILT_IN
+DESCENT_BUILT_IN(Rprop)
+#endif
 
 }  // namespace descent::optim

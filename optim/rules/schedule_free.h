@@ -11,21 +11,21 @@ namespace descent::optim {
 
 namespace detail {
 
-/// The rate of a Schedule-Free step, and c, the share of z in the average. scalars: the sum of
+/// The rate of a Schedule-Free step, and c, the share of z in the average. numbers: the sum of
 /// weights so far, and the largest rate.
 struct FreeStep {
   double eta, c;
   FreeStep(Step s, double lr, double warmup, double r, double power) {
     const auto k = static_cast<double>(s.t - 1);
     eta = k < warmup ? lr * (k + 1) / warmup : lr;
-    double &sum = s.scalars[0], &largest = s.scalars[1];
+    double &sum = s.numbers[0], &largest = s.numbers[1];
     largest = std::max(largest, eta);
     const double weight = std::pow(k + 1, r) * std::pow(largest, power);
     sum += weight;
     c = sum > 0 ? weight / sum : 0;
   }
 };
-inline constexpr std::array kFreeScalars{Scalar{"weight_sum", 0}, Scalar{"lr_max", 0}};
+inline constexpr std::array kFreeNumbers{Number{"weight_sum", 0}, Number{"lr_max", 0}};
 /// x = lerp(y, z, 1 − 1/β): where to evaluate.
 inline Tensor free_average(const Tensor& y, const Tensor& z, double beta) {
   return y + (z - y) * (1 - 1 / beta);
@@ -55,8 +55,8 @@ struct ScheduleFreeAdamW {
           "The weights in training are y; evaluate, save for use and compare at x, by "
           "swap_average(). Do not lower its rate as well.",
       .state = 2};
-  static constexpr std::array slots{"z", "v"};
-  static constexpr std::array scalars = detail::kFreeScalars;
+  static constexpr std::array slot_names{"z", "v"};
+  static constexpr std::array numbers = detail::kFreeNumbers;
   static void fields(auto& r, auto&& f) {
     f("lr", r.lr, kNonNegative);
     f("beta1", r.beta1, Range{0, 1, true, true});
@@ -68,7 +68,6 @@ struct ScheduleFreeAdamW {
     f("power", r.power, kNonNegative);
   }
 
-  static constexpr bool packs = true;
   template <class T>
   auto at(Step s) const {
     const detail::FreeStep free(s, lr(s), warmup(s), r(s), power(s));
@@ -79,10 +78,10 @@ struct ScheduleFreeAdamW {
             decay = T(weight_decay(s) / root);
     const bool first = s.t == 1;
     return [=](auto& y, auto g, auto& z, auto& v) {
-      v = simd::fma(b2, v, k2 * g * g);
-      const auto u = simd::fma(decay, y, simd::ratio(g, simd::sqrt(v) + e)), from = first ? y : z;
-      y = simd::fma(of_u, u, simd::fma(c, from - y, y));
-      z = simd::fma(-eta, u, from);
+      v = fma(b2, v, k2 * g * g);
+      const auto u = fma(decay, y, ratio(g, sqrt(v) + e)), from = first ? y : z;
+      y = fma(of_u, u, fma(c, from - y, y));
+      z = fma(-eta, u, from);
     };
   }
   Tensor average(Step s, const Tensor& y, std::span<const Tensor> state) const {
@@ -105,8 +104,8 @@ struct ScheduleFreeSGD {
           "Its rate is larger than momentum's, about 1/(1−μ) times. Evaluate at x: "
           "swap_average().",
       .state = 1};
-  static constexpr std::array slots{"z"};
-  static constexpr std::array scalars = detail::kFreeScalars;
+  static constexpr std::array slot_names{"z"};
+  static constexpr std::array numbers = detail::kFreeNumbers;
   static void fields(auto& r, auto&& f) {
     f("lr", r.lr, kNonNegative);
     f("momentum", r.momentum, Range{0, 1, true, true});
@@ -122,8 +121,8 @@ struct ScheduleFreeSGD {
     const T eta = T(free.eta), c = T(free.c), of_u = T(free.eta * (momentum(s) * (1 - free.c) - 1));
     const T decay = T(weight_decay(s));
     const bool first = s.t == 1;
-    return [=](T& y, T g, T& z) {
-      const T u = g + decay * y, from = first ? y : z;
+    return [=](auto& y, auto g, auto& z) {
+      const auto u = g + decay * y, from = first ? y : z;
       y = y + c * (from - y) + of_u * u;
       z = from - eta * u;
     };
@@ -133,7 +132,14 @@ struct ScheduleFreeSGD {
   }
 };
 
-extern template class detail::RuleOf<ScheduleFreeAdamW>;
-extern template class detail::RuleOf<ScheduleFreeSGD>;
+template <>
+inline constexpr bool detail::built_in<ScheduleFreeAdamW> = true;
+
+template <>
+inline constexpr bool detail::built_in<ScheduleFreeSGD> = true;
+#ifdef DESCENT_BUILT_IN
+DESCENT_BUILT_IN(ScheduleFreeAdamW)
+DESCENT_BUILT_IN(ScheduleFreeSGD)
+#endif
 
 }  // namespace descent::optim

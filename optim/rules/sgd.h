@@ -18,9 +18,8 @@ struct SGD {
 
   static constexpr Card card{
       .name = "sgd",
-      .title = "Stochastic gradient descent, with momentum",
-      .formula =
-          "b = μb + (1−τ)g,  θ −= ηb   (Nesterov: θ −= η(g + μb);  step form: v = μv + ηg, θ −= v)",
+      .title = "Stochastic gradient descent",
+      .formula = "θ −= η g",
       .paper = "Robbins & Monro 1951; Polyak 1964; Nesterov 1983; Sutskever et al. 2013",
       .when =
           "Cheap, small state, the best final accuracy when its rate is tuned and lowered in time.",
@@ -28,8 +27,9 @@ struct SGD {
       .traps =
           "Needs tuning: too high a rate diverges, too low a one crawls. Whether a step sees one "
           "sample, a mini-batch or everything is the loader's batch size.",
-      .state = 0};
-  static constexpr std::array slots{"momentum"};
+      .state = 0,
+      .basic = true};
+  static constexpr std::array slot_names{"momentum"};
   static void fields(auto& r, auto&& f) {
     f("lr", r.lr, kNonNegative);
     f("momentum", r.momentum, kUnit);
@@ -48,6 +48,24 @@ struct SGD {
       fail<ValueError>("sgd", "got step_form with dampening = ", dampening(0), ", expected 0");
   }
 
+  static std::vector<Preset<SGD>> presets() {
+    return {
+        {"momentum",
+         {.momentum = 0.9},
+         {.title = "SGD with momentum",
+          .formula = "b = μb + (1−τ)g,  θ −= ηb   (step form: v = μv + ηg, θ −= v)",
+          .when =
+              "Narrow valleys and noisy gradients: keeps its direction, and is fast once tuned.",
+          .traps = "The effective rate is η/(1−μ): ten times η at 0.9. In the step form a lowered "
+                   "rate takes hold only slowly."}},
+        {"nesterov",
+         {.momentum = 0.9, .nesterov = true},
+         {.title = "SGD with Nesterov's momentum",
+          .formula = "b = μb + g,  θ −= η(g + μb)",
+          .when = "As momentum, with less overshooting; full batches of convex problems.",
+          .traps = "Needs momentum, and no dampening. The effective rate is η/(1−μ)."}}};
+  }
+
   template <class T>
   void dispatch(Step s, auto&& run) const {
     const double rate = lr(s), speed = momentum(s);
@@ -55,26 +73,26 @@ struct SGD {
     const T fresh = s.t == 1 ? T(1) : T(1 - dampening(s));
     const bool look_ahead = nesterov;
     if (speed == 0)
-      run([=](T& w, T g) { w -= eta * (g + decay * w); });
+      run([=](auto& w, auto g) { w -= eta * (g + decay * w); });
     else if (step_form)
-      run(
-          [=](T& w, T g, T& v) {
-            g += decay * w;
-            v = mu * v + eta * g;
-            w -= look_ahead ? mu * v + eta * g : v;
-          },
-          0);
+      run([=](auto& w, auto g, auto& v) {
+        g += decay * w;
+        v = mu * v + eta * g;
+        w -= look_ahead ? mu * v + eta * g : v;
+      });
     else
-      run(
-          [=](T& w, T g, T& b) {
-            g += decay * w;
-            b = mu * b + fresh * g;
-            w -= eta * (look_ahead ? g + mu * b : b);
-          },
-          0);
+      run([=](auto& w, auto g, auto& b) {
+        g += decay * w;
+        b = mu * b + fresh * g;
+        w -= eta * (look_ahead ? g + mu * b : b);
+      });
   }
 };
 
-extern template class detail::RuleOf<SGD>;
+template <>
+inline constexpr bool detail::built_in<SGD> = true;
+#ifdef DESCENT_BUILT_IN
+DESCENT_BUILT_IN(SGD)
+#endif
 
 }  // namespace descent::optim

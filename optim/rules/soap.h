@@ -31,7 +31,7 @@ struct SOAP {
       .avoid = "Wide layers: two square matrices and their bases for each weight.",
       .traps = "The first step only looks. frequency trades the cost of the basis against its age.",
       .state = 2};
-  static constexpr std::array slots{"m", "v", "left", "right", "basis_left", "basis_right"};
+  static constexpr std::array slot_names{"m", "v", "left", "right", "basis_left", "basis_right"};
   static void fields(auto& r, auto&& f) {
     f("lr", r.lr, kNonNegative);
     f("beta1", r.beta1, kUnit);
@@ -46,6 +46,10 @@ struct SOAP {
   void update(Step s, const Tensor& w, const Tensor& g, std::span<Tensor> state) const;
 };
 
-extern template class detail::RuleOf<SOAP>;
+template <>
+inline constexpr bool detail::built_in<SOAP> = true;
+#ifdef DESCENT_BUILT_IN
+DESCENT_BUILT_IN(SOAP)
+#endif
 
 }  // namespace descent::optim

@@ -28,7 +28,7 @@ struct Sophia {
           "off; where h ≤ 0 the step is ±η.",
       .state = 2,
       .gradient_evaluations = 1.1};
-  static constexpr std::array slots{"m", "h"};
+  static constexpr std::array slot_names{"m", "h"};
   static void fields(auto& r, auto&& f) {
     f("lr", r.lr, kNonNegative);
     f("beta1", r.beta1, kUnit);
@@ -46,23 +46,25 @@ struct Sophia {
   void dispatch(Step s, auto&& run) const {
     const T eta = T(lr(s)), keep = T(1 - lr(s) * weight_decay(s)), scale = T(rho(s)), e = T(eps(s));
     const T b1 = T(beta1(s)), k1 = T(1 - beta1(s)), b2 = T(beta2(s)), k2 = T(1 - beta2(s));
-    const auto update = [=](T& w, T g, T& m, T h) {
+    const auto update = [=](auto& w, auto g, auto& m, auto h) {
       m = b1 * m + k1 * g;
-      const T curve = scale * h, step = m / (curve > e ? curve : e);
-      w = keep * w - eta * (step > 1 ? T(1) : step < -1 ? T(-1) : step);
+      const auto step = m / max(scale * h, e);
+      w = keep * w - eta * where(step > 1, 1, where(step < -1, -1, step));
     };
     if (wants_curvature(s))
-      run(
-          [=](T& w, T g, T& m, T& h, T& estimate) {
-            h = b2 * h + k2 * estimate;
-            update(w, g, m, h);
-          },
-          0, 1, kCurvature);
+      run([=](auto& w, auto g, auto& m, auto& h, auto estimate) {
+        h = b2 * h + k2 * estimate;
+        update(w, g, m, h);
+      });
     else
-      run([=](T& w, T g, T& m, T& h) { update(w, g, m, h); }, 0, 1);
+      run([=](auto& w, auto g, auto& m, auto& h) { update(w, g, m, h); });
   }
 };
 
-extern template class detail::RuleOf<Sophia>;
+template <>
+inline constexpr bool detail::built_in<Sophia> = true;
+#ifdef DESCENT_BUILT_IN
+DESCENT_BUILT_IN(Sophia)
+#endif
 
 }  // namespace descent::optim

@@ -5,18 +5,24 @@
 //
 //   DESCENT_CONFORMANCE(Mine, optim::conformance::subject("mine", Mine{.lr = 0.1}));
 //
-// tests that a parameter without a gradient is skipped and one with a zero gradient is not; that it
-// converges on four problems at some rate; groups; that every field is read, set, scheduled and
-// checked; that saving and loading goes on with the same bits; that threads, layout and size change
-// nothing; that gradients are not written and bad ones change nothing. Include it in one source
-// file of a program that links GTest::gtest_main. Not part of descent.h.
+// Mine is a rule or a wrapper. The suite tests that
+// - a parameter without a gradient is skipped, and a parameter whose gradient is zero is not;
+// - the optimizer converges on four problems at some rate;
+// - two groups of one rule are as one;
+// - every setting is read, set, scheduled and checked;
+// - after saving and loading a run goes on with the same bits;
+// - threads, layout in memory and size change nothing;
+// - no gradient is written, and a gradient that is not finite changes nothing.
+// Include this header in one source file of a program that links GTest::gtest_main. It is not part
+// of descent.h.
 #pragma once
 
 #include <descent/autograd/ops.h>
 #include <descent/core/create.h>
 #include <descent/core/parallel.h>
 #include <descent/core/random.h>
-#include <descent/optim/names/registry.h>
+#include <descent/optim/names/register.h>
+#include <descent/optim/rules/adamw.h>
 #include <descent/optim/schedule.h>
 
 #include <gtest/gtest.h>
@@ -36,11 +42,16 @@ struct Subject {
   std::function<void(Optimizer&, Parameters)> add_group = {};
 };
 
-/// A rule of your own.
+/// A rule of your own; or a wrapper of your own, around AdamW.
 template <class Rule>
 Subject subject(std::string name, Rule rule) {
-  return {std::move(name), [rule](Parameters p) { return Optimizer(std::move(p), rule); },
-          [rule](Optimizer& o, Parameters p) { o.add_group(std::move(p), rule); }};
+  if constexpr (detail::is_wrapper<Rule>)
+    return {std::move(name), [rule](Parameters p) {
+              return wrap(Optimizer(std::move(p), AdamW{.lr = 0.01}), rule);
+            }};
+  else
+    return {std::move(name), [rule](Parameters p) { return Optimizer(std::move(p), rule); },
+            [rule](Optimizer& o, Parameters p) { o.add_group(std::move(p), rule); }};
 }
 /// A description: "sam(adamw(lr=0.01))".
 inline Subject subject(const std::string& description) {
@@ -310,7 +321,7 @@ TEST_P(OptimizerConformance, ReadsSetsSchedulesAndChecksEveryField) {
       continue;
     }
     EXPECT_EQ(o.get(f.name), x);
-    o.set(f.name, linear(x, y, 2));
+    o.set(f.name, ramp(x, y, 2));
     EXPECT_EQ(o.get(f.name), x);
     while (o.steps() == 0) step(o, p.parameters(), {p.a.detach() * 0.1 + 1, Tensor()});
     EXPECT_EQ(o.get(f.name), (x + y) / 2) << f.name << " does not follow its schedule";

@@ -32,7 +32,7 @@ inline std::vector<Described> all_optimizers() {
     }
     all.push_back({e.name, e.name});
     for (const auto& f : e.fields)
-      if (f.range == "switch" && f.text == "false" && !(e.name == "sgd" && f.name == "nesterov"))
+      if (f.is_switch && f.value == 0 && !(e.name == "sgd" && f.name == "nesterov"))
         all.push_back({e.name + "_" + f.name, to_text(e.name, "(", f.name, "=true)")});
   }
   all.push_back({"rmsprop_all", "rmsprop(momentum=0.9, centered=true)"});

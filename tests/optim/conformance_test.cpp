@@ -352,11 +352,10 @@ TEST(Sam, ClimbsAlsoGradientsWhoseSquaresOverflow) {
 }
 
 TEST(Schedules, OfWrappersAreCheckedAtEachStep) {
-  for (const char* text :
-       {"swa(sgd, every=linear(3, 0, 3))", "clip_norm(sgd, linear(1, -1, 2))",
-        "clip_value(sgd, linear(1, -1, 2))", "sam(sgd, rho=linear(0.1, -0.1, 2))",
-        "ema(sgd, linear(0.5, 2, 2))", "noise(sgd, eta=linear(0.1, -0.1, 2))",
-        "sophia(every=linear(3, 0, 3))"}) {
+  for (const char* text : {"swa(sgd, every=ramp(3, 0, 3))", "clip_norm(sgd, ramp(1, -1, 2))",
+                           "clip_value(sgd, ramp(1, -1, 2))", "sam(sgd, rho=ramp(0.1, -0.1, 2))",
+                           "ema(sgd, ramp(0.5, 2, 2))", "noise(sgd, eta=ramp(0.1, -0.1, 2))",
+                           "sophia(every=ramp(3, 0, 3))"}) {
     const Problem p;
     Optimizer o = make(text, p.parameters());
     EXPECT_TRUE(has_text(message_of<ValueError>([&] {

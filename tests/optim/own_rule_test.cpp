@@ -1,7 +1,6 @@
 // Rules of a user's own: what they may do, and the mistakes that are named.
 #include "tests/support/errors.h"
 
-#include <descent/core/simd/pack.h>
 #include <descent/descent.h>
 #include <gtest/gtest.h>
 
@@ -16,66 +15,71 @@ using testing::message_of;
 struct Plain {
   Hyper lr = 0.01;
   static constexpr Card card{.name = "own", .title = "Own", .formula = "θ −= ηg"};
-  static constexpr std::array<const char*, 0> slots{};
+  static constexpr std::array<const char*, 0> slot_names{};
   static void fields(auto& r, auto&& f) { f("lr", r.lr, kNonNegative); }
 };
 
 /// Gradient descent of a length that is a share of the weights', with a memory that it measures.
-template <bool kPacks>
 struct Relative : Plain {
-  static constexpr std::array slots{"memory"};
-  static constexpr bool packs = kPacks;
+  static constexpr std::array slot_names{"memory"};
   template <class T>
   void measure(Step, auto&& run) const {
-    run(
-        [](auto w, auto g, auto& memory) {
-          memory = simd::fma(0.5f, memory, g);
-          return std::array{w * w, memory * memory};
-        },
-        0);
+    run([](auto w, auto g, auto& memory) {
+      memory = fma(0.5, memory, g);
+      return std::array{w * w, memory * memory};
+    });
   }
   template <class T>
   auto at(Step s) const {
     const T eta = T(lr(s) * std::sqrt(s.sums[0] / s.sums[1]));
-    return [=](auto& w, auto g, auto memory) {
-      w -= simd::ratio(eta * memory, simd::sqrt(g * g) + T(1));
-    };
+    return [=](auto& w, auto g, auto memory) { w -= ratio(eta * memory, sqrt(g * g) + 1); };
   }
 };
 
-TEST(OwnRule, GivesByPacksWhatItGivesByNumbers) {
+TEST(OwnRule, GivesWhatItsFormulaSaysAtEveryLength) {
   constexpr std::uint64_t kSeed = 31;
-  for (const std::int64_t n : {1, 7, 16, 17, 63, 64, 1000, 5000}) {
-    const auto run = [n](auto rule) {
+  for (const std::int64_t n : {1, 7, 16, 17, 63, 64, 1000, 5000})
+    for (const DType dtype : {kFloat32, kFloat64}) {
       Generator generator(kSeed);
-      const Tensor w = randn({n}, generator).requires_grad_();
-      Optimizer o({{"w", w}}, rule);
+      const Tensor w = randn({n}, generator, kFloat64).to(dtype).detach().requires_grad_();
+      std::vector<double> x = w.detach().to_vector(), memory(x.size());
+      Optimizer o({{"w", w}}, Relative{});
       for (int t = 0; t < 5; ++t) {
-        w.set_grad(randn({n}, generator));
+        const Tensor g = randn({n}, generator, kFloat64);
+        w.set_grad(g.to(dtype));
         o.step();
+        const std::vector<double> gradient = g.to(dtype).to_vector();
+        double weights = 0, memories = 0;
+        for (std::size_t i = 0; i < x.size(); ++i) {
+          memory[i] = 0.5 * memory[i] + gradient[i];
+          weights += x[i] * x[i];
+          memories += memory[i] * memory[i];
+        }
+        const double eta = 0.01 * std::sqrt(weights / memories);
+        for (std::size_t i = 0; i < x.size(); ++i)
+          x[i] -= eta * memory[i] / (std::fabs(gradient[i]) + 1);
       }
-      return w.detach().to_vector();
-    };
-    const std::vector<double> packs = run(Relative<true>{}), numbers = run(Relative<false>{});
-    for (std::size_t i = 0; i < packs.size(); ++i)
-      ASSERT_NEAR(packs[i], numbers[i], 2e-6 * (1 + std::fabs(numbers[i])))
-          << n << ", seed " << kSeed;
-  }
+      const std::vector<double> got = w.detach().to_vector();
+      for (std::size_t i = 0; i < x.size(); ++i)
+        ASSERT_NEAR(got[i], x[i], (dtype == kFloat32 ? 2e-6 : 1e-14) * (1 + std::fabs(x[i])))
+            << n << ", seed " << kSeed;
+    }
 }
 
-/// How often, and for which slot, a rule calls run.
+/// How often a rule calls run, and for which slot.
 struct Calls : Plain {
-  int times = 1, slot = 0;
-  static constexpr std::array slots{"memory"};
+  int times = 1;
+  const char* slot = "memory";
+  static constexpr std::array slot_names{"memory"};
   template <class T>
   void dispatch(Step, auto&& run) const {
-    for (int i = 0; i < times; ++i) run([](T& w, T g, T& memory) { w -= memory = g; }, slot);
+    for (int i = 0; i < times; ++i) run([](auto& w, auto g, auto& m) { w -= m = g; }, slot);
   }
 };
 struct HasNoSlots : Plain {
   template <class T>
   void dispatch(Step, auto&& run) const {
-    run([](T& w, T g, T& memory) { w -= memory = g; }, 0);
+    run([](auto& w, auto g, auto& memory) { w -= memory = g; });
   }
 };
 struct MeasuresNothing : Plain {
@@ -83,7 +87,7 @@ struct MeasuresNothing : Plain {
   void measure(Step, auto&&) const {}
   template <class T>
   auto at(Step) const {
-    return [](T& w, T g) { w -= g; };
+    return [](auto& w, auto g) { w -= g; };
   }
 };
 
@@ -102,24 +106,42 @@ TEST(OwnRule, CallsRunOnceForSlotsThatItHas) {
   rule.times = 0;
   EXPECT_TRUE(has_text(message_of_step(rule),
                        "[own] got a dispatch() that did not call run, expected it to call "
-                       "run(lambda, slot numbers…) once"));
+                       "run(formula, names of slots…) once"));
   rule.times = 2;
   EXPECT_TRUE(has_text(message_of_step(rule), "got a dispatch() that called run more than once"));
   rule = {};
-  rule.slot = 1;
-  EXPECT_TRUE(
-      has_text(message_of_step(rule), "got run(lambda, … 1 …), expected slot numbers in [0, 1)"));
-  rule.slot = kCurvature;
-  EXPECT_TRUE(has_text(message_of_step(rule), "kCurvature needs wants_curvature(step)"));
+  rule.slot = "memry";
+  EXPECT_TRUE(has_text(message_of_step(rule),
+                       "got run(formula, … \"memry\" …), expected names of slots: memory"));
   EXPECT_TRUE(has_text(message_of_step(HasNoSlots{}),
-                       "got run(lambda, … 0 …), expected no slot number: the rule has no slots"));
+                       "got a formula that takes 1 slots, expected at most 0"));
   EXPECT_TRUE(
       has_text(message_of_step(MeasuresNothing{}), "got a measure() that did not call run"));
 }
 
+/// A rule may be final.
+struct Final final {
+  Hyper lr = 0.5;
+  static constexpr Card card{.name = "final"};
+  static constexpr std::array<const char*, 0> slot_names{};
+  static void fields(auto& r, auto&& f) { f("lr", r.lr, kNonNegative); }
+  template <class T>
+  auto at(Step s) const {
+    const T eta = T(lr(s));
+    return [=](auto& w, auto g) { w -= eta * g; };
+  }
+};
+
+TEST(OwnRule, MayBeFinal) {
+  const Tensor w = ones({3}).requires_grad_();
+  w.set_grad(ones({3}));
+  Optimizer({{"w", w}}, Final{}).step();
+  EXPECT_EQ(w.detach().to_vector(), std::vector<double>(3, 0.5));
+}
+
 /// Keeps where its first step led, and the gradient before.
 struct Keeps : Plain {
-  static constexpr std::array slots{"first", "last"};
+  static constexpr std::array slot_names{"first", "last"};
   void update(Step s, const Tensor& w, const Tensor& g, std::span<Tensor> kept) const {
     w -= g * lr(s);
     if (s.t == 1) kept[0] = w;
@@ -144,7 +166,7 @@ struct Unmeasured : Plain {
   template <class T>
   auto at(Step s) const {
     const T sum = T(s.sums[3]);
-    return [=](T& w, T) { w = sum; };
+    return [=](auto& w, auto) { w = sum; };
   }
 };
 

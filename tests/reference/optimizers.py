@@ -162,18 +162,28 @@ def adam_direction(g, s, t, beta1, beta2, eps, amsgrad=False):
     return s.m / (1 - beta1**t) / (np.sqrt(v / (1 - beta2**t)) + eps)
 
 
-def adam(w, g, s, t, lr=1e-3, beta1=0.9, beta2=0.999, eps=1e-8, weight_decay=0, amsgrad=False, maximize=False):
-    """arXiv:1412.6980; amsgrad: arXiv:1904.09237, as PyTorch (the largest raw v, then the bias correction)."""
+def adam(w, g, s, t, lr=1e-3, beta1=0.9, beta2=0.999, eps=1e-8, weight_decay=0, maximize=False):
+    """arXiv:1412.6980."""
     g = (-g if maximize else g) + weight_decay * w
-    return w - lr * adam_direction(g, s, t, beta1, beta2, eps, amsgrad)
+    return w - lr * adam_direction(g, s, t, beta1, beta2, eps)
 
 
-def adamw(w, g, s, t, lr=1e-3, beta1=0.9, beta2=0.999, eps=1e-8, weight_decay=0.01, amsgrad=False, maximize=False,
+def amsgrad(w, g, s, t, lr=1e-3, beta1=0.9, beta2=0.999, eps=1e-8, weight_decay=0, decoupled=False, maximize=False):
+    """arXiv:1904.09237, as PyTorch (the largest raw v, then the bias correction); decoupled: the decay of AdamW."""
+    g = -g if maximize else g
+    if decoupled:
+        w = w - lr * weight_decay * w
+    else:
+        g = g + weight_decay * w
+    return w - lr * adam_direction(g, s, t, beta1, beta2, eps, amsgrad=True)
+
+
+def adamw(w, g, s, t, lr=1e-3, beta1=0.9, beta2=0.999, eps=1e-8, weight_decay=0.01, maximize=False,
           decoupled_lr=False):
     """arXiv:1711.05101. decoupled_lr: the decay is weight_decay·lr_t/lr_0, the paper's schedule factor."""
     s.first_lr = lr if t == 1 else s.first_lr
     w = w - weight_decay * (lr / s.first_lr if decoupled_lr else lr) * w
-    return w - lr * adam_direction(-g if maximize else g, s, t, beta1, beta2, eps, amsgrad)
+    return w - lr * adam_direction(-g if maximize else g, s, t, beta1, beta2, eps)
 
 
 def asgd(w, g, s, t, lr=0.01, lambd=1e-4, alpha=0.75, t0=1e6, weight_decay=0):
@@ -490,7 +500,7 @@ SCHEDULES = dict(constant=constant, cosine=cosine, joined=joined, warmup=warmup,
 WORDS = dict(SCHEDULES, true=True, false=False)
 IN_NUMPY = dict(
     WORDS, sgd=rule(sgd), momentum=rule(sgd, momentum=0.9), nesterov=rule(sgd, momentum=0.9, nesterov=True),
-    adagrad=rule(adagrad), rmsprop=rule(rmsprop), adam=rule(adam), amsgrad=rule(adam, amsgrad=True), adamw=rule(adamw),
+    adagrad=rule(adagrad), rmsprop=rule(rmsprop), adam=rule(adam), amsgrad=rule(amsgrad), adamw=rule(adamw),
     asgd=rule(asgd), lion=rule(lion), muon=rule(muon), schedule_free_sgd=rule(schedule_free_sgd),
     schedule_free_adamw=rule(schedule_free_adamw), prodigy=rule(prodigy, whole=True), lamb=rule(lamb), lars=rule(lars),
     adan=rule(adan), adafactor=rule(adafactor), soap=rule(soap), sophia=rule(sophia, whole=True),
@@ -577,12 +587,16 @@ def torch_rule(make, **preset):
     return lambda **fields: TorchRule(make, {**preset, **fields})
 
 
+def torch_amsgrad(decoupled=False, **fields):
+    return TorchRule(O.AdamW if decoupled else O.Adam, {"amsgrad": True, **fields})
+
+
 # NAdam's path without foreach has an extra factor mu, RAdam's with foreach drops eps.
 O = torch.optim
 IN_PYTORCH = dict(
     WORDS, sgd=torch_rule(O.SGD), momentum=torch_rule(O.SGD, momentum=0.9),
     nesterov=torch_rule(O.SGD, momentum=0.9, nesterov=True), adagrad=torch_rule(O.Adagrad),
-    rmsprop=torch_rule(O.RMSprop), adam=torch_rule(O.Adam), amsgrad=torch_rule(O.Adam, amsgrad=True),
+    rmsprop=torch_rule(O.RMSprop), adam=torch_rule(O.Adam), amsgrad=torch_amsgrad,
     adamw=torch_rule(O.AdamW), adadelta=torch_rule(O.Adadelta), adamax=torch_rule(O.Adamax),
     nadam=torch_rule(O.NAdam, foreach=True), radam=torch_rule(O.RAdam, foreach=False), rprop=torch_rule(O.Rprop),
     asgd=torch_rule(O.ASGD), lbfgs=torch_rule(O.LBFGS, strong_wolfe=True), ema=torch_ema, swa=torch_swa)
@@ -672,7 +686,7 @@ rmsprop(lr=joined(100: 0.01, 1: 0.001), momentum=0.9)
 adam(lr=0.05)
 adam(lr=0.02, beta1=0.8, beta2=0.99, eps=0.001, weight_decay=0.1)
 adam(lr=0.02, weight_decay=0.1, maximize=true)
-adam(lr=0.05, beta2=0.99, amsgrad=true)
+amsgrad(lr=0.05, beta2=0.99)
 adam(lr=joined(100: 0.05, 1: 0.005))
 adam(lr=cosine(0.05, 250), beta1=joined(100: 0.9, 1: 0.5))
 amsgrad(lr=0.05)
@@ -682,7 +696,7 @@ amsgrad(lr=joined(100: 0.05, 1: 0.005), eps=0.01)
 
 adamw(lr=0.05)
 adamw(lr=0.05, beta1=0.85, beta2=0.99, eps=0.01, weight_decay=0.3)
-adamw(lr=0.05, beta1=0.85, beta2=0.97, eps=0.001, weight_decay=0.3, amsgrad=true)
+amsgrad(lr=0.05, beta1=0.85, beta2=0.97, eps=0.001, weight_decay=0.3, decoupled=true)
 adamw(lr=0.02, weight_decay=0.1, maximize=true)
 adamw(lr=joined(100: 0.05, 1: 0.005), weight_decay=0.1)
 adamw(lr=cosine(0.05, 250), weight_decay=joined(100: 0.5, 1: 0))
@@ -751,7 +765,8 @@ adagrad(lr=joined(100: 0.2, 1: 0.02), eps=0.001, initial_accumulator=0.1, weight
 rmsprop(lr=0.01, eps=0.01, eps_inside_sqrt=true)
 rmsprop(lr=0.01, alpha=0.9, eps=0.1, momentum=0.5, centered=true, eps_inside_sqrt=true)
 adamw(lr=cosine(0.05, 250), weight_decay=0.02, decoupled_lr=true)
-adamw(lr=joined(100: 0.05, 1: 0.005), weight_decay=0.05, amsgrad=true, decoupled_lr=true)
+amsgrad(lr=joined(100: 0.05, 1: 0.005), weight_decay=0.05, decoupled=true)
+adamw(lr=joined(100: 0.05, 1: 0.005), weight_decay=0.05, decoupled_lr=true)
 asgd(lr=joined(100: 0.02, 1: 0.002), lambd=0.01, t0=50)
 
 lion(lr=0.01)
@@ -913,7 +928,7 @@ def torch_schedule(name, make, lr=0.1):
 torch_schedule("step_decay(0.1, 7, 0.3)", lambda o: S.StepLR(o, 7, 0.3))
 torch_schedule("multi_step(0.1, 0.3, 10, 25, 40)", lambda o: S.MultiStepLR(o, [10, 25, 40], 0.3))
 torch_schedule("exponential(0.1, 0.95)", lambda o: S.ExponentialLR(o, 0.95))
-torch_schedule("linear(0.025, 0.1, 20)", lambda o: S.LinearLR(o, 0.25, 1.0, 20))
+torch_schedule("ramp(0.025, 0.1, 20)", lambda o: S.LinearLR(o, 0.25, 1.0, 20))
 torch_schedule("polynomial(0.1, 40, 2)", lambda o: S.PolynomialLR(o, 40, 2))
 torch_schedule("cosine(0.1, 60, 0.01)", lambda o: S.CosineAnnealingLR(o, 60, 0.01))
 torch_schedule("cosine_restarts(0.1, 7, 2, 0.01)", lambda o: S.CosineAnnealingWarmRestarts(o, 7, 2, 0.01))

@@ -21,7 +21,7 @@ Tensor ends(bool noisy) {
   Generator starts(1), generator(2);
   const Tensor x = (rand({kSeeds}, starts, kFloat64) * 4.0 - 2.0).clone();
   x.requires_grad_();
-  optim::Optimizer sgd({x}, optim::SGD{.lr = optim::linear(0.008, 0, kSteps)});
+  optim::Optimizer sgd({x}, optim::SGD{.lr = optim::ramp(0.008, 0, kSteps)});
   for (std::int64_t t = 0; t < kSteps; ++t) {
     sgd.zero_grad();
     wells(x).sum().backward();

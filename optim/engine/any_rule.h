@@ -1,0 +1,161 @@
+// AnyRule: what the engine knows of a rule of whatever form.
+#pragma once
+
+#include <descent/core/tensor.h>
+#include <descent/optim/engine/fields.h>
+
+#include <array>
+#include <memory>
+#include <optional>
+#include <span>
+
+namespace descent::optim {
+
+class StateVisitor;
+
+namespace detail {
+
+inline constexpr int kMaxSlots = 8, kMaxNumbers = 4, kMaxSums = 4;
+
+enum class RuleKind { element, tensor, search };
+
+/// A group's rule, its type erased. ElementRule, TensorRule and SearchRule add how it updates.
+class AnyRule {
+ public:
+  virtual ~AnyRule() = default;
+  const RuleKind kind;
+  const Card& card;
+  const std::span<const char* const> slot_names;
+  const std::span<const Number> numbers;
+  const bool averages;  // says itself where the weights are to be evaluated
+
+  virtual void visit_fields(const FieldVisitor& f) = 0;
+  virtual void check() const = 0;
+  virtual void check_schedules(std::int64_t step) const = 0;
+  virtual void check_parameter(std::string_view name, const Tensor& w) const = 0;
+  virtual bool maximize() const = 0;
+  /// Nothing for a parameter that does without this slot.
+  virtual std::optional<Shape> slot_shape(int slot, const Shape& w) const = 0;
+  /// Which slots the rule uses at its present settings, for a parameter of this type.
+  virtual std::array<bool, kMaxSlots> slots_in_use(DType dtype) const = 0;
+  virtual Tensor average(Step s, const Tensor& w, std::span<const Tensor> kept) const = 0;
+
+ protected:
+  AnyRule(RuleKind k, const Card& c, std::span<const char* const> s, std::span<const Number> n,
+          bool a)
+      : kind(k), card(c), slot_names(s), numbers(n), averages(a) {}
+};
+
+/// Whether every slot and number of a rule has a name of its own, under which the state keeps it.
+template <class Rule>
+constexpr bool names_differ() {
+  std::string_view taken[1 + kMaxSlots + kMaxNumbers] = {"step"};  // the count of updates
+  std::size_t n = 1;
+  const auto add = [&](std::string_view name) {
+    for (std::size_t i = 0; i < n; ++i)
+      if (taken[i] == name) return false;
+    taken[n++] = name;
+    return true;
+  };
+  for (const char* slot : Rule::slot_names)
+    if (!add(slot)) return false;
+  if constexpr (requires { Rule::numbers; })
+    for (const Number& number : Rule::numbers)
+      if (!add(number.name)) return false;
+  return true;
+}
+
+// Whether a rule has a member of some name, callable or not. A member that cannot be called as it
+// should is a mistake, not a rule without the member. Of a rule that is final this is not known.
+template <class Rule, class Named>
+struct WithName : Rule, Named {};
+#define DESCENT_NAMES(member)                                        \
+  struct Named_##member {                                            \
+    int member;                                                      \
+  };                                                                 \
+  template <class Rule>                                              \
+  constexpr bool find_##member() {                                   \
+    if constexpr (std::is_final_v<Rule>)                             \
+      return false;                                                  \
+    else                                                             \
+      return !requires { &WithName<Rule, Named_##member>::member; }; \
+  }                                                                  \
+  template <class Rule>                                              \
+  inline constexpr bool names_##member = find_##member<Rule>();
+DESCENT_NAMES(at)
+DESCENT_NAMES(dispatch)
+DESCENT_NAMES(measure)
+DESCENT_NAMES(update)
+DESCENT_NAMES(average)
+#undef DESCENT_NAMES
+
+/// What all forms share. Kind is ElementRule, TensorRule or SearchRule.
+template <class Rule, class Kind>
+class RuleOf : public Kind {
+  static_assert(Rule::slot_names.size() <= kMaxSlots, "a rule keeps at most 8 slots");
+  static_assert(names_differ<Rule>(),
+                "a rule's slots and numbers have names that differ, none of them \"step\"");
+  static_assert(!Rule::card.name.empty(), "a rule's card has a name");
+  static constexpr bool kAverages =
+      requires(const Rule& r, Step s, const Tensor& t, std::span<const Tensor> kept) {
+    r.average(s, t, kept);
+  };
+  static_assert(kAverages || !names_average<Rule>,
+                "average is: Tensor average(optim::Step, const Tensor& w, "
+                "std::span<const Tensor> kept) const");
+
+  static std::span<const Number> numbers_of() {
+    if constexpr (requires { Rule::numbers; }) {
+      static_assert(Rule::numbers.size() <= kMaxNumbers, "a rule keeps at most 4 numbers");
+      return Rule::numbers;
+    } else {
+      return {};
+    }
+  }
+
+ public:
+  explicit RuleOf(Rule rule)
+      : Kind(Rule::card, Rule::slot_names, numbers_of(), kAverages), rule_(std::move(rule)) {}
+  template <class Traits>
+  RuleOf(Traits traits, Rule rule)
+      : Kind(traits, Rule::card, Rule::slot_names, numbers_of(), kAverages),
+        rule_(std::move(rule)) {}
+
+  void visit_fields(const FieldVisitor& f) override { detail::visit_fields(rule_, f); }
+  void check() const override {
+    if constexpr (requires { rule_.check(); }) rule_.check();
+  }
+  void check_schedules(std::int64_t step) const override { detail::check_schedules(rule_, step); }
+  void check_parameter(std::string_view name, const Tensor& w) const override {
+    if constexpr (requires { rule_.check_parameter(name, w); }) rule_.check_parameter(name, w);
+  }
+  bool maximize() const override {
+    if constexpr (requires { rule_.maximize; })
+      return rule_.maximize;
+    else
+      return false;
+  }
+  std::optional<Shape> slot_shape(int slot, const Shape& w) const override {
+    if constexpr (requires { rule_.slot_shape(slot, w); })
+      return rule_.slot_shape(slot, w);
+    else
+      return w;
+  }
+  std::array<bool, kMaxSlots> slots_in_use(DType) const override {
+    std::array<bool, kMaxSlots> all;
+    all.fill(true);
+    return all;
+  }
+  Tensor average(Step s, const Tensor& w, std::span<const Tensor> kept) const override {
+    if constexpr (kAverages)
+      return rule_.average(s, w, kept);
+    else
+      return w;
+  }
+
+ protected:
+  Rule rule_;
+};
+
+}  // namespace detail
+}  // namespace descent::optim

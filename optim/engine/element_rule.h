@@ -1,0 +1,240 @@
+// Rules that update each weight by itself, as the engine runs them. rule.h says how one is written.
+#pragma once
+
+#include <descent/core/simd/pack.h>
+#include <descent/optim/engine/any_rule.h>
+
+#include <new>
+
+namespace descent::optim::detail {
+
+/// The slot number of the estimate of the Hessian's diagonal.
+inline constexpr int kCurvature = -1;
+
+/// An element rule at one step, its type erased: runs its formula over n elements of a parameter.
+struct BoundRule {
+  alignas(16) unsigned char formula[256];
+  /// The formula sees g as clamp(scale·g, ±limit). A pass that measures adds to sums.
+  void (*run)(const void* formula, std::int64_t n, void* w, const void* g, void* const* kept,
+              double scale, double limit, double* sums) = nullptr;
+  int slot_count = 0;
+  int slot_ids[kMaxSlots + 1];
+};
+
+class ElementRule : public AnyRule {
+ public:
+  const bool measures, shares_sums, curves;
+  virtual BoundRule bind(Step s, DType dtype) const = 0;
+  virtual BoundRule bind_measure(Step s, DType dtype) const = 0;
+  virtual bool wants_curvature(Step s) const = 0;
+
+ protected:
+  struct Traits {
+    bool measures, shares_sums, curves;
+  };
+  ElementRule(Traits t, const Card& c, std::span<const char* const> s, std::span<const Number> n,
+              bool a)
+      : AnyRule(RuleKind::element, c, s, n, a),
+        measures(t.measures),
+        shares_sums(t.shares_sums),
+        curves(t.curves) {}
+};
+
+/// Throw ValueError: a rule's member did not call run, or more than once; or named a slot that the
+/// rule has not; or its formula takes more slots than there are.
+[[noreturn]] void fail_run(std::string_view rule, const char* member, bool twice);
+[[noreturn]] void fail_slot(std::string_view rule, std::string_view slot,
+                            std::span<const char* const> kept);
+[[noreturn]] void fail_slot_count(std::string_view rule, int count, std::size_t kept);
+
+/// Whether F takes a weight, a gradient and these slots, all of type P.
+template <class F, class P, std::size_t... K>
+constexpr bool takes_slots(std::index_sequence<K...>) {
+  return std::is_invocable_v<const F&, P&, P&, std::enable_if_t<(K >= 0), P&>...>;
+}
+/// How many slots a formula takes; −1 for a lambda that is no formula.
+template <class F, class P, int kCount = 0>
+constexpr int count_slots() {
+  if constexpr (takes_slots<F, P>(std::make_index_sequence<kCount>()))
+    return kCount;
+  else if constexpr (kCount <= kMaxSlots)
+    return count_slots<F, P, kCount + 1>();
+  else
+    return -1;
+}
+
+/// BoundRule::run for a formula F over numbers of type T with the instructions of Set.
+template <class Set, class T, class F, std::size_t... K>
+void run_formula(const void* formula, std::int64_t n, void* w, const void* g, void* const* kept,
+                 double scale, double limit, [[maybe_unused]] double* sums) {
+  using P = simd::Baseline::Pack<T>;
+  using All = std::index_sequence<0, 1, (K + 2)...>;
+  const F f = *static_cast<const F*>(formula);
+  const auto over = [&](auto view) {
+    // Inlined whole: clang would leave a long formula a call.
+    const auto seen = [ f, view ](auto& x, auto& d, auto&... s) __attribute__((flatten)) {
+      return f(x, view(d), s...);
+    };
+    using Result = decltype(f(std::declval<P&>(), std::declval<P&>(),
+                              (static_cast<void>(K), std::declval<P&>())...));
+    T* const weight = static_cast<T*>(w);
+    const T* const gradient = static_cast<const T*>(g);
+    if constexpr (std::is_void_v<Result>)
+      Set::loop(n, seen, weight, gradient,
+                static_cast<typename simd::detail::Access<F, T, K + 2, All>::type*>(kept[K])...);
+    else
+      Set::sum(n, seen, sums, static_cast<const T*>(weight), gradient,
+               static_cast<typename simd::detail::Access<F, T, K + 2, All>::type*>(kept[K])...);
+  };
+  if (scale == 1 && limit == kInfinity) return over([](const auto& d) { return d; });
+  over([by = static_cast<T>(scale), most = static_cast<T>(limit)](const auto& d) {
+    const auto scaled = by * d;
+    return where(scaled > most, most, where(scaled < -most, -most, scaled));
+  });
+}
+
+template <class Rule, class Configuration>
+class ElementRuleOf final : public RuleOf<Rule, ElementRule> {
+  struct AnyRun {
+    void operator()(auto&&, auto...) const {}
+  };
+  static constexpr bool kCurves = requires(const Rule& r, Step s) { r.wants_curvature(s); };
+  static constexpr bool kDispatches = requires(const Rule& r, Step s) {
+    r.template dispatch<float>(s, AnyRun{});
+  };
+  static constexpr bool kMeasures = requires(const Rule& r, Step s) {
+    r.template measure<float>(s, AnyRun{});
+  };
+  static constexpr bool kShares = requires { requires Rule::shares_sums; };
+  static_assert(kMeasures || !names_measure<Rule>,
+                "measure is: template <class T> void measure(optim::Step, auto&& run) const");
+  static_assert(kDispatches || !names_dispatch<Rule>,
+                "dispatch is: template <class T> void dispatch(optim::Step, auto&& run) const");
+  static_assert(kDispatches || names_at<Rule> || std::is_final_v<Rule>,
+                "a rule has one of at, dispatch, update and minimize");
+  using Base = RuleOf<Rule, ElementRule>;
+
+ public:
+  explicit ElementRuleOf(Rule rule)
+      : Base(ElementRule::Traits{kMeasures, kShares, kCurves}, std::move(rule)) {}
+
+  BoundRule bind(Step s, DType dtype) const override {
+    return bind_with<false>(dtype, [&]<class T>(T, auto&& run) {
+      if constexpr (kDispatches)
+        this->rule_.template dispatch<T>(s, run);
+      else
+        run(this->rule_.template at<T>(s));
+    });
+  }
+  BoundRule bind_measure(Step s, DType dtype) const override {
+    if constexpr (kMeasures)
+      return bind_with<true>(
+          dtype, [&]<class T>(T, auto&& run) { this->rule_.template measure<T>(s, run); });
+    else
+      return {};
+  }
+  bool wants_curvature(Step s) const override {
+    if constexpr (kCurves)
+      return this->rule_.wants_curvature(s);
+    else
+      return false;
+  }
+  std::array<bool, kMaxSlots> slots_in_use(DType dtype) const override {
+    std::array<bool, kMaxSlots> used{};
+    const auto mark = [&](const BoundRule& bound) {
+      for (int k = 0; k < bound.slot_count; ++k)
+        if (bound.slot_ids[k] >= 0) used[static_cast<std::size_t>(bound.slot_ids[k])] = true;
+    };
+    double start[kMaxNumbers] = {};
+    for (std::size_t k = 0; k < this->numbers.size(); ++k) start[k] = this->numbers[k].start;
+    const double sums[kMaxSums] = {};
+    mark(bind({1, 0, start, sums}, dtype));
+    if (kMeasures) mark(bind_measure({1, 0, start, sums}, dtype));
+    return used;
+  }
+
+ private:
+  /// Calls f(T(), run) for the type; a rule calls run(formula, slots…).
+  template <bool kSums, class F>
+  static BoundRule bind_with(DType dtype, F f) {
+    constexpr const char* kMember = kSums ? "measure" : "dispatch";
+    BoundRule bound;
+    const auto call = [&]<class T>(T zero) {
+      f(zero, [&bound]<class L>(L formula, auto... kept) {
+        if (bound.run) fail_run(Rule::card.name, kMember, true);
+        take<T, kSums>(bound, formula, {kept...});
+      });
+    };
+    if (dtype == kFloat64)
+      call(double{});
+    else
+      call(float{});
+    if (!bound.run) fail_run(Rule::card.name, kMember, false);
+    return bound;
+  }
+
+  template <class T, bool kSums, class F>
+  static void take(BoundRule& bound, F f, std::initializer_list<std::string_view> named) {
+    constexpr int kCount = check_formula<T, kSums, F>();
+    static_assert(sizeof(F) <= sizeof(bound.formula) && std::is_trivially_copyable_v<F>,
+                  "a rule's formula captures numbers, by value, 256 bytes at most");
+    constexpr int kSlots = static_cast<int>(Rule::slot_names.size());
+    new (bound.formula) F(f);
+    bound.slot_count = kCount;
+    if (named.size() == 0) {
+      if (kCount > kSlots + kCurves) fail_slot_count(Rule::card.name, kCount, kSlots);
+      for (int k = 0; k < kCount; ++k) bound.slot_ids[k] = k < kSlots ? k : kCurvature;
+    } else {
+      if (static_cast<std::size_t>(kCount) != named.size())
+        fail_slot_count(Rule::card.name, kCount, named.size());
+      int i = 0;
+      for (const std::string_view name : named) {
+        int id = 0;
+        while (id < kSlots && name != Rule::slot_names[static_cast<std::size_t>(id)]) ++id;
+        if (id == kSlots) fail_slot(Rule::card.name, name, Rule::slot_names);
+        bound.slot_ids[i++] = id;
+      }
+    }
+    bound.run = simd::at_level(
+        []<class Set>(Set) { return choose<Set, T, F>(std::make_index_sequence<kCount>()); });
+  }
+  template <class Set, class T, class F, std::size_t... K>
+  static auto choose(std::index_sequence<K...>) {
+    return &run_formula<Set, T, F, K...>;
+  }
+
+  /// How many slots a formula takes; does not compile for what is no formula.
+  template <class T, bool kSums, class F>
+  static consteval int check_formula() {
+    using P = simd::Baseline::Pack<T>;
+    constexpr int kCount = count_slots<F, P>();
+    static_assert(
+        kCount >= 0,
+        "a rule's formula, a lambda that is not mutable, takes (auto& w, auto g) and auto& "
+        "or auto for each slot: auto in place of T or float");
+    if constexpr (kCount >= 0)
+      check_types<kSums, F, P>(std::make_index_sequence<static_cast<std::size_t>(kCount)>());
+    return kCount < 0 ? 0 : kCount;
+  }
+  template <bool kSums, class F, class P, std::size_t... K>
+  static consteval void check_types(std::index_sequence<K...>) {
+    using Result = std::invoke_result_t<const F&, P&, P&, std::enable_if_t<(K >= 0), P&>...>;
+    static_assert(std::is_invocable_v<const F&, P&, P, std::enable_if_t<(K >= 0), P&>...>,
+                  "a rule's formula takes the gradient by value: auto g");
+    if constexpr (kSums) {
+      static_assert(
+          requires {
+            std::tuple_size<Result>::value;
+            typename Result::value_type;
+          },
+          "the formula of measure returns a std::array of terms");
+      static_assert(std::tuple_size_v<Result> <= kMaxSums, "a rule measures at most 4 sums");
+    } else {
+      static_assert(std::is_void_v<Result>, "the formula of an update returns nothing");
+      static_assert(!std::is_invocable_v<const F&, P, P, std::enable_if_t<(K >= 0), P&>...>,
+                    "the formula of an update takes the weight by reference: auto& w");
+    }
+  }
+};
+
+}  // namespace descent::optim::detail

@@ -1,0 +1,241 @@
+#include <descent/core/create.h>
+#include <descent/core/kernels/copy.h>
+#include <descent/core/kernels/pointwise.h>
+#include <descent/core/parallel.h>
+#include <descent/optim/engine/element_stage.h>
+
+#include <algorithm>
+
+namespace descent::optim::detail {
+
+using descent::detail::PoolVector;
+using Numbers = std::array<double, kMaxNumbers>;
+
+namespace {
+
+constexpr std::int64_t kChunk = 16384;  // elements of a task
+// Below this many elements, waking a thread takes longer than the thread saves.
+constexpr std::int64_t kWorthThreads = 6 * kChunk;
+
+}  // namespace
+
+/// The rule of a group at one step, for all parameters of one count, dtype and numbers.
+struct ElementStage::Binding {
+  int group;
+  std::int64_t t;
+  DType dtype;
+  Numbers before, after;  // the rule's own numbers, as the rule found and as it left them
+  BoundRule rule;
+};
+
+/// A parameter whose elements lie in one block, in an order that its gradient and slots share.
+struct ElementStage::Work {
+  std::size_t index;
+  std::size_t binding;    // number of its bound rule
+  std::int64_t first, n;  // its elements among all elements of the update
+  char* weight;
+  const char* grad;
+  char* kept[kMaxSlots + 1];
+  GradientView view;
+  Tensor weight_copy, grad_copy;  // if the originals are not laid out alike
+  Tensor gradient;                // as it was handed over
+  double sums[kMaxSums];          // of a rule that measures first
+};
+
+ElementStage::ElementStage(Ledger& ledger) : Stage(ledger) {}
+ElementStage::~ElementStage() = default;
+
+/// Each rule is bound once for every group, count, dtype and numbers that occur: usually once. A
+/// rule that measures is bound for each parameter, to its measuring pass first.
+std::size_t ElementStage::bind(std::size_t i) {
+  const Ledger::Memory& m = ledger_.memory[i];
+  const DType dtype = ledger_.parameters[i].value.dtype();
+  Numbers numbers{};
+  std::copy(m.numbers.begin(), m.numbers.end(), numbers.begin());
+  const ElementRule& rule = rule_of(i);
+  if (!rule.measures)
+    for (std::size_t k = 0; k < bindings_.size(); ++k)
+      if (const Binding& b = bindings_[k];
+          b.group == m.group && b.t == m.t + 1 && b.dtype == dtype && b.before == numbers)
+        return k;
+  Binding& b = bindings_.emplace_back(Binding{m.group, m.t + 1, dtype, numbers, numbers, {}});
+  const Step step{b.t, ledger_.steps, b.after.data()};
+  b.rule = rule.measures ? rule.bind_measure(step, dtype) : rule.bind(step, dtype);
+  return bindings_.size() - 1;
+}
+
+void ElementStage::plan(const Update& update) {
+  held_.clear();
+  bindings_.clear();
+  work_.clear();
+  std::int64_t total = 0;
+  for (std::size_t i = 0; i < ledger_.parameters.size(); ++i) {
+    const Tensor &w = ledger_.parameters[i].value, &g = update.raw(i);
+    if (!g.defined() || ledger_.rule_of(i).kind != RuleKind::element) continue;
+    const std::size_t bound = bind(i);
+    Work& item = work_.emplace_back();
+    item.index = i;
+    item.binding = bound;
+    item.first = total;
+    item.n = w.numel();
+    total += item.n;
+    item.view = update.view(i);
+    item.gradient = g;
+    std::fill(item.sums, item.sums + kMaxSums, 0.0);
+    if (!kernel::is_dense(w)) item.weight_copy = kernel::contiguous(w);
+    const Tensor& weight = item.weight_copy.defined() ? item.weight_copy : w;
+    if (!(g.strides() == weight.strides()) && !(g.is_contiguous() && weight.is_contiguous())) {
+      item.grad_copy = empty_like(weight);
+      kernel::copy(g, item.grad_copy);
+    }
+    item.weight = static_cast<char*>(weight.raw());
+    item.grad = static_cast<const char*>((item.grad_copy.defined() ? item.grad_copy : g).raw());
+    point_at_slots(item);
+  }
+}
+
+/// Finds where the slots lie that a work's rule is bound to.
+void ElementStage::point_at_slots(Work& item) {
+  const BoundRule& rule = bindings_[item.binding].rule;
+  const auto curvature = [&]() -> Tensor& {  // of a parameter that had none to estimate: zero
+    ledger_.curvature.resize(ledger_.parameters.size());
+    Tensor& estimate = ledger_.curvature[item.index];
+    if (!estimate.defined()) estimate = zeros_like(ledger_.parameters[item.index].value);
+    return estimate;
+  };
+  for (int k = 0; k < rule.slot_count; ++k)
+    item.kept[k] = static_cast<char*>(
+        (rule.slot_ids[k] == kCurvature ? curvature() : ledger_.slot(item.index, rule.slot_ids[k]))
+            .raw());
+}
+
+bool ElementStage::plan_again(const Update& update, bool check_finite) {
+  holds_ = false;
+  if (held_.size() != ledger_.parameters.size() || update.has_made()) return false;
+  for (std::size_t i = 0; i < held_.size(); ++i)
+    if (!update.raw(i).is_same(held_[i])) return false;
+  for (const Work& item : work_)
+    if (ledger_.parameters[item.index].value.raw() != item.weight) return false;
+  if (check_finite)
+    for (const Work& item : work_)
+      if (!kernel::all_finite(item.grad, item.n, bindings_[item.binding].dtype)) return false;
+  for (Binding& b : bindings_) {
+    const auto& rule =
+        static_cast<const ElementRule&>(*ledger_.rules[static_cast<std::size_t>(b.group)]);
+    const BoundRule before = b.rule;
+    b.before = b.after;
+    b.rule = rule.bind({++b.t, ledger_.steps, b.after.data()}, b.dtype);
+    if (!std::equal(before.slot_ids, before.slot_ids + before.slot_count, b.rule.slot_ids,
+                    b.rule.slot_ids + b.rule.slot_count))
+      return false;
+  }
+  for (Work& item : work_) item.view = update.view(item.index);
+  return holds_ = true;
+}
+
+/// Keeps the plan if nothing but the values can change until the next step.
+void ElementStage::hold_plan() {
+  const auto stays = [&](const Work& item) {
+    const ElementRule& rule = rule_of(item.index);
+    return item.gradient.body().storage->pool && !item.weight_copy.defined() &&
+           !item.grad_copy.defined() && !rule.measures && !rule.curves;
+  };
+  const bool fixed =
+      work_.size() == ledger_.parameters.size() && std::all_of(work_.begin(), work_.end(), stays);
+  if (fixed)
+    for (const Work& item : work_) held_.push_back(item.gradient);
+  else
+    work_.clear();  // and with it copies
+}
+
+void ElementStage::run() {
+  measure();
+  const std::int64_t total = work_.empty() ? 0 : work_.back().first + work_.back().n;
+  const auto chunk = [&](std::int64_t begin, std::int64_t end) {
+    auto item = std::upper_bound(work_.begin(), work_.end(), begin,
+                                 [](std::int64_t at, const Work& w) { return at < w.first; }) -
+                1;
+    for (; begin < end; ++item) {
+      const std::int64_t from = begin - item->first, n = std::min(end - begin, item->n - from);
+      run_span(*item, from, n, nullptr);
+      begin += n;
+    }
+  };
+  parallel_for(total, total < kWorthThreads ? kWorthThreads : kChunk, chunk, Share::in_runs);
+  for (const Work& item : work_) {
+    Ledger::Memory& m = ledger_.memory[item.index];
+    const Tensor& w = ledger_.parameters[item.index].value;
+    ++m.t;
+    const Numbers& numbers = bindings_[item.binding].after;
+    std::copy(numbers.begin(), numbers.begin() + static_cast<std::ptrdiff_t>(m.numbers.size()),
+              m.numbers.begin());
+    if (item.weight_copy.defined()) kernel::copy(item.weight_copy, w);
+    ++w.body().storage->version;
+  }
+  share_numbers();
+  if (!holds_) hold_plan();
+}
+
+void ElementStage::run_span(const Work& item, std::int64_t from, std::int64_t n,
+                            double* sums) const {
+  const Binding& bound = bindings_[item.binding];
+  const std::int64_t at = from * static_cast<std::int64_t>(size_of(bound.dtype));
+  void* kept[kMaxSlots + 1];
+  for (int k = 0; k < bound.rule.slot_count; ++k) kept[k] = item.kept[k] + at;
+  bound.rule.run(bound.rule.formula, n, item.weight + at, item.grad + at, kept, item.view.scale,
+                 item.view.limit, sums);
+}
+
+/// The first pass of the rules that have one. Each parameter is cut into pieces from its own
+/// beginning, and the sums of the pieces are added in order: the result depends on the values
+/// alone. Then these rules are bound to their update.
+void ElementStage::measure() {
+  struct Piece {
+    Work* item;
+    std::int64_t from, n;
+    double sums[kMaxSums];
+  };
+  PoolVector<Piece> pieces;
+  for (Work& item : work_)
+    if (rule_of(item.index).measures)
+      for (std::int64_t from = 0; from < item.n; from += kChunk)
+        pieces.push_back({&item, from, std::min(kChunk, item.n - from), {}});
+  if (pieces.empty()) return;
+  parallel_for(static_cast<std::int64_t>(pieces.size()), 1,
+               [&](std::int64_t begin, std::int64_t end) {
+                 for (auto i = begin; i < end; ++i) {
+                   Piece& p = pieces[static_cast<std::size_t>(i)];
+                   run_span(*p.item, p.from, p.n, p.sums);
+                 }
+               });
+  for (const Piece& p : pieces)
+    for (int k = 0; k < kMaxSums; ++k) p.item->sums[k] += p.sums[k];
+
+  double shared[kMaxSums] = {};
+  for (const Work& item : work_)
+    if (rule_of(item.index).shares_sums)
+      for (int k = 0; k < kMaxSums; ++k) shared[k] += item.sums[k];
+  for (Work& item : work_) {
+    const ElementRule& rule = rule_of(item.index);
+    if (!rule.measures) continue;
+    Binding& b = bindings_[item.binding];
+    b.after = b.before;
+    b.rule = rule.bind({b.t, ledger_.steps, b.after.data(), rule.shares_sums ? shared : item.sums},
+                       b.dtype);
+    point_at_slots(item);
+  }
+}
+
+/// Rules that share their sums share their numbers too, also with parameters without a gradient.
+void ElementStage::share_numbers() {
+  const auto first = std::find_if(work_.begin(), work_.end(), [this](const Work& item) {
+    return rule_of(item.index).shares_sums;
+  });
+  if (first == work_.end()) return;
+  const std::vector<double> shared = ledger_.memory[first->index].numbers;
+  for (std::size_t i = 0; i < ledger_.memory.size(); ++i)
+    if (ledger_.rule_of(i).card.name == ledger_.rule_of(first->index).card.name)
+      ledger_.memory[i].numbers = shared;
+}
+
+}  // namespace descent::optim::detail

@@ -1,0 +1,41 @@
+#include <descent/optim/engine/fields.h>
+
+namespace descent::optim {
+
+std::string Range::text() const {
+  return to_text(low_open ? "(" : "[", low, ", ", high, high_open ? ")" : "]");
+}
+
+namespace detail {
+
+void fail_schedule(std::string_view owner, std::string_view field, double value, const Range& range,
+                   std::int64_t step) {
+  fail<ValueError>(owner, "got ", field, " = ", value, " from its schedule at step ", step,
+                   ", expected a number in ", range.text());
+}
+
+void check_fields(std::string_view owner, const FieldLister& list) {
+  list([&](const FieldRef& f) {
+    if (f.number && !f.range->holds(f.at(0)))
+      fail<ValueError>(owner, "got ", f.name, " = ", f.at(0), ", expected a number in ",
+                       f.range->text());
+  });
+}
+
+void check_switch(std::string_view op, std::string_view name, const Hyper& value) {
+  if (!value.is_constant())
+    fail<ValueError>(op, "got ", name, " = ", value.text(),
+                     ", expected 0 or 1: a switch follows no schedule");
+  if (value(0) != 0 && value(0) != 1)
+    fail<ValueError>(op, "got ", name, " = ", value(0), ", expected 0 or 1 for a switch");
+}
+
+std::string fields_text(std::string_view name, const std::string& first, const FieldLister& list) {
+  std::string s = to_text(name, "(", first);
+  list(
+      [&](const FieldRef& f) { s += to_text(s.back() == '(' ? "" : ", ", f.name, "=", f.text()); });
+  return s + ")";
+}
+
+}  // namespace detail
+}  // namespace descent::optim

@@ -1,0 +1,268 @@
+#include <descent/core/floating_mode.h>
+#include <descent/core/kernels/copy.h>
+#include <descent/core/kernels/pointwise.h>
+#include <descent/core/log.h>
+#include <descent/core/parallel.h>
+#include <descent/core/tape.h>
+#include <descent/optim/engine/curvature.h>
+#include <descent/optim/engine/groups.h>
+
+#include <algorithm>
+#include <atomic>
+
+namespace descent::optim::detail {
+
+using descent::detail::PoolVector;
+
+void Groups::add(Parameters parameters, std::unique_ptr<AnyRule> rule) {
+  refuse_while_swapped("add_group");
+  const std::string_view name = rule->card.name;
+  if (parameters.empty())
+    fail<ValueError>(
+        name, "got no parameters, expected at least one. Hint: does the module register them?");
+  check_fields(name, [&](const FieldVisitor& f) { rule->visit_fields(f); });
+  rule->check();
+  if ((rule->kind == RuleKind::search || searches()) && groups() > 0)
+    fail<ValueError>(name,
+                     "got a second group, expected one: a line search moves all parameters "
+                     "together");
+  check_parameters(name, parameters);
+  for (const Parameter& p : parameters) rule->check_parameter(p.name, p.value);
+  for (Parameter& p : parameters) {
+    Ledger::Memory& m = ledger_.memory.emplace_back();
+    m.group = static_cast<int>(groups());
+    m.kept.resize(rule->slot_names.size());
+    for (const Number& number : rule->numbers) m.numbers.push_back(number.start);
+    names_.insert(p.name);
+    identities_.insert(&p.value.body());
+    ledger_.parameters.push_back(std::move(p));
+  }
+  ledger_.rules.push_back(std::move(rule));
+  if (ledger_.rules.back()->kind == RuleKind::search)
+    search_ =
+        std::make_unique<SearchStage>(ledger_, static_cast<SearchRule&>(*ledger_.rules.back()));
+  elements_.forget();
+}
+
+/// Refuses parameters that cannot be trained, and those that are there already. If names clash with
+/// those of other groups, the names get a prefix.
+void Groups::check_parameters(std::string_view rule, Parameters& parameters) {
+  bool trains = false, clashes = false;
+  std::set<std::string> names;
+  std::set<const void*> identities;
+  for (const Parameter& p : parameters) {
+    if (!p.value.defined() || !p.value.is_leaf())
+      fail<GraphError>(rule, "got parameter '", p.name, "', expected a leaf. Hint: detach() it");
+    trains |= p.value.requires_grad();  // one that does not is frozen: without a gradient, skipped
+    if (!names.insert(p.name).second || !identities.insert(&p.value.body()).second ||
+        identities_.contains(&p.value.body()))
+      fail<ValueError>(rule, "got parameter '", p.name,
+                       "' twice, expected each once, in one group, under a name of its own");
+    clashes |= names_.contains(p.name);
+  }
+  if (!trains)
+    fail<GraphError>(rule, "got ", parameters.size(),
+                     " parameters none of which requires a gradient, expected at least one. Hint: "
+                     "call requires_grad_()");
+  if (!clashes) return;  // two submodules' "weight", say: the state needs names that differ
+  for (Parameter& p : parameters) {
+    p.name = to_text("group", groups(), ".", p.name);
+    if (names_.contains(p.name))
+      fail<ValueError>(rule, "got parameter '", p.name,
+                       "' in another group already, expected names that differ");
+  }
+}
+
+void Groups::check() const {
+  for (const auto& rule : ledger_.rules) {
+    check_fields(rule->card.name, [&](const FieldVisitor& f) { rule->visit_fields(f); });
+    rule->check();
+  }
+}
+
+void Groups::visit_fields(const FieldVisitor& f, int group, std::string_view owner) {
+  for (std::size_t i = 0; i < groups(); ++i)
+    if ((group < 0 || static_cast<std::size_t>(group) == i) &&
+        (owner.empty() || owner == ledger_.rules[i]->card.name))
+      ledger_.rules[i]->visit_fields(f);
+}
+
+std::string Groups::text() {
+  std::string s;
+  for (const auto& rule : ledger_.rules)
+    s += (s.empty() ? "" : " + ") +
+         fields_text(rule->card.name, "", [&](const FieldVisitor& f) { rule->visit_fields(f); });
+  return s;
+}
+
+void Groups::check_schedules() {
+  for (const auto& rule : ledger_.rules) rule->check_schedules(steps());
+}
+
+bool Groups::needs_closure() const { return searches() || has_curvature(ledger_); }
+
+bool Groups::elementwise() const {
+  return std::all_of(ledger_.rules.begin(), ledger_.rules.end(), [](const auto& rule) {
+    return rule->kind == RuleKind::element && !static_cast<const ElementRule&>(*rule).measures;
+  });
+}
+
+// ---- a step ----
+
+double Groups::evaluate(const Closure& closure) {
+  for (const Parameter& p : parameters())
+    if (p.value.requires_grad()) p.value.zero_grad();
+  descent::detail::perform([this] { ++evaluations; });
+  if (!needs_closure()) return closure();
+  if (descent::detail::recording())
+    fail<GraphError>(
+        name(),
+        "got a step inside compile(), expected an eager one: what it evaluates differs "
+        "from step to step");
+  if (wants_curvature(ledger_)) return evaluate_with_curvature(ledger_, closure, evaluations);
+  const double loss = closure();
+  if (search_) search_->start(closure, loss);
+  return loss;
+}
+
+void Groups::apply(Update& update) {
+  refuse_while_swapped("step");
+  if (update.non_finite() || !elements_.plan_again(update, policy != NonFinite::ignore)) {
+    check_gradients(update);
+    if (refuses(update)) return update.skip();
+    elements_.plan(update);
+    tensors_.plan(update);
+  }
+  const descent::detail::FlushDenormals flush;
+  if (search_) {
+    search_->run();
+    evaluations += search_->take_evaluations();
+  }
+  elements_.run();
+  tensors_.run();
+  ++ledger_.steps;
+}
+
+void Groups::check_gradients(const Update& update) {
+  bool some = false;
+  for (std::size_t i = 0; i < parameters().size(); ++i) {
+    const Tensor &g = update.raw(i), &w = parameters()[i].value;
+    if (!g.defined()) continue;
+    some = true;
+    if (!(g.shape() == w.shape()) || g.dtype() != w.dtype())
+      fail<ShapeError>("step", "got a gradient of ", g.dtype(), g.shape(), " for parameter '",
+                       parameters()[i].name, "', expected ", w.dtype(), w.shape());
+  }
+  if (some || warned_) return;
+  warned_ = true;
+  logging::warning("step: no parameter has a gradient. Hint: was backward() called?");
+}
+
+/// The first parameter whose gradient is not finite; the number of parameters if there is none.
+std::size_t Groups::find_non_finite(const Update& update) const {
+  const std::size_t count = parameters().size();
+  PoolVector<const Tensor*> gradients;
+  std::int64_t total = 0;
+  for (std::size_t i = 0; i < count; ++i) {
+    const Tensor& g = update.raw(i);
+    gradients.push_back(g.defined() ? &g : nullptr);
+    total += g.defined() ? g.numel() : 0;
+  }
+  std::atomic<std::size_t> first{count};
+  const auto check = [&](std::int64_t begin, std::int64_t end) {
+    for (auto i = static_cast<std::size_t>(begin); i < static_cast<std::size_t>(end); ++i) {
+      if (gradients[i] == nullptr || kernel::all_finite(*gradients[i])) continue;
+      std::size_t known = first;
+      while (i < known && !first.compare_exchange_weak(known, i)) {
+      }
+    }
+  };
+  // A task looks at several parameters; all_finite cuts a large one itself.
+  constexpr std::int64_t kWorthThreads = 200000;
+  const auto n = static_cast<std::int64_t>(count);
+  const std::int64_t each = std::max<std::int64_t>(1, total / std::max<std::int64_t>(1, n));
+  parallel_for(n, std::max<std::int64_t>(1, kWorthThreads / each), check);
+  return first;
+}
+
+bool Groups::refuses(const Update& update) {
+  if (policy == NonFinite::ignore) return false;
+  const std::size_t none = parameters().size();
+  const std::size_t culprit = update.non_finite() ? none : find_non_finite(update);
+  if (culprit == none && !update.non_finite()) return false;
+  if (policy == NonFinite::throw_error)
+    fail<NonFiniteError>("step", "got a NaN or infinity in ",
+                         culprit < none
+                             ? to_text("the gradient of '", parameters()[culprit].name, "'")
+                             : "the norm of all gradients",
+                         ", expected numbers; nothing was changed. Hint: lower lr, clip with "
+                         "clip_norm, or find the operator with AnomalyGuard");
+  ++ledger_.steps;
+  ++skipped;
+  logging::warning(
+      to_text("step ", steps(), " skipped: NaN or infinity in a gradient (", skipped, " so far)"));
+  return true;
+}
+
+// ---- averages of a rule's own ----
+
+bool Groups::keeps_average() const {
+  return std::any_of(ledger_.rules.begin(), ledger_.rules.end(),
+                     [](const auto& rule) { return rule->averages; });
+}
+
+void Groups::refuse_while_swapped(const char* op) const {
+  if (!training_.empty())
+    fail<StateError>(op, "got weights that are exchanged for their average in ", name(),
+                     ", expected training weights. Hint: call swap_average() again first");
+}
+
+void Groups::swap_average() {
+  const bool back = !training_.empty();
+  std::vector<Tensor> before;
+  for (const Parameter& p : parameters()) before.push_back(kernel::clone(p.value));
+  for (std::size_t i = 0; i < parameters().size(); ++i) {
+    Ledger::Memory& m = ledger_.memory[i];
+    const AnyRule& rule = ledger_.rule_of(i);
+    if (back)
+      overwrite(parameters()[i].value, training_[i]);
+    else if (m.t > 0 && rule.averages)
+      overwrite(parameters()[i].value,
+                rule.average({m.t, steps(), m.numbers.data()}, before[i], m.kept));
+  }
+  training_ = back ? std::vector<Tensor>() : std::move(before);
+}
+
+// ---- state ----
+
+void Groups::state(StateVisitor& visit) {
+  refuse_while_swapped(visit.loads() ? "load_state_dict" : "state_dict");
+  if (visit.loads()) elements_.forget();
+  if (search_) search_->state(visit);
+  visit.enter("", parameters());
+  visit("optimizer/steps", ledger_.steps);
+  visit("optimizer/skipped", skipped);
+  visit("optimizer/gradient_evaluations", evaluations);
+  for (std::size_t g = 0; g < groups(); ++g) {
+    AnyRule& rule = *ledger_.rules[g];
+    visit.enter(to_text("group/", g, "/"), parameters());
+    visit.fields(rule.card.name, [&](const FieldVisitor& f) { rule.visit_fields(f); });
+  }
+  if (visit.loads()) check();
+  visit.enter("", parameters());
+  for (std::size_t i = 0; i < parameters().size(); ++i) {
+    Ledger::Memory& m = ledger_.memory[i];
+    const AnyRule& rule = ledger_.rule_of(i);
+    const Tensor& w = parameters()[i].value;
+    visit(ledger_.key(i, "step"), m.t);
+    for (std::size_t k = 0; k < rule.numbers.size(); ++k)
+      visit(ledger_.key(i, rule.numbers[k].name), m.numbers[k]);
+    // Which slots a parameter must have depends on the settings, which are loaded by now.
+    const auto used = rule.slots_in_use(w.dtype());
+    for (std::size_t k = 0; k < rule.slot_names.size(); ++k)
+      if (const auto shape = rule.slot_shape(static_cast<int>(k), w.shape()))
+        visit(ledger_.key(i, rule.slot_names[k]), m.kept[k], *shape, w.dtype(), m.t > 0 && used[k]);
+  }
+}
+
+}  // namespace descent::optim::detail

@@ -1,0 +1,63 @@
+// Internal. Groups: the innermost layer of an optimizer. It has the parameters with their rules,
+// refuses what cannot be used, and hands each step to the stages.
+#pragma once
+
+#include <descent/optim/engine/element_stage.h>
+#include <descent/optim/engine/layer.h>
+#include <descent/optim/engine/search_stage.h>
+#include <descent/optim/engine/tensor_stage.h>
+#include <descent/optim/optimizer.h>
+
+#include <set>
+
+namespace descent::optim::detail {
+
+class Groups final : public Layer {
+ public:
+  Groups() : elements_(ledger_), tensors_(ledger_) {}
+  void add(Parameters parameters, std::unique_ptr<AnyRule> rule);
+
+  double evaluate(const Closure& closure) override;
+  void apply(Update& update) override;
+  std::string_view name() const override { return ledger_.rules.front()->card.name; }
+  std::string text() override;
+  void visit_fields(const FieldVisitor& f, int group, std::string_view owner) override;
+  void state(StateVisitor& visit) override;
+  void check_schedules() override;
+  bool needs_closure() const override;
+  bool elementwise() const override;
+  bool keeps_average() const override;
+  void swap_average() override;
+
+  const Parameters& parameters() const { return ledger_.parameters; }
+  std::size_t groups() const { return ledger_.rules.size(); }
+  std::int64_t steps() const { return ledger_.steps; }
+  /// True for a rule that evaluates gradients while it steps: L-BFGS.
+  bool searches() const { return search_ != nullptr; }
+  bool maximizes(std::size_t parameter) const { return ledger_.rule_of(parameter).maximize(); }
+  /// Throws ValueError if a group's settings are out of range or do not go together.
+  void check() const;
+  /// True if an update with such gradients must not be made: it was counted. Or throws.
+  bool refuses(const Update& update);
+
+  std::int64_t skipped = 0, evaluations = 0;
+  NonFinite policy = NonFinite::throw_error;
+  Tracer tracer;
+
+ private:
+  void check_parameters(std::string_view rule, Parameters& parameters);
+  void check_gradients(const Update& update);
+  std::size_t find_non_finite(const Update& update) const;
+  void refuse_while_swapped(const char* op) const;
+
+  Ledger ledger_;
+  ElementStage elements_;
+  TensorStage tensors_;
+  std::unique_ptr<SearchStage> search_;
+  std::set<std::string> names_;       // of the parameters
+  std::set<const void*> identities_;  // of their tensors
+  std::vector<Tensor> training_;      // weights that are exchanged for their average
+  bool warned_ = false;               // of a step without any gradient
+};
+
+}  // namespace descent::optim::detail

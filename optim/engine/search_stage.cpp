@@ -1,0 +1,69 @@
+#include <descent/autograd/grad_mode.h>
+#include <descent/autograd/ops.h>
+#include <descent/core/create.h>
+#include <descent/optim/engine/search_stage.h>
+
+namespace descent::optim::detail {
+
+void SearchStage::start(const Closure& closure, double loss) {
+  closure_ = &closure;
+  loss_ = loss;
+}
+
+void SearchStage::plan(const Update&) {}
+
+/// All parameters, or all gradients (0 for a parameter without one), as one vector of doubles.
+Tensor SearchStage::gather(bool gradients) const {
+  std::vector<Tensor> parts;
+  for (const Parameter& p : ledger_.parameters) {
+    const Tensor t = gradients ? p.value.grad() : p.value.detach();
+    parts.push_back((t.defined() ? t : zeros_like(p.value)).detach().to(kFloat64).reshape({-1}));
+  }
+  return gradients && rule_.maximize() ? -cat(parts) : cat(parts).clone();
+}
+
+void SearchStage::scatter(const Tensor& x) const {
+  std::int64_t at = 0;
+  for (const Parameter& p : ledger_.parameters) {
+    const std::int64_t n = p.value.numel();
+    overwrite(p.value, x.slice(0, at, at + n).reshape(p.value.shape()));
+    at += n;
+  }
+}
+
+void SearchStage::run() {
+  Search s;
+  s.x = gather(false);
+  s.g = gather(true);
+  s.loss = loss_;
+  s.step = {ledger_.memory.front().t + 1, ledger_.steps};
+  s.evaluate = [this](const Tensor& x) {
+    scatter(x);
+    for (const Parameter& p : ledger_.parameters)
+      if (p.value.requires_grad()) p.value.zero_grad();
+    ++evaluations_;
+    const EnableGradGuard grad;
+    const double loss = (*closure_)();
+    const NoGradGuard no_grad;
+    return std::pair{loss, gather(true)};
+  };
+  const Tensor start = s.x;
+  try {
+    rule_.keep_memory_if([&] { rule_.minimize(s); });
+  } catch (...) {  // of the closure: as if the step had not been
+    scatter(start);
+    throw;
+  }
+  scatter(s.x);
+  closure_ = nullptr;
+  for (Ledger::Memory& m : ledger_.memory) ++m.t;
+}
+
+void SearchStage::state(StateVisitor& visit) {
+  std::int64_t n = 0;
+  for (const Parameter& p : ledger_.parameters) n += p.value.numel();
+  visit.enter(to_text(rule_.card.name, "/search/"), ledger_.parameters);
+  rule_.state(visit, n);
+}
+
+}  // namespace descent::optim::detail

@@ -1,0 +1,74 @@
+#include <descent/optim/engine/groups.h>
+#include <descent/optim/engine/settings.h>
+
+namespace descent::optim::detail {
+
+namespace {
+
+void assign(const FieldRef& f, const Hyper& value) {
+  if (f.flag)
+    *f.flag = value(0) != 0;
+  else
+    *f.number = value;
+}
+
+/// What a name stands for, "eps" or "adam.eps": the fields of the outermost wrapper that has it,
+/// else those of the rules.
+std::vector<FieldRef> find(Layer& outermost, std::string_view op, std::string_view name, int group,
+                           std::size_t groups) {
+  if (group >= static_cast<int>(groups))
+    fail<ValueError>(op, "got group ", group, ", expected one in [0, ", groups, ")");
+  const std::size_t dot = name.find('.');
+  const std::string_view wanted = dot == name.npos ? name : name.substr(dot + 1);
+  const std::string_view owner = dot == name.npos ? "" : name.substr(0, dot);
+  std::vector<FieldRef> found;
+  for (Layer* s = &outermost; s && found.empty(); s = s->inner())
+    s->visit_fields(
+        [&](const FieldRef& f) {
+          if (f.name == wanted) found.push_back(f);
+        },
+        group, owner);
+  if (!found.empty()) return found;
+  std::set<std::string> names;
+  for (Layer* s = &outermost; s; s = s->inner())
+    s->visit_fields([&](const FieldRef& f) { names.emplace(f.name); }, group, {});
+  std::string all;
+  for (const std::string& n : names) all += (all.empty() ? "" : ", ") + n;
+  const std::string near = nearest_match(wanted, names);
+  fail<ValueError>(op, "got the name '", name, "', expected one of ", all,
+                   near.empty() ? "" : to_text(". Hint: did you mean '", near, "'?"));
+}
+
+}  // namespace
+
+double get_setting(Layer& outermost, std::string_view name, int group) {
+  Groups& rules = outermost.groups();
+  return find(outermost, "get", name, group < 0 ? 0 : group, rules.groups())
+      .front()
+      .at(rules.steps());
+}
+
+void set_setting(Layer& outermost, std::string_view name, Hyper value, int group) {
+  Groups& rules = outermost.groups();
+  const std::vector<FieldRef> found = find(outermost, "set", name, group, rules.groups());
+  for (const FieldRef& f : found) {
+    if (f.flag)
+      check_switch("set", name, value);
+    else if (!f.range->holds(value(0)))
+      fail<ValueError>("set", "got ", name, " = ", value(0), ", expected a number in ",
+                       f.range->text());
+  }
+  std::vector<Hyper> before;
+  for (const FieldRef& f : found) {
+    before.push_back(f.flag ? Hyper(*f.flag ? 1 : 0) : *f.number);
+    assign(f, value);
+  }
+  try {
+    rules.check();
+  } catch (...) {
+    for (std::size_t i = 0; i < found.size(); ++i) assign(found[i], before[i]);
+    throw;
+  }
+}
+
+}  // namespace descent::optim::detail

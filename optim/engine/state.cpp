@@ -1,0 +1,140 @@
+#include <descent/core/create.h>
+#include <descent/core/kernels/copy.h>
+#include <descent/optim/engine/state.h>
+
+namespace descent::optim {
+
+const Tensor* StateVisitor::find(const std::string& key, const Shape& shape, DType dtype,
+                                 bool required) {
+  known_.insert(key);
+  const auto found = in_->find(key);
+  if (found == in_->end()) {
+    if (required)
+      differences_ += to_text("\n  missing: ", key, " ", shape,
+                              key.starts_with("group/") ? " (was it saved under a schedule?)" : "");
+    return nullptr;
+  }
+  const Tensor& t = found->second;
+  if (t.defined() && t.shape() == shape && t.dtype() == dtype) return &t;
+  differences_ += to_text("\n  ", key, ": got ");
+  differences_ += t.defined() ? to_text(t.dtype(), t.shape()) : "an undefined tensor";
+  differences_ += to_text(", expected ", dtype, shape);
+  return nullptr;
+}
+
+void StateVisitor::operator()(std::string_view name, std::int64_t& value) {
+  const std::string key = to_text(prefix_, name);
+  if (out_) (*out_)[key] = full({}, value, kInt64);
+  if (!in_) return;
+  if (const Tensor* t = find(key, {}, kInt64, true)) replace(value, t->item<std::int64_t>());
+}
+
+void StateVisitor::operator()(std::string_view name, double& value) {
+  const std::string key = to_text(prefix_, name);
+  if (out_) (*out_)[key] = full({}, value, kFloat64);
+  if (!in_) return;
+  if (const Tensor* t = find(key, {}, kFloat64, true)) replace(value, t->item());
+}
+
+Tensor StateVisitor::exchange(std::string_view name, const Tensor& present, const Shape& shape,
+                              DType dtype, bool required) {
+  const std::string key = to_text(prefix_, name);
+  if (out_ && present.defined()) (*out_)[key] = kernel::clone(present);
+  if (!in_) return present;
+  const Tensor* t = find(key, shape, dtype, required);
+  return t ? kernel::clone(*t) : Tensor();
+}
+
+void StateVisitor::operator()(std::string_view name, Tensor& value, const Shape& shape, DType dtype,
+                              bool required) {
+  Tensor t = exchange(name, value, shape, dtype, required);
+  if (in_) replace(value, std::move(t));
+}
+
+void StateVisitor::operator()(std::string_view name, std::vector<Tensor>& each, bool required) {
+  std::vector<Tensor> loaded(parameters_->size());
+  bool some = false;
+  for (std::size_t i = 0; i < parameters_->size(); ++i) {
+    const Parameter& p = (*parameters_)[i];
+    const std::string key = to_text(prefix_, name, "/", p.name);
+    if (out_ && i < each.size() && each[i].defined()) (*out_)[key] = kernel::clone(each[i]);
+    if (!in_) continue;
+    const Tensor* t = find(key, p.value.shape(), p.value.dtype(), required);
+    if (!t) continue;
+    loaded[i] = empty_like(p.value);
+    kernel::copy(*t, loaded[i]);
+    some = true;
+  }
+  if (in_) replace(each, some ? std::move(loaded) : std::vector<Tensor>());
+}
+
+void StateVisitor::all(std::string_view prefix, State& tensors) {
+  const std::string start = to_text(prefix_, prefix);
+  if (out_)
+    for (const auto& [name, t] : tensors) (*out_)[start + name] = kernel::clone(t);
+  if (!in_) return;
+  State loaded;
+  for (auto at = in_->lower_bound(start); at != in_->end() && at->first.starts_with(start); ++at) {
+    known_.insert(at->first);
+    loaded[at->first.substr(start.size())] = kernel::clone(at->second);
+  }
+  replace(tensors, std::move(loaded));
+}
+
+void StateVisitor::fields(std::string_view owner, const detail::FieldLister& list) {
+  list([&](const detail::FieldRef& f) {
+    const std::string key = to_text(prefix_, f.name);
+    if (out_ && f.is_constant()) (*out_)[key] = full({}, f.at(0), kFloat64);
+    if (!in_) return;
+    const Tensor* t = find(key, {}, kFloat64, f.is_constant());
+    if (!t || !f.is_constant()) return;
+    const double x = t->item();
+    if (f.flag) return replace(*f.flag, x != 0);
+    if (!f.range->holds(x))
+      fail<ValueError>(owner, "got ", f.name, " = ", x, " from a state, expected a number in ",
+                       f.range->text());
+    replace(*f.number, Hyper(x));
+  });
+}
+
+std::optional<Shape> StateVisitor::shape_of(std::string_view name) const {
+  const auto found = in_->find(to_text(prefix_, name));
+  if (found == in_->end() || !found->second.defined()) return {};
+  return found->second.shape();
+}
+
+void StateVisitor::enter(std::string prefix, const Parameters& parameters) {
+  prefix_ = std::move(prefix);
+  parameters_ = &parameters;
+}
+
+std::string StateVisitor::differences() const {
+  std::string all = differences_;
+  for (const auto& [key, t] : *in_)
+    if (!known_.contains(key))
+      all += to_text("\n  unexpected: ", key, t.defined() ? to_text(" ", t.shape()) : "");
+  return all;
+}
+
+void StateVisitor::undo() {
+  for (auto old = undo_.rbegin(); old != undo_.rend(); ++old) (*old)();
+  undo_.clear();
+}
+
+void load_state(std::string_view what, const State& in,
+                const std::function<void(StateVisitor&)>& list) {
+  StateVisitor visit = StateVisitor::loading(in);
+  std::string differences;
+  try {
+    list(visit);
+    differences = visit.differences();
+  } catch (...) {
+    visit.undo();
+    throw;
+  }
+  if (differences.empty()) return;
+  visit.undo();
+  fail<StateError>("load_state_dict", "got a state that does not fit ", what, ":", differences);
+}
+
+}  // namespace descent::optim

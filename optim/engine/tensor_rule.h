@@ -1,0 +1,33 @@
+// Rules that work on whole tensors, as the engine runs them. rule.h says how one is written.
+#pragma once
+
+#include <descent/optim/engine/any_rule.h>
+
+namespace descent::optim::detail {
+
+class TensorRule : public AnyRule {
+ public:
+  virtual void update(Step s, const Tensor& w, const Tensor& g, std::span<Tensor> kept) const = 0;
+
+ protected:
+  TensorRule(const Card& c, std::span<const char* const> s, std::span<const Number> n, bool a)
+      : AnyRule(RuleKind::tensor, c, s, n, a) {}
+};
+
+template <class Rule>
+class TensorRuleOf final : public RuleOf<Rule, TensorRule> {
+  static_assert(
+      requires(const Rule& r, Step s, const Tensor& t, std::span<Tensor> kept) {
+        r.update(s, t, t, kept);
+      },
+      "update is: void update(optim::Step, const Tensor& w, const Tensor& g, std::span<Tensor> "
+      "slots) const");
+
+ public:
+  using RuleOf<Rule, TensorRule>::RuleOf;
+  void update(Step s, const Tensor& w, const Tensor& g, std::span<Tensor> kept) const override {
+    this->rule_.update(s, w, g, kept);
+  }
+};
+
+}  // namespace descent::optim::detail

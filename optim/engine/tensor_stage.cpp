@@ -1,0 +1,37 @@
+#include <descent/autograd/ops.h>
+#include <descent/core/kernels/copy.h>
+#include <descent/optim/engine/tensor_stage.h>
+
+namespace descent::optim::detail {
+
+void TensorStage::plan(const Update& update) {
+  work_.clear();
+  for (std::size_t i = 0; i < ledger_.parameters.size(); ++i) {
+    const AnyRule& rule = ledger_.rule_of(i);
+    if (rule.kind != RuleKind::tensor || !update.raw(i).defined()) continue;
+    for (std::size_t k = 0; k < rule.slot_names.size(); ++k) ledger_.slot(i, static_cast<int>(k));
+    work_.push_back({i, update.raw(i), update.view(i)});
+  }
+}
+
+void TensorStage::run() {
+  for (const Work& item : work_) {
+    const auto& rule = static_cast<const TensorRule&>(ledger_.rule_of(item.index));
+    Ledger::Memory& m = ledger_.memory[item.index];
+    // Row-major, whatever the parameter's layout: the same sums in the same order.
+    const Tensor own = ledger_.parameters[item.index].value.detach(), w = kernel::contiguous(own);
+    Tensor g = kernel::contiguous(item.gradient);
+    if (item.view.scale != 1) g = g * item.view.scale;
+    if (item.view.limit != kInfinity) g = clamp(g, -item.view.limit, item.view.limit);
+    rule.update({++m.t, ledger_.steps, m.numbers.data()}, w, g, m.kept);
+    for (Tensor& slot : m.kept)  // after `slots[0] = w` the slot keeps what w is now
+      if (slot.defined() && (slot.shares_storage(own) || slot.shares_storage(w) ||
+                             slot.shares_storage(item.gradient)))
+        slot = kernel::clone(slot);
+    if (!w.shares_storage(own)) kernel::copy(w, own);
+    ++own.body().storage->version;
+  }
+  work_.clear();
+}
+
+}  // namespace descent::optim::detail

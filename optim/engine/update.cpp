@@ -1,0 +1,100 @@
+#include <descent/autograd/grad_mode.h>
+#include <descent/autograd/node.h>
+#include <descent/autograd/ops.h>
+#include <descent/core/kernels/reduce.h>
+#include <descent/core/tape.h>
+#include <descent/optim/engine/groups.h>
+
+#include <cmath>
+
+namespace descent::optim {
+
+Update::Update(detail::Groups& groups)
+    : groups_(&groups), parameters_(&groups.parameters()), views_(groups.parameters().size()) {}
+
+std::int64_t Update::step() const { return groups_->steps(); }
+
+const Tensor& Update::raw(std::size_t i) const {
+  if (!made_.empty()) return made_[i];
+  static const Tensor none;
+  const auto* node = descent::detail::node_of((*parameters_)[i].value);
+  return node ? static_cast<const descent::detail::Leaf*>(node)->grad : none;
+}
+
+detail::GradientView Update::view(std::size_t i) const {
+  detail::GradientView v = views_[i];
+  if (groups_->maximizes(i)) v.scale = -v.scale;
+  return v;
+}
+
+bool Update::has_gradient(std::size_t i) const { return raw(i).defined(); }
+
+Tensor Update::gradient(std::size_t i) const {
+  const Tensor& g = raw(i);
+  const detail::GradientView& v = views_[i];
+  if (!g.defined() || (v.scale == 1 && v.limit == kInfinity)) return g;
+  const Tensor scaled = v.scale == 1 ? g : g * v.scale;
+  return v.limit == kInfinity ? scaled : clamp(scaled, -v.limit, v.limit);
+}
+
+double Update::gradient_norm(std::size_t i) const {
+  const Tensor& g = raw(i);
+  if (!g.defined()) return 0;
+  if (views_[i].limit == kInfinity) return std::fabs(views_[i].scale) * kernel::norm2(g);
+  return kernel::norm2(gradient(i));
+}
+
+void Update::scale_gradient(std::size_t i, double by) {
+  views_[i].scale *= by;
+  views_[i].limit *= by;
+}
+
+void Update::limit_gradient(std::size_t i, double most) {
+  if (most < views_[i].limit) views_[i].limit = most;
+}
+
+void Update::set_gradient(std::size_t i, Tensor g) {
+  if (made_.empty()) {
+    descent::detail::PoolVector<Tensor> all;
+    for (std::size_t k = 0; k < size(); ++k) all.push_back(raw(k));
+    made_ = std::move(all);
+  }
+  made_[i] = std::move(g);
+  views_[i] = {};
+}
+
+bool Update::refused() { return groups_->refuses(*this); }
+
+bool Update::inner() {
+  next_->apply(*this);
+  return !skipped_;
+}
+
+Evaluation::Evaluation(detail::Layer& inner, const std::function<double()>& closure)
+    : inner_(&inner), closure_(&closure) {}
+
+double Evaluation::inner() { return inner_->evaluate(*closure_); }
+
+void Evaluation::perform(const std::function<void(const Parameters&, std::int64_t)>& f) {
+  descent::detail::perform([f, &groups = inner_->groups()] {
+    const NoGradGuard guard;
+    f(groups.parameters(), groups.steps());
+  });
+}
+void Evaluation::at_failure(const std::function<void()>& f) {
+  if (recording()) descent::detail::t_tape->at_failure(f);
+}
+bool Evaluation::recording() { return descent::detail::recording(); }
+
+double euclidean_norm(const Tensor& x) { return kernel::norm2(x); }
+
+namespace detail {
+
+Groups& Layer::groups() {
+  Layer* s = this;
+  while (s->inner()) s = s->inner();
+  return static_cast<Groups&>(*s);
+}
+
+}  // namespace detail
+}  // namespace descent::optim

@@ -1,0 +1,68 @@
+#include <descent/core/kernels/copy.h>
+#include <descent/optim/engine/groups.h>
+#include <descent/optim/engine/wrapper.h>
+
+namespace descent::optim::detail {
+
+void check_order(std::string_view wrapper, Role role, Layer& inner) {
+  const auto refuse = [&](const char* reason) {
+    fail<ValueError>(wrapper, "got ", inner.text(), " inside, expected another order: ", reason);
+  };
+  Layer* rules = &inner;
+  for (; rules->inner(); rules = rules->inner()) {
+    if (role == Role::climbs && rules->name() == wrapper)
+      refuse("SAM inside SAM would climb twice");
+    if (role == Role::moves_weights && rules->keeps_average())
+      refuse("the average would be of weights that are moved afterwards. Hint: put it outside");
+  }
+  if ((role == Role::changes_gradients || role == Role::climbs) && inner.groups().searches())
+    refuse("its line search evaluates gradients of its own, which this would not reach");
+  if ((role == Role::averages || role == Role::moves_weights) && rules->keeps_average())
+    refuse("this rule keeps an average itself. Hint: swap_average() works without a wrapper");
+}
+
+std::int64_t steps_of(Layer& layer) { return layer.groups().steps(); }
+
+void Wrapper::skip_non_finite() { inner_->groups().policy = NonFinite::skip; }
+
+std::string Wrapper::text() {
+  return fields_text(name(), inner_->text(), [this](const FieldVisitor& f) { own_fields(f); });
+}
+
+void Wrapper::visit_fields(const FieldVisitor& f, int, std::string_view owner) {
+  if (owner.empty() || owner == key()) own_fields(f);
+}
+
+std::string Wrapper::key() const {
+  int same = 1;
+  for (Layer* s = inner_.get(); s; s = s->inner())
+    same += s->inner() != nullptr && s->name() == name();
+  return same == 1 ? std::string(name()) : to_text(name(), same);
+}
+
+void Wrapper::state(StateVisitor& visit) {
+  refuse_while_swapped(visit.loads() ? "load_state_dict" : "state_dict");
+  visit.enter(key() + "/", inner_->groups().parameters());
+  visit.fields(name(), [this](const FieldVisitor& f) { own_fields(f); });
+  own_state(visit);
+}
+
+void Wrapper::refuse_while_swapped(std::string_view op) const {
+  if (swapped_)
+    fail<StateError>(op, "got weights that are exchanged for their average in ", name(),
+                     ", expected training weights. Hint: call swap_average() again first");
+}
+
+void Wrapper::swap_average() {
+  if (!has_average())
+    fail<StateError>(
+        name(), "got no snapshot yet, expected at least one. Hint: train past its start first");
+  const Parameters& all = inner_->groups().parameters();
+  std::vector<Tensor> weights;  // all of them first: two parameters may be views of one tensor
+  for (const Parameter& p : all) weights.push_back(kernel::clone(p.value));
+  for (std::size_t i = 0; i < all.size(); ++i) overwrite(all[i].value, (*average_)[i]);
+  *average_ = std::move(weights);
+  swapped_ = !swapped_;
+}
+
+}  // namespace descent::optim::detail

@@ -1,0 +1,166 @@
+// Wrappers: an optimizer around another. A wrapper is a struct; wrap() puts it around an optimizer:
+//
+//   struct Centralise {  // Yong et al. 2020, arXiv:2004.01461
+//     static constexpr optim::Card card{.name = "centralise", .title = "Gradient centralisation"};
+//     static constexpr optim::Role role = optim::Role::changes_gradients;
+//     static void fields(auto&, auto&&) {}
+//     void apply(optim::Update& u) {
+//       for (std::size_t i = 0; i < u.size(); ++i)
+//         if (const Tensor g = u.gradient(i); g.defined() && g.dim() > 1)
+//           u.set_gradient(i, g - g.mean({1}, true));
+//       u.inner();
+//     }
+//   };
+//   auto optimizer = optim::wrap({model.parameters(), optim::AdamW{}}, Centralise{});
+//
+// A wrapper has
+// - `card`, whose name appears in text and in saved states;
+// - `role`, from which the legal orders follow;
+// - `fields(o, f)`, which lists its settings: f("rho", o.rho, optim::kPositive) for a Hyper, and
+//   f("adaptive", o.adaptive) for a bool. Checking, printing, set(), schedules and saving follow.
+// It may have
+// - `apply(Update& u)`: uses the gradients. It calls u.inner() at most once; see Update;
+// - `evaluate(Evaluation& e)`: makes the gradients. It calls e.inner() once or more often and
+//   returns the loss. Without one, step() without a closure works; with one, it is refused;
+// - `state(visit)`: what the wrapper keeps: visit("count", count) for numbers, visit("slow", slow)
+//   for a std::vector<Tensor> with one tensor a parameter. See state.h;
+// - `elementwise`, a constant: true if the update of an element follows from the element's own
+//   gradients alone. False if it is not there;
+// - with the role averages: `std::vector<Tensor> average`, empty until there is something in it.
+//   swap_average() and AverageGuard exchange the weights with it;
+// - `skips_non_finite`, a constant: true if steps whose gradients are not finite are to be skipped
+//   and counted. False, an error, if it is not there.
+#pragma once
+
+#include <descent/optim/engine/layer.h>
+#include <descent/optim/optimizer.h>
+
+#include <utility>
+
+namespace descent::optim {
+
+/// What a wrapper does. The order of wrappers is checked by it: see check_order().
+enum class Role {
+  changes_gradients,  ///< changes the gradients that the rule sees; not around L-BFGS
+  climbs,             ///< evaluates the gradient elsewhere; not around itself, nor around L-BFGS
+  averages,           ///< keeps an average of the weights; not around a rule that keeps one itself
+  moves_weights,      ///< changes the weights after the step; not around an average
+  neither             ///< may go anywhere
+};
+
+namespace detail {
+
+/// Throws ValueError, with the reason, if a wrapper of this role cannot go around `inner`.
+void check_order(std::string_view wrapper, Role role, Layer& inner);
+
+/// What all wrappers share.
+class Wrapper : public Layer {
+ public:
+  double evaluate(const Closure& closure) override { return inner_->evaluate(closure); }
+  void apply(Update& update) override { inner_->apply(update); }
+  std::string text() override;
+  void visit_fields(const FieldVisitor& f, int group, std::string_view owner) override;
+  void state(StateVisitor& visit) override;
+  Layer* inner() override { return inner_.get(); }
+  bool needs_closure() const override { return inner_->needs_closure(); }
+  bool elementwise() const override { return inner_->elementwise(); }
+  void check_schedules() override { inner_->check_schedules(); }
+  bool keeps_average() const override { return average_ != nullptr; }
+  bool has_average() const override { return average_ && !average_->empty(); }
+  void swap_average() override;
+
+ protected:
+  explicit Wrapper(std::unique_ptr<Layer> inner) : inner_(std::move(inner)) {}
+  void skip_non_finite();
+  /// Throws StateError while the weights are exchanged for the average.
+  void refuse_while_swapped(std::string_view op) const;
+  virtual void own_fields(const FieldVisitor& f) = 0;
+  virtual void own_state(StateVisitor& visit) = 0;
+  /// The name under which the state is kept: "ema", or "ema2" for one around another.
+  std::string key() const;
+
+  std::unique_ptr<Layer> inner_;
+  std::vector<Tensor>* average_ = nullptr;  // of a wrapper that keeps one
+
+ private:
+  bool swapped_ = false;
+};
+
+template <class W>
+class WrapperOf final : public Wrapper {
+  static_assert(!W::card.name.empty(), "a wrapper's card has a name");
+  static_assert(std::is_same_v<std::remove_cv_t<decltype(W::role)>, Role>,
+                "a wrapper has a role: static constexpr optim::Role role = optim::Role::…");
+  static constexpr bool kEvaluates = requires(W & w, Evaluation& e) { w.evaluate(e); };
+  static constexpr bool kApplies = requires(W & w, Update& u) { w.apply(u); };
+  static constexpr bool kElementwise = requires { requires W::elementwise; };
+  static_assert(
+      kEvaluates || !requires { &W::evaluate; },
+      "evaluate is: double evaluate(optim::Evaluation& e)");
+  static_assert(
+      kApplies || !requires { &W::apply; }, "apply is: void apply(optim::Update& u)");
+
+ public:
+  WrapperOf(std::unique_ptr<Layer> inner, W w) : Wrapper(std::move(inner)), w_(std::move(w)) {
+    check_order(name(), W::role, *inner_);
+    check_fields(name(), [this](const FieldVisitor& f) { own_fields(f); });
+    if constexpr (W::role == Role::averages) average_ = &w_.average;
+    if constexpr (requires { requires W::skips_non_finite; }) skip_non_finite();
+  }
+  std::string_view name() const override { return W::card.name; }
+  double evaluate(const Closure& closure) override {
+    if constexpr (kEvaluates) {
+      Evaluation e = evaluation(*inner_, closure);
+      return w_.evaluate(e);
+    } else {
+      return Wrapper::evaluate(closure);
+    }
+  }
+  void apply(Update& update) override {
+    refuse_while_swapped(name());
+    if constexpr (kApplies)
+      with_inner(update, *inner_, [&] { w_.apply(update); });
+    else
+      Wrapper::apply(update);
+  }
+  bool needs_closure() const override { return kEvaluates || Wrapper::needs_closure(); }
+  bool elementwise() const override { return kElementwise && Wrapper::elementwise(); }
+  void check_schedules() override;
+
+ private:
+  void own_fields(const FieldVisitor& f) override { detail::visit_fields(w_, f); }
+  void own_state(StateVisitor& visit) override {
+    if constexpr (requires { w_.state(visit); }) w_.state(visit);
+  }
+  W w_;
+};
+
+std::int64_t steps_of(Layer& layer);
+
+template <class W>
+void WrapperOf<W>::check_schedules() {
+  detail::check_schedules(w_, steps_of(*this));
+  Wrapper::check_schedules();
+}
+
+template <class W>
+Optimizer wrap_in(Optimizer inner, W wrapper) {
+  inner.wrap([&](std::unique_ptr<Layer> layer) -> std::unique_ptr<Layer> {
+    return std::make_unique<WrapperOf<W>>(std::move(layer), std::move(wrapper));
+  });
+  return inner;
+}
+
+}  // namespace detail
+
+/// The wrapper around an optimizer, which is moved into it. Throws ValueError for a setting out of
+/// range, and, with the reason, if the wrapper cannot go around this optimizer.
+template <class W>
+Optimizer wrap(Optimizer inner, W wrapper) {
+  if constexpr (detail::built_in<W>)
+    return detail::Compiled<W>::wrap(std::move(inner), std::move(wrapper));
+  else
+    return detail::wrap_in(std::move(inner), std::move(wrapper));
+}
+
+}  // namespace descent::optim

@@ -1,0 +1,109 @@
+// Rules and wrappers of your own by name: after
+//
+//   optim::register_optimizer<Centralise>();
+//
+// make("centralise(adamw)", …), `explain` and the conformance tests know Centralise.
+#pragma once
+
+#include <descent/optim/engine/wrapper.h>
+#include <descent/optim/names/registry.h>
+
+#include <algorithm>
+#include <cmath>
+
+namespace descent::optim {
+
+namespace detail {
+
+std::vector<Entry>& entries();
+
+/// The settings of a rule or wrapper, as they stand.
+template <class T>
+std::vector<Field> list_fields(T value) {
+  std::vector<Field> all;
+  visit_fields(value, [&](const FieldRef& f) {
+    const bool required = f.number && f.number->is_constant() && std::isinf(f.at(0));
+    all.push_back({std::string(f.name), f.at(0), f.range ? *f.range : Range{0, 1}, !f.number,
+                   required ? "required" : f.text()});
+  });
+  return all;
+}
+
+/// value with some settings changed; `left` must hold no other names.
+template <class T>
+T with_settings(T value, Entry::Settings left) {
+  const std::string_view owner = T::card.name;
+  std::vector<std::string> names;
+  visit_fields(value, [&](const FieldRef& f) {
+    names.emplace_back(f.name);
+    const auto found = left.find(names.back());
+    if (found == left.end()) return;
+    if (f.flag) {
+      check_switch(owner, f.name, found->second);
+      *f.flag = found->second(0) != 0;
+    } else {
+      *f.number = found->second;
+    }
+    left.erase(found);
+  });
+  if (left.empty()) return value;
+  std::string all;
+  for (const std::string& name : names) all += (all.empty() ? "" : ", ") + name;
+  const std::string near = nearest_match(left.begin()->first, names);
+  fail<ValueError>(owner, "got the setting '", left.begin()->first, "', expected ",
+                   all.empty() ? "none" : "one of " + all,
+                   near.empty() ? "" : to_text(". Hint: did you mean '", near, "'?"));
+}
+
+/// A rule or wrapper, or a preset of one.
+template <class T>
+Entry entry(std::string name, T preset, const Card& by) {
+  Entry e;
+  e.name = std::move(name);
+  e.card = T::card;
+  const auto take = [](std::string_view& to, std::string_view from) {
+    if (!from.empty()) to = from;
+  };
+  take(e.card.title, by.title);
+  take(e.card.formula, by.formula);
+  take(e.card.paper, by.paper);
+  take(e.card.when, by.when);
+  take(e.card.avoid, by.avoid);
+  take(e.card.traps, by.traps);
+  e.fields = list_fields(preset);
+  e.is_wrapper = is_wrapper<T>;
+  if constexpr (is_wrapper<T>) {
+    e.wrap = [preset](Optimizer inner, const Entry::Settings& settings) {
+      return wrap(std::move(inner), with_settings(preset, settings));
+    };
+  } else {
+    e.make = [preset](Parameters parameters, const Entry::Settings& settings) {
+      return Optimizer(std::move(parameters), with_settings(preset, settings));
+    };
+    e.add_group = [preset](Optimizer& o, Parameters parameters, const Entry::Settings& settings) {
+      o.add_group(std::move(parameters), with_settings(preset, settings));
+    };
+    const auto rule =
+        erase<T, simd::Configuration>(preset);  // a preset may keep more than its rule
+    if (rule->kind == RuleKind::element && !static_cast<const ElementRule&>(*rule).measures) {
+      const auto used = rule->slots_in_use(kFloat32);
+      e.card.state = static_cast<int>(std::count(used.begin(), used.end(), true));
+    }
+  }
+  return e;
+}
+
+}  // namespace detail
+
+/// Adds a rule or wrapper to the registry, under its card's name. Throws ValueError if the name is
+/// taken. Call it before other threads use names, and before you keep references to entries.
+template <class T>
+void register_optimizer() {
+  for (const Entry& e : registry())
+    if (e.name == T::card.name)
+      fail<ValueError>("register_optimizer", "got the name '", e.name,
+                       "', which is taken, expected a new one");
+  detail::entries().push_back(detail::entry(std::string(T::card.name), T{}, {}));
+}
+
+}  // namespace descent::optim

@@ -1,0 +1,66 @@
+// Adaptive gradient clipping: each unit's gradient is clipped relative to the unit's weights.
+#pragma once
+
+#include <descent/autograd/ops.h>
+#include <descent/optim/engine/wrapper.h>
+
+#include <cmath>
+
+namespace descent::optim {
+
+/// Brock et al. 2021, arXiv:2102.06171, eq. 3. A unit is a row (all elements of one index of the
+/// first dimension), or a whole vector. The gradient of each unit is scaled to a norm of at most
+/// clip·max(‖weights of the unit‖, eps).
+struct Agc {
+  Hyper clip = 0.01;  ///< largest ratio of a unit's gradient to its weights
+  Hyper eps = 1e-3;   ///< a unit's weights count as at least this long
+
+  static constexpr Card card{
+      .name = "agc",
+      .title = "Adaptive gradient clipping, each unit by itself",
+      .formula = "c = λ max(‖θ_u‖, ε);  if ‖g_u‖ > c:  g_u ← c g_u/‖g_u‖,  u a row or a vector",
+      .paper = "Brock et al. 2021, arXiv:2102.06171",
+      .when = "Deep networks without batch norm, at large batches and rates.",
+      .avoid = "The last layer, as the authors found.",
+      .traps = "A unit whose weights start at zero is held to λε until it has grown."};
+  static constexpr Role role = Role::changes_gradients;
+  static void fields(auto& o, auto&& f) {
+    f("clip", o.clip, kPositive);
+    f("eps", o.eps, kNonNegative);
+  }
+
+  void apply(Update& u) {
+    for (std::size_t i = 0; i < u.size(); ++i) {
+      const Tensor g = u.gradient(i), w = u.weight(i);
+      if (!g.defined() || w.numel() == 0) continue;
+      const Tensor most = clamp(unit_norm(w), eps(u.step())) * clip(u.step()), size = unit_norm(g);
+      u.set_gradient(i, g * where(size > most, most / size, 1.0));
+    }
+    u.inner();
+  }
+
+  /// The norm of each row, (rows, 1, …), or that of a vector, (1).
+  static Tensor unit_norm(const Tensor& x) {
+    if (x.dim() == 0) return abs(x);
+    Dims dims;
+    for (std::int64_t d = x.dim() > 1 ? 1 : 0; d < x.dim(); ++d) dims.push_back(d);
+    const Tensor norm = sqrt(sum(square(x), dims, true));
+    if (std::isfinite(sum(norm).item())) return norm;
+    // Squares overflow long before the norm does: here each unit is measured by its largest.
+    const Tensor largest = max(abs(x), dims, true), unit = where(largest > 0, largest, 1.0);
+    return unit * sqrt(sum(square(x / unit), dims, true));
+  }
+};
+
+/// Adaptive gradient clipping around `inner`; see Agc.
+inline Optimizer agc(Optimizer inner, Agc options = {}) {
+  return wrap(std::move(inner), std::move(options));
+}
+
+template <>
+inline constexpr bool detail::built_in<Agc> = true;
+#ifdef DESCENT_BUILT_IN
+DESCENT_BUILT_IN(Agc)
+#endif
+
+}  // namespace descent::optim

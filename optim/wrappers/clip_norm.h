@@ -1,0 +1,58 @@
+// Clipping by the norm of all gradients, and PyTorch's functions that clip in place.
+#pragma once
+
+#include <descent/optim/engine/wrapper.h>
+
+#include <cmath>
+
+namespace descent::optim {
+
+/// If the norm of all gradients together exceeds max_norm, every gradient is scaled by
+/// max_norm/norm. Pascanu, Mikolov & Bengio 2013, arXiv:1211.5063. Exactly that formula: PyTorch
+/// divides by norm + 1e-6.
+struct ClipNorm {
+  Hyper max_norm = kInfinity;  ///< the largest norm; required
+
+  static constexpr Card card{
+      .name = "clip_norm",
+      .title = "Gradient clipping by norm",
+      .formula = "if ‖g‖ > c:  g ← c g/‖g‖,  the norm over all parameters",
+      .paper = "Pascanu, Mikolov & Bengio 2013, arXiv:1211.5063",
+      .when = "Recurrent networks, losses with cliffs: keeps the direction, bounds the step.",
+      .avoid = "As a cure for a rate that is too high.",
+      .traps =
+          "With Adam's kind the scale cancels out in the long run; a bound far below the usual "
+          "norm is a lower rate in disguise."};
+  static constexpr Role role = Role::changes_gradients;
+  static void fields(auto& o, auto&& f) { f("max_norm", o.max_norm, kPositive); }
+
+  void apply(Update& u) {
+    double norm = 0;
+    for (std::size_t i = 0; i < u.size(); ++i) norm = std::hypot(norm, u.gradient_norm(i));
+    const double most = max_norm(u.step());
+    if (!std::isfinite(norm)) u.report_non_finite();
+    if (std::isfinite(norm) && norm > most)
+      for (std::size_t i = 0; i < u.size(); ++i) u.scale_gradient(i, most / norm);
+    u.inner();
+  }
+};
+
+/// Clipping by the norm of all gradients around `inner`; see ClipNorm.
+inline Optimizer clip_norm(Optimizer inner, Hyper max_norm) {
+  return wrap(std::move(inner), ClipNorm{std::move(max_norm)});
+}
+
+/// Scales the gradients in place, as torch.nn.utils.clip_grad_norm_. Returns the norm before.
+/// Throws ValueError for max_norm <= 0, NonFiniteError if the norm is not finite.
+double clip_grad_norm_(const Parameters& parameters, double max_norm);
+/// Limits every element of the gradients to [−max_value, max_value] in place. Throws ValueError for
+/// max_value <= 0.
+void clip_grad_value_(const Parameters& parameters, double max_value);
+
+template <>
+inline constexpr bool detail::built_in<ClipNorm> = true;
+#ifdef DESCENT_BUILT_IN
+DESCENT_BUILT_IN(ClipNorm)
+#endif
+
+}  // namespace descent::optim

@@ -1,0 +1,48 @@
+// Clipping of each gradient by its own norm.
+#pragma once
+
+#include <descent/optim/engine/wrapper.h>
+
+#include <cmath>
+
+namespace descent::optim {
+
+/// Each parameter's gradient is scaled on its own to a norm of at most max_norm.
+struct ClipNormPerParameter {
+  Hyper max_norm = kInfinity;  ///< the largest norm of a tensor; required
+
+  static constexpr Card card{
+      .name = "clip_norm_per_parameter",
+      .title = "Gradient clipping by norm, each parameter by itself",
+      .formula = "if ‖g_i‖ > c:  g_i ← c g_i/‖g_i‖,  the norm of each tensor",
+      .paper = "Pascanu, Mikolov & Bengio 2013, arXiv:1211.5063",
+      .when = "One layer's gradients explode while the others are fine.",
+      .avoid = "Comparisons with published settings: those clip the norm of all.",
+      .traps =
+          "Changes the direction of the step, and depends on how weights are split in tensors."};
+  static constexpr Role role = Role::changes_gradients;
+  static void fields(auto& o, auto&& f) { f("max_norm", o.max_norm, kPositive); }
+
+  void apply(Update& u) {
+    const double most = max_norm(u.step());
+    for (std::size_t i = 0; i < u.size(); ++i) {
+      const double norm = u.gradient_norm(i);
+      if (!std::isfinite(norm)) u.report_non_finite();
+      if (std::isfinite(norm) && norm > most) u.scale_gradient(i, most / norm);
+    }
+    u.inner();
+  }
+};
+
+/// Clipping of each gradient by its own norm around `inner`; see ClipNormPerParameter.
+inline Optimizer clip_norm_per_parameter(Optimizer inner, Hyper max_norm) {
+  return wrap(std::move(inner), ClipNormPerParameter{std::move(max_norm)});
+}
+
+template <>
+inline constexpr bool detail::built_in<ClipNormPerParameter> = true;
+#ifdef DESCENT_BUILT_IN
+DESCENT_BUILT_IN(ClipNormPerParameter)
+#endif
+
+}  // namespace descent::optim

@@ -1,0 +1,41 @@
+// Clipping of each element of the gradients.
+#pragma once
+
+#include <descent/optim/engine/wrapper.h>
+
+namespace descent::optim {
+
+/// Every element of a gradient is limited to [−max_value, max_value], which changes the direction
+/// of the step.
+struct ClipValue {
+  Hyper max_value = kInfinity;  ///< the largest magnitude; required
+
+  static constexpr Card card{.name = "clip_value",
+                             .title = "Gradient clipping by value",
+                             .formula = "g ← min(max(g, −c), c),  each element",
+                             .paper = "Mikolov 2012, PhD thesis",
+                             .when = "A few wild elements among many.",
+                             .avoid = "Where the direction matters: clip_norm keeps it.",
+                             .traps = "Changes the direction of the step."};
+  static constexpr Role role = Role::changes_gradients;
+  static constexpr bool elementwise = true;
+  static void fields(auto& o, auto&& f) { f("max_value", o.max_value, kPositive); }
+
+  void apply(Update& u) {
+    for (std::size_t i = 0; i < u.size(); ++i) u.limit_gradient(i, max_value(u.step()));
+    u.inner();
+  }
+};
+
+/// Clipping of each element around `inner`; see ClipValue.
+inline Optimizer clip_value(Optimizer inner, Hyper max_value) {
+  return wrap(std::move(inner), ClipValue{std::move(max_value)});
+}
+
+template <>
+inline constexpr bool detail::built_in<ClipValue> = true;
+#ifdef DESCENT_BUILT_IN
+DESCENT_BUILT_IN(ClipValue)
+#endif
+
+}  // namespace descent::optim

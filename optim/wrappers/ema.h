@@ -1,0 +1,53 @@
+// EMA: an exponential moving average of the weights.
+#pragma once
+
+#include <descent/optim/engine/wrapper.h>
+#include <descent/optim/wrappers/average.h>
+
+namespace descent::optim {
+
+/// e = d·e + (1 − d)·θ, the first copied. Polyak & Juditsky 1992; Tarvainen & Valpola 2017,
+/// arXiv:1703.01780. See swap_average() and AverageGuard for using e.
+struct Ema {
+  Hyper decay = 0.999;  ///< d; the average remembers about 1/(1 − d) steps
+
+  static constexpr Card card{
+      .name = "ema",
+      .title = "Exponential moving average of the weights",
+      .formula = "e = d e + (1−d) θ",
+      .paper = "Polyak & Juditsky 1992; Tarvainen & Valpola 2017, arXiv:1703.01780",
+      .when = "Evaluation with smoother weights, at any time of training.",
+      .avoid = "Runs shorter than 1/(1−d) steps.",
+      .traps = "Remembers about 1/(1−d) steps: too long for a short run.",
+      .state = 1};
+  static constexpr Role role = Role::averages;
+  static constexpr bool elementwise = true;
+  static void fields(auto& o, auto&& f) { f("decay", o.decay, kClosedUnit); }
+  void state(auto& visit) {
+    visit("count", count);
+    visit("average", average, count > 0);
+  }
+
+  void apply(Update& u) {
+    const double share = 1 - decay(u.step());
+    if (!u.inner()) return;
+    detail::follow(card.name, average, u, share);
+    ++count;
+  }
+
+  std::vector<Tensor> average = {};
+  std::int64_t count = 0;  // steps so far
+};
+
+/// An exponential moving average of the weights around `inner`; see Ema.
+inline Optimizer ema(Optimizer inner, Hyper decay = 0.999) {
+  return wrap(std::move(inner), Ema{std::move(decay)});
+}
+
+template <>
+inline constexpr bool detail::built_in<Ema> = true;
+#ifdef DESCENT_BUILT_IN
+DESCENT_BUILT_IN(Ema)
+#endif
+
+}  // namespace descent::optim

@@ -1,0 +1,63 @@
+// Noise that is added to the gradients and falls with time.
+#pragma once
+
+#include <descent/autograd/ops.h>
+#include <descent/core/create.h>
+#include <descent/core/random.h>
+#include <descent/optim/engine/wrapper.h>
+
+#include <cmath>
+
+namespace descent::optim {
+
+/// Adds normal noise of variance η/(1+t)^γ to each element, t the steps taken so far. Neelakantan
+/// et al. 2015, arXiv:1511.06807, eq. 1. The noise of a step depends on seed, step and parameter
+/// alone: it is the same after loading, and for any number of threads.
+struct Noise {
+  Hyper eta = 0.01;    ///< variance of the noise at the first step
+  Hyper gamma = 0.55;  ///< how fast the variance falls
+  Hyper seed = 0;      ///< chooses the stream of random numbers
+
+  static constexpr Card card{
+      .name = "noise",
+      .title = "Gradient noise that falls with time",
+      .formula = "g += N(0, η/(1+t)^γ)",
+      .paper = "Neelakantan et al. 2015, arXiv:1511.06807",
+      .when = "Very deep or badly initialised networks that get stuck early.",
+      .avoid = "Nets that train well already, and small batches, which bring noise of their own.",
+      .traps = "η is a variance. Clip outside of it, as noise(clip_norm(…)) clips the noise too."};
+  static constexpr Role role = Role::changes_gradients;
+  static void fields(auto& o, auto&& f) {
+    f("eta", o.eta, kNonNegative);
+    f("gamma", o.gamma, kNonNegative);
+    f("seed", o.seed, kNonNegative);
+  }
+
+  void apply(Update& u) {
+    const std::int64_t t = u.step();
+    const double spread = std::sqrt(eta(t) / std::pow(1 + static_cast<double>(t), gamma(t)));
+    for (std::size_t i = 0; i < u.size(); ++i) {
+      const Tensor g = u.gradient(i);
+      if (!g.defined()) continue;
+      // A stream of its own for each step and parameter: nothing to save.
+      Generator generator(static_cast<std::uint64_t>(seed(t)) * 0x9E3779B97F4A7C15u +
+                          static_cast<std::uint64_t>(t) * 1000003u + i);
+      // Drawn in double for every dtype, so that all see the same noise.
+      u.set_gradient(i, g + (randn(g.shape(), generator, kFloat64) * spread).to(g.dtype()));
+    }
+    u.inner();
+  }
+};
+
+/// Gradient noise around `inner`; see Noise.
+inline Optimizer noise(Optimizer inner, Noise options = {}) {
+  return wrap(std::move(inner), std::move(options));
+}
+
+template <>
+inline constexpr bool detail::built_in<Noise> = true;
+#ifdef DESCENT_BUILT_IN
+DESCENT_BUILT_IN(Noise)
+#endif
+
+}  // namespace descent::optim

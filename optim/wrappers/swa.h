@@ -1,0 +1,64 @@
+// SWA: stochastic weight averaging.
+#pragma once
+
+#include <descent/optim/engine/wrapper.h>
+#include <descent/optim/wrappers/average.h>
+
+#include <cmath>
+
+namespace descent::optim {
+
+/// ā += (θ − ā)/(n + 1), the first snapshot copied. Izmailov et al. 2018, arXiv:1803.05407, Alg. 1.
+/// See swa_lr() for the rate, swap_average() and AverageGuard for using ā, and
+/// nn::update_batch_norm() for the statistics that belong to ā.
+struct Swa {
+  Hyper start = 0;  ///< the first step after which the weights are averaged, from 0
+  Hyper every = 1;  ///< steps between snapshots; a fraction is cut off
+
+  static constexpr Card card{
+      .name = "swa",
+      .title = "Stochastic weight averaging",
+      .formula = "ā += (θ − ā)/(n + 1)",
+      .paper = "Izmailov et al. 2018, arXiv:1803.05407",
+      .when =
+          "The last quarter of training, at a constant or cyclical rate: a wider, better point.",
+      .avoid = "A rate that has already fallen to nothing: there is nothing left to average.",
+      .traps =
+          "Batch-norm statistics must be computed anew for ā. Averaging from the start averages "
+          "in bad weights.",
+      .state = 1};
+  static constexpr Role role = Role::averages;
+  static constexpr bool elementwise = true;
+  static void fields(auto& o, auto&& f) {
+    f("start", o.start, kNonNegative);
+    f("every", o.every, Range{1, kInfinity});
+  }
+  void state(auto& visit) {
+    visit("count", count);
+    visit("average", average, count > 0);
+  }
+
+  void apply(Update& u) {
+    const auto now = static_cast<double>(u.step());
+    const double first = std::floor(start(u.step())), period = std::floor(every(u.step()));
+    if (!u.inner() || now < first || std::fmod(now - first, period) != 0) return;
+    detail::follow(card.name, average, u, 1 / static_cast<double>(count + 1));
+    ++count;
+  }
+
+  std::vector<Tensor> average = {};
+  std::int64_t count = 0;  // snapshots so far
+};
+
+/// Stochastic weight averaging around `inner`; see Swa.
+inline Optimizer swa(Optimizer inner, Swa options = {}) {
+  return wrap(std::move(inner), std::move(options));
+}
+
+template <>
+inline constexpr bool detail::built_in<Swa> = true;
+#ifdef DESCENT_BUILT_IN
+DESCENT_BUILT_IN(Swa)
+#endif
+
+}  // namespace descent::optim

@@ -1,0 +1,3 @@
+#include "rule.h"
+
+std::vector<double> train_plain() { return train<Shared>(); }
