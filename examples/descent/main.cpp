@@ -1,7 +1,7 @@
 // The command-line program `descent`.
 //
 // Exit codes: 0 ok, 2 wrong usage, 3 bad input, 4 training failed; 130 when interrupted.
-#include "commands.h"
+#include "commands/commands.h"
 
 #include <algorithm>
 #include <iostream>

@@ -1,7 +1,7 @@
 // A claim must be able to fail.
-#include <descent/claims/claim.h>
-#include <descent/commands.h>
+#include "claims/claim.h"
 #include <gtest/gtest.h>
+#include "commands/commands.h"
 
 #include <cmath>
 #include <filesystem>

@@ -1,6 +1,6 @@
 // What a comparison concludes, on runs made up for the purpose.
-#include <descent/judge.h>
 #include <gtest/gtest.h>
+#include "study/judge.h"
 
 #include <algorithm>
 #include <cmath>

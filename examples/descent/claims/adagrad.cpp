@@ -1,5 +1,5 @@
 // AdaGrad adapts the rate per parameter.
-#include "experiment.h"
+#include "claims/experiment.h"
 
 namespace app::claims {
 

@@ -1,5 +1,5 @@
 // Adam works out of the box, SGD needs tuning.
-#include "experiment.h"
+#include "claims/experiment.h"
 
 #include <algorithm>
 

@@ -1,5 +1,5 @@
 // Adam's L2 is not weight decay, AdamW's is.
-#include "experiment.h"
+#include "claims/experiment.h"
 
 #include <algorithm>
 #include <array>

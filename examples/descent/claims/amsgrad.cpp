@@ -1,5 +1,5 @@
 // Adam may fail to converge, AMSGrad mends it.
-#include "experiment.h"
+#include "claims/experiment.h"
 
 namespace app::claims {
 

@@ -1,5 +1,5 @@
 // SGD is cheap per step on large data.
-#include "experiment.h"
+#include "claims/experiment.h"
 
 namespace app::claims {
 

@@ -1,6 +1,6 @@
-#include "claim.h"
+#include "claims/claim.h"
 
-#include "../console.h"
+#include "run/console.h"
 
 #include <descent/core/error.h>
 #include <cmath>

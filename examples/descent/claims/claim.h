@@ -4,7 +4,7 @@
 // A new claim is a new file, a line under it here, and its place in the list of claims.cpp.
 #pragma once
 
-#include "../svg.h"
+#include "page/svg.h"
 
 #include <string>
 #include <vector>

@@ -1,5 +1,5 @@
 // Clipping keeps the direction and stops explosions.
-#include "experiment.h"
+#include "claims/experiment.h"
 
 namespace app::claims {
 

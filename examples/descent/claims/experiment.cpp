@@ -1,4 +1,4 @@
-#include "experiment.h"
+#include "claims/experiment.h"
 
 #include <algorithm>
 

@@ -2,9 +2,9 @@
 // few words of statistics.
 #pragma once
 
-#include "../console.h"
-#include "../training.h"
-#include "claim.h"
+#include "claims/claim.h"
+#include "run/console.h"
+#include "run/training.h"
 
 #include <cmath>
 

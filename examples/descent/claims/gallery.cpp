@@ -1,6 +1,6 @@
 // Paths of every rule over four landscapes.
-#include "../html.h"
-#include "experiment.h"
+#include "claims/experiment.h"
+#include "page/html.h"
 
 #include <array>
 

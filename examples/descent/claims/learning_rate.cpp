@@ -1,5 +1,5 @@
 // Too high a rate diverges, a low one crawls.
-#include "experiment.h"
+#include "claims/experiment.h"
 
 namespace app::claims {
 

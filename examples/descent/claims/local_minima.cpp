@@ -1,5 +1,5 @@
 // Local minima: noise helps to get out.
-#include "experiment.h"
+#include "claims/experiment.h"
 
 namespace app::claims {
 

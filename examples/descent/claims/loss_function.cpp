@@ -1,5 +1,5 @@
 // The loss decides: squared error bends to outliers.
-#include "experiment.h"
+#include "claims/experiment.h"
 
 namespace app::claims {
 

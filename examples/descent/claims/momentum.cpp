@@ -1,5 +1,5 @@
 // Momentum rolls on and keeps its direction.
-#include "experiment.h"
+#include "claims/experiment.h"
 
 #include <array>
 

@@ -1,5 +1,5 @@
 // Nesterov's method reaches O(1/t²).
-#include "experiment.h"
+#include "claims/experiment.h"
 
 namespace app::claims {
 

@@ -1,5 +1,5 @@
 // SGD is noisy, and the noise falls with the batch.
-#include "experiment.h"
+#include "claims/experiment.h"
 
 namespace app::claims {
 

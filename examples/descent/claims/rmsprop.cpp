@@ -1,5 +1,5 @@
 // AdaGrad's rate shrinks, RMSProp's does not.
-#include "experiment.h"
+#include "claims/experiment.h"
 
 namespace app::claims {
 

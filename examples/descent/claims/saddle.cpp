@@ -1,5 +1,5 @@
 // Saddle points slow, momentum leaves them sooner.
-#include "experiment.h"
+#include "claims/experiment.h"
 
 namespace app::claims {
 

@@ -1,5 +1,5 @@
 // SAM finds flatter minima.
-#include "experiment.h"
+#include "claims/experiment.h"
 
 #include <algorithm>
 

@@ -1,5 +1,5 @@
 // SWA averages to a wider, better point.
-#include "experiment.h"
+#include "claims/experiment.h"
 
 namespace app::claims {
 

@@ -1,8 +1,8 @@
-#include "report.h"
+#include "study/report.h"
 
-#include "console.h"
-#include "html.h"
-#include "svg.h"
+#include "page/html.h"
+#include "page/svg.h"
+#include "run/console.h"
 
 #include <algorithm>
 #include <cmath>

@@ -1,7 +1,7 @@
 // The commands; each prints its results on stdout and gives the program's exit code.
 #pragma once
 
-#include "options.h"
+#include "run/options.h"
 
 namespace app {
 

@@ -1,7 +1,7 @@
 // How what `compare` found is shown: the table in the terminal, the page, a CSV, JSON.
 #pragma once
 
-#include "judge.h"
+#include "study/judge.h"
 
 #include <nlohmann/json_fwd.hpp>
 

@@ -2,8 +2,8 @@
 // at what cost, and what should make a reader suspicious.
 #pragma once
 
-#include "statistics.h"
-#include "study.h"
+#include "study/statistics.h"
+#include "study/study.h"
 
 namespace app {
 

@@ -1,5 +1,5 @@
 // descent explain: the cards.
-#include "commands.h"
+#include "commands/commands.h"
 
 #include <algorithm>
 #include <iostream>

@@ -1,8 +1,8 @@
 // descent compare: a fair comparison of optimizers, tuned, on anyone's data. study.h has the
 // protocol.
-#include "commands.h"
-#include "console.h"
-#include "report.h"
+#include "commands/commands.h"
+#include "run/console.h"
+#include "study/report.h"
 
 #include <atomic>
 #include <csignal>

@@ -2,7 +2,7 @@
 // Used by `train` once and by `compare` many times.
 #pragma once
 
-#include "options.h"
+#include "run/options.h"
 
 #include <functional>
 

@@ -1,4 +1,4 @@
-#include "records.h"
+#include "study/records.h"
 
 #include <cmath>
 #include <filesystem>

@@ -1,4 +1,4 @@
-#include "statistics.h"
+#include "study/statistics.h"
 
 #include <algorithm>
 #include <cmath>

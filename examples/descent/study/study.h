@@ -5,8 +5,8 @@
 // with fresh seeds, and are tested once. A sweep shows what a wrong rate costs.
 #pragma once
 
-#include "records.h"
-#include "search.h"
+#include "study/records.h"
+#include "study/search.h"
 
 namespace app {
 

@@ -1,7 +1,7 @@
 // descent train: one run, its table, and its folder.
-#include "commands.h"
-#include "console.h"
-#include "training.h"
+#include "commands/commands.h"
+#include "run/console.h"
+#include "run/training.h"
 
 #include <filesystem>
 #include <iostream>

@@ -1,7 +1,7 @@
-#include "study.h"
+#include "study/study.h"
 
-#include "console.h"
-#include "jobs.h"
+#include "run/console.h"
+#include "run/jobs.h"
 
 #include <algorithm>
 #include <atomic>

@@ -1,7 +1,7 @@
-#include "search.h"
+#include "study/search.h"
 
-#include "console.h"
-#include "training.h"
+#include "run/console.h"
+#include "run/training.h"
 
 #include <algorithm>
 #include <cmath>

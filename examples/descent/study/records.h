@@ -2,7 +2,7 @@
 // that a comparison that was stopped goes on where it was.
 #pragma once
 
-#include "training.h"
+#include "run/training.h"
 
 #include <chrono>
 #include <map>

@@ -1,9 +1,9 @@
 // descent claims: measures every claim and says whether it holds.
-#include "../commands.h"
-#include "../console.h"
-#include "../html.h"
-#include "../jobs.h"
-#include "claim.h"
+#include "claims/claim.h"
+#include "commands/commands.h"
+#include "page/html.h"
+#include "run/console.h"
+#include "run/jobs.h"
 
 #include <algorithm>
 #include <iostream>

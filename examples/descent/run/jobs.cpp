@@ -1,6 +1,6 @@
-#include "jobs.h"
+#include "run/jobs.h"
 
-#include "console.h"
+#include "run/console.h"
 
 #include <descent/core/parallel.h>
 #include <algorithm>

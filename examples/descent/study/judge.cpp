@@ -1,6 +1,6 @@
-#include "judge.h"
+#include "study/judge.h"
 
-#include "console.h"
+#include "run/console.h"
 
 #include <algorithm>
 #include <cmath>

@@ -1,7 +1,7 @@
-#include "svg.h"
+#include "page/svg.h"
 
-#include "console.h"
-#include "html.h"
+#include "page/html.h"
+#include "run/console.h"
 
 #include <descent/core/error.h>
 #include <algorithm>

@@ -1,4 +1,4 @@
-#include "training.h"
+#include "run/training.h"
 
 #include <chrono>
 #include <filesystem>

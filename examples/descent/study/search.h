@@ -2,7 +2,7 @@
 // logarithm over a box, by a sequence of which every beginning is evenly spread too.
 #pragma once
 
-#include "options.h"
+#include "run/options.h"
 
 #include <string>
 #include <utility>
