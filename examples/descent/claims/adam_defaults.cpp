@@ -40,7 +40,8 @@ void measure(Evidence& e) {
       Series line{kRules[r], {}, {}};
       for (const double factor : {0.1, 0.3, 1.0, 3.0, 10.0}) {
         line.x.push_back(factor);
-        line.y.push_back(accuracy_of(kRules[r], data, factor * default_rate(kRules[r])));
+        line.y.push_back(
+            accuracy_of(kRules[r], data, factor * Described(kRules[r]).default_rate()));
       }
       at_default.push_back(line.y[2]);
       spreads[r] += (*std::max_element(line.y.begin(), line.y.end()) -

@@ -47,7 +47,7 @@ double sharpness(const nn::Module& model, const std::function<Tensor()>& loss, i
 Trained trained(const Options& o, const data::Split& parts) {
   manual_seed(o.seed);
   Trained t{make_model(o, parts.train), {}};
-  t.run = train(o, t.model, parts.train, parts.test);
+  t.run = Training(o, t.model, parts.train, parts.test).run();
   return t;
 }
 

@@ -3,7 +3,6 @@
 #pragma once
 
 #include "claims/claim.h"
-#include "run/console.h"
 #include "run/training.h"
 
 #include <cmath>

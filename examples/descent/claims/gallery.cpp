@@ -96,7 +96,7 @@ std::pair<Series, double> walk(const Surface& s, const std::string& rule, double
 
 /// At the rate with the lowest loss at the end; on the saddle, which has no lowest, at one for all.
 Series best_path(const Surface& s, const std::string& rule) {
-  const double own = default_rate(rule);
+  const double own = Described(rule).default_rate();
   if (std::string(s.id) == "saddle") {
     Series path = walk(s, rule, own >= 0.5 ? own : 0.03).first;
     path.name += to_text(", η ", own >= 0.5 ? own : 0.03);

@@ -54,12 +54,10 @@ int train_command(const Options& o) {
   const Scaling scaling = prepare(o, training, {&validation});
   manual_seed(o.seed);
   nn::Sequential model = make_model(o, all);
-  // Made once before anything is written, so that a wrong setting leaves no folder behind.
-  const optim::Optimizer described =
-      make_optimizer(o, model.parameters(), o.epochs * ((training.size() + o.batch - 1) / o.batch));
+  Training ready(o, model, training, validation);  // refuses before any folder is made
   if (!o.out.empty()) {
     output_folder(o.out);
-    save_settings(o, described, all, scaling);
+    save_settings(o, ready.optimizer(), all, scaling);
   }
   std::cout << all.name << ": " << training.size() << " samples to train, " << validation.size()
             << " to validate, " << all.num_features()
@@ -67,12 +65,12 @@ int train_command(const Options& o) {
             << (all.is_classification() ? to_text(", ", all.num_classes(), " classes")
                                         : std::string())
             << "\n"
-            << model.summary() << described.to_string() << "\n\n";
+            << model.summary() << ready.optimizer().to_string() << "\n\n";
 
   Run run;
   {
     Progress progress(static_cast<std::size_t>(o.epochs));
-    run = train(o, model, training, validation, [&](const Epoch& e) {
+    run = ready.run([&](const Epoch& e) {
       progress.update(static_cast<std::size_t>(e.epoch),
                       to_text("loss ", format(e.train.loss, "%.4f"), "  validation ",
                               format(e.validation.loss, "%.4f"),

@@ -1,7 +1,7 @@
 #include "page/svg.h"
 
 #include "page/html.h"
-#include "run/console.h"
+#include "run/text.h"
 
 #include <descent/core/error.h>
 #include <algorithm>

@@ -3,7 +3,6 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 #include <algorithm>
-#include <cmath>
 #include <cstdio>
 
 namespace app {
@@ -47,11 +46,6 @@ void Progress::update(std::size_t done, const std::string& note) {
   drawn_ = true;
 }
 
-std::size_t columns(const std::string& s) {
-  return static_cast<std::size_t>(
-      std::count_if(s.begin(), s.end(), [](char c) { return (c & 0xC0) != 0x80; }));
-}
-
 std::string table(const std::vector<std::vector<std::string>>& rows, std::size_t texts) {
   std::vector<std::size_t> widths;
   for (const auto& row : rows)
@@ -76,21 +70,6 @@ std::string table(const std::vector<std::vector<std::string>>& rows, std::size_t
     out += "\n";
   }
   return out;
-}
-
-std::string duration(double seconds) {
-  if (seconds < 1) return format(seconds * 1000, "%.0f ms");
-  if (seconds < 60) return format(seconds, "%.1f s");
-  const long whole = std::lround(seconds);
-  char buffer[32];
-  std::snprintf(buffer, sizeof buffer, "%ld min %02ld s", whole / 60, whole % 60);
-  return buffer;
-}
-
-std::string format(double x, const char* pattern) {
-  char buffer[64];
-  std::snprintf(buffer, sizeof buffer, pattern, x);
-  return buffer;
 }
 
 }  // namespace app

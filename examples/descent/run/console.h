@@ -1,9 +1,9 @@
 // What a person sees: a progress bar, and tables.
 #pragma once
 
+#include "run/text.h"
+
 #include <chrono>
-#include <string>
-#include <vector>
 
 namespace app {
 
@@ -25,12 +25,5 @@ class Progress {
 /// Columns padded to their widest cell; the first row is the header. Numbers are set right: all but
 /// the first column and those from the one numbered `texts` on.
 std::string table(const std::vector<std::vector<std::string>>& rows, std::size_t texts = 100);
-
-/// "12.3 s", "4 min 05 s"
-std::string duration(double seconds);
-/// Printf with one number: format(x, "%.4f").
-std::string format(double x, const char* pattern);
-/// Columns a text takes on a terminal (code points).
-std::size_t columns(const std::string& s);
 
 }  // namespace app

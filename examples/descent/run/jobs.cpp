@@ -12,6 +12,11 @@
 
 namespace app {
 
+void use_threads(int threads) {
+  if (threads > 0) descent::set_num_threads(threads);
+  descent::num_threads();
+}
+
 void run_jobs(std::size_t n, const std::function<void(std::size_t)>& job,
               const std::function<std::string(std::size_t)>& note,
               const std::function<bool()>& stopped) {

@@ -1,9 +1,14 @@
 #include "run/options.h"
 
+#include "run/data.h"
+#include "run/model.h"
+#include "run/optimizer.h"
+
 #include <algorithm>
 #include <charconv>
 #include <cstdlib>
 #include <filesystem>
+#include <optional>
 
 namespace app {
 
@@ -15,9 +20,8 @@ namespace {
 CLI::Validator number(const char* expected, bool (*legal)(double)) {
   return CLI::Validator(
       [=](std::string& text) -> std::string {
-        char* end = nullptr;
-        const double x = std::strtod(text.c_str(), &end);
-        if (!text.empty() && *end == '\0' && legal(x)) return "";
+        const std::optional<double> x = number_in(text);
+        if (x && legal(*x)) return "";
         return to_text("got '", text, "', expected ", expected);
       },
       "");
@@ -36,6 +40,18 @@ const CLI::Validator kShare =
     number("a share from 0 to below 1", [](double x) { return x >= 0 && x < 1; });
 const CLI::Validator kPart =
     number("a share above 0 and below 1", [](double x) { return x > 0 && x < 1; });
+
+/// A check that a text is one of these names.
+CLI::Validator one_of(const std::vector<std::string>& names) {
+  return CLI::Validator(
+      [names](const std::string& text) {
+        const bool known = std::find(names.begin(), names.end(), text) != names.end();
+        return known ? std::string() : refusal(text, names);
+      },
+      "");
+}
+const std::vector<std::string> kTasks{"auto", "classification", "regression"};
+const std::vector<std::string> kStandardize{"auto", "on", "off"};
 
 /// With as many digits as it takes to read the same number again.
 std::string exact(double x) {
@@ -60,11 +76,9 @@ double seconds_of(const std::string& text) {
 }  // namespace
 
 void add_options(CLI::App& c, Options& o, bool compare) {
-  c.add_option(
-       "--data", o.data,
-       to_text("digits, iris, wine, moons, spirals, blobs, xor, linear, sine, a CSV file, or a "
-               "folder of IDX files",
-               compare ? "; or several, as digits,wine,my.csv" : ""))
+  c.add_option("--data", o.data,
+               to_text(joined(names_of(named_data())), ", a CSV file, or a folder of IDX files",
+                       compare ? "; or several, as digits,wine,my.csv" : ""))
       ->capture_default_str();
   c.add_option(
       "--target", o.target,
@@ -72,19 +86,19 @@ void add_options(CLI::App& c, Options& o, bool compare) {
   c.add_option("--drop", o.drop,
                "columns of a CSV to leave out, by name, or number from 0, as id,name")
       ->delimiter(',');
-  c.add_option("--task", o.task, "what a CSV's target is: auto, classification, regression")
-      ->check(CLI::IsMember({"auto", "classification", "regression"}))
+  c.add_option("--task", o.task, "what a CSV's target is: " + joined(kTasks))
+      ->check(one_of(kTasks))
       ->capture_default_str();
   c.add_option("--standardize", o.standardize,
                "scale features, and the target of a regression, by training statistics: auto "
                "(tables), on, off")
-      ->check(CLI::IsMember({"auto", "on", "off"}))
+      ->check(one_of(kStandardize))
       ->capture_default_str();
   c.add_option("--hidden", o.hidden, "widths of the hidden layers, as 64,64; 0 for none")
       ->delimiter(',')
       ->capture_default_str();
-  c.add_option("--activation", o.activation,
-               "relu, tanh, sigmoid, gelu, silu, leaky_relu, elu, softplus")
+  c.add_option("--activation", o.activation, joined(names_of(activations())))
+      ->check(one_of(names_of(activations())))
       ->capture_default_str();
   c.add_option("--dropout", o.dropout, "probability after each hidden layer")
       ->check(kShare)
@@ -103,10 +117,8 @@ void add_options(CLI::App& c, Options& o, bool compare) {
   c.add_option("--set", o.set, "a setting of the rule, as weight_decay=0.05; may be repeated")
       ->allow_extra_args(false);
   c.add_option("--schedule", o.schedule,
-               "of the learning rate over the whole run: constant, step, exponential, linear, "
-               "cosine, one_cycle, plateau")
-      ->check(CLI::IsMember(
-          {"constant", "step", "exponential", "linear", "cosine", "one_cycle", "plateau"}))
+               "of the learning rate over the whole run: " + joined(names_of(schedules())))
+      ->check(one_of(names_of(schedules())))
       ->capture_default_str();
   c.add_option("--warmup", o.warmup, "steps of linear warm-up before the schedule")
       ->check(kWhole)
@@ -154,6 +166,10 @@ void add_options(CLI::App& c, Options& o, bool compare) {
       "--out", o.out,
       compare ? "folder for report.html, results.csv and results.json (default: the present one)"
               : "folder for settings.json, metrics.csv and model.safetensors");
+  c.footer(
+      joined(std::vector{help_of("Data sets", named_data()), help_of("Activations", activations()),
+                         help_of("Schedules", schedules())},
+             "\n"));
 }
 
 std::string output_folder(const std::string& out) {
@@ -169,17 +185,13 @@ std::string output_folder(const std::string& out) {
 }
 
 std::vector<std::pair<std::string, std::string>> listing(const Options& o, bool compare) {
-  std::string hidden, set, drop;
-  for (const std::string& d : o.drop) drop += to_text(drop.empty() ? "" : ",", d);
-  for (const int h : o.hidden) hidden += to_text(hidden.empty() ? "" : ",", h);
-  for (const std::string& s : o.set) set += to_text(set.empty() ? "" : " ", s);
   std::vector<std::pair<std::string, std::string>> all{
       {"data", o.data},
       {"target", o.target},
-      {"drop", drop},
+      {"drop", joined(o.drop, ",")},
       {"task", o.task},
       {"standardize", o.standardize},
-      {"hidden", hidden},
+      {"hidden", joined(o.hidden, ",")},
       {"activation", o.activation},
       {"dropout", exact(o.dropout)},
       {"batch_norm", to_text(o.batch_norm)},
@@ -187,7 +199,7 @@ std::vector<std::pair<std::string, std::string>> listing(const Options& o, bool 
       {"lr", o.lr > 0  ? exact(o.lr)
              : compare ? "searched"
                        : "the rule's default"},
-      {"set", set},
+      {"set", joined(o.set, " ")},
       {"schedule", o.schedule},
       {"warmup", to_text(o.warmup)},
       {"sam", exact(o.sam)},

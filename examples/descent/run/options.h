@@ -2,6 +2,8 @@
 // the report are all made from it.
 #pragma once
 
+#include "run/choice.h"
+
 #include <descent/descent.h>
 
 #include <CLI/CLI.hpp>
@@ -41,11 +43,6 @@ struct Options {
 /// Adds the options to a command; `compare` takes several optimizers and data sets, and has what
 /// its protocol needs.
 void add_options(CLI::App& command, Options& o, bool compare);
-
-/// A wrong command line: exit code 2.
-struct UsageError : descent::Error {
-  using Error::Error;
-};
 
 /// The folder of --out, the present one for "", made if it is not there. Throws FileError when that
 /// fails, or nothing can be written into it: before the work, not after.

@@ -1,60 +1,63 @@
-// One training run: data, model and optimizer made from the options, the loop, and its history.
-// Used by `train` once and by `compare` many times.
+// One training run: the loop and its history. `train` runs it once, `compare` many times.
 #pragma once
 
-#include "run/options.h"
+#include "run/data.h"
+#include "run/model.h"
+#include "run/optimizer.h"
 
 #include <functional>
 
 namespace app {
 
-/// The data an option names; FileError or UsageError if it names none.
-descent::data::Dataset load_data(const Options& o);
-
-/// An MLP as the options describe it, for this data.
-descent::nn::Sequential make_model(const Options& o, const descent::data::Dataset& d);
-
-/// The lr of the rule in an optimizer's description, at its default.
-double default_rate(const std::string& description);
-
-/// The optimizer that is described, inside clipping, inside SAM, inside averages. `steps` is the
-/// length of the run.
-descent::optim::Optimizer make_optimizer(const Options& o, const descent::Parameters& parameters,
-                                         std::int64_t steps);
-
+/// How well a model does. `accuracy` is the share of samples that are classified correctly, from 0
+/// to 1. For a regression it is R², the share of the target's variance that the model explains.
 struct Score {
-  double loss = 0, accuracy = 0;  // accuracy is a share of 1; R² for regression
+  double loss = 0, accuracy = 0;
 };
+
+/// The score of a model on a data set, in evaluation mode and without recording gradients.
 Score evaluate(descent::nn::Module& model, const descent::data::Dataset& d);
 
 struct Epoch {
-  std::int64_t epoch;
+  std::int64_t epoch;  // from 1
   Score train, validation;
-  double lr, seconds;
+  double lr;       // when the epoch began
+  double seconds;  // of training, since the run began
 };
 
 struct Run {
   std::vector<Epoch> epochs;
-  Score validation;  // at the end, with averaged weights if there are any
+  Score validation;  // at the end, of the averaged weights if the optimizer keeps an average
   std::int64_t gradient_evaluations = 0;
   double seconds = 0;     // of training alone, without evaluation
-  bool averaged = false;  // the model is left with averaged weights
+  bool averaged = false;  // true if the model is left with averaged weights
   bool diverged = false;
-  std::string failure;  // why it diverged
+  std::string failure;  // why the run diverged
 };
 
-/// What was done to features and to the target of a regression.
-struct Scaling {
-  std::optional<descent::data::Standardizer> features, target;
+/// A run that is ready to start. The constructor makes batches and optimizer, so that a wrong
+/// setting throws before anything is written; run() uses these and makes nothing anew.
+/// Options, model and data must outlive it.
+class Training {
+ public:
+  /// Throws as make_optimizer() does.
+  Training(const Options& o, descent::nn::Sequential& model, const descent::data::Dataset& train,
+           const descent::data::Dataset& validation);
+
+  /// Trains the model, once. Calls `watch` after every epoch; what `watch` throws ends the run.
+  /// Does not throw for a loss or gradient that is no number: the result says that it diverged.
+  Run run(const std::function<void(const Epoch&)>& watch = {});
+
+  const descent::optim::Optimizer& optimizer() const { return optimizer_; }
+
+ private:
+  std::pair<Score, Score> scores();
+
+  const Options& o_;
+  descent::nn::Sequential& model_;
+  const descent::data::Dataset &train_, &validation_;
+  descent::data::DataLoader loader_;
+  descent::optim::Optimizer optimizer_;
 };
-
-/// Standardises by `train`, if the options say so; what is done to one is done to all.
-Scaling prepare(const Options& o, descent::data::Dataset& train,
-                std::vector<descent::data::Dataset*> others);
-
-/// Trains `model`, calling `watch` after every epoch.
-Run train(const Options& o, descent::nn::Sequential& model, const descent::data::Dataset& train,
-          const descent::data::Dataset& validation,
-          const std::function<void(const Epoch&)>& watch = {});
 
 }  // namespace app

@@ -1,6 +1,6 @@
 #include "study/judge.h"
 
-#include "run/console.h"
+#include "run/text.h"
 
 #include <algorithm>
 #include <cmath>

@@ -1,8 +1,5 @@
 #include "study/search.h"
 
-#include "run/console.h"
-#include "run/training.h"
-
 #include <algorithm>
 #include <cmath>
 
@@ -14,37 +11,35 @@ namespace {
 
 double rounded(double x) { return std::stod(format(x, "%.3g")); }
 
-/// What is searched of a rule, from the fields it lists.
-void search_rule(Entrant& e) {
-  for (const auto& field : optim::find_optimizer(optim::rule_of(e.description)).fields) {
-    char* end = nullptr;
-    const double usual = std::strtod(field.text.c_str(), &end);
-    if (*end != '\0' || usual <= 0) continue;  // what is off by default stays off
-    if (field.name == "lr" && usual < 0.5)
+/// What is searched of a rule, from the settings it lists.
+void search_rule(Entrant& e, const Described& described) {
+  for (const auto& [name, usual] : described.defaults()) {
+    if (usual <= 0) continue;  // what is off by default stays off
+    if (name == "lr" && usual < 0.5)
       e.space.push_back({"lr", usual / 10, usual * 300});
-    else if (field.name == "lr")  // the rule finds its own scale
+    else if (name == "lr")  // the rule finds its own scale
       e.space.push_back({"lr", usual / 100, usual * 10});
-    else if (field.name == "momentum")
+    else if (name == "momentum")
       e.space.push_back({"momentum", 0.02, 1, true});
-    else if (field.name == "beta1")
+    else if (name == "beta1")
       e.space.push_back({"beta1", 0.03, 0.5, true});
-    else if (field.name == "weight_decay")
+    else if (name == "weight_decay")
       e.space.push_back({"weight_decay", usual / 10, usual * 100});
     else
       continue;
-    e.defaults.emplace_back(field.name, usual);
+    e.defaults.emplace_back(name, usual);
   }
 }
 
 /// What is searched of the wrapper outside.
-void search_wrapper(Entrant& e) {
+void search_wrapper(Entrant& e, const Described& described) {
   struct Own {
     const char *wrapper, *name;
     double low, high, usual;
   };
-  const auto outside = optim::Expression::parse(e.description);
   for (const Own& w : {Own{"sam", "rho", 0.01, 0.5, 0.05}, {"clip_norm", "max_norm", 0.1, 10, 1}}) {
-    if (outside.text != w.wrapper || outside.arguments.size() > 1) continue;  // or has its value
+    if (described.outermost() != w.wrapper || described.arguments() > 1)
+      continue;  // or has its value
     e.description.insert(e.description.rfind(')'), to_text(", ", w.name, "={", w.name, "}"));
     e.space.push_back({w.name, w.low, w.high});
     e.defaults.emplace_back(w.name, w.usual);
@@ -54,17 +49,14 @@ void search_wrapper(Entrant& e) {
 /// Nothing is searched that the description or the options have.
 void keep_given(Entrant& e, const Options& o) {
   const auto given = [&](const std::string& name) {
-    if (name == "lr" && o.lr > 0) return true;
     if (e.description.find(name + "=") != std::string::npos &&
         e.description.find("{" + name + "}") == std::string::npos)
       return true;
-    return std::any_of(o.set.begin(), o.set.end(),
-                       [&](const std::string& s) { return s.starts_with(name + "="); });
+    return std::any_of(e.given.begin(), e.given.end(),
+                       [&](const auto& setting) { return setting.first == name; });
   };
-  if (o.lr > 0) e.given.emplace_back("lr", o.lr);
-  for (const std::string& s : o.set)
-    if (const std::size_t equals = s.find('='); equals != std::string::npos)
-      e.given.emplace_back(s.substr(0, equals), std::strtod(s.c_str() + equals + 1, nullptr));
+  e.given = given_settings(o);
+  if (o.lr > 0) e.given.insert(e.given.begin(), {"lr", o.lr});
   std::erase_if(e.space, [&](const Dimension& d) { return given(d.name); });
   std::erase_if(e.defaults, [&](const auto& d) { return given(d.first); });
 }
@@ -72,8 +64,9 @@ void keep_given(Entrant& e, const Options& o) {
 Entrant entrant(const std::string& text, const Options& o) {
   Entrant e{text, text, 0, {}, {}, {}};
   if (text == "swa(adamw)") e.description = "adamw", e.swa = 0.75;
-  search_rule(e);
-  search_wrapper(e);
+  const Described described(e.description);
+  search_rule(e, described);
+  search_wrapper(e, described);
   keep_given(e, o);
   // What the options put around every rule shows in its name.
   if (o.clip_value > 0) e.name = to_text("clip_value(", e.name, ")");
@@ -109,13 +102,6 @@ const std::vector<std::string> kArticle{"sgd",
                                         "swa(adamw)"};
 
 }  // namespace
-
-std::string to_string(const Settings& settings) {
-  std::string s;
-  for (const auto& [name, value] : settings)
-    s += to_text(s.empty() ? "" : " ", name, "=", format(value, "%.6g"));
-  return s;
-}
 
 Settings Entrant::trial(std::size_t i) const {
   if (i == 0) return defaults;
@@ -179,8 +165,8 @@ std::vector<Entrant> entrants_of(const Options& o) {
     for (const std::string& text : kArticle)
       if (text.starts_with(asked + "(")) add(text, false), family = true;
     if (asked == "all") {
-      for (const optim::Entry& e : optim::registry())
-        if (!e.is_wrapper && e.name != "muon") add(e.name, false);  // muon refuses biases
+      for (const std::string& name : rule_names())
+        if (name != "muon") add(name, false);  // muon refuses biases
     } else if (!family) {
       add(asked, !o.optimizer.empty());
     }

@@ -2,11 +2,7 @@
 // logarithm over a box, by a sequence of which every beginning is evenly spread too.
 #pragma once
 
-#include "run/options.h"
-
-#include <string>
-#include <utility>
-#include <vector>
+#include "run/optimizer.h"
 
 namespace app {
 
@@ -16,10 +12,6 @@ struct Dimension {
   double low, high;
   bool from_one = false;  // 1 − value is what is spread: momentum, beta1
 };
-
-/// Names and values, with the three digits that are printed: what is read is what was run.
-using Settings = std::vector<std::pair<std::string, double>>;
-std::string to_string(const Settings& settings);
 
 struct Entrant {
   std::string name;

@@ -1,6 +1,5 @@
 #include "study/study.h"
 
-#include "run/console.h"
 #include "run/jobs.h"
 
 #include <algorithm>
@@ -103,7 +102,7 @@ class Runner {
     prepare(own, training, {&validation, &test});
     manual_seed(j.seed);
     nn::Sequential model = make_model(own, all);
-    const Run run = train(own, model, training, validation, [&](const Epoch&) {
+    const Run run = Training(own, model, training, validation).run([&](const Epoch&) {
       if (over()) throw Stopped{};
     });
     Outcome r;

@@ -1,0 +1,91 @@
+#include "run/data.h"
+
+#include <array>
+#include <filesystem>
+
+namespace app {
+
+using namespace descent;
+namespace fs = std::filesystem;
+
+namespace {
+
+constexpr std::array kNamedData{
+    NamedData{"digits", "1,797 handwritten digits of 8×8 pixels, 10 classes", false,
+              [] { return data::digits(); }},
+    NamedData{"iris", "150 flowers, 4 measurements, 3 classes", true, [] { return data::iris(); }},
+    NamedData{"wine", "178 wines, 13 measurements, 3 classes", true, [] { return data::wine(); }},
+    NamedData{"moons", "1,000 points on two half circles, 2 classes", false,
+              [] { return data::moons(1000, 0.2); }},
+    NamedData{"spirals", "1,000 points on two spirals, 2 classes", false,
+              [] { return data::spirals(1000, 2, 0.02); }},
+    NamedData{"blobs", "1,000 points around five centres, 5 classes", false,
+              [] { return data::blobs(1000, 5, 2, 1.5); }},
+    NamedData{"xor", "1,000 points in four squares, 2 classes", false,
+              [] { return data::xor_points(1000, 0.05); }},
+    NamedData{"linear", "regression: 500 points, linear in 5 features, with noise", false,
+              [] { return data::linear_regression(500, 5); }},
+    NamedData{"sine", "regression: 500 points on a sine, with noise", false,
+              [] { return data::sine_regression(500); }},
+};
+
+bool is_table(const Options& o) {
+  const NamedData* named = find_row(named_data(), o.data);
+  return named != nullptr ? named->is_table : fs::is_regular_file(o.data);
+}
+
+data::CsvOptions csv_options(const Options& o) {
+  data::CsvOptions options;
+  options.drop = o.drop;
+  if (o.task != "auto")
+    options.task = o.task == "regression" ? data::Task::regression : data::Task::classification;
+  if (o.target.empty()) return options;
+  char* end = nullptr;
+  const long number = std::strtol(o.target.c_str(), &end, 10);
+  if (*end == '\0')
+    options.target = std::int64_t{number};
+  else
+    options.target = o.target;
+  return options;
+}
+
+data::Dataset read_data(const Options& o) {
+  if ((!o.target.empty() || !o.drop.empty() || o.task != "auto") && !fs::is_regular_file(o.data))
+    fail<UsageError>("--data", "got '", o.data,
+                     "' with --target, --drop or --task, expected a CSV file for these");
+  if (const NamedData* named = find_row(named_data(), o.data)) return named->make();
+  if (fs::is_directory(o.data)) return data::idx_folder(o.data);
+  if (fs::exists(o.data)) return data::csv(o.data, csv_options(o));
+  const std::vector<std::string> names = names_of(named_data());
+  fail<FileError>("--data", "got '", o.data, "', which is no file or folder, expected one, or ",
+                  joined(names), did_you_mean(o.data, names));
+}
+
+}  // namespace
+
+std::span<const NamedData> named_data() { return kNamedData; }
+
+data::Dataset load_data(const Options& o) {
+  data::Dataset d = read_data(o);
+  if (d.is_classification() ? d.num_classes() < 2 : max(d.y).item() == min(d.y).item())
+    fail<FileError>("--data", "got '", o.data, "', whose target is the same in all ", d.size(),
+                    " samples, expected one that differs. Hint: --target names another column");
+  return d;
+}
+
+Scaling prepare(const Options& o, data::Dataset& train, std::vector<data::Dataset*> others) {
+  Scaling scaling;
+  if (o.standardize == "off") return scaling;
+  others.push_back(&train);
+  if (o.standardize == "on" || is_table(o)) {
+    scaling.features = data::Standardizer::fit(train.x);
+    for (data::Dataset* d : others) scaling.features->apply(*d);
+  }
+  if (!train.is_classification()) {  // default rates are meant for targets of about unit size
+    scaling.target = data::Standardizer::fit(train.y);
+    for (data::Dataset* d : others) d->y = scaling.target->apply(d->y);
+  }
+  return scaling;
+}
+
+}  // namespace app

@@ -1,0 +1,36 @@
+// The data of a run: read by name or from files, checked, and standardised.
+#pragma once
+
+#include "run/options.h"
+
+#include <optional>
+#include <span>
+
+namespace app {
+
+/// A data set that comes with Descent.
+struct NamedData {
+  const char *name, *help;
+  bool is_table;  // columns of different units: --standardize auto scales the features
+  descent::data::Dataset (*make)();
+};
+
+/// Every data set that --data takes by name.
+std::span<const NamedData> named_data();
+
+/// Reads the data set that --data names: a named one, a CSV file, or a folder of IDX files.
+/// Throws FileError if there is no such data, or if the target is the same in all samples.
+/// Throws UsageError if --target, --drop or --task are given for anything but a CSV file.
+descent::data::Dataset load_data(const Options& o);
+
+/// How features and the target of a regression were scaled; empty for what was left as it is.
+struct Scaling {
+  std::optional<descent::data::Standardizer> features, target;
+};
+
+/// Standardises `train` and `others`, if the options say so. Mean and deviation are those of
+/// `train` alone, so that no test sample has a part in them.
+Scaling prepare(const Options& o, descent::data::Dataset& train,
+                std::vector<descent::data::Dataset*> others);
+
+}  // namespace app

@@ -1,0 +1,43 @@
+// Text for people: numbers, times, counts, lists, and the name that was probably meant.
+#pragma once
+
+#include <descent/core/text.h>
+
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace app {
+
+/// Prints one number with a printf pattern: format(0.5, "%.2f") is "0.50".
+std::string format(double x, const char* pattern);
+
+/// A time for people: "740 ms", "12.3 s", "4 min 05 s".
+std::string duration(double seconds);
+
+/// A number with its noun: "1 seed", "2 seeds".
+std::string counted(std::int64_t n, const std::string& noun);
+
+/// How many columns a text takes on a terminal. Every code point counts as one column.
+std::size_t columns(const std::string& s);
+
+/// The parts with a separator between them: joined({1, 2}) is "1, 2".
+template <class Parts>
+std::string joined(const Parts& parts, const char* separator = ", ") {
+  std::string s;
+  bool first = true;
+  for (const auto& part : parts) {
+    s += descent::to_text(first ? "" : separator, part);
+    first = false;
+  }
+  return s;
+}
+
+/// The number that a text is, or nothing if the whole text is no number.
+std::optional<double> number_in(const std::string& text);
+
+/// The end of an error text about an unknown name: ". Hint: did you mean 'relu'?".
+/// Returns "" if none of the known names is near.
+std::string did_you_mean(const std::string& name, const std::vector<std::string>& known);
+
+}  // namespace app
