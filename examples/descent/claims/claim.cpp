@@ -1,6 +1,6 @@
 #include "claims/claim.h"
 
-#include "run/console.h"
+#include "run/text.h"
 
 #include <descent/core/error.h>
 #include <cmath>
@@ -8,6 +8,13 @@
 namespace app {
 
 using descent::to_text;
+
+const std::vector<const Claim*>& all_claims() {
+#define APP_ADDRESS(name) &claims::name,
+  static const std::vector<const Claim*> all{APP_CLAIMS(APP_ADDRESS)};
+#undef APP_ADDRESS
+  return all;
+}
 
 void Evidence::equals(const std::string& what, double got, const std::string& expected) {
   const std::size_t exponent = expected.find('e');

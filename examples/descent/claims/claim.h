@@ -1,7 +1,7 @@
 // A claim about optimizers, how it is measured, and what was measured.
 //
 // One file a claim: the sentence, the experiment with its criterion, the measurement, the picture.
-// A new claim is a new file, a line under it here, and its place in the list of claims.cpp.
+// A new claim is a new file, and its name in the list APP_CLAIMS below.
 #pragma once
 
 #include "page/svg.h"
@@ -45,17 +45,21 @@ struct Claim {
   void (*measure)(Evidence&);
 };
 
+/// Every claim, in the order of the page: the list that a new claim joins.
+#define APP_CLAIMS(CLAIM)                                                                       \
+  CLAIM(learning_rate)                                                                          \
+  CLAIM(noise) CLAIM(cheap_steps) CLAIM(momentum) CLAIM(nesterov) CLAIM(adagrad) CLAIM(rmsprop) \
+      CLAIM(adam_defaults) CLAIM(adamw) CLAIM(amsgrad) CLAIM(sam) CLAIM(clipping) CLAIM(swa)    \
+          CLAIM(saddle) CLAIM(local_minima) CLAIM(loss_function)
+
 namespace claims {
-extern const Claim learning_rate, noise, cheap_steps, momentum, nesterov, adagrad, rmsprop,
-    adam_defaults, adamw, amsgrad, sam, clipping, swa, saddle, local_minima, loss_function;
+#define APP_DECLARED(name) extern const Claim name;
+APP_CLAIMS(APP_DECLARED)
+#undef APP_DECLARED
 }  // namespace claims
 
 /// All of them, in the order of the page.
 const std::vector<const Claim*>& all_claims();
-/// Measures claims side by side, prints a line for each and writes DIR/claims.html, with an
-/// appendix. Gives the exit code: kOk when all hold, kTrainingFailed when one does not.
-int show_claims(const std::vector<const Claim*>& claims, const std::string& out,
-                const std::string& appendix);
 /// The paths of every rule over four landscapes, as a part of the page.
 std::string gallery();
 

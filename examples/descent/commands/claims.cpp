@@ -1,9 +1,8 @@
 // descent claims: measures every claim and says whether it holds.
-#include "claims/claim.h"
 #include "commands/commands.h"
 #include "page/html.h"
-#include "run/console.h"
 #include "run/jobs.h"
+#include "run/options.h"
 
 #include <algorithm>
 #include <iostream>
@@ -12,31 +11,16 @@ namespace app {
 
 using namespace descent;
 
-const std::vector<const Claim*>& all_claims() {
-  static const std::vector<const Claim*> all{
-      &claims::learning_rate, &claims::noise,   &claims::cheap_steps,  &claims::momentum,
-      &claims::nesterov,      &claims::adagrad, &claims::rmsprop,      &claims::adam_defaults,
-      &claims::adamw,         &claims::amsgrad, &claims::sam,          &claims::clipping,
-      &claims::swa,           &claims::saddle,  &claims::local_minima, &claims::loss_function};
-  return all;
-}
-
 namespace {
 
 std::vector<const Claim*> chosen(const std::vector<std::string>& names) {
   if (names.empty()) return all_claims();
-  std::vector<const Claim*> picked;
   std::vector<std::string> known;
   for (const Claim* c : all_claims()) known.push_back(c->name);
+  std::vector<const Claim*> picked;
   for (const std::string& name : names) {
     const auto found = std::find(known.begin(), known.end(), name);
-    if (found == known.end()) {
-      std::string list;
-      for (const std::string& k : known) list += (list.empty() ? "" : ", ") + k;
-      const std::string near = nearest_match(name, known);
-      fail<UsageError>("--only", "got '", name, "', expected one of ", list,
-                       near.empty() ? "" : to_text(". Hint: did you mean '", near, "'?"));
-    }
+    if (found == known.end()) fail<UsageError>("--only", refusal(name, known));
     picked.push_back(all_claims()[static_cast<std::size_t>(found - known.begin())]);
   }
   return picked;
@@ -92,8 +76,25 @@ int show_claims(const std::vector<const Claim*>& claims, const std::string& out,
   return holding == claims.size() ? kOk : kTrainingFailed;
 }
 
-int claims_command(const std::vector<std::string>& only, const std::string& out) {
-  return show_claims(chosen(only), out, only.empty() ? gallery() : std::string());
+namespace {
+
+struct Asked {
+  std::vector<std::string> only;
+  std::string out;
+};
+
+std::function<int()> add(CLI::App& app) {
+  const auto a = std::make_shared<Asked>();
+  app.add_option("--only", a->only, "names of claims, as sam,adamw (default: all)")->delimiter(',');
+  app.add_option("--out", a->out, "folder for claims.html (default: the present one)");
+  return [a] {
+    use_threads(0);
+    return show_claims(chosen(a->only), a->out, a->only.empty() ? gallery() : std::string());
+  };
 }
+
+}  // namespace
+
+const Command kClaims{"claims", "Measure what is claimed of optimizers, with pictures", add};
 
 }  // namespace app

@@ -1,16 +1,28 @@
-// The commands; each prints its results on stdout and gives the program's exit code.
+// The commands of the program, one file each. A new command is a new file here and a line in the
+// list of main.cpp.
 #pragma once
 
-#include "run/options.h"
+#include "claims/claim.h"
+
+#include <CLI/CLI.hpp>
+#include <functional>
 
 namespace app {
 
 inline constexpr int kOk = 0, kUsage = 2, kBadInput = 3, kTrainingFailed = 4, kInterrupted = 130;
 
-int train_command(const Options& o);
-int compare_command(const Options& o);
-int claims_command(const std::vector<std::string>& only, const std::string& out);
-int names_command();
-int explain_command(const std::vector<std::string>& names, bool compare, bool markdown);
+struct Command {
+  const char *name, *help;
+  /// Adds the options of the command. Returns what runs the command, once the options are read:
+  /// it prints results on stdout and returns the exit code of the program.
+  std::function<int()> (*add)(CLI::App& app);
+};
+
+extern const Command kTrain, kCompare, kExplain, kClaims;
+
+/// Measures claims side by side, prints a line for each and writes claims.html, with an appendix,
+/// into the folder `out`. Returns kOk if all claims hold, else kTrainingFailed.
+int show_claims(const std::vector<const Claim*>& claims, const std::string& out,
+                const std::string& appendix);
 
 }  // namespace app

@@ -2,6 +2,7 @@
 // protocol.
 #include "commands/commands.h"
 #include "run/console.h"
+#include "run/jobs.h"
 #include "study/report.h"
 
 #include <atomic>
@@ -41,9 +42,8 @@ void check(const Options& o, const std::vector<Entrant>& entrants,
   }
 }
 
-}  // namespace
-
-int compare_command(const Options& o) {
+int compare(const Options& o) {
+  use_threads(o.threads);
   const std::vector<Entrant> entrants = entrants_of(o);
   const std::vector<Source> sources = load_all(o);
   check(o, entrants, sources);
@@ -79,5 +79,17 @@ int compare_command(const Options& o) {
   if (study.state == "interrupted") return kInterrupted;
   return any || study.state == "out of time" ? kOk : kTrainingFailed;
 }
+
+std::function<int()> add(CLI::App& app) {
+  const auto o = std::make_shared<Options>();
+  o->optimizer.clear();
+  add_options(app, *o, true);
+  return [o] { return compare(*o); };
+}
+
+}  // namespace
+
+const Command kCompare{"compare", "Train with every optimizer, side by side, and write a report",
+                       add};
 
 }  // namespace app

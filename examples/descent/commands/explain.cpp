@@ -1,31 +1,16 @@
-// descent explain: the cards.
+// descent explain: the cards of optimizers, or their names.
 #include "commands/commands.h"
+#include "run/optimizer.h"
 
-#include <algorithm>
 #include <iostream>
 
 namespace app {
 
 using namespace descent;
 
-int names_command() {
-  for (const optim::Entry& e : optim::registry())
-    if (!e.is_wrapper) std::cout << e.name << "\n";
-  return kOk;
-}
+namespace {
 
-int explain_command(const std::vector<std::string>& names, bool compare, bool markdown) {
-  if (markdown) {
-    std::cout << optim::markdown_table();
-    return kOk;
-  }
-  if (compare) {
-    std::cout << optim::compare_cards(names);
-    return kOk;
-  }
-  for (std::size_t i = 0; i < names.size(); ++i)
-    std::cout << (i > 0 ? "\n" : "") << optim::explain(optim::find_optimizer(names[i]));
-  if (!names.empty()) return kOk;
+void list_all() {
   std::size_t width = 0;
   for (const optim::Entry& e : optim::registry()) width = std::max(width, e.name.size());
   for (const bool wrappers : {false, true}) {
@@ -35,7 +20,43 @@ int explain_command(const std::vector<std::string>& names, bool compare, bool ma
         std::cout << e.name << std::string(width - e.name.size() + 2, ' ') << e.card.title << "\n";
   }
   std::cout << "\nMore with: descent explain NAME, descent explain --compare NAME NAME …\n";
+}
+
+void explain_each(const std::vector<std::string>& names) {
+  for (std::size_t i = 0; i < names.size(); ++i)
+    std::cout << (i > 0 ? "\n" : "") << optim::explain(optim::find_optimizer(names[i]));
+}
+
+struct Asked {
+  std::vector<std::string> names;
+  bool side_by_side = false, only_names = false, markdown = false;
+};
+
+int explain(const Asked& a) {
+  if (a.only_names)
+    std::cout << joined(rule_names(), "\n") << "\n";
+  else if (a.markdown)
+    std::cout << optim::markdown_table();
+  else if (a.side_by_side)
+    std::cout << optim::compare_cards(a.names);
+  else if (a.names.empty())
+    list_all();
+  else
+    explain_each(a.names);
   return kOk;
 }
+
+std::function<int()> add(CLI::App& app) {
+  const auto a = std::make_shared<Asked>();
+  app.add_option("name", a->names, "optimizers (default: list them all)");
+  app.add_flag("--compare", a->side_by_side, "the named ones side by side");
+  app.add_flag("--names", a->only_names, "the names of the rules, one a line");
+  app.add_flag("--markdown", a->markdown, "all of them as the table of the README");
+  return [a] { return explain(*a); };
+}
+
+}  // namespace
+
+const Command kExplain{"explain", "What an optimizer does, and when to use it", add};
 
 }  // namespace app

@@ -1,6 +1,7 @@
 // descent train: one run, its table, and its folder.
 #include "commands/commands.h"
 #include "run/console.h"
+#include "run/jobs.h"
 #include "run/training.h"
 
 #include <filesystem>
@@ -46,9 +47,8 @@ void save_metrics(const Run& run, const std::string& folder) {
   write_file(folder + "/metrics.csv", csv);
 }
 
-}  // namespace
-
-int train_command(const Options& o) {
+int train(const Options& o) {
+  use_threads(o.threads);
   data::Dataset all = load_data(o);
   auto [training, validation] = data::split(all, 1 - o.validation, o.seed);
   const Scaling scaling = prepare(o, training, {&validation});
@@ -107,5 +107,15 @@ int train_command(const Options& o) {
     std::cout << "settings.json, metrics.csv and model.safetensors are in " << o.out << "\n";
   return kOk;
 }
+
+std::function<int()> add(CLI::App& app) {
+  const auto o = std::make_shared<Options>();
+  add_options(app, *o, false);
+  return [o] { return train(*o); };
+}
+
+}  // namespace
+
+const Command kTrain{"train", "Train a network on a data set", add};
 
 }  // namespace app
