@@ -4,6 +4,7 @@
 #include "commands/commands.h"
 #include "run/choice.h"
 
+#include <CLI/CLI.hpp>
 #include <array>
 #include <iostream>
 

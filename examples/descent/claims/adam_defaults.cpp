@@ -54,14 +54,14 @@ void measure(Evidence& e) {
           1 + static_cast<double>(std::count_if(at_default.begin(), at_default.end(),
                                                 [&](double x) { return x > at_default[r]; })));
   }
-  std::string listed, spread;
+  std::vector<std::string> listed, spread;
   for (std::size_t r = 0; r < kRules.size(); ++r) {
-    listed += to_text(r ? ", " : "", kRules[r], " ", median(ranks[r]));
-    spread += to_text(r ? ", " : "", kRules[r], " ", format(100 * spreads[r], "%.1f"));
+    listed.push_back(to_text(kRules[r], " ", median(ranks[r])));
+    spread.push_back(to_text(kRules[r], " ", format(100 * spreads[r], "%.1f")));
   }
-  e.expect("median rank at defaults", listed, "Adam's before SGD's",
+  e.expect("median rank at defaults", joined(listed), "Adam's before SGD's",
            median(ranks[4]) < median(ranks[0]));
-  e.expect("points of accuracy between best and worst of a 100-fold range of rates", spread,
+  e.expect("points of accuracy between best and worst of a 100-fold range of rates", joined(spread),
            "Adam's below SGD's", spreads[4] < spreads[0]);
   e.show(chart);
 }

@@ -45,12 +45,15 @@ struct Claim {
   void (*measure)(Evidence&);
 };
 
-/// Every claim, in the order of the page: the list that a new claim joins.
-#define APP_CLAIMS(CLAIM)                                                                       \
-  CLAIM(learning_rate)                                                                          \
-  CLAIM(noise) CLAIM(cheap_steps) CLAIM(momentum) CLAIM(nesterov) CLAIM(adagrad) CLAIM(rmsprop) \
-      CLAIM(adam_defaults) CLAIM(adamw) CLAIM(amsgrad) CLAIM(sam) CLAIM(clipping) CLAIM(swa)    \
-          CLAIM(saddle) CLAIM(local_minima) CLAIM(loss_function)
+/// The names of all claims, in the order of the page. To add a claim, add its name here.
+#define APP_CLAIMS(CLAIM)                                                                   \
+  CLAIM(learning_rate)                                                                      \
+  CLAIM(noise)                                                                              \
+  CLAIM(cheap_steps)                                                                        \
+  CLAIM(momentum)                                                                           \
+  CLAIM(nesterov)                                                                           \
+  CLAIM(adagrad) CLAIM(rmsprop) CLAIM(adam_defaults) CLAIM(adamw) CLAIM(amsgrad) CLAIM(sam) \
+      CLAIM(clipping) CLAIM(swa) CLAIM(saddle) CLAIM(local_minima) CLAIM(loss_function)
 
 namespace claims {
 #define APP_DECLARED(name) extern const Claim name;

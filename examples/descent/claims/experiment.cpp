@@ -56,6 +56,24 @@ double final_loss(const Options& o, const data::Split& parts) {
   return run.diverged ? INFINITY : run.validation.loss;
 }
 
+std::vector<Series> along_line(const Trained& from, const Trained& to,
+                               const std::vector<std::pair<const char*, data::Dataset>>& sets) {
+  nn::Sequential model = from.model;
+  const Tensor a = flat(from.model).clone(), b = flat(to.model).clone();
+  std::vector<Series> lines;
+  for (const auto& [name, set] : sets) lines.push_back({name, {}, {}});
+  for (int i = -10; i <= 30; ++i) {
+    const double t = i / 20.0;
+    set_flat(model, a + (b - a) * t);
+    for (std::size_t k = 0; k < sets.size(); ++k) {
+      lines[k].x.push_back(t);
+      lines[k].y.push_back(evaluate(model, sets[k].second).loss);
+    }
+  }
+  set_flat(model, a);  // `model` shares its weights with from.model
+  return lines;
+}
+
 void spoil_labels(data::Dataset& d, double share, std::uint64_t seed) {
   Generator generator(seed, 9);
   std::vector<std::int64_t> labels = d.y.to_vector<std::int64_t>();

@@ -52,7 +52,13 @@ Trained trained(const Options& o, const descent::data::Split& parts);
 /// The validation loss after training; infinite when it diverged.
 double final_loss(const Options& o, const descent::data::Split& parts);
 
-/// Wrong labels for a share of the samples of digits.
+/// The loss at weights on the straight line through those of two networks: one series for each data
+/// set. The line runs from −0.5 to 1.5, where 0 stands for `from` and 1 for `to`.
+std::vector<Series> along_line(
+    const Trained& from, const Trained& to,
+    const std::vector<std::pair<const char*, descent::data::Dataset>>& sets);
+
+/// Gives wrong labels to this share of the samples of digits, chosen at random.
 void spoil_labels(descent::data::Dataset& d, double share, std::uint64_t seed);
 
 double median(std::vector<double> values);

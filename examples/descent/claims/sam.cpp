@@ -55,27 +55,18 @@ void measure(Evidence& e) {
     flatter += sam_eigenvalues.back() < plain_eigenvalues.back();
     plain_accuracy.push_back(plain.run.validation.accuracy);
     sam_accuracy.push_back(sharp_aware.run.validation.accuracy);
-    if (seed != 1) continue;
-    nn::Sequential model = plain.model;
-    const Tensor a = flat(plain.model).clone(), b = flat(sharp_aware.model).clone();
-    Series train_line{"training loss (20 % wrong labels)", {}, {}}, test_line{"test loss", {}, {}};
-    for (int i = -10; i <= 30; ++i) {
-      const double t = i / 20.0;
-      set_flat(model, a + (b - a) * t);
-      for (Series* s : {&train_line, &test_line}) s->x.push_back(t);
-      train_line.y.push_back(evaluate(model, parts.train).loss);
-      test_line.y.push_back(evaluate(model, parts.test).loss);
-    }
-    set_flat(model, a);
-    between.series = {train_line, test_line};
+    if (seed == 1)
+      between.series = along_line(
+          plain, sharp_aware,
+          {{"training loss (20 % wrong labels)", parts.train}, {"test loss", parts.test}});
   }
-  const auto list = [](const std::vector<double>& v, const char* pattern) {
-    std::string s;
-    for (const double x : v) s += (s.empty() ? "" : " ") + format(x, pattern);
-    return s;
+  const auto list = [](const std::vector<double>& v) {
+    std::vector<std::string> texts;
+    for (const double x : v) texts.push_back(format(x, "%.3g"));
+    return joined(texts, " ");
   };
   e.expect("λ_max on digits, SGD / SAM",
-           list(plain_eigenvalues, "%.3g") + " / " + list(sam_eigenvalues, "%.3g"),
+           to_text(list(plain_eigenvalues), " / ", list(sam_eigenvalues)),
            "SAM's lower for 4 of 5 seeds", flatter >= 4);
   e.expect(
       "median test accuracy, SGD / SAM",

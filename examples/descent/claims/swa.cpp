@@ -68,16 +68,8 @@ void measure(Evidence& e) {
     flatter += b.y[4] - b.y[0] < a.y[4] - a.y[0];
     if (seed > 1) continue;
     rays.series = {a, b};
-    nn::Sequential model = alone.model;
-    const Tensor from = flat(alone.model).clone(), to = flat(averaged.model).clone();
-    Series train_line{"training loss", {}, {}}, test_line{"test loss", {}, {}};
-    for (int i = -10; i <= 30; ++i) {
-      set_flat(model, from + (to - from) * (i / 20.0));
-      train_line.x.push_back(i / 20.0), test_line.x.push_back(i / 20.0);
-      train_line.y.push_back(evaluate(model, parts.train).loss);
-      test_line.y.push_back(evaluate(model, parts.test).loss);
-    }
-    line.series = {train_line, test_line};
+    line.series =
+        along_line(alone, averaged, {{"training loss", parts.train}, {"test loss", parts.test}});
   }
   e.expect("digits, test loss of the average at most the last iterate's",
            to_text(better, " of 5 seeds"), "4 or more", better >= 4);

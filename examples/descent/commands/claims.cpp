@@ -4,6 +4,7 @@
 #include "run/jobs.h"
 #include "run/options.h"
 
+#include <CLI/CLI.hpp>
 #include <algorithm>
 #include <iostream>
 
@@ -27,12 +28,13 @@ std::vector<const Claim*> chosen(const std::vector<std::string>& names) {
 }
 
 std::string line_of(const Claim& c, const Evidence& e) {
-  std::string figures;
+  std::vector<std::string> figures;
   for (const Evidence::Figure& f : e.figures())
-    figures += to_text(figures.empty() ? "" : "; ", f.what, ": ", f.got,
-                       f.holds ? "" : to_text(" (expected ", f.criterion, ")"));
+    figures.push_back(
+        to_text(f.what, ": ", f.got, f.holds ? "" : to_text(" (expected ", f.criterion, ")")));
   return to_text(e.holds() ? "holds          " : "does not hold  ", c.name,
-                 std::string(15 - std::min<std::size_t>(14, c.name.size()), ' '), figures, "\n");
+                 std::string(15 - std::min<std::size_t>(14, c.name.size()), ' '),
+                 joined(figures, "; "), "\n");
 }
 
 std::string section_of(const Claim& c, const Evidence& e) {

@@ -4,8 +4,11 @@
 
 #include "claims/claim.h"
 
-#include <CLI/CLI.hpp>
 #include <functional>
+
+namespace CLI {
+class App;
+}
 
 namespace app {
 

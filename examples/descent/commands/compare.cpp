@@ -72,8 +72,8 @@ int compare(const Options& o) {
       std::cout << terminal_of(j) << "\n";
   }
   if (const std::string text = overall(all); !text.empty()) std::cout << text << "\n\n";
-  std::cout << study.runs << (study.runs == 1 ? " run of " : " runs of ") << o.epochs
-            << (o.epochs == 1 ? " epoch" : " epochs") << ", " << duration(study.seconds)
+  std::cout << counted(static_cast<std::int64_t>(study.runs), "run") << " of "
+            << counted(o.epochs, "epoch") << ", " << duration(study.seconds)
             << ". Pictures: " << folder << "/report.html\nTo repeat: " << repeating_command(o)
             << "\n";
   if (study.state == "interrupted") return kInterrupted;

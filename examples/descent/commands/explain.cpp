@@ -2,6 +2,7 @@
 #include "commands/commands.h"
 #include "run/optimizer.h"
 
+#include <CLI/CLI.hpp>
 #include <iostream>
 
 namespace app {

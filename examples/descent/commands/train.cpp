@@ -60,8 +60,7 @@ int train(const Options& o) {
     save_settings(o, ready.optimizer(), all, scaling);
   }
   std::cout << all.name << ": " << training.size() << " samples to train, " << validation.size()
-            << " to validate, " << all.num_features()
-            << (all.num_features() == 1 ? " feature" : " features")
+            << " to validate, " << counted(all.num_features(), "feature")
             << (all.is_classification() ? to_text(", ", all.num_classes(), " classes")
                                         : std::string())
             << "\n"
@@ -99,9 +98,8 @@ int train(const Options& o) {
   if (!o.out.empty()) model.save(o.out + "/model.safetensors");
   std::cout << "\nvalidation loss " << format(run.validation.loss, "%.4f") << ", " << measure << " "
             << format(run.validation.accuracy, "%.4f")
-            << (run.averaged ? " (averaged weights)" : "") << "; " << run.gradient_evaluations
-            << (run.gradient_evaluations == 1 ? " gradient evaluation in "
-                                              : " gradient evaluations in ")
+            << (run.averaged ? " (averaged weights)" : "") << "; "
+            << counted(run.gradient_evaluations, "gradient evaluation") << " in "
             << duration(run.seconds) << "\n";
   if (!o.out.empty())
     std::cout << "settings.json, metrics.csv and model.safetensors are in " << o.out << "\n";

@@ -45,10 +45,10 @@ optim::Hyper rate(const Options& o, double lr, std::int64_t steps) {
 std::span<const Schedule> schedules() { return kSchedules; }
 
 std::string to_string(const Settings& settings) {
-  std::string s;
+  std::vector<std::string> parts;
   for (const auto& [name, value] : settings)
-    s += to_text(s.empty() ? "" : " ", name, "=", format(value, "%.6g"));
-  return s;
+    parts.push_back(to_text(name, "=", format(value, "%.6g")));
+  return joined(parts, " ");
 }
 
 const double* rate_of(const Settings& settings) {

@@ -4,6 +4,7 @@
 #include "run/model.h"
 #include "run/optimizer.h"
 
+#include <CLI/CLI.hpp>
 #include <algorithm>
 #include <charconv>
 #include <cstdlib>

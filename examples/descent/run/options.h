@@ -6,9 +6,12 @@
 
 #include <descent/descent.h>
 
-#include <CLI/CLI.hpp>
 #include <string>
 #include <vector>
+
+namespace CLI {
+class App;
+}
 
 namespace app {
 

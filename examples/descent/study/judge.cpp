@@ -25,8 +25,7 @@ std::string listed(const std::vector<std::string>& names) {
 /// "adam with lr 0.012 and beta1 0.95"
 std::string named(const Contender& who) {
   std::string s = who.entrant.name;
-  Settings settings = who.tuned.settings;
-  settings.insert(settings.end(), who.entrant.given.begin(), who.entrant.given.end());
+  const Settings settings = who.chosen();
   for (std::size_t i = 0; i < settings.size(); ++i)
     s += to_text(i == 0                     ? " with "
                  : i + 1 == settings.size() ? " and "
@@ -35,9 +34,11 @@ std::string named(const Contender& who) {
   return s;
 }
 
-/// "1 seed", "2 seeds"
-std::string counted(std::size_t n, const char* what) {
-  return to_text(n, " ", what, n == 1 ? "" : "s");
+/// How many rounds of trials the search completed.
+std::size_t rounds_of(const Judged& j) {
+  std::size_t most = 0;
+  for (const Standing& s : j.standings) most = std::max(most, s.who->trials.size());
+  return most;
 }
 
 Standing standing_of(const Contender& c) {
@@ -101,8 +102,7 @@ std::string sentence_of(const Judged& j, const Study& study, const Options& o) {
         first.test.low < 0 ? " to " : "–", score_text(first.test.high, c.classification), ")");
   s += ".";
   if (study.state != "complete") {
-    std::size_t rounds = 0;
-    for (const Standing& other : j.standings) rounds = std::max(rounds, other.who->trials.size());
+    const std::size_t rounds = rounds_of(j);
     if (rounds == 0)
       s += " Nothing was searched yet: these are the settings by default.";
     else if (rounds < static_cast<std::size_t>(o.budget))
@@ -146,7 +146,7 @@ std::string sentence_of(const Judged& j, const Study& study, const Options& o) {
                  1 << (n - 1), ": more --seeds tell more.");
   if (cheapest->to_target < first.to_target)
     s += to_text(" The cheapest of these is ", named(*cheapest->who), ": ",
-                 counted(static_cast<std::size_t>(cheapest->to_target), "gradient evaluation"),
+                 counted(static_cast<std::int64_t>(cheapest->to_target), "gradient evaluation"),
                  " to ", j.baseline, "'s validation ", c.classification ? "accuracy" : "R²",
                  std::isfinite(first.to_target) ? to_text(", where ", first.who->entrant.name,
                                                           " needs ", count_text(first.to_target))
@@ -161,7 +161,7 @@ std::string sentence_of(const Judged& j, const Study& study, const Options& o) {
                  " samples, all of this would move by some ±", format(100 * error, "%.1f"),
                  " points.");
   } else if (c.tested < 30) {
-    s += to_text(" The test has ", counted(static_cast<std::size_t>(c.tested), "sample"),
+    s += to_text(" The test has ", counted(c.tested, "sample"),
                  " only: another one may say otherwise.");
   }
   return s;
@@ -188,41 +188,33 @@ std::vector<std::string> alarms_of(const Judged& j) {
 std::vector<std::string> notes_of(const Judged& j, const Study& study, const Options& o) {
   std::vector<std::string> notes;
   if (j.standings.empty()) return notes;
-  const auto rounds = [&] {
-    std::size_t most = 0;
-    for (const Standing& s : j.standings) most = std::max(most, s.who->trials.size());
-    return most;
-  }();
   if (study.state != "complete")
     notes.push_back(to_text(
-        "Not complete (", study.state, "): ", rounds, " of ", o.budget, " rounds of trials, ",
+        "Not complete (", study.state, "): ", rounds_of(j), " of ", o.budget, " rounds of trials, ",
         j.standings[0].who->tuned.runs.size(), " of ", o.seeds, " seeds tested",
         j.standings[0].who->tuned.runs.size() == static_cast<std::size_t>(o.seeds)
             ? ", and not all other rates"
             : "",
         ". Hint: --resume goes on"));
-  std::string edges;
+  std::vector<std::string> edges, beyond;
   for (const Standing& s : j.standings)
     if (!s.who->trials.empty())
       if (const std::string at = s.who->entrant.at_edge(s.who->tuned.settings); !at.empty())
-        edges += to_text(edges.empty() ? "" : "; ", s.who->entrant.name, " (", at, ")");
-  std::string beyond;
+        edges.push_back(to_text(s.who->entrant.name, " (", at, ")"));
   for (const Standing& s : j.standings) {
     const Tried* best = s.who->trials.empty() ? nullptr : &s.who->trials[s.who->best];
     for (const Tried& other : s.who->sweep)
       if (best != nullptr && better(other, *best)) best = &other;
-    if (best != nullptr && best != &s.who->trials[s.who->best])
-      for (const auto& [name, value] : best->settings)
-        if (name == "lr")
-          beyond += to_text(beyond.empty() ? "" : "; ", s.who->entrant.name, " at ",
-                            format(value, "%.6g"));
+    if (best == nullptr || best == &s.who->trials[s.who->best]) continue;
+    if (const double* lr = rate_of(best->settings))
+      beyond.push_back(to_text(s.who->entrant.name, " at ", format(*lr, "%.6g")));
   }
   if (!beyond.empty())
     notes.push_back(to_text("Other rates did better still on validation data, after the choice: ",
-                            beyond, ". Hint: a larger --budget would find them"));
+                            joined(beyond, "; "), ". Hint: a larger --budget would find them"));
   if (!edges.empty())
-    notes.push_back(
-        to_text("Near the edge of what was searched, so perhaps better beyond: ", edges));
+    notes.push_back(to_text("Near the edge of what was searched, so perhaps better beyond: ",
+                            joined(edges, "; ")));
   return notes;
 }
 

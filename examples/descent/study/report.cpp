@@ -42,13 +42,6 @@ std::string standings_table(const Judged& j) {
   return html_table(rows);
 }
 
-/// What was chosen, and what was given.
-std::string chosen(const Standing& s) {
-  Settings all = s.who->tuned.settings;
-  all.insert(all.end(), s.who->entrant.given.begin(), s.who->entrant.given.end());
-  return to_string(all);
-}
-
 std::string settings_table(const Judged& j) {
   std::vector<std::vector<std::string>> rows{{"optimizer", "chosen settings", "searched"}};
   for (const Standing& s : j.standings)
@@ -139,9 +132,8 @@ std::string sensitivity(const Judged& j) {
   const double scale = j.contest->classification ? 100 : 1;
   double best = -INFINITY, low = INFINITY, high = 0;
   const auto rate = [](const Settings& settings) {
-    for (const auto& [name, value] : settings)
-      if (name == "lr") return value;
-    return static_cast<double>(NAN);
+    const double* lr = rate_of(settings);
+    return lr == nullptr ? NAN : *lr;
   };
   const auto score = [&](const Tried& t) { return scale * quartiles(scores(t, false)).median; };
   std::vector<Chart> charts;
@@ -212,12 +204,11 @@ std::string paragraphs(const char* kind, const std::vector<std::string>& texts) 
 
 std::string section_of(const Judged& j) {
   const Contest& c = *j.contest;
-  std::string s =
-      to_text("<h2>", escaped(c.name), "</h2>\n<p>", c.samples, " samples with ", c.features,
-              c.features == 1 ? " feature, " : " features, ", c.tested, " of them for the test; ",
-              c.classification ? to_text("classification in ", c.classes, " classes")
-                               : std::string("regression"),
-              ".</p>\n", paragraphs("alarm", j.alarms), paragraphs("note", j.notes));
+  std::string s = to_text("<h2>", escaped(c.name), "</h2>\n<p>", c.samples, " samples with ",
+                          counted(c.features, "feature"), ", ", c.tested, " of them for the test; ",
+                          c.classification ? to_text("classification in ", c.classes, " classes")
+                                           : std::string("regression"),
+                          ".</p>\n", paragraphs("alarm", j.alarms), paragraphs("note", j.notes));
   if (j.standings.empty() || j.standings[0].who->tuned.runs.empty()) return s + sensitivity(j);
   s += standings_table(j);
   s += to_text("<div class=\"charts\">\n", ranges(j), curves(j, false), "</div>\n",
@@ -283,7 +274,7 @@ std::string method(const Study& study, const Options& o) {
       format(100 * o.validation, "%.3g %%"),
       "), and sets initial weights and the order of batches, the same for every optimizer. Each "
       "optimizer had ",
-      o.budget, o.budget == 1 ? " trial" : " trials",
+      counted(o.budget, "trial"),
       ": its defaults, and points spread evenly in logarithm over its search space (one, where "
       "there "
       "is nothing to search). Trials ran "
@@ -291,7 +282,7 @@ std::string method(const Study& study, const Options& o) {
       kTuningSeeds,
       " seeds, and the highest mean score on validation data was chosen, the lower loss among "
       "equals. What was chosen, and the defaults, ran again with ",
-      o.seeds, " fresh ", o.seeds == 1 ? "seed" : "seeds",
+      counted(o.seeds, "fresh seed"),
       ", and only then on the test data. Optimizers are in the order of their validation scores. "
       "One is called ahead of another only if the middle halves of their test scores are apart, "
       "and its score was higher with every seed. While training, and for the target, an optimizer "
@@ -315,7 +306,8 @@ std::string terminal_of(const Judged& j) {
     rows.push_back({s.who->entrant.name, cell(s.test, c), score_text(s.validation.median, c),
                     cell(s.at_defaults, c),
                     std::isfinite(s.to_target) ? count_text(s.to_target) : "never", diverged(s)});
-    settings.push_back({s.who->entrant.name, format(s.seconds, "%.3g"), chosen(s)});
+    settings.push_back(
+        {s.who->entrant.name, format(s.seconds, "%.3g"), to_string(s.who->chosen())});
   }
   std::string text = to_text("Medians over ", j.standings[0].who->tuned.runs.size(),
                              " seeds (middle half), in the order of validation scores");
@@ -326,17 +318,18 @@ std::string terminal_of(const Judged& j) {
 }
 
 std::string html_of(const std::vector<Judged>& all, const Study& study, const Options& o) {
-  std::string names, answers, sections;
+  std::vector<std::string> contests;
+  std::string answers, sections;
   for (const Judged& j : all) {
-    names += (names.empty() ? "" : ", ") + j.contest->name;
+    contests.push_back(j.contest->name);
     answers += to_text("<p class=\"verdict\">", escaped(j.sentence), "</p>\n");
     sections += section_of(j);
   }
   if (const std::string text = overall(all); !text.empty())
     answers += to_text("<p class=\"verdict\">", escaped(text), "</p>\n");
-  return html_page(to_text("Optimizers compared on ", names),
-                   to_text("<h1>Optimizers compared on ", escaped(names), "</h1>\n", answers,
-                           sections, profiles(all), method(study, o)));
+  const std::string title = to_text("Optimizers compared on ", joined(contests));
+  return html_page(title, to_text("<h1>", escaped(title), "</h1>\n", answers, sections,
+                                  profiles(all), method(study, o)));
 }
 
 std::string csv_of(const Study& study) {

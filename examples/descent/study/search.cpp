@@ -120,22 +120,22 @@ Settings Entrant::trial(std::size_t i) const {
 }
 
 std::string Entrant::space_text() const {
-  std::string s;
+  std::vector<std::string> parts;
   for (const Dimension& d : space)
-    s += to_text(s.empty() ? "" : ", ", d.from_one ? "1 − " : "", d.name, " ",
-                 format(d.low, "%.3g"), "–", format(d.high, "%.3g"));
-  return s.empty() ? "nothing" : s;
+    parts.push_back(to_text(d.from_one ? "1 − " : "", d.name, " ", format(d.low, "%.3g"), "–",
+                            format(d.high, "%.3g")));
+  return parts.empty() ? "nothing" : joined(parts);
 }
 
 std::string Entrant::at_edge(const Settings& settings) const {
-  std::string s;
+  std::vector<std::string> names;
   for (std::size_t k = 0; k < space.size(); ++k) {
     const Dimension& d = space[k];
     if (d.from_one) continue;  // their ends are those of sense
     const double at = std::log(settings[k].second / d.low) / std::log(d.high / d.low);
-    if (at < 0.1 || at > 0.9) s += to_text(s.empty() ? "" : ", ", d.name);
+    if (at < 0.1 || at > 0.9) names.push_back(d.name);
   }
-  return s;
+  return joined(names);
 }
 
 std::vector<std::string> split_list(const std::string& text) {

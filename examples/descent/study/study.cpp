@@ -174,6 +174,12 @@ std::size_t Contender::diverged() const {
   return n;
 }
 
+Settings Contender::chosen() const {
+  Settings all = tuned.settings;
+  all.insert(all.end(), entrant.given.begin(), entrant.given.end());
+  return all;
+}
+
 std::vector<Source> load_all(const Options& o) {
   std::vector<Source> sources;
   const std::vector<std::string> names =

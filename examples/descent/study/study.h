@@ -22,11 +22,15 @@ bool better(const Tried& a, const Tried& b);
 /// What an optimizer did on one data set.
 struct Contender {
   Entrant entrant;
-  std::vector<Tried> trials;     // those that every contender had
-  std::size_t best = 0;          // of them
-  Tried tuned, defaults;         // with fresh seeds, tested
-  std::vector<Tried> sweep;      // the chosen settings at other rates
-  std::size_t diverged() const;  // runs of the trials
+  std::vector<Tried> trials;  // of the rounds that every contender completed
+  std::size_t best = 0;       // index of the chosen trial
+  Tried tuned, defaults;      // chosen settings and default settings, with fresh seeds, tested
+  std::vector<Tried> sweep;   // the chosen settings at other rates
+
+  /// How many runs of the trials diverged.
+  std::size_t diverged() const;
+  /// The settings that the search chose, and behind these the settings that the options gave.
+  Settings chosen() const;
 };
 
 /// One data set.
