@@ -17,7 +17,7 @@ constexpr double kWidth = 520, kHeight = 320, kLeft = 64, kRight = 16, kTop = 28
 
 std::string at(double v) { return format(v, "%.1f"); }
 
-/// "0.05", "10⁻⁶"
+/// A number beside a tick: "0.05"; on a logarithmic axis also "10⁻⁶".
 std::string number(double v, bool log) {
   const double power = v > 0 ? std::round(std::log10(v)) : 0;
   if (!log || std::fabs(power) < 4 || std::fabs(v / std::pow(10, power) - 1) > 1e-6)
@@ -29,10 +29,11 @@ std::string number(double v, bool log) {
   return "10" + exponent;
 }
 
+/// An axis: what it covers, and where its ticks are.
 struct Axis {
   double low, high;
-  bool log, whole = false;        // whole: ticks at integers only
-  double place(double v) const {  // 0 … 1
+  bool log, whole = false;        // whole: ticks stand at integers only
+  double place(double v) const {  // from 0 at low to 1 at high
     return log ? (std::log10(v) - std::log10(low)) / (std::log10(high) - std::log10(low))
                : (v - low) / (high - low);
   }
@@ -48,7 +49,7 @@ struct Axis {
             t.push_back(v);
         }
       if (t.size() >= 2) return t;
-      t.clear();  // less than a step of 1, 2, 5: even steps
+      t.clear();  // the axis is shorter than a step of 1, 2, 5: take even steps
     }
     const double raw = (high - low) / 6, power = std::pow(10, std::floor(std::log10(raw)));
     double step = raw / power < 1.5   ? power
@@ -62,6 +63,7 @@ struct Axis {
   }
 };
 
+/// The axis that a chart needs, along x or along y.
 Axis axis_over(const Chart& c, bool use_y, bool log) {
   if (c.landscape) {
     const Interval& i = use_y ? c.landscape->y : c.landscape->x;
@@ -84,7 +86,7 @@ Axis axis_over(const Chart& c, bool use_y, bool log) {
   if (const auto& range = use_y ? c.y_range : c.x_range) low = range->low, high = range->high;
   if (!(low <= high)) low = log ? 0.1 : 0, high = 1;
   if (low == high) low = log ? low / 2 : low - 0.5, high = log ? high * 2 : high + 0.5;
-  if (!(use_y ? c.y_range : c.x_range)) {  // room, so that nothing lies on the frame
+  if (!(use_y ? c.y_range : c.x_range)) {  // leave room, so that nothing lies on the frame
     const double share = use_y ? 0.04 : 0.015;
     const double room = share * (log ? std::log(high / low) : high - low);
     if (log)
@@ -95,6 +97,7 @@ Axis axis_over(const Chart& c, bool use_y, bool log) {
   return {low, high, log, whole};
 }
 
+/// The beginning of a picture: its frame and its title.
 std::string open(const std::string& title, double height) {
   return to_text(
       "<svg viewBox=\"0 0 ", kWidth, " ", height, "\" role=\"img\" aria-label=\"", escaped(title),
@@ -103,6 +106,7 @@ std::string open(const std::string& title, double height) {
       kLeft, "\" y=\"16\" font-size=\"14\" font-weight=\"bold\">", escaped(title), "</text>\n");
 }
 
+/// The names of both axes.
 std::string labels(const std::string& x, const std::string& y) {
   return to_text("<text x=\"", (kLeft + kWidth - kRight) / 2, "\" y=\"", kHeight - 8,
                  "\" text-anchor=\"middle\">", escaped(x),
@@ -112,13 +116,14 @@ std::string labels(const std::string& x, const std::string& y) {
 
 constexpr std::array kColours{"#0072B2", "#E69F00", "#009E73", "#CC79A7", "#D55E00", "#56B4E9"};
 
-/// A page may set --c0 … --c5 to lighter variants for the dark.
+/// The colour of series i. A page may set the variables --c0 to --c5 to lighter colours for dark
+/// screens.
 std::string colour(std::size_t i) {
   const std::size_t k = i % kColours.size();
   return to_text("var(--c", k, ",", kColours[k], ")");
 }
 
-/// Contour lines by marching squares: each cell of a grid is crossed by straight pieces.
+/// Contour lines by marching squares: a level crosses each cell of a grid along straight lines.
 std::string contours(const Landscape& l) {
   constexpr int kGrid = 80, kLevels = 12;
   const double width = (kWidth - kLeft - kRight) / kGrid,
@@ -139,7 +144,7 @@ std::string contours(const Landscape& l) {
         const auto value = [&](int dx, int dy) {
           return f[static_cast<std::size_t>((j + dy) * (kGrid + 1) + i + dx)];
         };
-        // Where the level crosses the four sides, in turn around the cell.
+        // Where the level crosses the four sides of the cell, in the order around the cell.
         const std::array<std::array<int, 2>, 5> corner{{{0, 0}, {1, 0}, {1, 1}, {0, 1}, {0, 0}}};
         std::vector<std::string> crossings;
         for (std::size_t k = 0; k < 4; ++k) {
@@ -159,109 +164,155 @@ std::string contours(const Landscape& l) {
                  "\" fill=\"none\" stroke=\"currentColor\" stroke-opacity=\"0.3\"/>\n");
 }
 
-}  // namespace
-
-std::string stroke(std::size_t i) {
-  // Okabe & Ito's palette without black and yellow, then the same again dashed.
-  constexpr std::array dashes{"", " stroke-dasharray=\"7 3\"", " stroke-dasharray=\"2 3\""};
-  return to_text("style=\"stroke:", colour(i), "\"", dashes[i / kColours.size() % dashes.size()]);
+/// A grid line up from `bottom`, with a text under it.
+std::string x_tick(double x, double bottom, const char* opacity, const std::string& text) {
+  return to_text("<line x1=\"", at(x), "\" x2=\"", at(x), "\" y1=\"", kTop, "\" y2=\"", bottom,
+                 "\" stroke=\"currentColor\" stroke-opacity=\"", opacity, "\"/><text x=\"", at(x),
+                 "\" y=\"", bottom + 16, "\" text-anchor=\"middle\">", text, "</text>\n");
 }
 
-std::string svg(const Chart& c) {
-  const Axis x = axis_over(c, false, c.log_x), y = axis_over(c, true, c.log_y);
-  const auto px = [&](double v) { return kLeft + x.place(v) * (kWidth - kLeft - kRight); };
-  const auto py = [&](double v) {
-    return kHeight - kBottom - y.place(v) * (kHeight - kTop - kBottom);
-  };
-  const auto drawable = [&](double a, double b) {
-    return std::isfinite(a) && std::isfinite(b) && (!c.log_x || a > 0) && (!c.log_y || b > 0);
-  };
-  std::size_t named = 0, longest = 0;
-  for (const Series& s : c.series)
-    if (!s.name.empty()) ++named, longest = std::max(longest, columns(s.name));
-  const std::size_t across = longest > 26 ? 1 : longest > 15 ? 2 : 3;
-  const double legend =
-      named == 0 ? 0 : 18 * std::ceil(static_cast<double>(named) / static_cast<double>(across)) + 8;
-  std::string s = open(c.title, kHeight + legend);
-  if (c.landscape)
-    s += c.landscape->drawn_before ? to_text("<use href=\"#", c.landscape->id, "\"/>\n")
-                                   : contours(*c.landscape);
-  const char* faint = c.landscape ? "0" : "0.12";
-  for (const double t : x.ticks())
-    s += to_text("<line x1=\"", at(px(t)), "\" x2=\"", at(px(t)), "\" y1=\"", kTop, "\" y2=\"",
-                 kHeight - kBottom, "\" stroke=\"currentColor\" stroke-opacity=\"", faint,
-                 "\"/><text x=\"", at(px(t)), "\" y=\"", kHeight - kBottom + 16,
-                 "\" text-anchor=\"middle\">", number(t, c.log_x), "</text>\n");
-  for (const double t : y.ticks())
-    s += to_text("<line x1=\"", kLeft, "\" x2=\"", kWidth - kRight, "\" y1=\"", at(py(t)),
-                 "\" y2=\"", at(py(t)), "\" stroke=\"currentColor\" stroke-opacity=\"", faint,
-                 "\"/><text x=\"", kLeft - 6, "\" y=\"", at(py(t) + 4), "\" text-anchor=\"end\">",
-                 number(t, c.log_y), "</text>\n");
-  s += labels(c.x_label, c.y_label);
-  // What leaves the frame is cut off there.
-  s += to_text("<svg x=\"", kLeft, "\" y=\"", kTop, "\" width=\"", kWidth - kLeft - kRight,
-               "\" height=\"", kHeight - kTop - kBottom, "\" viewBox=\"", kLeft, " ", kTop, " ",
-               kWidth - kLeft - kRight, " ", kHeight - kTop - kBottom, "\">\n");
-  if (c.landscape)
-    for (const auto& [a, b] : c.landscape->crosses)
-      s += to_text("<path d=\"M", at(px(a) - 5), " ", at(py(b) - 5), "l10 10m0 -10l-10 10\" ",
-                   "fill=\"none\" stroke=\"currentColor\" stroke-width=\"1.6\"/>\n");
-  std::string legends;
-  std::size_t place = 0;
-  for (std::size_t i = 0; i < c.series.size(); ++i) {
-    const Series& line = c.series[i];
-    const std::size_t hue = line.colour < 0 ? i : static_cast<std::size_t>(line.colour);
-    const auto far = [](double v) { return std::clamp(v, -1e4, 1e4); };
-    const auto point = [&](double a, double b) {
-      return to_text(at(far(px(a))), " ", at(far(py(b))));
-    };
-    if (!line.low.empty()) {
-      std::string there, back;
-      for (std::size_t k = 0; k < line.x.size(); ++k)
-        if (drawable(line.x[k], line.low[k]) && drawable(line.x[k], line.high[k])) {
-          there += to_text(there.empty() ? "M" : "L", point(line.x[k], line.low[k]));
-          back = to_text("L", point(line.x[k], line.high[k]), back);
-        }
-      if (!there.empty())
-        s += to_text("<path d=\"", there, back, "Z\" opacity=\"0.15\" style=\"fill:", colour(hue),
-                     "\"/>\n");
+/// A chart while it is drawn.
+class Plot {
+ public:
+  explicit Plot(const Chart& c)
+      : c_(c), x_(axis_over(c, false, c.log_x)), y_(axis_over(c, true, c.log_y)) {
+    std::size_t longest = 0;
+    for (const Series& s : c.series)
+      if (!s.name.empty()) ++named_, longest = std::max(longest, columns(s.name));
+    across_ = longest > 26 ? 1 : longest > 15 ? 2 : 3;
+  }
+
+  std::string text() const {
+    const double legend =
+        named_ == 0
+            ? 0
+            : 18 * std::ceil(static_cast<double>(named_) / static_cast<double>(across_)) + 8;
+    std::string s = to_text(open(c_.title, kHeight + legend), landscape(), grid(),
+                            labels(c_.x_label, c_.y_label));
+    // The inner picture cuts off what leaves the frame.
+    s += to_text("<svg x=\"", kLeft, "\" y=\"", kTop, "\" width=\"", kWidth - kLeft - kRight,
+                 "\" height=\"", kHeight - kTop - kBottom, "\" viewBox=\"", kLeft, " ", kTop, " ",
+                 kWidth - kLeft - kRight, " ", kHeight - kTop - kBottom, "\">\n", crosses());
+    std::string legends;
+    std::size_t place = 0;
+    for (std::size_t i = 0; i < c_.series.size(); ++i) {
+      const Series& line = c_.series[i];
+      const std::size_t hue = line.colour < 0 ? i : static_cast<std::size_t>(line.colour);
+      s += to_text(band(line, hue), marks(line, hue));
+      if (!line.name.empty()) legends += legend_of(line, hue, place++);
     }
+    return s + "</svg>\n" + legends + "</svg>\n";
+  }
+
+ private:
+  double px(double v) const { return kLeft + x_.place(v) * (kWidth - kLeft - kRight); }
+  double py(double v) const { return kHeight - kBottom - y_.place(v) * (kHeight - kTop - kBottom); }
+  bool drawable(double a, double b) const {
+    return std::isfinite(a) && std::isfinite(b) && (!c_.log_x || a > 0) && (!c_.log_y || b > 0);
+  }
+  /// A coordinate, moved to within 10,000 of the corner of the picture.
+  static double near(double v) { return std::clamp(v, -1e4, 1e4); }
+  std::string point(double a, double b) const {
+    return to_text(at(near(px(a))), " ", at(near(py(b))));
+  }
+
+  std::string landscape() const {
+    if (!c_.landscape) return "";
+    return c_.landscape->drawn_before ? to_text("<use href=\"#", c_.landscape->id, "\"/>\n")
+                                      : contours(*c_.landscape);
+  }
+
+  std::string grid() const {
+    const char* faint = c_.landscape ? "0" : "0.12";
+    std::string s;
+    for (const double t : x_.ticks())
+      s += x_tick(px(t), kHeight - kBottom, faint, number(t, c_.log_x));
+    for (const double t : y_.ticks())
+      s += to_text("<line x1=\"", kLeft, "\" x2=\"", kWidth - kRight, "\" y1=\"", at(py(t)),
+                   "\" y2=\"", at(py(t)), "\" stroke=\"currentColor\" stroke-opacity=\"", faint,
+                   "\"/><text x=\"", kLeft - 6, "\" y=\"", at(py(t) + 4), "\" text-anchor=\"end\">",
+                   number(t, c_.log_y), "</text>\n");
+    return s;
+  }
+
+  std::string crosses() const {
+    std::string s;
+    if (c_.landscape)
+      for (const auto& [a, b] : c_.landscape->crosses)
+        s += to_text("<path d=\"M", at(px(a) - 5), " ", at(py(b) - 5), "l10 10m0 -10l-10 10\" ",
+                     "fill=\"none\" stroke=\"currentColor\" stroke-width=\"1.6\"/>\n");
+    return s;
+  }
+
+  std::string band(const Series& line, std::size_t hue) const {
+    if (line.low.empty()) return "";
+    std::string there, back;
+    for (std::size_t k = 0; k < line.x.size(); ++k)
+      if (drawable(line.x[k], line.low[k]) && drawable(line.x[k], line.high[k])) {
+        there += to_text(there.empty() ? "M" : "L", point(line.x[k], line.low[k]));
+        back = to_text("L", point(line.x[k], line.high[k]), back);
+      }
+    if (there.empty()) return "";
+    return to_text("<path d=\"", there, back, "Z\" opacity=\"0.15\" style=\"fill:", colour(hue),
+                   "\"/>\n");
+  }
+
+  /// The line or the dots of a series, and the dot at the end.
+  std::string marks(const Series& line, std::size_t hue) const {
     std::string path;
-    bool pen = false;
+    bool pen = false;  // the last value was drawn, so that the line goes on from there
     for (std::size_t k = 0; k < line.x.size(); ++k) {
       const bool drawn = drawable(line.x[k], line.y[k]);
       if (drawn && line.points)
-        path += to_text("<circle cx=\"", at(far(px(line.x[k]))), "\" cy=\"", at(far(py(line.y[k]))),
-                        "\" r=\"3\"/>");
+        path += to_text("<circle cx=\"", at(near(px(line.x[k]))), "\" cy=\"",
+                        at(near(py(line.y[k]))), "\" r=\"3\"/>");
       else if (drawn)
         path += to_text(pen ? "L" : "M", point(line.x[k], line.y[k]));
       pen = drawn;
     }
-    if (line.points)
-      s += to_text("<g opacity=\"0.75\" style=\"fill:", colour(hue), "\">", path, "</g>\n");
-    else
-      s += to_text("<path d=\"", path,
-                   "\" fill=\"none\" stroke-width=\"1.8\" stroke-linejoin=\"round\" ", stroke(hue),
-                   "><title>", escaped(line.name), "</title></path>\n");
+    std::string s =
+        line.points
+            ? to_text("<g opacity=\"0.75\" style=\"fill:", colour(hue), "\">", path, "</g>\n")
+            : to_text("<path d=\"", path,
+                      "\" fill=\"none\" stroke-width=\"1.8\" stroke-linejoin=\"round\" ",
+                      stroke(hue), "><title>", escaped(line.name), "</title></path>\n");
     if (line.end && pen)
-      s += to_text("<circle cx=\"", at(far(px(line.x.back()))), "\" cy=\"",
-                   at(far(py(line.y.back()))), "\" r=\"4\" style=\"fill:", colour(hue), "\"/>\n");
-    if (line.name.empty()) continue;
-    const double lx = kLeft + static_cast<double>(place % across) *
-                                  ((kWidth - kLeft) / static_cast<double>(across)),
-                 ly = kHeight + 12 +
-                      18 * std::floor(static_cast<double>(place) / static_cast<double>(across));
-    ++place;
-    legends += line.points ? to_text("<circle cx=\"", lx + 13, "\" cy=\"", ly,
-                                     "\" r=\"4\" style=\"fill:", colour(hue), "\"/>")
-                           : to_text("<line x1=\"", lx, "\" x2=\"", lx + 26, "\" y1=\"", ly,
-                                     "\" y2=\"", ly, "\" stroke-width=\"2.4\" ", stroke(hue), "/>");
-    legends += to_text("<text x=\"", lx + 32, "\" y=\"", ly + 4,
-                       "\" font-family=\"sans-serif\" font-size=\"12\" fill=\"currentColor\">",
-                       escaped(line.name), "</text>\n");
+      s += to_text("<circle cx=\"", at(near(px(line.x.back()))), "\" cy=\"",
+                   at(near(py(line.y.back()))), "\" r=\"4\" style=\"fill:", colour(hue), "\"/>\n");
+    return s;
   }
-  return s + "</svg>\n" + legends + "</svg>\n";
+
+  /// The entry of a series in the legend, at this place from the left and from above.
+  std::string legend_of(const Series& line, std::size_t hue, std::size_t place) const {
+    const double x = kLeft + static_cast<double>(place % across_) *
+                                 ((kWidth - kLeft) / static_cast<double>(across_)),
+                 y = kHeight + 12 +
+                     18 * std::floor(static_cast<double>(place) / static_cast<double>(across_));
+    const std::string mark =
+        line.points ? to_text("<circle cx=\"", x + 13, "\" cy=\"", y,
+                              "\" r=\"4\" style=\"fill:", colour(hue), "\"/>")
+                    : to_text("<line x1=\"", x, "\" x2=\"", x + 26, "\" y1=\"", y, "\" y2=\"", y,
+                              "\" stroke-width=\"2.4\" ", stroke(hue), "/>");
+    return to_text(mark, "<text x=\"", x + 32, "\" y=\"", y + 4,
+                   "\" font-family=\"sans-serif\" font-size=\"12\" fill=\"currentColor\">",
+                   escaped(line.name), "</text>\n");
+  }
+
+  const Chart& c_;
+  Axis x_, y_;
+  std::size_t named_ = 0,
+              across_ = 1;  // series in the legend, and how many stand beside each other
+};
+
+}  // namespace
+
+std::string stroke(std::size_t i) {
+  // Okabe & Ito's palette without black and yellow. Series 6 and later repeat the colours, dashed.
+  constexpr std::array dashes{"", " stroke-dasharray=\"7 3\"", " stroke-dasharray=\"2 3\""};
+  return to_text("style=\"stroke:", colour(i), "\"", dashes[i / kColours.size() % dashes.size()]);
 }
+
+std::string svg(const Chart& c) { return Plot(c).text(); }
 
 std::string svg(const Ranges& r) {
   constexpr double kRow = 24;
@@ -276,11 +327,7 @@ std::string svg(const Ranges& r) {
   x.whole = false;
   const auto px = [&](double v) { return left + x.place(v) * (kWidth - left - kRight); };
   std::string s = open(r.title, bottom + 66);
-  for (const double t : x.ticks())
-    s += to_text("<line x1=\"", at(px(t)), "\" x2=\"", at(px(t)), "\" y1=\"", kTop, "\" y2=\"",
-                 bottom, "\" stroke=\"currentColor\" stroke-opacity=\"0.12\"/><text x=\"",
-                 at(px(t)), "\" y=\"", bottom + 16, "\" text-anchor=\"middle\">", number(t, false),
-                 "</text>\n");
+  for (const double t : x.ticks()) s += x_tick(px(t), bottom, "0.12", number(t, false));
   for (std::size_t i = 0; i < r.rows.size(); ++i) {
     const double y = kTop + kRow * (static_cast<double>(i) + 0.5) + 2;
     s += to_text("<text x=\"", left - 8, "\" y=\"", y + 4, "\" text-anchor=\"end\">",
@@ -320,7 +367,8 @@ std::string svg(const HeatMap& m) {
     for (std::size_t c = 0; c < m.columns.size(); ++c) {
       const double v = m.values[r * m.columns.size() + c],
                    x = kLeft + static_cast<double>(c) * width;
-      // From dark blue to pale yellow, ever lighter, so that it reads without colour too.
+      // From dark blue to pale yellow. A higher value is always lighter, so that grey prints read
+      // too.
       const double t = std::isfinite(v) && high > low ? (v - low) / (high - low) : 0;
       const auto mix = [t](double a, double b, double d) {
         return static_cast<int>(
