@@ -29,6 +29,10 @@ has run/settings.json 'swa\(sam\(clip_norm\(adamw\(lr=warmup\(50, cosine\(0.001'
 has run/metrics.csv '^3,'
 [ -s run/model.safetensors ] || { echo "no model"; failures=$((failures + 1)); }
 
+# The optimizer that is described is the one that trains: with batch normalisation three batches an epoch.
+expect 0 'cosine(0.001, 6)' train --data iris --batch-norm --schedule cosine --epochs 2
+expect 0 '6 gradient evaluations' train --data iris --batch-norm --schedule cosine --epochs 2
+
 # Results on stdout, progress on stderr; the same seed gives the same results with any threads.
 "$descent" train --data iris --epochs 5 --threads 1 2>progress >one
 "$descent" train --data iris --epochs 5 --threads 2 2>/dev/null >two
@@ -62,6 +66,9 @@ expect 2 'got momentum = 1.5, expected a number in [0, 1)' train --optimizer sgd
 expect 2 "got the setting 'beta3', expected one of lr, beta1, beta2" train --optimizer adam --set beta3=1
 expect 2 "got 'weight_decay', expected name=number" train --set weight_decay
 expect 2 "did you mean 'relu'" train --activation rellu
+expect 2 "did you mean 'cosine'" train --schedule cosin
+expect 2 "did you mean 'regression'" train --task regresion
+expect 0 '8×8 pixels' train --help
 expect 2 'epochs' train --epochs 0
 expect 2 'wrong' train --wrong 1
 expect 2 'A subcommand is required'

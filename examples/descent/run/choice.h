@@ -33,7 +33,8 @@ const std::ranges::range_value_t<Table>* find_row(const Table& table, const std:
 
 /// What is wrong with a name that no row has: "got 'x', expected a, b. Hint: did you mean 'a'?".
 inline std::string refusal(const std::string& name, const std::vector<std::string>& known) {
-  return descent::to_text("got '", name, "', expected ", joined(known), did_you_mean(name, known));
+  return descent::to_text("got '", name, "', expected one of ", joined(known),
+                          did_you_mean(name, known));
 }
 
 /// The row with this name. Throws UsageError, in the name of `option`, if there is none.

@@ -169,7 +169,7 @@ void add_options(CLI::App& c, Options& o, bool compare) {
               : "folder for settings.json, metrics.csv and model.safetensors");
   c.footer(
       joined(std::vector{help_of("Data sets", named_data()), help_of("Activations", activations()),
-                         help_of("Schedules", schedules())},
+                         help_of("Schedules", schedules()), c.get_footer()},
              "\n"));
 }
 
