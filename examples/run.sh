@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Builds Descent and shows every optimizer of the field train the same network on handwritten
-# digits. Arguments are passed on: examples/run.sh --data iris --seeds 3
+# Builds Descent and compares optimizers on handwritten digits. The script passes its arguments on to
+# `descent compare`: examples/run.sh --data iris --seeds 3
 set -euo pipefail
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 . "$root/core/cmake/dependencies.sh"

@@ -9,11 +9,13 @@ namespace {
 
 constexpr std::int64_t kFeatures = 40, kSamples = 2000, kBatch = 10, kEpochs = 5;
 
-/// Feature j is present, as 1, in a share of the samples that falls from a half to a two-hundredth.
+/// The share of samples in which feature j is 1. It falls from a half for the first feature to a
+/// two-hundredth for the last feature; in all other samples the feature is 0.
 double frequency(std::int64_t j) {
   return 0.5 * std::pow(0.01, static_cast<double>(j) / (kFeatures - 1));
 }
 
+/// Samples with such features, and labels drawn from a logistic model.
 data::Dataset sparse() {
   Generator generator(3);
   const Tensor w = 4 * randn({kFeatures, 1}, generator);
@@ -25,7 +27,7 @@ data::Dataset sparse() {
 }
 
 struct Fit {
-  double loss;  // over all samples, after the last epoch
+  double loss;  // on all samples, after the last epoch
   Tensor w;
   optim::State state;
 };

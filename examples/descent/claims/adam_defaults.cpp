@@ -12,7 +12,8 @@ namespace {
 const std::vector<std::string> kRules{"sgd", "momentum", "adagrad", "rmsprop", "adam"};
 const std::vector<std::string> kData{"digits", "moons", "wine"};
 
-/// Median over three seeds of the validation accuracy after 20 epochs; 0 when it diverged.
+/// The median over three seeds of the validation accuracy after 20 epochs. A run that diverged has
+/// accuracy 0.
 double accuracy_of(const std::string& rule, const std::string& data, double lr) {
   std::vector<double> accuracies;
   for (const std::uint64_t seed : {1, 2, 3}) {

@@ -10,7 +10,8 @@ using namespace descent;
 
 namespace {
 
-/// θ after 100 steps from 1 without any gradient of a loss, η = 10⁻³.
+/// θ after 100 steps from θ = 1 with η = 10⁻³. The gradient of the loss is 0, so only decay moves
+/// θ.
 double left_of_one(const char* rule, double decay) {
   const Tensor x = point({1});
   optim::Optimizer optimizer = optimizer_of(to_text(rule, "(weight_decay=", decay, ")"), x);
@@ -23,7 +24,7 @@ double left_of_one(const char* rule, double decay) {
 
 const std::array<double, 6> kRates{3e-4, 1e-3, 3e-3, 1e-2, 3e-2, 1e-1};
 
-/// Digits with few samples and some wrong labels, so that the decay has work to do.
+/// Digits with few training samples and some wrong labels. Such data is overfitted without decay.
 data::Split overfitting(std::uint64_t seed) {
   data::Split parts = data::split(data::digits(), 0.15, seed);
   spoil_labels(parts.train, 0.2, seed);
@@ -31,11 +32,12 @@ data::Split overfitting(std::uint64_t seed) {
 }
 
 struct Surface {
-  HeatMap map;                     // test loss for rates × decays
-  std::vector<double> best_decay;  // for each rate at which decay helps at all
+  HeatMap map;  // test loss, a row for each rate, a column for each decay
+  std::vector<double>
+      best_decay;  // one for each rate at which decay lowers the loss by 1 % or more
 };
 
-/// The first of the decays is 0.
+/// Measures one rule at all rates and decays. The first decay must be 0.
 Surface surface(const char* rule, const std::string& title, const std::array<double, 6>& decays) {
   Surface s{{title, "weight decay", "learning rate", {}, {}, {}}, {}};
   for (const double d : decays) s.map.columns.push_back(format(d, "%.2g"));
@@ -63,6 +65,7 @@ Surface surface(const char* rule, const std::string& title, const std::array<dou
   return s;
 }
 
+/// By how many factors of ten the values differ.
 double decades(const std::vector<double>& v) {
   return std::log10(*std::max_element(v.begin(), v.end()) / *std::min_element(v.begin(), v.end()));
 }

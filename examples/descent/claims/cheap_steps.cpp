@@ -9,6 +9,7 @@ namespace {
 
 constexpr double kTarget = 0.2;
 
+/// A way to train: how many samples a step takes.
 struct Way {
   const char* name;
   std::int64_t batch, epochs;
@@ -16,7 +17,8 @@ struct Way {
   Run run{};
 };
 
-/// Gradients of single samples until the training loss is at the target; infinite if it never is.
+/// How many gradients of single samples are computed before the training loss reaches the target.
+/// Infinite if the loss never reaches the target.
 double cost_of(const Way& w, double samples) {
   for (const Epoch& epoch : w.run.epochs)
     if (epoch.train.loss <= kTarget) return static_cast<double>(epoch.epoch) * samples;

@@ -1,7 +1,8 @@
-// A claim about optimizers, how it is measured, and what was measured.
+// Claims about optimizers: what a claim is, and the evidence that a measurement collects.
 //
-// One file a claim: the sentence, the experiment with its criterion, the measurement, the picture.
-// A new claim is a new file, and its name in the list APP_CLAIMS below.
+// Each claim has a file of its own, which ends with the claim: its name, its sentence, its
+// experiment and the function that measures. To add a claim, write such a file and add its name to
+// APP_CLAIMS.
 #pragma once
 
 #include "page/svg.h"
@@ -11,7 +12,8 @@
 
 namespace app {
 
-/// What speaks for a claim, or against it. It stands when no figure fails its criterion.
+/// The figures and pictures that speak for a claim or against it. The claim holds if there is at
+/// least one figure and every figure meets its criterion.
 class Evidence {
  public:
   struct Figure {
@@ -19,13 +21,16 @@ class Evidence {
     bool holds;
   };
 
-  /// A number known beforehand: `got` must round to the digits of `expected`, as "2.66e-5".
+  /// A figure whose number is known beforehand. `got` must round to the digits of
+  /// `expected`: 2.6649e-5 meets "2.66e-5".
   void equals(const std::string& what, double got, const std::string& expected);
-  /// `got` must lie within a share of `expected`.
+  /// A figure with a tolerance: |got − expected| must be at most share · |expected|.
   void within(const std::string& what, double got, double expected, double share);
-  /// Any other criterion, in words.
+  /// A figure with any other criterion. `got` and `criterion` are for people; `holds` is the
+  /// verdict.
   void expect(const std::string& what, const std::string& got, const std::string& criterion,
               bool holds);
+  /// Adds a picture.
   void show(const Chart& chart) { pictures_.push_back(svg(chart)); }
   void show(const HeatMap& map) { pictures_.push_back(svg(map)); }
 
@@ -39,21 +44,20 @@ class Evidence {
 };
 
 struct Claim {
-  std::string name;        // for --only
-  std::string sentence;    // what is claimed
-  std::string experiment;  // what is measured, and what must come out
+  std::string name;        // what --only takes
+  std::string sentence;    // the claim in plain words
+  std::string experiment;  // how the claim is measured, and what must come out if it holds
   void (*measure)(Evidence&);
 };
 
 /// The names of all claims, in the order of the page. To add a claim, add its name here.
-#define APP_CLAIMS(CLAIM)                                                                   \
-  CLAIM(learning_rate)                                                                      \
-  CLAIM(noise)                                                                              \
-  CLAIM(cheap_steps)                                                                        \
-  CLAIM(momentum)                                                                           \
-  CLAIM(nesterov)                                                                           \
-  CLAIM(adagrad) CLAIM(rmsprop) CLAIM(adam_defaults) CLAIM(adamw) CLAIM(amsgrad) CLAIM(sam) \
-      CLAIM(clipping) CLAIM(swa) CLAIM(saddle) CLAIM(local_minima) CLAIM(loss_function)
+// clang-format off
+#define APP_CLAIMS(CLAIM)                                              \
+  CLAIM(learning_rate) CLAIM(noise) CLAIM(cheap_steps) CLAIM(momentum) \
+  CLAIM(nesterov) CLAIM(adagrad) CLAIM(rmsprop) CLAIM(adam_defaults)   \
+  CLAIM(adamw) CLAIM(amsgrad) CLAIM(sam) CLAIM(clipping)               \
+  CLAIM(swa) CLAIM(saddle) CLAIM(local_minima) CLAIM(loss_function)
+// clang-format on
 
 namespace claims {
 #define APP_DECLARED(name) extern const Claim name;
@@ -61,9 +65,9 @@ APP_CLAIMS(APP_DECLARED)
 #undef APP_DECLARED
 }  // namespace claims
 
-/// All of them, in the order of the page.
+/// All claims, in the order of the page.
 const std::vector<const Claim*>& all_claims();
-/// The paths of every rule over four landscapes, as a part of the page.
+/// A part of the page: the paths of every rule over four functions of two variables.
 std::string gallery();
 
 }  // namespace app

@@ -7,7 +7,8 @@ using namespace descent;
 
 namespace {
 
-/// ½(w⁵⁰ − ½)² from 1.1, η = 10⁻³: the step at which it overflows (0 for never), and the last w.
+/// Gradient descent on ½(w⁵⁰ − ½)² from w = 1.1 with η = 10⁻³. Returns the step at which the loss
+/// overflows, 0 for never, and the last w.
 std::pair<int, double> cliff(bool clipped) {
   const Tensor w = point({1.1});
   optim::Optimizer optimizer =
@@ -21,10 +22,11 @@ std::pair<int, double> cliff(bool clipped) {
   return {0, w[0].item()};
 }
 
-/// The adding problem: of a sequence of numbers, two are marked; the sum of those is wanted.
+/// The adding problem: a sequence of numbers of which two are marked. The answer is the sum of the
+/// two.
 struct Adding {
   static constexpr std::int64_t kLength = 30, kBatch = 64;
-  Tensor x, y;  // (T, N, 2) numbers and marks, (N, 1)
+  Tensor x, y;  // x: numbers and marks (T, N, 2); y: sums (N, 1), for length T and batch N
 
   explicit Adding(Generator& generator, std::int64_t batch = kBatch) {
     const Tensor numbers = rand({kLength, batch, 1}, generator);
@@ -41,7 +43,8 @@ struct Adding {
   }
 };
 
-/// Loss on fresh sequences while a recurrent network learns to add; ends where it is no number.
+/// The loss on fresh sequences while a recurrent network learns to add. If the loss is no number,
+/// the series ends.
 Series learning(const std::string& rule) {
   constexpr int kSteps = 2000;
   manual_seed(1);

@@ -1,5 +1,5 @@
-// What several claims need: a point that an optimizer moves, networks on the shipped data, and a
-// few words of statistics.
+// What several claims share: points that an optimizer moves, networks that are trained on the
+// shipped data, and the median.
 #pragma once
 
 #include "claims/claim.h"
@@ -9,20 +9,20 @@
 
 namespace app {
 
-/// A leaf in double precision.
+/// A tensor (N) in double precision that requires a gradient.
 inline descent::Tensor point(const std::vector<double>& values) {
   descent::Tensor x = descent::tensor(values);
   x.requires_grad_();
   return x;
 }
 
-/// The optimizer of a description, over one tensor.
+/// The optimizer that a text describes, over one tensor named "x".
 inline descent::optim::Optimizer optimizer_of(const std::string& description,
                                               const descent::Tensor& x) {
   return descent::optim::make(description, {{"x", x}});
 }
 
-/// One step on a loss that is made anew from x; gives the loss before the step.
+/// Makes one step on the loss that loss_of() returns. Returns the loss before the step.
 template <class F>
 double step_on(descent::optim::Optimizer& optimizer, F&& loss_of) {
   return optimizer.step([&] {
@@ -32,24 +32,25 @@ double step_on(descent::optim::Optimizer& optimizer, F&& loss_of) {
   });
 }
 
-/// The weights of a model as one vector, and back.
+/// A copy of all weights of a model, as one vector (number of weights).
 descent::Tensor flat(const descent::nn::Module& model);
+/// Sets all weights of a model from such a vector.
 void set_flat(const descent::nn::Module& model, const descent::Tensor& values);
 
-/// The largest eigenvalue of the Hessian of a loss over a model's weights: power iteration on
-/// products of Hessian and vector, which are gradients of gradients.
+/// The largest eigenvalue of the Hessian of a loss with respect to the weights of a model. Power
+/// iteration needs products of the Hessian and a vector only, and each is a gradient of a gradient.
 double sharpness(const descent::nn::Module& model, const std::function<descent::Tensor()>& loss,
                  int iterations = 60);
 
-/// A trained network and what its training was like.
+/// A trained network and the history of its training.
 struct Trained {
   descent::nn::Sequential model;
   Run run;
 };
-/// Trains as the options say, on the first of two parts, and scores on the second.
+/// Trains a network as the options say, on parts.train. Validation scores are those on parts.test.
 Trained trained(const Options& o, const descent::data::Split& parts);
 
-/// The validation loss after training; infinite when it diverged.
+/// The validation loss after training; infinite if training diverged.
 double final_loss(const Options& o, const descent::data::Split& parts);
 
 /// The loss at weights on the straight line through those of two networks: one series for each data
@@ -61,6 +62,7 @@ std::vector<Series> along_line(
 /// Gives wrong labels to this share of the samples of digits, chosen at random.
 void spoil_labels(descent::data::Dataset& d, double share, std::uint64_t seed);
 
+/// The middle value, or the mean of the two middle values; NaN if there are no values.
 double median(std::vector<double> values);
 
 }  // namespace app

@@ -1,4 +1,4 @@
-// Paths of every rule over four landscapes.
+// The paths of every rule over four functions of two variables.
 #include "claims/experiment.h"
 #include "page/html.h"
 
@@ -10,7 +10,7 @@ using namespace descent;
 
 namespace {
 
-/// A function of two variables, and where its paths begin.
+/// A function of two variables, where its paths start, and what part of it the picture shows.
 struct Surface {
   const char *id, *name;
   std::array<double, 2> start;
@@ -57,7 +57,7 @@ const std::vector<Surface> kSurfaces{
      [](const Tensor& x, const Tensor& y) { return 0.5 * x.square() - 0.5 * y.square(); }},
 };
 
-/// Rules of a kind share a picture.
+/// The rules that share a picture, with the name of the picture.
 const std::vector<std::pair<const char*, std::vector<const char*>>> kFamilies{
     {"Descent and momentum", {"sgd", "momentum", "nesterov", "asgd", "schedule_free_sgd", "rprop"}},
     {"Rates per parameter", {"adagrad", "rmsprop", "adadelta", "adafactor", "prodigy", "lbfgs"}},
@@ -74,10 +74,12 @@ double at(const Surface& s, double x, double y) {
   return s.of(tensor(x, kFloat64), tensor(y, kFloat64)).item();
 }
 
-/// The path of 300 steps, and the loss at its end: infinite when that is far outside.
+/// The path of 300 steps, and the loss at its end. If the path ends far outside, the loss is
+/// infinite.
 std::pair<Series, double> walk(const Surface& s, const std::string& rule, double rate) {
-  Tensor p =
-      tensor({s.start[0], s.start[1]}, kFloat64).reshape({1, 2}).clone();  // rules for matrices too
+  Tensor p = tensor({s.start[0], s.start[1]}, kFloat64)
+                 .reshape({1, 2})
+                 .clone();  // a matrix, because some rules refuse vectors
   p.requires_grad_();
   optim::Optimizer optimizer = optim::make(rule, {{"x", p}}, {{"lr", rate}});
   Series path{rule, {s.start[0]}, {s.start[1]}};
@@ -94,7 +96,8 @@ std::pair<Series, double> walk(const Surface& s, const std::string& rule, double
   return {path, std::isfinite(loss) && std::fabs(x) < 50 && std::fabs(y) < 50 ? loss : INFINITY};
 }
 
-/// At the rate with the lowest loss at the end; on the saddle, which has no lowest, at one for all.
+/// The path at the rate with the lowest loss at the end. The saddle has no lowest loss. There
+/// a rule has the rate 0.03, or its default rate if this is 0.5 or more.
 Series best_path(const Surface& s, const std::string& rule) {
   const double own = Described(rule).default_rate();
   if (std::string(s.id) == "saddle") {

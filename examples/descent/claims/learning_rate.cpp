@@ -7,7 +7,7 @@ using namespace descent;
 
 namespace {
 
-/// |x| before each of 100 steps of gradient descent on ½x², from 1, and after the last.
+/// |x| before each of 100 steps of gradient descent on ½x² from x = 1, and after the last step.
 std::vector<double> distances(double rate) {
   const Tensor x = point({1});
   optim::Optimizer sgd({x}, optim::SGD{.lr = rate});

@@ -8,7 +8,7 @@ using namespace descent;
 namespace {
 
 constexpr std::int64_t kSeeds = 200, kSteps = 20000;
-constexpr double kTop = 0.0;  // the wide well lies right of it
+constexpr double kTop = 0.0;  // points above are in the wide well
 
 /// A sharp well at −1 and a wide one at 1.2, equally deep, in a shallow bowl.
 Tensor wells(const Tensor& x) {
@@ -16,7 +16,8 @@ Tensor wells(const Tensor& x) {
          exp(-0.5 * (x - 1.2).square() / 0.25);
 }
 
-/// Where the seeds end: every element of x is a run of its own.
+/// Where 200 runs end, with or without noise in the gradient. Each element of x is a run of its
+/// own.
 Tensor ends(bool noisy) {
   Generator starts(1), generator(2);
   const Tensor x = (rand({kSeeds}, starts, kFloat64) * 4.0 - 2.0).clone();
@@ -47,7 +48,8 @@ void measure(Evidence& e) {
     const Tensor x = ends(with_noise);
     Series dots{with_noise ? "SGD" : "full gradient", x.to_vector<double>(),
                 wells(x).to_vector<double>()};
-    for (double& y : dots.y) y += with_noise ? 0.06 : 0.12;  // apart, so that both are seen
+    for (double& y : dots.y)
+      y += with_noise ? 0.06 : 0.12;  // shifts the dots, so that neither kind hides the other
     dots.points = true;
     chart.series.push_back(dots);
   }

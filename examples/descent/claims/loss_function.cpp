@@ -12,7 +12,7 @@ void measure(Evidence& e) {
   Generator generator(5);
   const Tensor x = linspace(-1, 1, kN, kFloat64).reshape({kN, 1});
   Tensor y = 2.0 * x + 1.0 + 0.1 * randn({kN, 1}, generator, kFloat64);
-  // Every tenth sample of the right-hand side's reading is stuck at −3.
+  // Every fifth sample with x > 0 reads −3: a tenth of all samples.
   std::vector<double> values = y.to_vector<double>();
   for (std::size_t i = kN / 2; i < kN; i += 5) values[i] = -3;
   y = tensor(values, {kN, 1});

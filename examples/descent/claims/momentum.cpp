@@ -9,7 +9,7 @@ using namespace descent;
 
 namespace {
 
-/// ½(x² + κy²) from (1, 1).
+/// The function ½(x² + κy²), and a point that starts at (1, 1).
 struct Valley {
   double kappa;
   Tensor x = point({1, 1});
@@ -19,7 +19,7 @@ struct Valley {
   double distance() const { return std::max(std::fabs(x[0].item()), std::fabs(x[1].item())); }
 };
 
-/// Each method at the setting that is best for eigenvalues 1 and κ, found on paper.
+/// The setting of a method that theory gives as the best for eigenvalues 1 and κ.
 optim::SGD best_setting(int method, double kappa) {
   const double root = std::sqrt(kappa);
   if (method == 0) return {.lr = 2 / (1 + kappa)};

@@ -10,14 +10,14 @@ namespace {
 constexpr std::int64_t kN = 1000, kSteps = 1000;
 constexpr double kL = 4;
 
-/// Nesterov's own hard case: ½(x₁² + Σ(xᵢ₊₁ − xᵢ)² + xₙ²) − x₁, least at xᵢ = 1 − i/(n + 1).
+/// Nesterov's hard case, ½(x₁² + Σ(xᵢ₊₁ − xᵢ)² + xₙ²) − x₁. Its minimum is at xᵢ = 1 − i/(n + 1).
 Tensor chain(const Tensor& x) {
   const Tensor rise = x.slice(0, 1) - x.slice(0, 0, kN - 1);
   return 0.5 * (x[0].square() + rise.square().sum() + x[kN - 1].square()) - x[0];
 }
 
-/// f − f* at x₀, x₁, … of a run. For Nesterov's method the optimizer holds the points where
-/// gradients are taken, y; xₖ₊₁ = yₖ − ∇f(yₖ)/L.
+/// f − f* at x₀, x₁, … of a run. The optimizer holds y, the point at which the gradient is taken:
+/// xₖ₊₁ = yₖ − ∇f(yₖ)/L. For gradient descent yₖ = xₖ.
 std::vector<double> gaps(bool nesterov) {
   const double least = -0.5 * (1 - 1.0 / (kN + 1));
   const Tensor y = point(std::vector<double>(kN, 0.0));

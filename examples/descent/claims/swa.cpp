@@ -7,7 +7,8 @@ using namespace descent;
 
 namespace {
 
-/// Loss on average over random directions of a given length, the same for every model.
+/// The mean loss at weights that are `radius` away, over 20 random directions. The directions are
+/// the same for every model.
 double nearby(nn::Sequential model, const data::Dataset& d, double radius) {
   Generator generator(11);
   const Tensor centre = flat(model).clone();

@@ -16,8 +16,9 @@ inline constexpr int kOk = 0, kUsage = 2, kBadInput = 3, kTrainingFailed = 4, kI
 
 struct Command {
   const char *name, *help;
-  /// Adds the options of the command. Returns what runs the command, once the options are read:
-  /// it prints results on stdout and returns the exit code of the program.
+  /// Adds the options of the command to `app`. Returns the function that runs the command; main.cpp
+  /// calls the function after the command line is read. The function prints results on stdout and
+  /// returns the exit code of the program.
   std::function<int()> (*add)(CLI::App& app);
 };
 

@@ -1,4 +1,4 @@
-// descent compare: a fair comparison of optimizers, tuned, on anyone's data. study.h has the
+// descent compare: a fair comparison of tuned optimizers on any data. study/study.h has the
 // protocol.
 #include "commands/commands.h"
 #include "run/console.h"
@@ -19,13 +19,14 @@ namespace {
 std::atomic<bool> interrupted{false};
 static_assert(std::atomic<bool>::is_always_lock_free);
 
-/// Notes the first Ctrl-C, after which a report is written; the next one ends the program.
+/// Handles Ctrl-C. After the first Ctrl-C the program writes a report of what is done. The second
+/// Ctrl-C ends the program.
 void note_interrupt(int signal) {
   interrupted = true;
   std::signal(signal, SIG_DFL);
 }
 
-/// A wrong setting shows at once, not in the middle.
+/// Throws for data that is too small and for settings that an optimizer refuses, before any run.
 void check(const Options& o, const std::vector<Entrant>& entrants,
            const std::vector<Source>& sources) {
   constexpr std::int64_t kLeast = 10;
@@ -49,7 +50,7 @@ int compare(const Options& o) {
   check(o, entrants, sources);
   const std::string folder = output_folder(o.out);
   Records records(folder + "/results.json", identity_of(o, sources), o.resume);
-  records.save("running", nullptr);  // a folder that cannot be written to shows now
+  records.save("running", nullptr);  // throws before the first run if the file cannot be written
 
   std::signal(SIGINT, note_interrupt);
   std::signal(SIGTERM, note_interrupt);

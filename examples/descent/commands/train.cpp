@@ -1,4 +1,4 @@
-// descent train: one run, its table, and its folder.
+// descent train: one training run, its table in the terminal, and the files in its folder.
 #include "commands/commands.h"
 #include "run/console.h"
 #include "run/jobs.h"
@@ -14,14 +14,15 @@ using namespace descent;
 
 namespace {
 
-/// Numbers as numbers and switches as switches, so that a script can read them.
+/// A setting as JSON: a number or a switch if the text is one, so that scripts need not convert
+/// texts.
 nlohmann::ordered_json typed(const std::string& text) {
   if (text == "true" || text == "false") return text == "true";
   const auto parsed = nlohmann::ordered_json::parse(text, nullptr, false);
   return parsed.is_number() ? parsed : nlohmann::ordered_json(text);
 }
 
-/// Everything that is needed to use the model: how it was made, and what was done to its input.
+/// Writes settings.json: how the model was made, and how its input and target were scaled.
 void save_settings(const Options& o, const optim::Optimizer& optimizer, const data::Dataset& d,
                    const Scaling& scaling) {
   nlohmann::ordered_json json;
@@ -37,6 +38,7 @@ void save_settings(const Options& o, const optim::Optimizer& optimizer, const da
   write_file(o.out + "/settings.json", json.dump(2) + "\n");
 }
 
+/// Writes metrics.csv, one line for each epoch.
 void save_metrics(const Run& run, const std::string& folder) {
   std::string csv =
       "epoch,lr,train_loss,train_accuracy,validation_loss,validation_accuracy,seconds\n";
@@ -54,7 +56,7 @@ int train(const Options& o) {
   const Scaling scaling = prepare(o, training, {&validation});
   manual_seed(o.seed);
   nn::Sequential model = make_model(o, all);
-  Training ready(o, model, training, validation);  // refuses before any folder is made
+  Training ready(o, model, training, validation);  // throws before a folder is made
   if (!o.out.empty()) {
     output_folder(o.out);
     save_settings(o, ready.optimizer(), all, scaling);

@@ -1,6 +1,6 @@
-// Charts as SVG: lines with bands, points, contour lines, heat maps; axes with ticks, a legend,
-// colours the colour-blind can tell apart, and text that follows the page's colours in light and
-// dark.
+// Charts as SVG: lines with bands, points, contour lines, ranges and heat maps. Charts have axes
+// with ticks, and a legend. Colour-blind readers can tell the colours apart. Text takes the colour
+// of the page, light or dark.
 #pragma once
 
 #include <functional>
@@ -11,60 +11,64 @@
 
 namespace app {
 
+/// A line or a set of dots in a chart.
 struct Series {
-  std::string name;                   // "" keeps it out of the legend
-  std::vector<double> x, y;           // a value that is not finite leaves a gap
-  std::vector<double> low{}, high{};  // a band around y; empty for none
-  bool points = false;                // dots in place of a line
-  bool end = false;                   // a dot where the line ends
-  int colour = -1;                    // −1: its place among the series
+  std::string name;                   // a series named "" is not in the legend
+  std::vector<double> x, y;           // a value that is not finite leaves a gap in the line
+  std::vector<double> low{}, high{};  // a band around y; empty for no band
+  bool points = false;                // draw dots, not a line
+  bool end = false;                   // draw a dot where the line ends
+  int colour = -1;                    // number of the colour; −1 takes the index of the series
 };
 
 struct Interval {
   double low, high;
 };
 
-/// Contour lines of f under the series, at values spread evenly over the ranks of f.
+/// Contour lines of f, drawn under the series. The levels are quantiles of f over the area, so that
+/// steep and flat parts both show lines.
 struct Landscape {
-  std::string id;  // of the drawing in its page, so that others can use it again
+  std::string id;  // names the drawing in the page, so that other charts can refer to the drawing
   Interval x, y;
   std::function<double(double, double)> f;
-  bool drawn_before = false;  // refer to the drawing in the page with this id
-  std::vector<std::pair<double, double>> crosses{};  // points of note
+  bool drawn_before = false;  // true: refer to the drawing with this id, and do not draw again
+  std::vector<std::pair<double, double>> crosses{};  // points that are marked with a cross
 };
 
 struct Chart {
   std::string title, x_label, y_label;
   bool log_x = false, log_y = false;
-  std::vector<Series>
-      series{};  // keep the index of a name the same over charts: it sets the colour
-  std::optional<Interval> x_range{}, y_range{};  // default: what the series need
-  std::optional<Landscape> landscape{};          // its ranges are then the chart's
+  // The index of a series sets its colour: give a name the same index in all charts of a page.
+  std::vector<Series> series{};
+  std::optional<Interval> x_range{}, y_range{};  // default: the range of the series
+  std::optional<Landscape> landscape{};          // if there is one, its ranges are the chart's
 };
 
-/// One coloured cell a value: dark is low. Values that are not finite are left grey.
+/// A grid of coloured cells, one for each value. Low values are dark; a value that is not finite is
+/// grey.
 struct HeatMap {
   std::string title, x_label, y_label;
   std::vector<std::string> columns, rows;
   std::vector<double> values;  // row after row, the first row at the top
   const char* pattern = "%.3g";
-  std::vector<std::size_t> marked{};  // cells with a frame
+  std::vector<std::size_t> marked{};  // indices of values whose cells get a frame
 };
 
-/// Ranges on one axis, a row a name: a line from low to high with a dot in the middle.
+/// Ranges on one axis. Each row has a name and, for each series, a line from low to high with a
+/// dot.
 struct Ranges {
   struct Mark {
-    double low, middle, high;  // NaN: nothing is drawn
+    double low, middle, high;  // a mark with low or high NaN is not drawn
   };
   std::string title, x_label;
   std::vector<std::string> rows;
-  std::vector<std::pair<std::string, std::vector<Mark>>> series;  // each has a mark a row
+  std::vector<std::pair<std::string, std::vector<Mark>>> series;  // each has one mark for each row
 };
 
 std::string svg(const Chart& chart);
 std::string svg(const Ranges& ranges);
 std::string svg(const HeatMap& map);
-/// The colour and dash pattern of the i-th series, for legends elsewhere.
+/// The colour and dash pattern of series i, as SVG attributes.
 std::string stroke(std::size_t i);
 
 }  // namespace app

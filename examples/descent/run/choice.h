@@ -1,6 +1,8 @@
-// Choices: what the command line takes by name. A table has one row a choice, of any type with the
-// members `name` and `help`. The list in --help, the check, the error text and the factory all read
-// that table, so that a new choice is one new row.
+// Choices: options whose value is one of several names, as --activation relu.
+//
+// Each such option has a table with one row for each name. A row is any struct with the members
+// `name` and `help`, and usually a factory. The list in --help, the check, the error text and the
+// factory all read the same table. To add a choice, add a row.
 #pragma once
 
 #include "run/text.h"
@@ -31,7 +33,8 @@ const std::ranges::range_value_t<Table>* find_row(const Table& table, const std:
   return row == table.end() ? nullptr : &*row;
 }
 
-/// What is wrong with a name that no row has: "got 'x', expected a, b. Hint: did you mean 'a'?".
+/// What is wrong with a name that no row has: "got 'x', expected one of a, b. Hint: did you mean
+/// 'a'?".
 inline std::string refusal(const std::string& name, const std::vector<std::string>& known) {
   return descent::to_text("got '", name, "', expected one of ", joined(known),
                           did_you_mean(name, known));

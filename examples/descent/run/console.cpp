@@ -14,7 +14,7 @@ Progress::Progress(std::size_t total)
       last_(start_) {}
 
 Progress::~Progress() {
-  if (drawn_) std::fputs("\r\033[K", stderr);  // the results follow on stdout
+  if (drawn_) std::fputs("\r\033[K", stderr);  // clears the line for the results
 }
 
 void Progress::update(std::size_t done, const std::string& note) {
@@ -23,7 +23,7 @@ void Progress::update(std::size_t done, const std::string& note) {
   const double share = total_ > 0 ? static_cast<double>(done) / static_cast<double>(total_) : 1;
   const std::string left =
       done > 0 && done < total_ ? duration(passed / share - passed) + " left" : duration(passed);
-  if (!terminal_) {  // ten lines for the whole run
+  if (!terminal_) {  // a line for each tenth of the work, and one for the first piece
     const auto tenth = static_cast<std::size_t>(share * 10);
     if (tenth == printed_ && done != 1) return;
     printed_ = tenth;

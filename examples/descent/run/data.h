@@ -11,7 +11,7 @@ namespace app {
 /// A data set that comes with Descent.
 struct NamedData {
   const char *name, *help;
-  bool is_table;  // columns of different units: --standardize auto scales the features
+  bool is_table;  // columns have different units, so that --standardize auto scales the features
   descent::data::Dataset (*make)();
 };
 
@@ -23,13 +23,14 @@ std::span<const NamedData> named_data();
 /// Throws UsageError if --target, --drop or --task are given for anything but a CSV file.
 descent::data::Dataset load_data(const Options& o);
 
-/// How features and the target of a regression were scaled; empty for what was left as it is.
+/// How prepare() scaled the data. A member is empty if prepare() left that part of the data alone.
 struct Scaling {
   std::optional<descent::data::Standardizer> features, target;
 };
 
-/// Standardises `train` and `others`, if the options say so. Mean and deviation are those of
-/// `train` alone, so that no test sample has a part in them.
+/// Standardises `train` and `others` as --standardize says. With auto, features are scaled for
+/// tables only; with auto or on, the target of a regression is scaled too. Mean and deviation come
+/// from `train` alone, so that test samples do not influence training.
 Scaling prepare(const Options& o, descent::data::Dataset& train,
                 std::vector<descent::data::Dataset*> others);
 

@@ -1,4 +1,4 @@
-// Independent pieces of work side by side on the cores, each deterministic by itself.
+// Threads: how many the program uses, and independent jobs side by side on them.
 #pragma once
 
 #include <cstddef>
@@ -7,13 +7,16 @@
 
 namespace app {
 
-/// Sets how many threads the program uses; 0 leaves it to the library. Throws if the environment
-/// variable DESCENT_NUM_THREADS is wrong, so that this shows at once and not in the middle.
+/// Sets how many threads the program uses; 0 leaves the number to the library. Throws if the
+/// environment variable DESCENT_NUM_THREADS is wrong, so that a mistake shows before the work
+/// begins.
 void use_threads(int threads);
 
-/// Runs job(0) … job(n−1) on as many threads as the library may use, one thread each: a run is
-/// small, and two beside each other beat one on two threads. Shows progress with note(i). Stops
-/// early, between jobs, once `stopped` says so. An exception of a job ends all and is thrown here.
+/// Runs job(0) … job(n − 1) side by side, on as many threads as the library may use. Each job has
+/// one thread. Training runs are small: two runs side by side on one thread each end sooner than
+/// two runs in turn on two threads. Results do not depend on the order in which jobs run. note(i)
+/// is the text beside the progress bar after job i. If stopped() returns true, no further job
+/// starts. If a job throws, no further job starts, and run_jobs() throws the same exception.
 void run_jobs(
     std::size_t n, const std::function<void(std::size_t)>& job,
     const std::function<std::string(std::size_t)>& note,

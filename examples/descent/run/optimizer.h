@@ -1,5 +1,6 @@
-// The optimizer of a run. All that the program knows of optimizers by name stands here, but for the
-// cards that `descent explain` prints.
+// The optimizer of a run: schedules, settings, the description of an optimizer, and how it is made.
+// Other files ask this one for rules by name; only `descent explain` reads the library's cards
+// itself.
 #pragma once
 
 #include "run/options.h"
@@ -12,40 +13,42 @@ namespace app {
 /// A schedule of the learning rate over a whole run.
 struct Schedule {
   const char *name, *help;
+  /// The learning rate at each of `steps` steps; `lr` is the rate that the user gives.
   descent::optim::Hyper (*make)(double lr, std::int64_t steps);
-  bool by_validation = false;  // the rate also falls where the validation loss stops falling
+  bool by_validation = false;  // true: if the validation loss stops falling, the rate is lowered
 };
 
 /// Every schedule that --schedule takes.
 std::span<const Schedule> schedules();
 
-/// Settings by name. Values have the digits that are printed, so that what is read is what was run.
+/// Settings of an optimizer, as names and values.
 using Settings = std::vector<std::pair<std::string, double>>;
-/// "lr=0.001 beta1=0.9"
+/// Settings as text: "lr=0.001 beta1=0.9".
 std::string to_string(const Settings& settings);
-/// Where the learning rate stands among the settings, or null if they have none.
+/// The learning rate among the settings, or null if the settings have none.
 const double* rate_of(const Settings& settings);
 
-/// What --set gives, in its order; true counts as 1 and false as 0.
-/// Throws UsageError for what is not name=number, and for the learning rate, which is --lr.
+/// The settings that --set gives, in the order of the command line. The values true and false count
+/// as 1 and 0. Throws UsageError for a text that is not name=number, and for the learning rate,
+/// which the option --lr gives.
 Settings given_settings(const Options& o);
 
-/// An optimizer as --optimizer describes it: "sam(adamw(lr=0.1), rho=0.05)". The constructor parses
-/// the text once and looks the rule up once; all else reads what it found.
+/// A description of an optimizer, as --optimizer takes it: "sam(adamw(lr=0.1), rho=0.05)". The
+/// constructor parses the text and looks up the names, once; the other members read the result.
 class Described {
  public:
-  /// Throws ValueError for a text that is no description, or a rule that nobody knows.
+  /// Throws ValueError if the text cannot be parsed, or names an unknown rule or wrapper.
   explicit Described(const std::string& text);
 
-  /// The name outside: "sam".
+  /// The name of the outermost wrapper, or of the rule if there is no wrapper: "sam".
   const std::string& outermost() const { return expression_.text; }
-  /// How many arguments the name outside has, the optimizer inside included: 2.
+  /// How many arguments outermost() has in the text, including the optimizer inside: 2.
   std::size_t arguments() const { return expression_.arguments.size(); }
-  /// True if the text itself gives the learning rate of the rule.
+  /// True if the text gives the learning rate of the rule.
   bool has_rate() const { return has_rate_; }
-  /// The learning rate of the rule by default; 0 if the rule has none.
+  /// The default learning rate of the rule; 0 if the rule has no learning rate.
   double default_rate() const;
-  /// Those of the rule's settings that are numbers, at their defaults.
+  /// The settings of the rule whose default is a number, with their defaults.
   Settings defaults() const;
 
  private:
@@ -57,11 +60,12 @@ class Described {
 /// The names of all rules, without wrappers.
 std::vector<std::string> rule_names();
 
-/// Makes the optimizer that the options describe over these parameters. Around it go, from inside
-/// to outside: clipping by value, clipping by norm, SAM, the moving average, the average from a
-/// point on. `steps` is the length of the run, over which schedules extend.
-/// Throws UsageError if the text has a learning rate and the options have one too, ValueError for
-/// what the library refuses.
+/// Makes the optimizer that the options describe, over these parameters. `steps` is the length of
+/// the run, over which schedules extend. The options can add wrappers; from inside to outside these
+/// are
+/// --clip-value, --clip-norm, --sam, --ema and --swa.
+/// Throws UsageError if both the description and the options give a learning rate or a schedule.
+/// Throws ValueError if the library refuses the description or a setting.
 descent::optim::Optimizer make_optimizer(const Options& o, const descent::Parameters& parameters,
                                          std::int64_t steps);
 

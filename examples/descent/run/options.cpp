@@ -17,7 +17,8 @@ using descent::to_text;
 
 namespace {
 
-/// A check with a message that says what is expected: CLI11's own prints the largest double.
+/// A check of a number, whose message says what is expected. CLI11's own check would print the
+/// largest double.
 CLI::Validator number(const char* expected, bool (*legal)(double)) {
   return CLI::Validator(
       [=](std::string& text) -> std::string {
@@ -54,13 +55,13 @@ CLI::Validator one_of(const std::vector<std::string>& names) {
 const std::vector<std::string> kTasks{"auto", "classification", "regression"};
 const std::vector<std::string> kStandardize{"auto", "on", "off"};
 
-/// With as many digits as it takes to read the same number again.
+/// A number as text, with as few digits as it takes to read the same number again.
 std::string exact(double x) {
   char buffer[32];
   return {buffer, std::to_chars(buffer, buffer + sizeof buffer, x).ptr};
 }
 
-/// "90s", "10m", "2h", or a number of seconds.
+/// Seconds from a text: "90s", "10m", "2h", or a number of seconds.
 double seconds_of(const std::string& text) {
   char* end = nullptr;
   const double x = std::strtod(text.c_str(), &end);

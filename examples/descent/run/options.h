@@ -1,5 +1,5 @@
-// What `train` and `compare` are asked to do, in one listing: the command line, settings.json and
-// the report are all made from it.
+// The options of `train` and `compare`: what the command line gives, what settings.json and the
+// report list, and what claims set for their runs.
 #pragma once
 
 #include "run/choice.h"
@@ -17,8 +17,8 @@ namespace app {
 
 struct Options {
   std::string data = "digits";
-  std::string target{};             // of a CSV: name or number; empty: the last column
-  std::vector<std::string> drop{};  // columns of a CSV to leave out
+  std::string target{};             // column of a CSV file, by name or number; "": the last column
+  std::vector<std::string> drop{};  // columns of a CSV file to leave out
   std::string task = "auto";
   std::string standardize = "auto";
   std::vector<int> hidden{64};
@@ -26,32 +26,33 @@ struct Options {
   double dropout = 0;
   bool batch_norm = false;
   std::string optimizer = "adamw";
-  double lr = 0;  // 0: the rule's default
+  double lr = 0;  // 0: the default of the rule
   std::vector<std::string> set{};
   std::string schedule = "constant";
   std::int64_t warmup = 0;
   double sam = 0, clip_norm = 0, clip_value = 0, swa = 0, ema = 0;
   std::int64_t epochs = 20, batch = 32;
   std::uint64_t seed = 1;
-  int budget = 12;        // compare: trials of each optimizer
-  int seeds = 5;          // compare: fresh seeds for what was chosen
-  double time_limit = 0;  // compare: seconds; 0 for none
-  bool resume = false;    // compare: go on from results.json
-  int threads = 0;        // 0: as the library decides
+  int budget = 12;        // compare: how many trials each optimizer has
+  int seeds = 5;          // compare: how many fresh seeds the chosen settings run with
+  double time_limit = 0;  // compare: in seconds; 0 for no limit
+  bool resume = false;    // compare: go on from the runs in results.json
+  int threads = 0;        // 0: the library decides
   double validation = 0.2;
   std::string out{};
-  std::string trace{};  // train: CSV of what each step did to each parameter
+  std::string trace{};  // train: CSV file for what each step did to each parameter; "": none
 };
 
-/// Adds the options to a command; `compare` takes several optimizers and data sets, and has what
-/// its protocol needs.
+/// Adds the options to a command. `compare` says whether the command is `compare`, which takes
+/// several optimizers and data sets and has options for its protocol.
 void add_options(CLI::App& command, Options& o, bool compare);
 
-/// The folder of --out, the present one for "", made if it is not there. Throws FileError when that
-/// fails, or nothing can be written into it: before the work, not after.
+/// The folder that --out names; "" names the present folder. Makes the folder if there is none.
+/// Throws FileError if the folder cannot be made or written into, so that a command fails before
+/// its work and not after it.
 std::string output_folder(const std::string& out);
 
-/// The settings as name and text, in the order above, for printing and saving.
+/// The options as name and text, in the order above, for printing and saving.
 std::vector<std::pair<std::string, std::string>> listing(const Options& o, bool compare);
 
 /// The `descent compare` command that repeats a comparison.

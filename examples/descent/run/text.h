@@ -33,7 +33,7 @@ std::string joined(const Parts& parts, const char* separator = ", ") {
   return s;
 }
 
-/// The number that a text is, or nothing if the whole text is no number.
+/// Reads a number. Returns nothing unless the whole text is one number.
 std::optional<double> number_in(const std::string& text);
 
 /// The end of an error text about an unknown name: ". Hint: did you mean 'relu'?".

@@ -24,14 +24,15 @@ Training::Training(const Options& o, nn::Sequential& model, const data::Dataset&
       model_(model),
       train_(train),
       validation_(validation),
-      // Batch normalisation needs more than one sample, which a last batch may not have.
+      // Batch normalisation throws for a batch of one sample. An incomplete last batch could have
+      // one sample, so it is left out.
       loader_(train, {.batch_size = o.batch,
                       .seed = o.seed,
                       .drop_last = o.batch_norm && train.size() > o.batch}),
       optimizer_(make_optimizer(o, model.parameters(), o.epochs * loader_.size())) {}
 
-/// The scores on training and validation data that the model would have if training ended here:
-/// those of the averaged weights, once there is an average.
+/// The scores on training and validation data that the model would have if training ended now. Once
+/// the optimizer keeps an average, these are the scores of the averaged weights.
 std::pair<Score, Score> Training::scores() {
   const auto both = [&] {
     return std::pair(evaluate(model_, train_), evaluate(model_, validation_));

@@ -21,8 +21,8 @@ Score evaluate(descent::nn::Module& model, const descent::data::Dataset& d);
 struct Epoch {
   std::int64_t epoch;  // from 1
   Score train, validation;
-  double lr;       // when the epoch began
-  double seconds;  // of training, since the run began
+  double lr;       // at the first step of the epoch
+  double seconds;  // of training up to the end of the epoch, since the run began
 };
 
 struct Run {
@@ -35,17 +35,18 @@ struct Run {
   std::string failure;  // why the run diverged
 };
 
-/// A run that is ready to start. The constructor makes batches and optimizer, so that a wrong
-/// setting throws before anything is written; run() uses these and makes nothing anew.
-/// Options, model and data must outlive it.
+/// A training run that is ready to start. The constructor makes the batches and the optimizer, so
+/// that a wrong setting throws before a command writes files. run() trains with the same optimizer.
+/// Options, model and data must outlive the Training.
 class Training {
  public:
   /// Throws as make_optimizer() does.
   Training(const Options& o, descent::nn::Sequential& model, const descent::data::Dataset& train,
            const descent::data::Dataset& validation);
 
-  /// Trains the model, once. Calls `watch` after every epoch; what `watch` throws ends the run.
-  /// Does not throw for a loss or gradient that is no number: the result says that it diverged.
+  /// Trains the model. Call run() once. It calls `watch` after every epoch; an exception that
+  /// `watch` throws ends the run and reaches the caller. If a loss or gradient is no number, the
+  /// run ends, and the result says that the run diverged.
   Run run(const std::function<void(const Epoch&)>& watch = {});
 
   const descent::optim::Optimizer& optimizer() const { return optimizer_; }

@@ -12,7 +12,7 @@ using namespace descent;
 
 namespace {
 
-/// "a", "a and b", "a, b, c and 4 others"
+/// A list for people: "a", "a and b", "a, b, c and 4 others".
 std::string listed(const std::vector<std::string>& names) {
   constexpr std::size_t kMost = 5;
   const std::size_t shown = names.size() <= kMost ? names.size() : kMost - 1;
@@ -22,7 +22,7 @@ std::string listed(const std::vector<std::string>& names) {
   return shown == names.size() ? s : to_text(s, " and ", names.size() - shown, " others");
 }
 
-/// "adam with lr 0.012 and beta1 0.95"
+/// A contender with its settings: "adam with lr 0.012 and beta1 0.95".
 std::string named(const Contender& who) {
   std::string s = who.entrant.name;
   const Settings settings = who.chosen();
@@ -55,7 +55,8 @@ Standing standing_of(const Contender& c) {
   return s;
 }
 
-/// What it costs to reach a validation score, at the end of the first epoch that does.
+/// Finds what it costs to reach this validation score. A run reaches the score at the end of the
+/// first epoch whose score is as high.
 void reach(Standing& s, double target) {
   std::vector<double> evaluations, seconds;
   for (const Outcome& r : s.who->tuned.runs) {
@@ -68,7 +69,7 @@ void reach(Standing& s, double target) {
     evaluations.push_back(reached ? share * static_cast<double>(r.gradient_evaluations) : INFINITY);
     seconds.push_back(reached ? share * r.seconds : INFINITY);
   }
-  const auto middle = [](std::vector<double> v) {  // the lower one of an even number
+  const auto middle = [](std::vector<double> v) {  // of two in the middle, the lower one
     std::sort(v.begin(), v.end());
     return v.empty() ? INFINITY : v[(v.size() - 1) / 2];
   };
@@ -76,6 +77,7 @@ void reach(Standing& s, double target) {
   s.seconds_to_target = middle(seconds);
 }
 
+/// The answer in plain words: the best optimizer, its score, and how sure that is.
 std::string sentence_of(const Judged& j, const Study& study, const Options& o) {
   const Contest& c = *j.contest;
   if (j.standings.empty()) return "There is nothing to compare.";
@@ -122,9 +124,10 @@ std::string sentence_of(const Judged& j, const Study& study, const Options& o) {
                                                                                        : level;
     list.push_back(other.who->entrant.name);
     if (&list != &level) continue;
-    const auto cost = [](const Standing& x) {  // of equals, the one with fewer wrappers
-      return std::pair(x.to_target, x.who->entrant.name.size());
-    };
+    const auto cost =
+        [](const Standing& x) {  // at equal cost, the shorter name: it has fewer wrappers
+          return std::pair(x.to_target, x.who->entrant.name.size());
+        };
     if (other.to_target < INFINITY && cost(other) < cost(*cheapest)) cheapest = &other;
   }
   const std::size_t others = j.standings.size() - 1;
@@ -153,7 +156,7 @@ std::string sentence_of(const Judged& j, const Study& study, const Options& o) {
                                                 : "",
                  ".");
   if (c.classification) {
-    // Agresti & Coull's interval (1998), which does not shrink to nothing at 100 %.
+    // Agresti & Coull's interval (1998). At an accuracy of 100 % the interval still has a width.
     const double n_tested = static_cast<double>(c.tested) + 4,
                  p = (first.test.median * static_cast<double>(c.tested) + 2) / n_tested,
                  error = 2 * std::sqrt(p * (1 - p) / n_tested);
@@ -167,6 +170,7 @@ std::string sentence_of(const Judged& j, const Study& study, const Options& o) {
   return s;
 }
 
+/// An alarm for each optimizer that ends below one that it contains.
 std::vector<std::string> alarms_of(const Judged& j) {
   std::vector<std::string> alarms;
   for (const Standing& outer : j.standings)
@@ -185,6 +189,7 @@ std::vector<std::string> alarms_of(const Judged& j) {
   return alarms;
 }
 
+/// What is not complete, and where better settings may lie outside of what was searched.
 std::vector<std::string> notes_of(const Judged& j, const Study& study, const Options& o) {
   std::vector<std::string> notes;
   if (j.standings.empty()) return notes;

@@ -1,5 +1,6 @@
-// What is concluded from the runs of a comparison: who is where, whether that is more than chance,
-// at what cost, and what should make a reader suspicious.
+// The conclusions from the runs of a comparison. A judgement says in which order the optimizers end
+// and whether the order is more than chance. It also says what each optimizer costs, and which
+// results should make a reader suspicious.
 #pragma once
 
 #include "study/statistics.h"
@@ -7,44 +8,49 @@
 
 namespace app {
 
-/// What is concluded of one contender: scores are shares of 1, or R².
+/// The conclusions about one contender. A score is an accuracy from 0 to 1, or R² for a regression.
 struct Standing {
   const Contender* who;
-  Quartiles validation, test, at_defaults;  // over seeds
-  double loss;                              // median validation loss, which decides ties
+  Quartiles validation, test, at_defaults;  // scores over the seeds
+  double loss;                              // median validation loss; decides between equal scores
   double evaluations, seconds;              // median cost of a run
-  double to_target, seconds_to_target;      // median; infinite when less than half do
-  std::size_t reached;                      // seeds that do
+  // Median cost until a run reaches the target; infinite if fewer than half of the runs reach it.
+  double to_target, seconds_to_target;
+  std::size_t reached;  // how many seeds reach the target
 };
 
-/// One contest, judged: best first, by validation data.
+/// The judgement of one contest. Standings are sorted by validation score, best first.
 struct Judged {
   const Contest* contest;
   std::vector<Standing> standings;
-  double target;                    // validation score of the best standard baseline
-  std::string baseline;             // which that is; "" where all diverged
-  std::string sentence;             // the answer
-  std::vector<std::string> alarms;  // what should not be
-  std::vector<std::string> notes;   // what to know
+  double target;         // validation score of the baseline
+  std::string baseline;  // the best of the textbook optimizers; "" if every optimizer diverged
+  std::string sentence;  // the answer in plain words
+  std::vector<std::string> alarms;  // results that contradict what is known of the optimizers
+  std::vector<std::string> notes;   // what a reader should know before trusting the answer
 };
 
+/// Judges one contest. `contest` must outlive the result.
 Judged judge(const Contest& contest, const Study& study, const Options& o);
 
-/// Over several contests: who reaches targets at the least cost. "" for one.
+/// A sentence on which optimizer reaches the targets of several contests at the least cost.
+/// Returns "" if there are fewer than two contests.
 std::string overall(const std::vector<Judged>& all);
-/// Costs to the target; one list a contender, one entry a contest.
+/// Gradient evaluations until the target, as costs[contender][contest].
 std::vector<std::vector<double>> costs_of(const std::vector<Judged>& all);
-inline constexpr double kMostRatio = 4;  // of the performance profiles
+inline constexpr double kMostRatio = 4;  // where performance profiles end
 
-/// More than chance: the middle halves of the scores are apart, and every seed says the same.
-/// Equals come out so, one way or the other, less than once in 2^(seeds − 1) times.
+/// True if a beats b by more than chance: the middle half of a's scores lies above the middle half
+/// of b's, and a has the higher score with every seed. If a and b are equally good, one of the two
+/// beats the other in fewer than one of 2^(seeds − 1) comparisons.
 bool ahead(const Tried& a, const Tried& b, bool test);
-/// The score of each run, −∞ for one that diverged.
+/// The score of each run on test or validation data; −∞ for a run that diverged.
 std::vector<double> scores(const Tried& t, bool test);
+/// The median of f over the runs.
 double median_of(const Tried& t, double (*f)(const Outcome&));
-/// "97.2" in per cent, "0.912" for R², "diverged".
+/// A score for people: "97.2" for an accuracy in per cent, "0.912" for R², or "diverged".
 std::string score_text(double score, bool classification);
-/// "216", "not reached".
+/// A cost for people: "216", or "not reached" for an infinite cost.
 std::string count_text(double count);
 
 }  // namespace app

@@ -13,7 +13,7 @@ namespace {
 
 double number(const Json& j) { return j.is_null() ? NAN : j.get<double>(); }
 
-/// Names may come from a file in whatever encoding: what is no UTF-8 is replaced.
+/// JSON as text. Names may come from a file in any encoding; bytes that are not UTF-8 are replaced.
 std::string text_of(const Json& j, int indent = -1) {
   return j.dump(indent, ' ', false, Json::error_handler_t::replace);
 }
@@ -95,7 +95,7 @@ void Records::save(const std::string& state, const Json& summary) const {
 }
 
 std::string Records::text(const std::string& state, const Json* summary) const {
-  // A run a line: long, but it can be looked at and compared.
+  // One line for each run, so that people can read the file and compare it with another.
   std::string s = to_text(
       "{\n\"state\": ", text_of(state), ",\n\"identity\": ", text_of(*identity_, 2),
       ",\n\"summary\": ", summary != nullptr ? text_of(*summary, 2) : "null", ",\n\"runs\": {\n");

@@ -1,5 +1,5 @@
-// The runs of a comparison that are done, by what determines them. They live in results.json, so
-// that a comparison that was stopped goes on where it was.
+// The finished runs of a comparison. Each run has a key, made of everything that determines the
+// run. The runs are kept in results.json, so that a comparison that was stopped can go on.
 #pragma once
 
 #include "run/training.h"
@@ -11,29 +11,31 @@
 
 namespace app {
 
-/// What is kept of a run.
+/// What is kept of a finished run.
 struct Outcome {
-  Score validation, test;  // at the end; test is kept of those that are tested
+  Score validation, test;  // at the end of the run; `test` only if the run was tested
   bool tested = false, diverged = false;
   std::int64_t gradient_evaluations = 0;
   double seconds = 0;               // of training
-  std::vector<double> loss, score;  // on validation data after each epoch, of those tested
+  std::vector<double> loss, score;  // on validation data after each epoch, if the run was tested
 };
 
 class Records {
  public:
-  /// `identity` is what all runs depend on. Reads `path` when told to resume and it exists; throws
-  /// UsageError if its identity is another, FileError if it is no such file.
+  /// `identity` is what all runs depend on, by name. If `resume` is true and the file `path`
+  /// exists, the constructor reads the runs from the file. Throws UsageError if the file has
+  /// another identity, and FileError if the file holds no results of a comparison.
   Records(std::string path, const nlohmann::ordered_json& identity, bool resume);
   ~Records();
   Records(const Records&) = delete;
   Records& operator=(const Records&) = delete;
 
-  /// Null for a run that is not done. What is found is not moved or removed.
+  /// The run with this key, or null if the run is not finished. The pointer stays valid.
   const Outcome* find(const std::string& key) const;
-  /// Keeps a run, and writes the file when the last writing is some seconds ago. Any thread.
+  /// Keeps a finished run. Writes the file if it was last written ten seconds ago or earlier.
+  /// Any thread may call put().
   void put(const std::string& key, Outcome outcome);
-  /// Writes the file, with what was concluded under "summary".
+  /// Writes the file, with the state of the comparison and its conclusions.
   void save(const std::string& state, const nlohmann::ordered_json& summary) const;
 
  private:

@@ -14,7 +14,7 @@ using namespace descent;
 
 namespace {
 
-/// Median and middle half: "97.2 (96.9–97.5)".
+/// The median and the middle half: "97.2 (96.9–97.5)".
 std::string cell(const Quartiles& q, bool classification) {
   if (std::isnan(q.median)) return "–";
   if (!std::isfinite(q.median)) return "diverged";
@@ -23,7 +23,7 @@ std::string cell(const Quartiles& q, bool classification) {
                  q.low < 0 ? " to " : "–", score_text(q.high, classification), ")");
 }
 
-/// "3/36", of the trials.
+/// How many runs of the trials diverged: "3/36".
 std::string diverged(const Standing& s) {
   std::size_t runs = 0;
   for (const Tried& t : s.who->trials) runs += t.runs.size();
@@ -50,6 +50,7 @@ std::string settings_table(const Judged& j) {
   return html_table(rows, 1);
 }
 
+/// The series with at most `most` points, spread evenly over its indices.
 Series thinned(const Series& s, std::size_t most = 100) {
   if (s.x.size() <= most) return s;
   Series t = s;
@@ -62,9 +63,10 @@ Series thinned(const Series& s, std::size_t most = 100) {
   return t;
 }
 
-constexpr std::ptrdiff_t kBands = 3;  // more than that hide each other
+constexpr std::ptrdiff_t kBands = 3;  // more bands would hide each other
 
-/// Median validation loss after each epoch, with the middle half, against the cost until then.
+/// The median validation loss after each epoch, with the middle half as a band. The axis is the
+/// cost up to that epoch: seconds, or gradient evaluations.
 Series curve(const Contender& who, bool by_time) {
   Series s{who.entrant.name, {}, {}};
   std::size_t epochs = 0;
@@ -116,7 +118,7 @@ std::string ranges(const Judged& j) {
     r.rows.push_back(s.who->entrant.name);
     const auto mark = [&](const Quartiles& q) {
       const double scale = percent ? 100 : 1;
-      // R² has no lower end: far below, a mark would squeeze all others together.
+      // R² has no lower end. A mark far below would squeeze all other marks together.
       const bool far = !percent && q.low < best - 1;
       return far ? Ranges::Mark{NAN, NAN, NAN}
                  : Ranges::Mark{scale * q.low, scale * q.median, scale * q.high};
@@ -127,7 +129,8 @@ std::string ranges(const Judged& j) {
   return svg(r);
 }
 
-/// How a score moves with the rate, a small chart an optimizer; all have the same axes.
+/// How the score depends on the learning rate: a small chart for each optimizer, all with the same
+/// axes.
 std::string sensitivity(const Judged& j) {
   const double scale = j.contest->classification ? 100 : 1;
   double best = -INFINITY, low = INFINITY, high = 0;
@@ -342,7 +345,7 @@ std::string csv_of(const Study& study) {
       const Outcome& r = t.runs[i];
       const bool tested = r.tested && !r.diverged;
       const auto value = [](bool there, double x) { return there ? to_text(x) : std::string(); };
-      const auto quoted = [](const std::string& text) {  // settings and names may hold commas
+      const auto quoted = [](const std::string& text) {  // a name may hold commas
         std::string q = "\"";
         for (const char ch : text) q += ch == '"' ? std::string("\"\"") : std::string(1, ch);
         return q + "\"";

@@ -1,4 +1,4 @@
-// How what `compare` found is shown: the table in the terminal, the page, a CSV, JSON.
+// What `compare` shows: tables in the terminal, a page of HTML, a CSV file, and JSON.
 #pragma once
 
 #include "study/judge.h"
@@ -7,13 +7,13 @@
 
 namespace app {
 
-/// Two tables: who is where, and with which settings.
+/// Two tables for the terminal: the standings, and the settings that were chosen.
 std::string terminal_of(const Judged& judged);
-/// One self-contained page.
+/// The report as one page that needs no other file and no network.
 std::string html_of(const std::vector<Judged>& all, const Study& study, const Options& o);
-/// One line for every run.
+/// The runs as CSV, one line for each run.
 std::string csv_of(const Study& study);
-/// The conclusions, for results.json.
+/// The conclusions as JSON, for results.json.
 nlohmann::ordered_json json_of(const std::vector<Judged>& all, const Study& study,
                                const Options& o);
 

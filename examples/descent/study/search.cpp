@@ -11,13 +11,13 @@ namespace {
 
 double rounded(double x) { return std::stod(format(x, "%.3g")); }
 
-/// What is searched of a rule, from the settings it lists.
+/// Adds the settings of the rule that are searched, each with a range around its default.
 void search_rule(Entrant& e, const Described& described) {
   for (const auto& [name, usual] : described.defaults()) {
-    if (usual <= 0) continue;  // what is off by default stays off
+    if (usual <= 0) continue;  // a setting that is off by default stays off
     if (name == "lr" && usual < 0.5)
       e.space.push_back({"lr", usual / 10, usual * 300});
-    else if (name == "lr")  // the rule finds its own scale
+    else if (name == "lr")  // a rule with so high a default finds the scale of its steps itself
       e.space.push_back({"lr", usual / 100, usual * 10});
     else if (name == "momentum")
       e.space.push_back({"momentum", 0.02, 1, true});
@@ -31,7 +31,7 @@ void search_rule(Entrant& e, const Described& described) {
   }
 }
 
-/// What is searched of the wrapper outside.
+/// Adds the searched setting of the outermost wrapper.
 void search_wrapper(Entrant& e, const Described& described) {
   struct Own {
     const char *wrapper, *name;
@@ -39,14 +39,14 @@ void search_wrapper(Entrant& e, const Described& described) {
   };
   for (const Own& w : {Own{"sam", "rho", 0.01, 0.5, 0.05}, {"clip_norm", "max_norm", 0.1, 10, 1}}) {
     if (described.outermost() != w.wrapper || described.arguments() > 1)
-      continue;  // or has its value
+      continue;  // another wrapper, or the description gives the value
     e.description.insert(e.description.rfind(')'), to_text(", ", w.name, "={", w.name, "}"));
     e.space.push_back({w.name, w.low, w.high});
     e.defaults.emplace_back(w.name, w.usual);
   }
 }
 
-/// Nothing is searched that the description or the options have.
+/// Takes the settings that the options give, and removes every given setting from the search.
 void keep_given(Entrant& e, const Options& o) {
   const auto given = [&](const std::string& name) {
     if (e.description.find(name + "=") != std::string::npos &&
@@ -68,7 +68,7 @@ Entrant entrant(const std::string& text, const Options& o) {
   search_rule(e, described);
   search_wrapper(e, described);
   keep_given(e, o);
-  // What the options put around every rule shows in its name.
+  // The name shows the wrappers that the options put around every optimizer.
   if (o.clip_value > 0) e.name = to_text("clip_value(", e.name, ")");
   if (o.clip_norm > 0) e.name = to_text("clip_norm(", e.name, ")");
   if (o.sam > 0) e.name = to_text("sam(", e.name, ")");
@@ -77,7 +77,7 @@ Entrant entrant(const std::string& text, const Options& o) {
   return e;
 }
 
-/// Whether it can be made with what the options put around it.
+/// True if the optimizer can be made, with the wrappers that the options put around it.
 bool possible(const Entrant& e, const Options& o) {
   try {
     nn::Linear layer(2, 2);
@@ -88,6 +88,7 @@ bool possible(const Entrant& e, const Options& o) {
   }
 }
 
+/// The optimizers that are compared if --optimizers names none.
 const std::vector<std::string> kArticle{"sgd",
                                         "momentum",
                                         "nesterov",
@@ -105,7 +106,7 @@ const std::vector<std::string> kArticle{"sgd",
 
 Settings Entrant::trial(std::size_t i) const {
   if (i == 0) return defaults;
-  double ratio = 2;  // the root of x^(d+1) = x + 1, by iteration
+  double ratio = 2;  // becomes the root of x^(d+1) = x + 1, by iteration
   for (int k = 0; k < 60; ++k)
     ratio = std::pow(1 + ratio, 1 / (static_cast<double>(space.size()) + 1));
   Settings settings;
@@ -131,7 +132,7 @@ std::string Entrant::at_edge(const Settings& settings) const {
   std::vector<std::string> names;
   for (std::size_t k = 0; k < space.size(); ++k) {
     const Dimension& d = space[k];
-    if (d.from_one) continue;  // their ends are those of sense
+    if (d.from_one) continue;  // beyond the ends of 1 − value there is nothing sensible
     const double at = std::log(settings[k].second / d.low) / std::log(d.high / d.low);
     if (at < 0.1 || at > 0.9) names.push_back(d.name);
   }
@@ -161,12 +162,12 @@ std::vector<Entrant> entrants_of(const Options& o) {
     if (!there && (named || possible(e, o))) entrants.push_back(std::move(e));
   };
   for (const std::string& asked : o.optimizer.empty() ? kArticle : split_list(o.optimizer)) {
-    bool family = false;  // "sam" means all that begin with "sam("
+    bool family = false;  // "sam" stands for all that begin with "sam("
     for (const std::string& text : kArticle)
       if (text.starts_with(asked + "(")) add(text, false), family = true;
     if (asked == "all") {
       for (const std::string& name : rule_names())
-        if (name != "muon") add(name, false);  // muon refuses biases
+        if (name != "muon") add(name, false);  // Muon alone refuses biases
     } else if (!family) {
       add(asked, !o.optimizer.empty());
     }

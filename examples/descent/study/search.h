@@ -1,51 +1,56 @@
-// Who takes part in a comparison, and what is searched for each: settings spread evenly in
-// logarithm over a box, by a sequence of which every beginning is evenly spread too.
+// The entrants of a comparison: which optimizers take part, and which settings are searched for
+// each. The searched settings are points in a box, spread evenly in logarithm. The points come from
+// a sequence whose first n points are evenly spread for every n.
 #pragma once
 
 #include "run/optimizer.h"
 
 namespace app {
 
-/// A setting that is searched, uniform in its logarithm from low to high.
+/// A setting that is searched. Its logarithm is uniform from that of `low` to that of `high`.
 struct Dimension {
   std::string name;
   double low, high;
-  bool from_one = false;  // 1 − value is what is spread: momentum, beta1
+  bool from_one = false;  // true for momentum and beta1: 1 − value lies from `low` to `high`
 };
 
+/// An optimizer that takes part in a comparison.
 struct Entrant {
   std::string name;
-  std::string description;  // "{rho}" stands where the value of rho goes
-  double swa = 0;           // averaged from this share of the run on
+  std::string description;  // as for --optimizer; "{rho}" stands where the value of rho goes
+  double swa = 0;           // weights are averaged from this share of the run on; 0 for never
   std::vector<Dimension> space;
   Settings defaults;
-  Settings given{};  // by --lr and --set, to be named beside what was chosen
+  Settings given{};  // by --lr and --set; the answer names these beside the chosen settings
 
-  /// Trial 0 has the defaults; 1, 2, … follow Roberts' R sequence (2018), the additive recurrence
-  /// of the generalised golden ratio.
+  /// The settings of trial i. Trial 0 has the defaults. Trials 1, 2, … follow Roberts' R sequence
+  /// (2018), the additive recurrence of the generalised golden ratio.
   Settings trial(std::size_t i) const;
+  /// How many trials the entrant has: the budget, or 1 if nothing is searched.
   std::size_t trials(std::size_t budget) const { return space.empty() ? 1 : budget; }
-  /// "lr 0.001–3, 1 − momentum 0.02–1"
+  /// The box for people: "lr 0.001–3, 1 − momentum 0.02–1".
   std::string space_text() const;
-  /// Those of the settings that lie within a tenth of their range from its end.
+  /// The names of settings that lie in the lowest or highest tenth of their range: "lr, rho".
   std::string at_edge(const Settings& settings) const;
 };
 
-/// Those that the options name: all of the article, or a list; "all" is every rule that goes with
-/// any network. A setting that is given is not searched. Of those that nobody named, the ones that
-/// cannot go into what the options put around them, as SAM into --sam, are left out.
+/// The optimizers that --optimizers names. Without --optimizers these are the twelve best-known
+/// ones; "all" stands for every rule that trains any network. If the options give a setting, the
+/// setting is not searched. The options can put wrappers around every optimizer. If a wrapper
+/// refuses an optimizer that the user did not name, as --sam refuses sam(adamw), the optimizer is
+/// left out.
 std::vector<Entrant> entrants_of(const Options& o);
 
-/// The options for one run.
+/// The options for one run of an entrant.
 Options options_for(const Options& o, const Entrant& e, const Settings& settings,
                     std::uint64_t seed);
 
-/// Whether tuning `outer` could have found all that `inner` can do, so that it should not end below
-/// it: momentum contains SGD, AdamW contains Adam, a wrapper what it goes around. Adam contains
-/// momentum too, for a large enough eps (Choi et al., arXiv:1910.05446).
+/// True if `outer` can do all that `inner` does, at the right settings. Then a tuned `outer` should
+/// not end below `inner`. Momentum contains SGD, AdamW contains Adam, and a wrapper contains the
+/// optimizer inside. Adam contains momentum, at a large eps (Choi et al., arXiv:1910.05446).
 bool contains(const std::string& outer, const std::string& inner);
 
-/// "a, f(b, c)" at the commas outside parentheses.
+/// Splits a text at commas outside parentheses: "a, f(b, c)" gives "a" and "f(b, c)".
 std::vector<std::string> split_list(const std::string& text);
 
 }  // namespace app

@@ -16,7 +16,7 @@ double quantile(const std::vector<double>& sorted, double share) {
   return low + (high - low) * (at - std::floor(at));
 }
 
-/// The cost of a solver over that of the cheapest, for each problem that anyone solves.
+/// For each problem, the cost of a solver divided by the cost of the cheapest solver.
 std::vector<double> ratios(const std::vector<std::vector<double>>& costs, std::size_t solver) {
   std::vector<double> all;
   for (std::size_t p = 0; p < costs[solver].size(); ++p) {

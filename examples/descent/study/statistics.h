@@ -1,25 +1,28 @@
-// What is said of several runs: middle and spread, who is ahead, who reaches a target at what cost.
+// Statistics over several runs: quartiles, and performance profiles.
 #pragma once
 
 #include <vector>
 
 namespace app {
 
-/// The middle half of some values. A run that failed counts as −∞, and moves what it reaches.
+/// The ends and the median of the middle half of some values. A run that failed counts as −∞. If
+/// enough runs fail, a quartile is −∞ too.
 struct Quartiles {
   double low, median, high;
 };
-/// Linear between the values, as NumPy's; NaN for none.
+/// Quartiles, interpolated linearly between the values as NumPy does. All three are NaN if there
+/// are no values.
 Quartiles quartiles(std::vector<double> values);
 
-/// All of the middle half of `a` is above that of `b`.
+/// True if the middle half of `a` lies above the middle half of `b`.
 inline bool above(const Quartiles& a, const Quartiles& b) { return a.low > b.high; }
 
-/// Performance profile (Dolan & Moré, arXiv:cs/0102001): the share of problems that are solved at a
-/// cost of at most `ratio` times that of the cheapest solver. costs[solver][problem], infinite
-/// where it is not solved.
+/// Performance profile (Dolan & Moré, arXiv:cs/0102001): the share of problems that a solver solves
+/// at no more than `ratio` times the cost of the cheapest solver. `costs` is
+/// costs[solver][problem], infinite if the solver does not solve the problem.
 double profile(const std::vector<std::vector<double>>& costs, std::size_t solver, double ratio);
-/// The area under it for ratios from 1 to `most`, as a share: 1 is cheapest on all.
+/// The area under a solver's performance profile for ratios from 1 to `most`, divided by most − 1.
+/// The area is 1 if the solver is the cheapest on every problem.
 double profile_area(const std::vector<std::vector<double>>& costs, std::size_t solver, double most);
 
 }  // namespace app

@@ -17,9 +17,10 @@ using namespace descent;
 
 namespace {
 
-constexpr double kSearchShare = 0.6;  // of the time, when it is limited
-const std::vector<double> kSweep{0.1, 0.3, 3, 10};
+constexpr double kSearchShare = 0.6;                // of the time limit
+const std::vector<double> kSweep{0.1, 0.3, 3, 10};  // times the chosen rate
 
+/// Thrown out of a run that is to stop.
 struct Stopped {};
 
 /// One run that a phase asks for.
@@ -30,6 +31,7 @@ struct Job {
   bool tested;
 };
 
+/// Runs jobs and puts what they give into the records.
 class Runner {
  public:
   Runner(const Options& o, const std::vector<Entrant>& entrants, const std::vector<Source>& sources,
@@ -41,7 +43,8 @@ class Runner {
         interrupted_(interrupted),
         start_(std::chrono::steady_clock::now()) {}
 
-  /// False when there was no time for all.
+  /// Runs the jobs that the records do not hold yet. Returns false if not all jobs were finished.
+  /// With a time limit, stops when this share of the time limit is over.
   bool run(const std::string& phase, const std::vector<Job>& jobs, double share_of_time) {
     std::vector<Job> left;
     for (const Job& j : jobs)
@@ -56,19 +59,20 @@ class Runner {
           try {
             records_.put(key(left[i]), outcome(left[i], over));
             --missing;
-          } catch (const Stopped&) {  // leaves no record
+          } catch (const Stopped&) {  // a stopped run leaves no record
           }
         },
         [&](std::size_t i) { return to_text(phase, "  ", entrants_[left[i].entrant].name); }, over);
     return missing == 0;
   }
 
+  /// How many of the jobs are in the records.
   std::size_t done(const std::vector<Job>& jobs) const {
     return static_cast<std::size_t>(std::count_if(
         jobs.begin(), jobs.end(), [&](const Job& j) { return records_.find(key(j)) != nullptr; }));
   }
 
-  /// The runs of some settings that are done, one for each seed; empty unless all are.
+  /// The runs of some settings, one for each seed. Empty if the records lack any of these runs.
   std::vector<Outcome> outcomes(std::size_t contest, std::size_t entrant, const Settings& settings,
                                 const std::vector<std::uint64_t>& seeds,
                                 bool tested = false) const {
@@ -95,7 +99,7 @@ class Runner {
 
   Outcome outcome(const Job& j, const std::function<bool()>& over) const {
     Options own = options_for(o_, entrants_[j.entrant], j.settings, j.seed);
-    own.data = sources_[j.contest].data;  // it decides what is standardised
+    own.data = sources_[j.contest].data;  // the kind of data decides what is standardised
     const data::Dataset& all = sources_[j.contest].set;
     auto [rest, test] = data::split(all, 1 - o_.validation, o_.seed);
     auto [training, validation] = data::split(rest, 1 - o_.validation, j.seed);
@@ -134,7 +138,7 @@ std::vector<std::uint64_t> seeds_from(std::uint64_t first, int n) {
   return seeds;
 }
 
-/// The share of the commonest class.
+/// The share of the commonest class among the labels y (N).
 double commonest_share(const Tensor& y) {
   std::map<double, std::int64_t> counts;
   std::int64_t most = 0;
@@ -142,7 +146,7 @@ double commonest_share(const Tensor& y) {
   return static_cast<double>(most) / static_cast<double>(y.numel());
 }
 
-/// FNV-1a over the samples, to know them again.
+/// FNV-1a over the samples. The checksum tells whether a later comparison has the same data.
 std::string checksum(const data::Dataset& d) {
   std::uint64_t h = 14695981039346656037U;
   for (const Tensor& t : {d.x, d.y})
@@ -207,7 +211,8 @@ nlohmann::ordered_json identity_of(const Options& o, const std::vector<Source>& 
 
 namespace {
 
-/// The trials, whole rounds first, so that a search that is cut short is still fair.
+/// The runs of the search, round after round. In each round every optimizer has one trial, so that
+/// a search that is cut short is still fair.
 std::vector<Job> search_jobs(const std::vector<Entrant>& entrants, std::size_t contests,
                              std::size_t budget, const std::vector<std::uint64_t>& seeds) {
   std::vector<Job> jobs;
@@ -220,7 +225,8 @@ std::vector<Job> search_jobs(const std::vector<Entrant>& entrants, std::size_t c
   return jobs;
 }
 
-/// What was chosen, and the defaults; once where these are the same.
+/// The runs of the test: the chosen settings and the default settings. If both are the same, they
+/// run once.
 std::vector<Job> final_jobs(const Study& study, const std::vector<std::uint64_t>& seeds) {
   std::vector<Job> jobs;
   for (const std::uint64_t seed : seeds)
@@ -234,6 +240,7 @@ std::vector<Job> final_jobs(const Study& study, const std::vector<std::uint64_t>
   return jobs;
 }
 
+/// The runs of the sweep.
 std::vector<Job> sweep_jobs(const Study& study, const std::vector<std::uint64_t>& seeds) {
   std::vector<Job> jobs;
   for (std::size_t d = 0; d < study.contests.size(); ++d)
@@ -243,7 +250,7 @@ std::vector<Job> sweep_jobs(const Study& study, const std::vector<std::uint64_t>
   return jobs;
 }
 
-/// The same settings at other rates; none where the rate is not searched.
+/// The same settings at other learning rates. Empty if the learning rate is not searched.
 std::vector<Tried> at_other_rates(const Settings& settings) {
   std::vector<Tried> all;
   for (const double factor : kSweep) {
@@ -255,7 +262,7 @@ std::vector<Tried> at_other_rates(const Settings& settings) {
   return all;
 }
 
-/// What the search found, of the rounds that every contender completed.
+/// What the search found in the rounds that every contender completed.
 Contest after_search(const Runner& runner, const std::vector<Entrant>& entrants, std::size_t d,
                      std::size_t budget, const std::vector<std::uint64_t>& seeds) {
   Contest c;
@@ -283,7 +290,7 @@ Contest after_search(const Runner& runner, const std::vector<Entrant>& entrants,
   return c;
 }
 
-/// Adds the final runs, of the seeds that every contender has, and the sweep.
+/// Adds the runs of the sweep, and those of the test with the seeds that every contender completed.
 void add_finals(const Runner& runner, std::size_t d, const std::vector<std::uint64_t>& fresh,
                 const std::vector<std::uint64_t>& tuning, std::vector<Contender>& all) {
   std::vector<std::uint64_t> done;

@@ -1,8 +1,14 @@
-// The protocol of a comparison. One part of the data is held out for the test, for all. Each seed
-// splits the rest into training and validation data, and sets initial weights and the order of
-// batches, the same for every optimizer. Each optimizer has the same number of trials; validation
-// data chooses among them, over seeds of its own. The chosen settings, and the defaults, run again
-// with fresh seeds, and are tested once. A sweep shows what a wrong rate costs.
+// The protocol of a comparison:
+//
+// 1. One part of the data is held out for the test, the same part in all runs.
+// 2. A seed splits the rest into training and validation data. The seed also sets initial weights
+// and
+//    the order of batches. Runs with the same seed share all three, whatever the optimizer.
+// 3. Search: each optimizer has the same number of trials, each with the same few seeds. The trial
+//    with the best score on validation data is chosen.
+// 4. Test: the chosen settings and the default settings run again with fresh seeds. Only these runs
+//    see the test data.
+// 5. Sweep: the chosen settings run at other learning rates, to show what a wrong rate costs.
 #pragma once
 
 #include "study/records.h"
@@ -10,13 +16,14 @@
 
 namespace app {
 
-/// The runs of one setting, over seeds.
+/// Some settings and their runs, one run for each seed.
 struct Tried {
   Settings settings;
   std::vector<Outcome> runs;
 };
 
-/// Higher mean score on validation data; of equals, the lower mean loss. A diverged run is worst.
+/// True if a has the higher mean score on validation data, or the same mean score and the lower
+/// mean loss. A run that diverged makes the mean −∞.
 bool better(const Tried& a, const Tried& b);
 
 /// What an optimizer did on one data set.
@@ -33,37 +40,40 @@ struct Contender {
   Settings chosen() const;
 };
 
-/// One data set.
+/// All contenders on one data set.
 struct Contest {
   std::string name;
   bool classification = true;
   std::int64_t classes = 0, samples = 0, features = 0, tested = 0;
-  double commonest = 0;  // class's share of the test data
+  double commonest = 0;  // share of the commonest class in the test data
   std::vector<Contender> contenders;
 };
 
-/// A data set, and what --data calls it.
+/// A data set, and the text of --data that names it.
 struct Source {
   std::string data;
   descent::data::Dataset set;
 };
 
+/// The whole comparison.
 struct Study {
   std::vector<Contest> contests;
   std::string state = "complete";  // or "interrupted", "out of time"
-  std::size_t runs = 0;            // that are done
+  std::size_t runs = 0;            // how many runs are finished
   double seconds = 0;
 };
 
 inline constexpr int kTuningSeeds = 3;
-inline constexpr std::uint64_t kFirstTuningSeed = 1000;  // after the seed of the options
+inline constexpr std::uint64_t kFirstTuningSeed = 1000;  // added to --seed
 
-/// The data sets of --data, one or several.
+/// Reads the data sets that --data names, one or several. Throws UsageError if two of these have
+/// the same name, and as load_data() does.
 std::vector<Source> load_all(const Options& o);
-/// What every run depends on, for Records.
+/// Everything that all runs depend on, by name: what Records compares before a comparison goes on.
 nlohmann::ordered_json identity_of(const Options& o, const std::vector<Source>& sources);
-/// Runs what is not in the records yet. Stops early, with what is complete, when `interrupted`
-/// says so or the time is over.
+/// Runs the comparison, leaving out every run that the records already hold. If `interrupted`
+/// returns true or the time limit is over, the comparison stops early. The result then has what is
+/// complete.
 Study run_study(const Options& o, const std::vector<Entrant>& entrants,
                 const std::vector<Source>& sources, Records& records,
                 const std::function<bool()>& interrupted);
