@@ -1,4 +1,4 @@
-// What a comparison concludes, on runs made up for the purpose.
+// The search of a comparison, and the conclusions from its runs. The runs are made up.
 #include <gtest/gtest.h>
 #include "study/judge.h"
 
@@ -25,13 +25,14 @@ TEST(Quartiles, ARunThatFailedIsBelowAll) {
 }
 
 TEST(Profile, IsTheShareOfProblemsSolvedWithinARatio) {
-  // Two problems: a is cheapest on the first and twice as dear on the second; c solves none.
+  // Solver 0 is the cheapest on problem 0, and costs twice the least on problem 1. Solver 2 solves
+  // none.
   const std::vector<std::vector<double>> costs{{10, 40}, {30, 20}, {INFINITY, INFINITY}};
   EXPECT_DOUBLE_EQ(profile(costs, 0, 1), .5);
   EXPECT_DOUBLE_EQ(profile(costs, 0, 2), 1);
   EXPECT_DOUBLE_EQ(profile(costs, 1, 2.9), .5);
   EXPECT_DOUBLE_EQ(profile(costs, 2, 1e9), 0);
-  // From 1 to 4: a is at one half until 2, then at 1.
+  // For ratios from 1 to 4: the profile of solver 0 is 0.5 up to ratio 2, and 1 above.
   EXPECT_DOUBLE_EQ(profile_area(costs, 0, 4), (.5 * 1 + 1 * 2) / 3);
   EXPECT_DOUBLE_EQ(profile_area(costs, 2, 4), 0);
 }
@@ -67,7 +68,7 @@ TEST(Search, EveryBeginningIsSpreadEvenlyInLogarithm) {
     }
     return n;
   };
-  // From 0.001 to 3 are 3.48 decades, of which the middle one holds 0.2877.
+  // The range from 0.001 to 3 has 3.48 decades. One decade is 0.2877 of the range.
   for (const std::size_t trials : {12U, 24U, 48U, 96U})
     EXPECT_NEAR(static_cast<double>(within(trials, .01, .1)), .2877 * static_cast<double>(trials),
                 1.5)
@@ -79,11 +80,11 @@ TEST(Search, LeavesOutWhatCannotGoIntoTheOptions) {
   o.optimizer.clear();
   o.sam = .1;
   const std::vector<Entrant> all = entrants_of(o);
-  EXPECT_EQ(all.size(), 10U);  // of twelve: SAM does not go into SAM
+  EXPECT_EQ(all.size(), 10U);  // of twelve: --sam refuses sam(momentum) and sam(adamw)
   for (const Entrant& e : all) EXPECT_TRUE(e.name.find("sam(sam(") == std::string::npos) << e.name;
   o = {};
   o.optimizer.clear();
-  o.swa = .5;  // "adamw" becomes what the last of the twelve is
+  o.swa = .5;  // --swa turns "adamw" into "swa(adamw)", which is one of the twelve too
   std::vector<std::string> names;
   for (const Entrant& e : entrants_of(o)) names.push_back(e.name);
   EXPECT_EQ(std::count(names.begin(), names.end(), "swa(adamw)"), 1);
@@ -115,7 +116,8 @@ TEST(Search, SettingsReachTheOptimizer) {
   EXPECT_EQ(own.seed, 5U);
 }
 
-/// A contest of contenders with these test scores, one a seed; each reaches its score at once.
+/// A contest of contenders with these test scores, one for each seed. Each run reaches its score in
+/// the second of two epochs.
 Contest contest_of(const std::vector<std::pair<std::string, std::vector<double>>>& all) {
   Contest c{"made up", true, 4, 1000, 3, 200, .3, {}};
   for (const auto& [name, scores] : all) {
@@ -160,7 +162,7 @@ TEST(Judge, ClaimsAWinOnlyWhereTheMiddleHalvesAreApart) {
 }
 
 TEST(Judge, AheadMeansWithEverySeed) {
-  // The middle halves are apart, but one seed says otherwise.
+  // The middle halves are apart, but with the last seed sgd is better.
   const Contest c =
       contest_of({{"adam", {.90, .91, .92, .93, .80}}, {"sgd", {.70, .71, .72, .73, .81}}});
   EXPECT_TRUE(above(quartiles(scores(c.contenders[0].tuned, true)),
