@@ -1,0 +1,118 @@
+#!/usr/bin/env bash
+# The public headers stand alone in a user's program. headers.sh SOURCE
+#
+# Public is every header that descent.h or optim/testing/conformance.h includes, directly or through
+# other headers of Descent. For each public header the script checks that
+#   1. it includes standard headers and public headers, and neither core/kernels/ nor a third party's
+#      header (conformance.h may include GoogleTest);
+#   2. it compiles alone, without a warning, under g++ and, where it is installed, clang++;
+#   3. none of our macros is defined afterwards (conformance.h may define DESCENT_CONFORMANCE).
+# The two entrances also compile after macros that other libraries define: Qt's slots, signals and
+# emit, and the I of <complex.h>. Needs no build.
+set -uo pipefail
+source=$(cd "$1" && pwd)
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+mkdir -p "$work/include/descent" "$work/units" "$work/logs"
+for part in core autograd nn optim data descent.h; do
+  ln -s "$source/$part" "$work/include/descent/$part"
+done
+cd "$source" || exit 2
+entrances=(descent.h optim/testing/conformance.h)
+bad=0
+report() { [ -z "$2" ] || { printf '%s:\n%s\n\n' "$1" "$2"; bad=1; }; }
+
+# ---- which headers are public ----
+
+includes() { sed -nE 's/^[[:space:]]*#[[:space:]]*include[[:space:]]*([<"][^>"]+[>"]).*/\1/p' "$1"; }
+declare -A seen=()
+public=() queue=("${entrances[@]}")
+while [ ${#queue[@]} -gt 0 ]; do
+  header=${queue[0]}
+  queue=("${queue[@]:1}")
+  [ -z "${seen[$header]:-}" ] || continue
+  seen[$header]=1
+  [ -f "$header" ] || { report 'no such header' "$header"; continue; }
+  public+=("$header")
+  while read -r include; do
+    name=${include:1:-1}
+    case $include in
+      '<descent/core/kernels/'*) report 'a public header includes a kernel' "$header: $include" ;;
+      '<descent/'*) queue+=("${name#descent/}") ;;
+      '<gtest/gtest.h>') [ "$header" = optim/testing/conformance.h ] || report "a third party's header" "$header: $include" ;;
+      *[./\"]*) report "a third party's header" "$header: $include" ;;  # the standard's have neither dot nor slash
+    esac
+  done < <(includes "$header")
+done
+
+# ---- what is compiled ----
+
+cat >"$work/strangers" <<'END'
+#define slots
+#define signals
+#define emit
+#define _Complex_I (__extension__ 1.0iF)
+#define I _Complex_I
+END
+for header in "${public[@]}"; do
+  echo "#include <descent/$header>" >"$work/units/${header//\//@}.cpp"
+done
+for header in "${entrances[@]}"; do
+  {
+    [ "$header" = descent.h ] || echo '#include <gtest/gtest.h>'  # GoogleTest itself does not bear an I
+    cat "$work/strangers"
+    echo "#include <descent/$header>"
+  } >"$work/units/${header//\//@}+macros.cpp"
+done
+
+check() {  # COMPILER UNIT: leaves a log if the compiler says anything
+  local log where=()
+  log="$work/logs/$1 $(basename "$2" .cpp)"
+  [ "$1" = clang++ ] || where=(-ftrack-macro-expansion=0)  # an error is where a macro is used
+  "$1" "${where[@]}" -std=c++20 -fsyntax-only -Wall -Wextra -Wpedantic -Werror -I "$work/include" "$2" >"$log" 2>&1 ||
+    [ -s "$log" ] || echo "$1 failed without a word" >"$log"
+  [ -s "$log" ] || rm "$log"
+}
+left_over() {  # UNIT: the macros of ours that are defined after this header
+  local header
+  header=$(basename "$1" .cpp)
+  g++ -std=c++20 -dM -E -I "$work/include" "$1" 2>/dev/null | awk '{sub(/\(.*/, "", $2); print $2}' | sort -u |
+    comm -12 - "$work/ours" |
+    { [ "$header" = optim@testing@conformance.h ] && grep -vx DESCENT_CONFORMANCE || cat; } >"$work/logs/macros $header"
+  [ -s "$work/logs/macros $header" ] || rm "$work/logs/macros $header"
+}
+export -f check left_over
+export work
+
+# Ours are the macros that one of our headers, kernels included, defines.
+find core autograd nn optim data descent.h -name '*.h' -exec sed -nE 's/^[[:space:]]*#[[:space:]]*define[[:space:]]+([A-Za-z_0-9]+).*/\1/p' {} + |
+  sort -u >"$work/ours"
+compilers=(g++)
+! command -v clang++ >/dev/null 2>&1 || compilers+=(clang++)
+for unit in "$work"/units/*.cpp; do
+  for compiler in "${compilers[@]}"; do
+    printf 'check %s %q\0' "$compiler" "$unit"
+  done
+  [[ $unit == *+macros.cpp ]] || printf 'left_over %q\0' "$unit"
+done | xargs -0 -P "$(nproc)" -I JOB bash -c JOB
+
+# ---- what was found ----
+
+failed() {  # COMPILER: the headers that do not compile, and the first errors of each
+  local log name
+  for log in "$work/logs/$1 "*; do
+    [ -f "$log" ] || continue
+    name=$(basename "$log")
+    name=${name#"$1 "}
+    name=${name//@//}
+    echo "  ${name/+macros/, after the macros slots, signals, emit and I}"
+    grep -E '(error|warning):' "$log" | sed "s|$work/include/descent/||" | sort -u | head -n 3 | sed 's/^/    /'
+  done
+}
+for compiler in "${compilers[@]}"; do
+  report "does not compile alone under $compiler" "$(failed "$compiler")"
+done
+report 'macros of ours that a header leaves defined' \
+  "$(for log in "$work/logs/macros "*; do [ ! -f "$log" ] || tr '\n' ' ' <"$log"; done | tr ' ' '\n' | sort | uniq -c | awk 'NF == 2 {print "  " $2 " by " $1 " headers"}')"
+[ $bad -eq 0 ] && echo "${#public[@]} public headers stand alone under ${compilers[*]}"
+exit $bad
