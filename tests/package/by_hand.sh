@@ -1,0 +1,34 @@
+#!/usr/bin/env bash
+# A user compiles the README's programs by hand, with the usual warnings and no flag of ours: compiler
+# and linker say nothing, and the first program prints what the README shows.
+#   by_hand.sh README INCLUDE LIBRARY
+set -uo pipefail
+readme=$1 include=$2 library=$3
+examples=$(cd "$(dirname "${BASH_SOURCE[0]}")/../examples" && pwd)
+folder=$(mktemp -d)
+trap 'rm -rf "$folder"' EXIT
+bash "$examples/readme.sh" extract "$readme" "$folder"
+
+compilers=(g++)
+! command -v clang++ >/dev/null 2>&1 || compilers+=(clang++)
+bad=0
+silent() {  # WHAT COMMAND…: fails, and shows what was said, if the command says anything
+  local code=0
+  "${@:2}" >"$folder/log" 2>&1 || code=$?
+  [ $code -ne 0 ] || [ -s "$folder/log" ] || return 0
+  echo "[by_hand] $1: got exit code $code and $(wc -l <"$folder/log") lines, expected 0 and none. The messages:"
+  grep -E '(error|warning|note):' "$folder/log" | sed "s|$include/||; s|$folder/||" | sort | uniq -c | sort -rn | head -n 20
+  bad=1
+  return 1
+}
+for compiler in "${compilers[@]}"; do
+  for program in "$folder"/program*.cpp; do
+    silent "$compiler $(basename "$program")" \
+      "$compiler" -std=c++20 -O2 -Wall -Wextra -I "$include" -c "$program" -o "${program%.cpp}.o"
+  done
+  silent "linking with $compiler" "$compiler" "$folder/program1.o" "$library" \
+    -ltbb -lspdlog -lfmt -lz -lopenblas -pthread -o "$folder/program" || continue
+  bash "$examples/readme.sh" run "$folder/program" "$folder/output1.txt" || bad=1
+done
+[ $bad -eq 0 ] && echo "no word from ${compilers[*]}"
+exit $bad
