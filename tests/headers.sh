@@ -1,8 +1,7 @@
 #!/usr/bin/env bash
 # The public headers stand alone in a user's program. headers.sh SOURCE
 #
-# Public is every header that descent.h or optim/testing/conformance.h includes, directly or through
-# other headers of Descent. For each public header the script checks that
+# core/cmake/public_headers.sh says which headers are public. For each the script checks that
 #   1. it includes standard headers and public headers, and neither core/kernels/ nor a third party's
 #      header (conformance.h may include GoogleTest);
 #   2. it compiles alone, without a warning, under g++ and, where it is installed, clang++;
@@ -18,27 +17,20 @@ for part in core autograd nn optim data descent.h; do
   ln -s "$source/$part" "$work/include/descent/$part"
 done
 cd "$source" || exit 2
-entrances=(descent.h optim/testing/conformance.h)
+entrances=(descent.h optim/testing/conformance.h)  # every other public header is included by these
 bad=0
 report() { [ -z "$2" ] || { printf '%s:\n%s\n\n' "$1" "$2"; bad=1; }; }
 
 # ---- which headers are public ----
 
 includes() { sed -nE 's/^[[:space:]]*#[[:space:]]*include[[:space:]]*([<"][^>"]+[>"]).*/\1/p' "$1"; }
-declare -A seen=()
-public=() queue=("${entrances[@]}")
-while [ ${#queue[@]} -gt 0 ]; do
-  header=${queue[0]}
-  queue=("${queue[@]:1}")
-  [ -z "${seen[$header]:-}" ] || continue
-  seen[$header]=1
-  [ -f "$header" ] || { report 'no such header' "$header"; continue; }
-  public+=("$header")
+mapfile -t public < <(bash core/cmake/public_headers.sh "$source")
+[ ${#public[@]} -gt 0 ] || { echo '[headers] found no public header'; exit 1; }
+for header in "${public[@]}"; do
   while read -r include; do
-    name=${include:1:-1}
     case $include in
       '<descent/core/kernels/'*) report 'a public header includes a kernel' "$header: $include" ;;
-      '<descent/'*) queue+=("${name#descent/}") ;;
+      '<descent/'*) ;;
       '<gtest/gtest.h>') [ "$header" = optim/testing/conformance.h ] || report "a third party's header" "$header: $include" ;;
       *[./\"]*) report "a third party's header" "$header: $include" ;;  # the standard's have neither dot nor slash
     esac
