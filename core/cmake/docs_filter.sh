@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# What Doxygen reads instead of a header. Lines keep their numbers. docs_filter.sh FILE
-#   - The opening comment becomes the description of the file.
+# What Doxygen reads instead of a header. Below the opening comment lines keep their numbers. docs_filter.sh FILE
+#   - The opening comment becomes the description of the file. Its lines move down by one.
 #   - Examples and formulas stay as they are: the lines of a comment that are indented by three spaces,
 #     after an empty line or a colon.
 #   - Constructors taken over from a base class vanish: the base class explains them.
