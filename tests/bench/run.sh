@@ -39,7 +39,7 @@ while [ $# -gt 0 ]; do
   shift 2
 done
 
-require "${library_packages[@]}" libgtest-dev
+require "${library_packages[@]}" libcli11-dev libgtest-dev
 build="$root/build/release"
 cmake -S "$root" -B "$build" -DCMAKE_BUILD_TYPE=Release -DDESCENT_TESTS=ON >&2
 cmake --build "$build" --parallel "$(nproc)" --target descent_bench >&2
