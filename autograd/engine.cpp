@@ -13,8 +13,6 @@ namespace descent {
 namespace detail {
 
 namespace {
-constinit thread_local const Node* t_current = nullptr;
-
 constexpr auto kEarlier = [](const auto& a, const auto& b) { return a->order < b->order; };
 
 bool sole_owner(const Tensor& t) {
@@ -23,7 +21,7 @@ bool sole_owner(const Tensor& t) {
 }
 }  // namespace
 
-const Node* current_node() noexcept { return t_current; }
+const Node* current_node() noexcept { return static_cast<const Node*>(t_running_node); }
 
 /// One run: nodes wait in a heap on their order; the largest has received all its gradients.
 struct Backward {
@@ -112,11 +110,7 @@ struct Backward {
     for (std::size_t i = 0; i < inputs.size() && i < 64; ++i)
       if (inputs[i] && is_useful(inputs[i].get())) need |= std::uint64_t{1} << i;
     if (need == 0 && inputs.size() <= 64) return;  // grad() asked for this node and nothing below
-    struct Current {  // names the operator in errors; hooks and rules may run another backward
-      const Node* before = t_current;
-      ~Current() { t_current = before; }
-    } current;
-    t_current = &node;
+    const RunningNodeGuard current(&node);         // hooks and rules may run another backward
     Grads grads = node.backward(std::move(g), Need(need), retain_graph);
     if (grads.size() != inputs.size())
       fail<GraphError>(node.name, "gave ", grads.size(),
@@ -218,6 +212,10 @@ PoolVector<Node*> nodes_towards(const std::vector<Tensor>& outputs,
 
 void detail::run_backward(std::span<const Tensor> outputs, std::span<const Tensor> grad_outputs,
                           GradOptions options) {
+  if (t_create_graph) {
+    options.create_graph = true;
+    options.retain_graph = true;
+  }
   detail::Backward run("backward", options);
   detail::start(run, outputs, grad_outputs);
   run.run([](Node*, const Tensor&) {});

@@ -70,7 +70,6 @@ void Tensor::set_grad(const Tensor& g) const {
 }
 
 void Tensor::backward(const Tensor& gradient, bool retain_graph, bool create_graph) const {
-  create_graph |= detail::t_create_graph;
   const GradOptions options{.create_graph = create_graph,
                             .retain_graph = retain_graph || create_graph};
   detail::run_backward({this, 1}, {&gradient, gradient.defined() ? std::size_t{1} : 0}, options);

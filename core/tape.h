@@ -14,6 +14,7 @@
 
 #include <descent/core/floating_mode.h>
 #include <descent/core/tensor.h>
+#include <descent/core/thread_state.h>
 
 #include <initializer_list>
 #include <memory>
@@ -91,22 +92,6 @@ class Tape {
   std::vector<const void*> touched_;
   bool flushes_ = false;
   RefPtr<TapePool> pool_;
-};
-
-/// The tape that records on this thread, if any.
-inline constinit thread_local Tape* t_tape = nullptr;
-inline bool recording() noexcept { return t_tape != nullptr; }
-
-/// Records on this tape while it lives; with null, nothing is recorded.
-class RecordOn {
- public:
-  explicit RecordOn(Tape* tape) noexcept : before_(t_tape) { t_tape = tape; }
-  ~RecordOn() { t_tape = before_; }
-  RecordOn(const RecordOn&) = delete;
-  RecordOn& operator=(const RecordOn&) = delete;
-
- private:
-  Tape* before_;
 };
 
 /// What make() gives; to a recording it is a constant, made once and never written.

@@ -47,13 +47,6 @@ Tensor Dropout::forward(const Tensor& x) {
   return x * bernoulli(x.shape(), 1 - p_, x.dtype()) * (1 / (1 - p_));
 }
 
-namespace {
-thread_local bool t_cumulative = false;
-}
-detail::CumulativeStatisticsGuard::CumulativeStatisticsGuard() noexcept { t_cumulative = true; }
-detail::CumulativeStatisticsGuard::~CumulativeStatisticsGuard() { t_cumulative = false; }
-bool detail::cumulative_statistics() noexcept { return t_cumulative; }
-
 void detail::reset_batch_norm(const Module& module) {
   const NoGradGuard guard;
   for (const Parameter& b : module.buffers()) {
@@ -94,8 +87,8 @@ Tensor BatchNorm1d::forward(const Tensor& x) {
     var = descent::mean(square(x - mean), {0});
     if (!statistics_frozen()) {
       const NoGradGuard guard;
-      const double m = detail::cumulative_statistics() ? 1 / (num_batches_tracked.item() + 1)
-                                                       : options_.momentum;
+      const double m =
+          statistics_cumulative() ? 1 / (num_batches_tracked.item() + 1) : options_.momentum;
       const double unbiased = static_cast<double>(n) / static_cast<double>(n - 1);
       running_mean.copy_(running_mean * (1 - m) + mean * m);
       running_var.copy_(running_var * (1 - m) + var * (m * unbiased));

@@ -9,6 +9,11 @@
 #include <cstdlib>
 #include <typeinfo>
 
+/// The shape that each module gave last, while a summary is made.
+struct descent::detail::SummaryShapes {
+  std::map<const void*, Shape> of;  // by the module's state
+};
+
 namespace descent::nn {
 
 struct Module::State {
@@ -42,9 +47,6 @@ std::string join(const std::string& path, const std::string& name) {
   return path.empty() ? name : path + "." + name;
 }
 
-// While a summary is made, the shape each module gave last.
-thread_local std::map<const void*, Shape>* t_shapes = nullptr;
-
 }  // namespace
 
 Module::Module(std::string configuration) : state_(std::make_shared<State>()) {
@@ -55,10 +57,10 @@ Tensor Module::operator()(const Tensor& x) {
   return run([&] { return forward(x); });
 }
 
-bool Module::summarizing() { return t_shapes != nullptr; }
+bool Module::summarizing() { return detail::t_summary != nullptr; }
 
 void Module::note_shape(const Tensor& y) const {
-  if (t_shapes && y.defined()) (*t_shapes)[state_.get()] = y.shape();
+  if (detail::t_summary && y.defined()) detail::t_summary->of[state_.get()] = y.shape();
 }
 
 void Module::add_path(Error& e) const {
@@ -103,6 +105,16 @@ std::vector<std::string> Module::children() const {
 void Module::train(bool on) {
   state_->visit([on](State& s, const std::string&) { s.training = on; });
 }
+
+TrainingGuard::TrainingGuard(Module& module, bool on) : root_(module.state_) {
+  root_->visit(
+      [this](Module::State& s, const std::string&) { before_.emplace_back(&s, s.training); });
+  module.train(on);
+}
+TrainingGuard::~TrainingGuard() {
+  for (const auto& [state, training] : before_) state->training = training;
+}
+
 bool Module::is_training() const {
   if (detail::recording())
     detail::t_tape->guard(
@@ -142,12 +154,9 @@ void Module::apply(
 }
 
 std::string Module::summary(const Tensor& example) {
-  std::map<const void*, Shape> shapes;
+  detail::SummaryShapes shapes;
   if (example.defined()) {
-    struct Recording {
-      explicit Recording(std::map<const void*, Shape>* s) { t_shapes = s; }
-      ~Recording() { t_shapes = nullptr; }
-    } recording(&shapes);
+    const detail::SummaryGuard summary(&shapes);
     const NoGradGuard no_grad;
     const FrozenStatisticsGuard frozen;
     (*this)(example);
@@ -160,9 +169,9 @@ std::string Module::summary(const Tensor& example) {
   state_->visit([&](State& s, const std::string& path) {
     std::int64_t n = 0;
     for (const Parameter& p : s.parameters) n += p.value.numel();
-    const auto shape = shapes.find(&s);
+    const auto shape = shapes.of.find(&s);
     rows.push_back({path.empty() ? "(root)" : path, s.configuration,
-                    shape == shapes.end() ? "" : to_string(shape->second),
+                    shape == shapes.of.end() ? "" : to_string(shape->second),
                     n > 0 ? std::to_string(n) : "-"});
   });
   std::size_t a = 0, b = 0, c = 0, d = 0;

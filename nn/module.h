@@ -99,7 +99,22 @@ class Module {
   void adopt(const std::string& name, const Module& child);
   void note_shape(const Tensor& y) const;
   void add_path(Error& e) const;
+  friend class TrainingGuard;
   std::shared_ptr<State> state_;
+};
+
+/// While one lives, a module and all below it train (or evaluate, if `on` is false). Afterwards
+/// each of them has the mode that it had: a layer that was frozen with eval() stays so.
+class TrainingGuard {
+ public:
+  explicit TrainingGuard(Module& module, bool on = true);
+  ~TrainingGuard();
+  TrainingGuard(const TrainingGuard&) = delete;
+  TrainingGuard& operator=(const TrainingGuard&) = delete;
+
+ private:
+  std::shared_ptr<Module::State> root_;  // keeps all of them alive
+  std::vector<std::pair<Module::State*, bool>> before_;
 };
 
 }  // namespace descent::nn

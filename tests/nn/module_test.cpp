@@ -148,6 +148,24 @@ TEST(Dropout, KeepsTheMeanAndIsOffInEvaluation) {
   EXPECT_TRUE(has_text(message_of<ValueError>([] { nn::Dropout(1.5); }), "got p = 1.5"));
 }
 
+// Asks for a summary of its own while another one is made.
+struct Asking : nn::Module {
+  nn::Linear first = register_module("first", nn::Linear(4, 2));
+  nn::Linear last = register_module("last", nn::Linear(2, 5));
+  Tensor forward(const Tensor& x) override {
+    const Tensor y = first(x);
+    first.summary(x);
+    return last(y);
+  }
+};
+
+TEST(Module, ASummaryWithinASummaryLeavesTheOuterOneComplete) {
+  Asking net;
+  const std::string s = net.summary(zeros({7, 4}));
+  EXPECT_TRUE(has_text(s, "(7, 2)"));
+  EXPECT_TRUE(has_text(s, "(7, 5)"));
+}
+
 TEST(BatchNorm1d, KeepsPyTorchsRunningStatistics) {
   nn::BatchNorm1d norm(2);
   const Tensor x = tensor({{1.0, 2.0}, {3.0, 6.0}, {5.0, 4.0}});
@@ -174,6 +192,17 @@ TEST(BatchNorm1d, StatisticsAreRecomputedForAveragedWeights) {
   EXPECT_TRUE(allclose(mean_of, mean(x, {0}), 1e-5));
   EXPECT_EQ(model.buffers()[2].value.item(), 3);
   EXPECT_TRUE(model.is_training());
+}
+
+TEST(BatchNorm1d, RecomputingStatisticsLeavesAFrozenLayerFrozen) {
+  nn::BatchNorm1d frozen(2), trained(2);
+  nn::Sequential model(frozen, trained);
+  frozen.eval();
+  const Tensor x = randn({20, 2});
+  data::DataLoader loader(x, x, {.batch_size = 10});
+  nn::update_batch_norm(model, loader);
+  EXPECT_FALSE(frozen.is_training());
+  EXPECT_TRUE(trained.is_training());
 }
 
 TEST(Sam, LeavesRunningStatisticsAndDropoutMasksAlone) {
