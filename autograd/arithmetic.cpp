@@ -3,7 +3,7 @@
 #include <descent/autograd/ops.h>
 #include <descent/core/create.h>
 #include <descent/core/kernels/pointwise.h>
-#include <descent/core/tape.h>
+#include <descent/core/launch.h>
 
 namespace descent {
 

@@ -3,7 +3,7 @@
 #include <descent/core/create.h>
 #include <descent/core/floating_mode.h>
 #include <descent/core/kernels/copy.h>
-#include <descent/core/tape.h>
+#include <descent/core/launch.h>
 
 #include <algorithm>
 

@@ -2,7 +2,7 @@
 #include <descent/autograd/node.h>
 #include <descent/core/kernels/copy.h>
 #include <descent/core/kernels/pointwise.h>
-#include <descent/core/tape.h>
+#include <descent/core/launch.h>
 
 #include <atomic>
 
@@ -48,11 +48,10 @@ namespace {
 
 /// A recording that meets a leaf's gradient as the caller left it must find that one again.
 void rely_on_grad(const Leaf& leaf) {
-  if (!t_tape->first_touch(&leaf)) return;
-  t_tape->guard([node = RefPtr<Node>::share(const_cast<Leaf*>(&leaf)), found = leaf.grad] {
-    const Tensor& now = static_cast<const Leaf&>(*node).grad;
-    return now.is_same(found);
-  });
+  const auto node = RefPtr<GradEdge>::share(const_cast<Leaf*>(&leaf));
+  if (!t_tape->first_touch(node)) return;
+  t_tape->guard(
+      [node, found = leaf.grad] { return static_cast<const Leaf&>(*node).grad.is_same(found); });
 }
 
 }  // namespace
@@ -62,8 +61,9 @@ void set_leaf_grad(Leaf& leaf, Tensor g) {
     leaf.grad = std::move(g);
     return;
   }
-  t_tape->first_touch(&leaf);
-  perform([node = RefPtr<Node>::share(&leaf), g = std::move(g)] {
+  const auto node = RefPtr<GradEdge>::share(&leaf);
+  t_tape->first_touch(node);
+  perform([node, g = std::move(g)] {
     Tensor& grad = static_cast<Leaf&>(*node).grad;
     if (!grad.is_same(g)) grad = g;
   });

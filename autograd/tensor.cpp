@@ -7,7 +7,7 @@
 #include <descent/core/create.h>
 #include <descent/core/kernels/copy.h>
 #include <descent/core/kernels/pointwise.h>
-#include <descent/core/tape.h>
+#include <descent/core/launch.h>
 
 #include <algorithm>
 
@@ -42,7 +42,8 @@ const Tensor& Tensor::requires_grad_(bool on) const {
     void* block = detail::allocate_fixed<sizeof(Leaf)>();
     auto* leaf = new (block) Leaf(*this);
     body().edge = RefPtr<detail::GradEdge>(leaf);
-    if (detail::recording()) detail::t_tape->first_touch(leaf);  // its gradient is made inside
+    if (detail::recording())
+      detail::t_tape->first_touch(body().edge);  // its gradient is made inside
   } else {
     body().edge = RefPtr<detail::GradEdge>();
   }

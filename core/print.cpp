@@ -1,5 +1,5 @@
 #include <descent/core/kernels/copy.h>
-#include <descent/core/tape.h>
+#include <descent/core/launch.h>
 #include <descent/core/tensor.h>
 
 #include <cstdio>

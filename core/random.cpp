@@ -2,7 +2,7 @@
 #include <descent/core/kernels/copy.h>
 #include <descent/core/parallel.h>
 #include <descent/core/random.h>
-#include <descent/core/tape.h>
+#include <descent/core/launch.h>
 
 #include <bit>
 #include <cmath>

@@ -1,5 +1,5 @@
+#include <descent/core/launch.h>
 #include <descent/core/memory.h>
-#include <descent/core/tape.h>
 
 #include <algorithm>
 
@@ -30,9 +30,10 @@ void Tape::follow_floating_mode() {
   add([flushes] { FlushDenormals::set(flushes); });
 }
 
-bool Tape::first_touch(const void* what) {
-  if (std::find(touched_.begin(), touched_.end(), what) != touched_.end()) return false;
-  touched_.push_back(what);
+bool Tape::first_touch(const RefPtr<GradEdge>& leaf) {
+  for (const auto& known : touched_)
+    if (known.get() == leaf.get()) return false;
+  touched_.push_back(leaf);
   return true;
 }
 
@@ -92,38 +93,6 @@ RefPtr<Storage> Tape::make_storage(std::size_t bytes) {
   s->bytes = bytes;
   s->data = pool_->take(bytes);
   return storage;
-}
-
-// ---- memory of a tape ----
-
-void* TapePool::take(std::size_t size) {
-  if (size == 0) return nullptr;
-  // The block given back last, which is still in the cache, unless half of it would be wasted.
-  Block* best = nullptr;
-  for (Block& b : blocks)
-    if (b.free && b.size >= size && b.size <= 2 * size + 64 && (!best || b.freed > best->freed))
-      best = &b;
-  if (!best) {
-    blocks.push_back({allocate(size), size, 0, false});
-    bytes += size;
-    best = &blocks.back();
-  }
-  best->free = false;
-  return best->data;
-}
-
-void TapePool::give_back(void* data) noexcept {
-  if (!open) return;
-  for (Block& b : blocks)
-    if (b.data == data) {
-      b.free = true;
-      b.freed = ++clock;
-    }
-}
-
-void TapePool::destroy(TapePool* pool) noexcept {
-  for (const Block& b : pool->blocks) deallocate(b.data, b.size);
-  delete pool;
 }
 
 void throw_reads_values(std::string_view op) {

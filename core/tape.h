@@ -1,20 +1,20 @@
-// Tape: work that was done once and can be done again.
+// Tape: work that was done once and can be done again. Internal to compile(); kernels use launch.h.
 //
-// Every kernel does its work through launch(): the work is a function object that holds addresses
-// and numbers, nothing that it would have to look up. Normally launch() just calls it. While a Tape
-// is recording on this thread, it also keeps a copy; replay() then calls the copies in their order,
-// on the same memory, with no tensor, no graph and no allocation in sight. perform() is the same
-// for work that is no kernel: an optimizer's update, a draw of dropout's generator.
+// A step is recorded by running it: launch() does each kernel's work and gives the tape a copy. The
+// copies hold addresses and numbers. replay() calls them in their order, on the same memory,
+// without tensors, graph or allocation.
 //
-// Tensors made while recording take their memory from the tape, which reuses what is given back
-// during the recording: the plan that eager execution followed is the plan of every replay. A
-// kernel that reads memory of the tape which no launch has written is refused, so work that went
-// past launch() cannot be lost silently.
+// Tensors that are made while recording take their memory from the tape's pool. The pool reuses
+// what dies during the recording, so the memory plan of the recording is the plan of every replay.
+// If a kernel reads memory of the pool that no recorded kernel wrote, the recording throws
+// GraphError: work that went past launch() cannot be lost silently.
+//
+// Lifetime: the tape keeps alive what kernels read and write (storages, by reference counts), and
+// what guards, actions and clean-ups hold. It does not keep alive what those only point to.
 #pragma once
 
 #include <descent/core/floating_mode.h>
 #include <descent/core/tensor.h>
-#include <descent/core/thread_state.h>
 
 #include <initializer_list>
 #include <memory>
@@ -27,39 +27,49 @@ namespace descent::detail {
 class Tape {
  public:
   Tape() : pool_(new TapePool) {}
-  Tape(const Tape&) = delete;
+  Tape(const Tape&) = delete;  // RecordOn points to it
   Tape& operator=(const Tape&) = delete;
   ~Tape();
 
-  /// Does all of it again.
+  /// Does all of the work again. If some work throws, runs the clean-ups and throws the same error.
   void replay() const;
+  /// Kernels and other actions.
   std::size_t size() const { return items_.size(); }
   /// Bytes that the tape owns.
   std::size_t bytes() const { return pool_->bytes; }
-  /// Whether what the recording took for granted still holds.
+  /// True if everything that the recording took for granted still holds. Else it must be made anew.
   bool holds() const;
 
   // ---- while recording ----
 
+  /// Tensors of the caller; read before the call returns.
   using Tensors = std::initializer_list<const Tensor*>;
-  /// Checks and keeps alive what a kernel uses.
+  /// Checks the tensors that a kernel uses, and keeps their memory alive. Throws GraphError; see
+  /// launch().
   void note(std::string_view op, Tensors writes, Tensors reads);
+  /// Adds a copy of `work`, a function object that takes nothing.
   template <class F>
   void keep(const F& work) {
     follow_floating_mode();
     add(work);
   }
-  /// f() must be true at a replay, else the step has to be recorded anew.
+  /// Adds a condition for holds(). Whatever f points to must outlive the tape.
   void guard(std::function<bool()> f) { guards_.push_back(std::move(f)); }
-  /// True the first time that it is called with this address.
-  bool first_touch(const void* what);
-  /// Run when a replay throws: what was begun is put back.
+  /// True the first time that the recording meets this leaf, whose gradient it may rely on.
+  bool first_touch(const RefPtr<GradEdge>& leaf);
+  /// Adds a clean-up: when a replay throws, f puts back what the replay began. Whatever f points to
+  /// must outlive the tape.
   void at_failure(std::function<void()> f) { cleanups_.push_back(std::move(f)); }
-  /// A tensor from outside: kept, and at a replay it must have the same memory and history.
+  /// Keeps a tensor from outside. holds() is false once the tensor has other memory or another
+  /// history.
   void rely_on(const Tensor& t);
+  /// Memory of the tape for a new tensor.
   RefPtr<Storage> make_storage(std::size_t bytes);
   /// Ends the recording: memory that is given back from now on is not used again.
-  void close() { pool_->open = false; }
+  void close() {
+    pool_->open = false;
+    touched_.clear();
+  }
 
  private:
   template <class F>
@@ -72,15 +82,15 @@ class Tape {
   struct Item {
     void (*call)(void* work);
     void (*destroy)(void* work);
-    void* work;
+    void* work;  // in blocks_
   };
-  struct External {  // a tensor from outside: it may not be given other memory
+  struct External {  // a tensor from outside, with the memory and history that it had
     Tensor tensor;
     RefPtr<Storage> storage;
     RefPtr<GradEdge> edge;
   };
   void* arena(std::size_t bytes);
-  void follow_floating_mode();  // denormals are flushed where they were while recording
+  void follow_floating_mode();  // a replay flushes denormals where the recording did
 
   std::vector<Item> items_;
   std::vector<std::unique_ptr<char[]>> blocks_;
@@ -89,47 +99,9 @@ class Tape {
   std::vector<External> externals_;
   std::vector<std::function<bool()>> guards_;
   std::vector<std::function<void()>> cleanups_;
-  std::vector<const void*> touched_;
+  std::vector<RefPtr<GradEdge>> touched_;
   bool flushes_ = false;
   RefPtr<TapePool> pool_;
 };
-
-/// What make() gives; to a recording it is a constant, made once and never written.
-template <class F>
-Tensor constant(const F& make) {
-  if (!recording()) [[likely]]
-    return make();
-  const RecordOn nothing(nullptr);
-  Tensor t = make();
-  t.body().storage->constant = true;
-  return t;
-}
-
-/// Does the work of a kernel that writes and reads these tensors.
-template <class F>
-void launch(std::string_view op, Tape::Tensors writes, Tape::Tensors reads, const F& work) {
-  for (const Tensor* t : writes)
-    if (t->defined()) t->body().storage->finite_at = 0;  // whatever was known of its values
-  if (recording()) [[unlikely]] {
-    t_tape->note(op, writes, reads);
-    t_tape->keep(work);
-    const RecordOn nothing(nullptr);
-    return work();
-  }
-  work();
-}
-
-/// Does work that is no kernel; what it holds it keeps alive.
-template <class F>
-void perform(const F& work) {
-  launch("", {}, {}, work);
-}
-
-/// Throws GraphError: `op` reads values, which differ from replay to replay.
-[[noreturn]] void throw_reads_values(std::string_view op);
-inline void check_may_read(std::string_view op) {
-  if (recording()) [[unlikely]]
-    throw_reads_values(op);
-}
 
 }  // namespace descent::detail

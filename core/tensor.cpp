@@ -2,7 +2,7 @@
 #include <descent/core/free_lists.h>
 #include <descent/core/kernels/copy.h>
 #include <descent/core/memory.h>
-#include <descent/core/tape.h>
+#include <descent/core/launch.h>
 #include <descent/core/tensor.h>
 
 #include <new>

@@ -10,101 +10,23 @@
 
 #include <descent/core/dtype.h>
 #include <descent/core/error.h>
-#include <descent/core/ref.h>
 #include <descent/core/scalar.h>
 #include <descent/core/shape.h>
+#include <descent/core/storage.h>
 
 #include <functional>
 #include <iosfwd>
 #include <limits>
-#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
 
 namespace descent {
 
-class Tensor;
 /// A list of dimensions, stored inline as a shape is. To a reduction an empty one means all.
 using Dims = Shape;
 /// The end of a slice when none is given.
 inline constexpr std::int64_t kEnd = std::numeric_limits<std::int64_t>::max();
-
-namespace detail {
-
-/// The memory of a recorded step (see tape.h): shared by its tensors, handed round while recording.
-struct TapePool : RefCounted {
-  struct Block {
-    void* data;
-    std::size_t size;
-    std::uint64_t freed;  // when it was given back
-    bool free;
-  };
-  std::vector<Block> blocks;
-  std::uint64_t clock = 0;
-  std::size_t bytes = 0;
-  bool open = true;
-
-  void* take(std::size_t size);
-  void give_back(void* data) noexcept;
-  static void destroy(TapePool* pool) noexcept;
-};
-
-struct Storage : RefCounted {
-  void* data = nullptr;
-  std::size_t bytes = 0;
-  std::uint32_t version = 0;    // writes in place, checked by what saved a tensor for backward
-  std::uint32_t recorded = 0;   // those of them that entered a graph, checked by views
-  bool foreign = false;         // the caller's memory
-  bool written = false;         // by a recorded kernel
-  bool constant = false;        // to the recording during which it was made
-  bool exposed = false;         // data_ptr() was asked for: values may change unseen
-  std::uint32_t finite_at = 0;  // the version, plus one, at which all values were found finite
-  RefPtr<TapePool> pool;        // whose memory it is, for a tensor of a recorded step
-  std::unique_ptr<std::function<void(void*)>> deleter;  // for foreign memory, perhaps
-
-  /// Small values lie in the same block, behind this header.
-  static RefPtr<Storage> make(std::size_t bytes);
-  static RefPtr<Storage> borrow(void* data, std::size_t bytes, std::function<void(void*)> deleter);
-  static void destroy(Storage*) noexcept;
-};
-
-/// What autograd hangs on a tensor; opaque to core.
-struct GradEdge : RefCounted {
-  static void destroy(GradEdge* e) noexcept { e->dispose(); }
-
- protected:
-  virtual ~GradEdge() = default;
-  virtual void dispose() noexcept = 0;
-};
-
-struct Body : RefCounted {
-  RefPtr<Storage> storage;
-  Shape shape, strides;
-  std::int64_t offset = 0, numel = 0;
-  DType dtype = kFloat32;
-  bool contiguous = true;
-  bool is_view = false;
-  std::uint32_t recorded_at = 0;  // storage->recorded when this view was taken
-  RefPtr<GradEdge> edge;
-
-  Body() = default;
-  /// Of the same shape, strides and layout, with another type and storage.
-  Body(const Body& like, DType type, RefPtr<Storage> own)
-      : storage(std::move(own)),
-        shape(like.shape),
-        strides(like.strides),
-        numel(like.numel),
-        dtype(type),
-        contiguous(like.contiguous) {}
-
-  static Body* make();
-  static Body* make(const Body& like, DType dtype);
-  static void destroy(Body*) noexcept;
-  void update_layout() noexcept;  // numel and contiguous from shape and strides
-};
-
-}  // namespace detail
 
 class Tensor {
  public:

@@ -8,25 +8,25 @@
 // A new thread starts with the values written here. parallel_for() hands none of these modes to its
 // tasks: a kernel therefore reads no mode, and whoever starts a kernel reads it first.
 //
-//   Mode                     Guard                       Read by
-//   record for backward      NoGradGuard, EnableGradGuard  grad_enabled()
-//   look for NaN             AnomalyGuard                anomaly_enabled()
-//   gradients keep a graph   detail::CreateGraphGuard    backward()
-//   running node             detail::RunningNodeGuard    detail::current_node()
-//   recording tape           detail::RecordOn            detail::recording()
-//   statistics stand still   FrozenStatisticsGuard       statistics_frozen()
-//   statistics are averages  CumulativeStatisticsGuard   statistics_cumulative()
-//   summary's shapes         detail::SummaryGuard        nn::Module
+//   Mode                      Guard                          Read by
+//   record for backward       NoGradGuard, EnableGradGuard   grad_enabled()
+//   look for NaN              AnomalyGuard                   anomaly_enabled()
+//   gradients keep a graph    detail::CreateGraphGuard       backward()
+//   running node              detail::RunningNodeGuard       detail::current_node()
+//   statistics stand still    FrozenStatisticsGuard          statistics_frozen()
+//   statistics are averages   CumulativeStatisticsGuard      statistics_cumulative()
+//   recording tape            detail::RecordOn               detail::recording()
+//   summary's shapes          detail::SummaryGuard           nn::Module
 //
 // Two more states belong to a thread and live elsewhere:
-//   random numbers           core/random.h: default_generator(); state() and set_state() keep it
-//   denormals, rounding      core/floating_mode.h: FloatingMode, FlushDenormals; the processor's
-//   own
+//   random numbers            core/random.h: default_generator(); state() and set_state()
+//   denormals                 core/floating_mode.h: FloatingMode and FlushDenormals
 //
-// Other thread-local variables are caches or queues, and no mode: no result depends on them.
-//   core/free_lists.h        t_lists, the blocks that the thread keeps; flushed by memory.cpp
-//   autograd/node.h          t_node_count, a counter for live_nodes(); t_order, the last number
-//   given autograd/node.cpp        t_disposed and t_disposing, nodes that wait to be destroyed
+// The other thread-local variables are caches or queues and no modes: no result depends on them.
+//   core/free_lists.h         t_lists: the blocks that the thread keeps; memory.cpp flushes it
+//   autograd/node.h           t_node_count: the counter behind live_nodes()
+//   autograd/node.h           t_order: the last number that the thread gave to a node
+//   autograd/node.cpp         t_disposed, t_disposing: the nodes that wait to be destroyed
 #pragma once
 
 #include <utility>

@@ -2,7 +2,7 @@
 #include <descent/autograd/grad_mode.h>
 #include <descent/autograd/ops.h>
 #include <descent/core/create.h>
-#include <descent/core/tape.h>
+#include <descent/core/launch.h>
 #include <descent/nn/loss.h>
 
 #include <cmath>

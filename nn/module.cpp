@@ -1,7 +1,7 @@
 #include <descent/autograd/grad_mode.h>
 #include <descent/autograd/ops.h>
 #include <descent/core/archive.h>
-#include <descent/core/tape.h>
+#include <descent/core/launch.h>
 #include <descent/nn/module.h>
 
 #include <cxxabi.h>

@@ -2,7 +2,7 @@
 #include <descent/core/kernels/blas.h>
 #include <descent/core/kernels/copy.h>
 #include <descent/core/kernels/eigen.h>
-#include <descent/core/tape.h>
+#include <descent/core/launch.h>
 
 extern "C" {
 void dsyev_(const char* job, const char* half, const int* n, double* a, const int* lda, double* w,

@@ -6,7 +6,7 @@
 #include <descent/core/kernels/reduce.h>
 #include <descent/core/memory.h>
 #include <descent/core/parallel.h>
-#include <descent/core/tape.h>
+#include <descent/core/launch.h>
 
 #include <cblas.h>
 #include <algorithm>

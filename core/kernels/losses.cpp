@@ -3,7 +3,7 @@
 #include <descent/core/kernels/math.h>
 #include <descent/core/kernels/softmax_row.h>
 #include <descent/core/parallel.h>
-#include <descent/core/tape.h>
+#include <descent/core/launch.h>
 
 #include <algorithm>
 #include <cmath>

@@ -2,7 +2,7 @@
 #include <descent/core/kernels/math.h>
 #include <descent/core/kernels/pointwise.h>
 #include <descent/core/parallel.h>
-#include <descent/core/tape.h>
+#include <descent/core/launch.h>
 
 #include <atomic>
 #include <bit>

@@ -1,0 +1,87 @@
+// What a Tensor points to: a Body says how the elements lie, a Storage holds them.
+//
+//   Tensor ──> Body ───────> Storage ──> elements
+//              shape         version
+//              strides       (shared by all views)
+//              offset
+//              edge ──> the graph, which autograd hangs on
+//
+// For the parts of Descent that build tensors; a program needs <descent/core/tensor.h> alone.
+#pragma once
+
+#include <descent/core/dtype.h>
+#include <descent/core/ref.h>
+#include <descent/core/shape.h>
+#include <descent/core/tape_pool.h>
+
+#include <functional>
+#include <memory>
+
+namespace descent::detail {
+
+/// The memory of a tensor and of all its views, with what is known of its values.
+struct Storage : RefCounted {
+  void* data = nullptr;  // valid as long as this storage lives
+  std::size_t bytes = 0;
+  /// Counts writes in place. What autograd saved for backward() compares it; see count_write().
+  std::uint32_t version = 0;
+  /// Counts those writes that entered a graph. A view compares it with Body::recorded_at.
+  std::uint32_t recorded = 0;
+  bool foreign = false;   // the memory is the caller's
+  bool written = false;   // a recorded kernel writes it
+  bool constant = false;  // it was made once, during a recording, and no replay writes it
+  bool exposed = false;   // data_ptr() was asked for: values may change unseen
+  /// The version, plus one, at which all values were found finite; 0 if that is not known.
+  std::uint32_t finite_at = 0;
+  RefPtr<TapePool> pool;  // owns the memory, if the tensor was made during a recording
+  std::unique_ptr<std::function<void(void*)>> deleter;  // for the caller's memory; may be null
+
+  /// Memory for `bytes` bytes: from the tape that records on this thread, else from the free lists.
+  /// Up to 2048 bytes lie in one block with the Storage itself.
+  static RefPtr<Storage> make(std::size_t bytes);
+  /// The caller's memory. It must outlive the storage, unless `deleter` frees it.
+  static RefPtr<Storage> borrow(void* data, std::size_t bytes, std::function<void(void*)> deleter);
+  static void destroy(Storage*) noexcept;
+};
+
+/// What autograd hangs on a tensor. Core only counts its references.
+struct GradEdge : RefCounted {
+  static void destroy(GradEdge* e) noexcept { e->dispose(); }
+
+ protected:
+  virtual ~GradEdge() = default;
+  virtual void dispose() noexcept = 0;
+};
+
+/// How the elements of one tensor lie in its storage. Handles to one tensor share a Body; a view
+/// has a Body of its own and shares the Storage.
+struct Body : RefCounted {
+  RefPtr<Storage> storage;
+  Shape shape, strides;  // strides in elements
+  std::int64_t offset = 0, numel = 0;
+  DType dtype = kFloat32;
+  bool contiguous = true;
+  bool is_view = false;
+  std::uint32_t recorded_at = 0;  // storage->recorded when this view was taken
+  RefPtr<GradEdge> edge;          // the node that made the tensor, or its leaf; null without one
+
+  Body() = default;
+  /// A body with the shape, strides and layout of `like`, and its own type and storage.
+  Body(const Body& like, DType type, RefPtr<Storage> own)
+      : storage(std::move(own)),
+        shape(like.shape),
+        strides(like.strides),
+        numel(like.numel),
+        dtype(type),
+        contiguous(like.contiguous) {}
+
+  /// An empty body from the free lists.
+  static Body* make();
+  /// A body shaped like `like`, with new memory for elements of `dtype`.
+  static Body* make(const Body& like, DType dtype);
+  static void destroy(Body*) noexcept;
+  /// Computes numel and contiguous from shape and strides.
+  void update_layout() noexcept;
+};
+
+}  // namespace descent::detail
