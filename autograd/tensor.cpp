@@ -50,12 +50,18 @@ const Tensor& Tensor::requires_grad_(bool on) const {
   return *this;
 }
 
-Tensor Tensor::grad() const {
-  const Node* node = node_of(*this);
-  if (!node) return {};
-  if (node->is_leaf()) return detail::leaf_grad(static_cast<const Leaf&>(*node));
-  return node->extra ? node->extra->grad : Tensor();
+namespace {
+const Tensor kNoGradient;
 }
+
+const Tensor& grad_of(const Tensor& t) {
+  const Node* node = node_of(t);
+  if (!node) return kNoGradient;
+  if (node->is_leaf()) return detail::leaf_grad(static_cast<const Leaf&>(*node));
+  return node->extra ? node->extra->grad : kNoGradient;
+}
+
+Tensor Tensor::grad() const { return grad_of(*this); }
 
 void Tensor::set_grad(const Tensor& g) const {
   Node* node = node_of(*this);
@@ -176,11 +182,7 @@ const Tensor& write(const char* name, const Tensor& t, const Tensor& value) {
   if (value.dtype() > t.dtype())
     fail<DTypeError>(name, "got a result of ", value.dtype(), " for a tensor of ", t.dtype(),
                      ", expected no wider type. Hint: convert with .to()");
-  kernel::copy(value, t);
-  if (detail::recording() && !body.storage->pool)
-    detail::perform([storage = body.storage] { ++storage->version; });
-  else
-    ++body.storage->version;
+  kernel::overwrite(value, t);
   if (records) {
     ++body.storage->recorded;
     body.edge =

@@ -1,7 +1,7 @@
 #include <descent/core/kernels/copy.h>
 #include <descent/core/kernels/elementwise.h>
-#include <descent/core/parallel.h>
 #include <descent/core/launch.h>
+#include <descent/core/parallel.h>
 
 #include <algorithm>
 #include <cstring>
@@ -245,6 +245,11 @@ void copy(const Tensor& from, const Tensor& to) {
     copy_bytes(flat, to, bytes);
   else
     scatter(flat, to);
+}
+
+void overwrite(const Tensor& source, const Tensor& target) {
+  copy(source, target);
+  detail::count_write(target);
 }
 
 void fill(const Tensor& t, Scalar value) {

@@ -31,8 +31,14 @@ Tensor clone(const Tensor& t);
 /// t itself when it has the type, else a converted copy. Floating to integer truncates toward
 /// zero (NaN becomes 0, what does not fit the nearest limit); anything but 0 becomes true.
 Tensor cast(const Tensor& t, DType dtype);
-/// Every element of `to` from `from`, broadcast and converted.
+/// Writes `from`, broadcast and converted, to every element of `to`. Counts no write: for a tensor
+/// that nobody has seen yet.
 void copy(const Tensor& from, const Tensor& to);
+/// Writes `source`, broadcast and converted, to every element of `target`, and counts the write:
+/// what autograd saved of the target before is stale. For a tensor that others know, such as a
+/// parameter.
+void overwrite(const Tensor& source, const Tensor& target);
+/// Writes `value`, converted, to every element of t. Counts no write.
 void fill(const Tensor& t, Scalar value);
 
 }  // namespace descent::kernel

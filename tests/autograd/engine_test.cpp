@@ -1,5 +1,7 @@
 #include "tests/support/errors.h"
 
+#include <descent/core/kernels/copy.h>
+#include <descent/core/launch.h>
 #include <descent/descent.h>
 #include <pthread.h>
 #include <thread>
@@ -338,13 +340,44 @@ TEST(Backward, RestoresEverythingAfterAnError) {
   EXPECT_EQ(x.grad().item(), 6);
 }
 
+TEST(Leaves, GiveTheirGradientWithoutCountingAReference) {
+  const Tensor w = leaf(2);
+  EXPECT_FALSE(grad_of(w).defined());
+  (w * w).backward();
+  const Tensor& g = grad_of(w);
+  EXPECT_TRUE(g.is_same(w.grad()));
+  EXPECT_EQ(g.body().use_count(), 1u);
+  EXPECT_FALSE(grad_of(tensor({1.0})).defined()) << "a tensor that requires no gradient";
+  const Tensor y = w * w;
+  y.retain_grad();
+  (y * 3).backward();
+  EXPECT_EQ(grad_of(y).item(), 3);
+}
+
+TEST(Writes, PastTheMembersOfTensorAreCountedToo) {
+  const Tensor w = leaf(2);
+  const Tensor y = w * w;
+  {
+    const NoGradGuard guard;
+    kernel::overwrite(tensor({5.0}).reshape({}), w);
+  }
+  EXPECT_EQ(w.item(), 5);
+  EXPECT_TRUE(has_text(message_of<GraphError>([&] { y.backward(); }),
+                       "[mul] needs a tensor of shape () at version 0 for its gradient, got "
+                       "version 1: it was changed in place"));
+  const Tensor z = w * w;
+  *w.data_ptr<double>() = 7;
+  detail::count_write(w);
+  EXPECT_TRUE(has_text(message_of<GraphError>([&] { z.backward(); }), "got version 2"));
+}
+
 TEST(Leaves, HaveDenseGradientsOfTheirOwn) {
   const Tensor w = tensor({1.0, 2.0, 3.0}).requires_grad_();
   sum(w).backward();  // expanded inside
   w.grad().add_(tensor({1.0, 2.0, 3.0}));
   EXPECT_EQ(w.grad().to_vector(), (Doubles{2, 3, 4}));
   const Tensor a = leaf(1), b = leaf(2);
-  (a + b).backward({}, true, true);
+  (a + b).backward({}, {.create_graph = true});
   EXPECT_FALSE(a.grad().shares_storage(b.grad()));
 }
 
