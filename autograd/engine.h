@@ -2,18 +2,13 @@
 #pragma once
 
 #include <descent/autograd/grad_mode.h>
+#include <descent/core/grad_options.h>
 #include <descent/core/tensor.h>
 
 #include <span>
 #include <vector>
 
 namespace descent {
-
-struct GradOptions {
-  bool create_graph = false;              ///< the gradients can be differentiated again
-  std::optional<bool> retain_graph = {};  ///< keep the graph for another run; default create_graph
-  bool allow_unused = false;  ///< an input the outputs do not depend on gives an undefined tensor
-};
 
 /// The gradients of the outputs' sum (weighted by grad_outputs; all ones when it is empty, and then
 /// each output must have one element) with respect to `inputs`, in their order. The .grad of leaves

@@ -82,7 +82,7 @@ Tensor alias(const Tensor& t) {
 
 void throw_released(const char* name) {
   fail<GraphError>("backward", "got a graph that was freed at '", name,
-                   "', expected one not used before. Hint: pass retain_graph = true to the first "
+                   "', expected one not used before. Hint: pass {.retain_graph = true} to the first "
                    "backward(), or compute the loss again");
 }
 

@@ -76,9 +76,7 @@ void Tensor::set_grad(const Tensor& g) const {
   detail::set_leaf_grad(static_cast<Leaf&>(*node), g);
 }
 
-void Tensor::backward(const Tensor& gradient, bool retain_graph, bool create_graph) const {
-  const GradOptions options{.create_graph = create_graph,
-                            .retain_graph = retain_graph || create_graph};
+void Tensor::backward(const Tensor& gradient, GradOptions options) const {
   detail::run_backward({this, 1}, {&gradient, gradient.defined() ? std::size_t{1} : 0}, options);
 }
 

@@ -10,6 +10,7 @@
 
 #include <descent/core/dtype.h>
 #include <descent/core/error.h>
+#include <descent/core/grad_options.h>
 #include <descent/core/scalar.h>
 #include <descent/core/shape.h>
 #include <descent/core/storage.h>
@@ -81,10 +82,14 @@ class Tensor {
   Tensor grad() const;
   void set_grad(const Tensor& g) const;
   void zero_grad() const { set_grad(Tensor()); }
-  /// Adds d(this)/d(leaf) to the gradient of every leaf. `gradient` defaults to 1 for a tensor of
-  /// one element and is required otherwise. The graph is freed unless retain_graph.
-  void backward(const Tensor& gradient = {}, bool retain_graph = false,
-                bool create_graph = false) const;
+  /// Adds d(this)/d(leaf) to the gradient of every leaf that this tensor was computed from.
+  /// gradient: d(loss)/d(this), of this tensor's shape; 1 by default, if there is one element.
+  /// Throws ShapeError for several elements without a gradient, or for a gradient of another shape;
+  /// GraphError for a tensor without a history, or a graph that was freed by an earlier run.
+  ///
+  ///   Tensor loss = mean(square(model(x) - y));
+  ///   loss.backward();
+  void backward(const Tensor& gradient = {}, GradOptions options = {}) const;
   /// Keeps the gradient of a tensor that is no leaf.
   void retain_grad() const;
   /// Calls f with the gradient when it is complete; what f returns replaces it, unless undefined.

@@ -51,7 +51,7 @@ TEST(Backward, LeavesAGradientThatWasReadAlone) {
 
 TEST(Backward, IsRefusedASecondTimeUnlessRetained) {
   const Tensor x = leaf(2), y = exp(x) * x;
-  y.backward({}, true);
+  y.backward({}, {.retain_graph = true});
   y.backward();
   EXPECT_TRUE(has_text(message_of<GraphError>([&] { y.backward(); }),
                        "[backward] got a graph that was freed at 'mul'"));
@@ -87,7 +87,7 @@ TEST(HigherOrder, DerivativesOfAPowerAreExact) {
 
 TEST(HigherOrder, BackwardWithCreateGraphGivesADifferentiableGradient) {
   const Tensor x = leaf(3);
-  (x * x * x).backward({}, false, true);
+  (x * x * x).backward({}, {.create_graph = true});
   EXPECT_EQ(x.grad().item(), 27);
   EXPECT_TRUE(x.grad().requires_grad());
   EXPECT_EQ(grad({x.grad()}, {x})[0].item(), 18);
@@ -285,7 +285,7 @@ TEST(Nodes, AreAllGoneAfterwards) {
     Tensor y = x;
     for (int i = 0; i < 10; ++i) y = tanh(y) * x;
     EXPECT_EQ(live_nodes(), before + 21);
-    sum(y).backward({}, false, true);
+    sum(y).backward({}, {.create_graph = true});
     x.zero_grad();
   }
   EXPECT_EQ(live_nodes(), before);
@@ -332,7 +332,7 @@ TEST(Backward, RestoresEverythingAfterAnError) {
     if (fail_now) throw std::runtime_error("hook");
     return g;
   });
-  EXPECT_THROW(y.backward({}, true), std::runtime_error);
+  EXPECT_THROW(y.backward({}, {.retain_graph = true}), std::runtime_error);
   EXPECT_FALSE(x.grad().defined());
   fail_now = false;
   const Tensor again = h * 3;
@@ -435,7 +435,7 @@ TEST(Grad, InsideAHookWorksOnAnotherGraphAndRefusesTheOneThatRuns) {
     refused = message_of<GraphError>([&] { grad({f}, {w}, {}, {.retain_graph = true}); });
     return Tensor();
   });
-  (z + f).backward({}, true);
+  (z + f).backward({}, {.retain_graph = true});
   EXPECT_EQ(got, 1);
   EXPECT_TRUE(has_text(refused, "got a graph that another backward() is running through at 'add'"));
   EXPECT_EQ(w.grad().item(), 47);
