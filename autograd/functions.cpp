@@ -77,7 +77,7 @@ Tensor cos(const Tensor& x) {
 
 Tensor tanh(const Tensor& x) {
   return record("tanh", kernel::tanh(x), {x}, [](const Tensor& g, const Tensor& y, Need) {
-    return Grads(activation_grad(kernel::Activation::tanh, g, y));
+    return Grads(activation_grad(Activation::tanh, g, y));
   });
 }
 
@@ -101,14 +101,14 @@ Tensor clamp(const Tensor& x, std::optional<Scalar> low, std::optional<Scalar> h
 
 // ---- activations ----
 
-Tensor activation_grad(kernel::Activation activation, const Tensor& g, const Tensor& y) {
+Tensor activation_grad(Activation activation, const Tensor& g, const Tensor& y) {
   const bool plain = !grad_enabled();  // in one pass, without a history
   switch (activation) {
-    case kernel::Activation::relu:  // [y > 0]
+    case Activation::relu:  // [y > 0]
       return plain ? kernel::relu_grad(g, y) : g * kernel::step(y, 0, 0, 1);
-    case kernel::Activation::tanh:  // 1 − y²
+    case Activation::tanh:  // 1 − y²
       return plain ? kernel::tanh_grad(g, y) : g * (1 - y * y);
-    case kernel::Activation::sigmoid:  // y(1 − y)
+    case Activation::sigmoid:  // y(1 − y)
       return plain ? kernel::sigmoid_grad(g, y) : g * y * (1 - y);
     default:
       return g;
@@ -117,13 +117,13 @@ Tensor activation_grad(kernel::Activation activation, const Tensor& g, const Ten
 
 Tensor sigmoid(const Tensor& x) {
   return record("sigmoid", kernel::sigmoid(x), {x}, [](const Tensor& g, const Tensor& y, Need) {
-    return Grads(activation_grad(kernel::Activation::sigmoid, g, y));
+    return Grads(activation_grad(Activation::sigmoid, g, y));
   });
 }
 
 Tensor relu(const Tensor& x) {
   return record("relu", kernel::relu(x), {x}, [](const Tensor& g, const Tensor& y, Need) {
-    return Grads(activation_grad(kernel::Activation::relu, g, y));
+    return Grads(activation_grad(Activation::relu, g, y));
   });
 }
 

@@ -1,15 +1,16 @@
 // Operators that do in one pass what a composition of others does, for layers and losses.
 #pragma once
 
-#include <descent/core/kernels/gemm.h>
+#include <descent/core/activation.h>
 #include <descent/core/tensor.h>
 
 namespace descent {
 
 /// activation(linear(x, w, bias)).
-Tensor linear(const Tensor& x, const Tensor& w, const Tensor& bias, kernel::Activation activation);
+Tensor linear_activation(const Tensor& x, const Tensor& w, const Tensor& bias,
+                         Activation activation);
 /// The gradient of an activation's input from that of its output y.
-Tensor activation_grad(kernel::Activation activation, const Tensor& g, const Tensor& y);
+Tensor activation_grad(Activation activation, const Tensor& g, const Tensor& y);
 
 /// The mean (or sum) over rows of −log softmax(logits)[label]: logits (N, C), labels int64 (N),
 /// checked by the caller; rows whose label is `ignore_index` count for nothing.

@@ -61,7 +61,8 @@ Tensor dot(const Tensor& a, const Tensor& b) {
   return sum(a * b);
 }
 
-Tensor linear(const Tensor& x, const Tensor& w, const Tensor& bias, kernel::Activation activation) {
+Tensor linear_activation(const Tensor& x, const Tensor& w, const Tensor& bias,
+                         Activation activation) {
   if (w.dim() != 2 || x.dim() == 0 || x.size(-1) != w.size(1))
     fail<ShapeError>("linear", "got input ", x.shape(), " and weight ", w.shape(),
                      ", expected input (…, in) and weight (out, in)",
@@ -80,22 +81,21 @@ Tensor linear(const Tensor& x, const Tensor& w, const Tensor& bias, kernel::Acti
   if (x.dim() != 2) {
     Shape shape = x.shape();
     shape[shape.rank() - 1] = w.size(0);
-    return descent::linear(x.dim() == 1 ? x.unsqueeze(0) : x.flatten(0, -2), w, bias, activation)
+    return linear_activation(x.dim() == 1 ? x.unsqueeze(0) : x.flatten(0, -2), w, bias, activation)
         .reshape(shape);
   }
   // Of the product, from its gradient g. That of w is made as (xᵀ·g)ᵀ: it then has w's own layout,
   // (in, out) in memory.
   const auto rule = [x = Saved(x), w = Saved(w)](const Tensor& g, Need need) {
     if (!grad_enabled()) {
-      kernel::LinearGrads d = kernel::linear_backward(g, x, w, need[0], need[1], need[2]);
+      kernel::AffineGrads d = kernel::affine_grad(g, x, w, need[0], need[1], need[2]);
       return Grads(std::move(d.x), std::move(d.w), std::move(d.bias));
     }
     return Grads(need[0] ? matmul(g, w) : Tensor(), need[1] ? matmul(x->t(), g).t() : Tensor(),
                  need[2] ? sum(g, {0}) : Tensor());
   };
-  Tensor value = kernel::linear(x, w, bias, activation);
-  if (activation == kernel::Activation::none)
-    return record("linear", std::move(value), {x, w, bias}, rule);
+  Tensor value = kernel::affine(x, w, bias, activation);
+  if (activation == Activation::none) return record("linear", std::move(value), {x, w, bias}, rule);
   return record("linear", std::move(value), {x, w, bias},
                 [rule, activation](const Tensor& g, const Tensor& y, Need need) {
                   return rule(activation_grad(activation, g, y), need);
@@ -103,7 +103,7 @@ Tensor linear(const Tensor& x, const Tensor& w, const Tensor& bias, kernel::Acti
 }
 
 Tensor linear(const Tensor& x, const Tensor& w, const Tensor& bias) {
-  return descent::linear(x, w, bias, kernel::Activation::none);
+  return linear_activation(x, w, bias, Activation::none);
 }
 
 }  // namespace descent

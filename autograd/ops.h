@@ -112,8 +112,9 @@ Tensor mean(const Tensor& x, const Dims& dims = {}, bool keepdim = false);
 /// Σ(x − mean)² / (n − correction): 1 is the unbiased estimate, 0 the population's.
 Tensor var(const Tensor& x, const Dims& dims = {}, std::int64_t correction = 1,
            bool keepdim = false);
-Tensor std(const Tensor& x, const Dims& dims = {}, std::int64_t correction = 1,
-           bool keepdim = false);
+/// √var. Not std: after `using namespace descent;` that name would be ambiguous with the namespace.
+Tensor stddev(const Tensor& x, const Dims& dims = {}, std::int64_t correction = 1,
+              bool keepdim = false);
 Tensor prod(const Tensor& x, const Dims& dims = {}, bool keepdim = false);
 /// The largest; equal elements share the gradient evenly, as torch.amax.
 Tensor max(const Tensor& x, const Dims& dims = {}, bool keepdim = false);

@@ -63,7 +63,7 @@ Tensor var(const Tensor& x, const Dims& dims, std::int64_t correction, bool keep
   return squares * (n > 0 ? 1 / n : NAN);
 }
 
-Tensor std(const Tensor& x, const Dims& dims, std::int64_t correction, bool keepdim) {
+Tensor stddev(const Tensor& x, const Dims& dims, std::int64_t correction, bool keepdim) {
   return sqrt(var(x, dims, correction, keepdim));
 }
 

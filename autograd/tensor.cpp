@@ -264,7 +264,7 @@ Tensor Tensor::var(const Dims& d, std::int64_t c, bool k) const {
   return descent::var(*this, d, c, k);
 }
 Tensor Tensor::std(const Dims& d, std::int64_t c, bool k) const {
-  return descent::std(*this, d, c, k);
+  return descent::stddev(*this, d, c, k);
 }
 Tensor Tensor::max(const Dims& d, bool k) const { return descent::max(*this, d, k); }
 Tensor Tensor::min(const Dims& d, bool k) const { return descent::min(*this, d, k); }

@@ -13,13 +13,13 @@ DataLoader::DataLoader(Tensor x, Tensor y, LoaderOptions options)
   if (x_.dim() < 1 || y_.dim() < 1 || x_.size(0) != y_.size(0))
     fail<ShapeError>("DataLoader", "got x ", x_.shape(), " and y ", y_.shape(),
                      ", expected as many rows");
-  if (size() < 1)
+  if (batches() < 1)
     fail<ValueError>("DataLoader", "got ", x_.size(0), " samples for batches of ",
                      options.batch_size, options.drop_last ? ", dropping the last" : "",
                      ", expected at least one batch");
 }
 
-std::int64_t DataLoader::size() const {
+std::int64_t DataLoader::batches() const {
   const std::int64_t n = x_.size(0), b = options_.batch_size;
   return options_.drop_last ? n / b : n / b + (n % b != 0);
 }

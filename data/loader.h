@@ -49,9 +49,9 @@ class DataLoader {
 
   /// Starts the next epoch.
   Iterator begin();
-  Iterator end() const { return {this, Tensor(), size()}; }
+  Iterator end() const { return {this, Tensor(), batches()}; }
   /// Batches in an epoch.
-  std::int64_t size() const;
+  std::int64_t batches() const;
   /// Epochs begun; setting it lets a resumed run see the order it would have seen.
   std::int64_t epoch() const { return epoch_; }
   void set_epoch(std::int64_t epoch) { epoch_ = epoch; }

@@ -32,8 +32,8 @@ Linear::Linear(std::int64_t in, std::int64_t out, bool with_bias)
 
 Tensor Linear::forward(const Tensor& x) { return linear(x, weight, bias); }
 
-Tensor Linear::forward_activated(const Tensor& x, kernel::Activation activation) {
-  return run([&] { return descent::linear(x, weight, bias, activation); });
+Tensor Linear::forward_activated(const Tensor& x, Activation activation) {
+  return run([&] { return linear_activation(x, weight, bias, activation); });
 }
 
 Dropout::Dropout(double p) : Module(to_text("Dropout p=", p)), p_(p) {

@@ -2,7 +2,7 @@
 // Legend: N batch, D features, T steps of a sequence, H hidden units.
 #pragma once
 
-#include <descent/core/kernels/gemm.h>
+#include <descent/core/activation.h>
 #include <descent/nn/module.h>
 
 namespace descent::nn {
@@ -14,7 +14,7 @@ class Linear : public Module {
   Linear(std::int64_t in, std::int64_t out, bool with_bias = true);
   Tensor forward(const Tensor& x) override;
   /// The layer and the activation behind it, in one pass over the product.
-  Tensor forward_activated(const Tensor& x, kernel::Activation activation);
+  Tensor forward_activated(const Tensor& x, Activation activation);
   Tensor weight, bias;
 };
 

@@ -22,9 +22,9 @@ class Sequential : public Module {
         std::make_shared<M>(register_module(std::to_string(steps_.size()), std::move(module)));
     Step step{own};
     if constexpr (std::is_same_v<M, Linear>) step.linear = own.get();
-    if constexpr (std::is_same_v<M, ReLU>) step.activation = kernel::Activation::relu;
-    if constexpr (std::is_same_v<M, Tanh>) step.activation = kernel::Activation::tanh;
-    if constexpr (std::is_same_v<M, Sigmoid>) step.activation = kernel::Activation::sigmoid;
+    if constexpr (std::is_same_v<M, ReLU>) step.activation = Activation::relu;
+    if constexpr (std::is_same_v<M, Tanh>) step.activation = Activation::tanh;
+    if constexpr (std::is_same_v<M, Sigmoid>) step.activation = Activation::sigmoid;
     steps_.push_back(std::move(step));
   }
   std::size_t size() const { return steps_.size(); }
@@ -33,7 +33,7 @@ class Sequential : public Module {
     Tensor y = x;
     for (std::size_t i = 0; i < steps_.size(); ++i) {
       const bool pair = steps_[i].linear && i + 1 < steps_.size() &&
-                        steps_[i + 1].activation != kernel::Activation::none && !summarizing();
+                        steps_[i + 1].activation != Activation::none && !summarizing();
       if (pair) {
         y = steps_[i].linear->forward_activated(y, steps_[i + 1].activation);
         ++i;
@@ -48,7 +48,7 @@ class Sequential : public Module {
   struct Step {
     std::shared_ptr<Module> module;
     Linear* linear = nullptr;  // the module, if it is one
-    kernel::Activation activation = kernel::Activation::none;
+    Activation activation = Activation::none;
   };
   std::vector<Step> steps_;
 };

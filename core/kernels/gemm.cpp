@@ -4,9 +4,9 @@
 #include <descent/core/kernels/gemm_tile.h>
 #include <descent/core/kernels/math.h>
 #include <descent/core/kernels/reduce.h>
+#include <descent/core/launch.h>
 #include <descent/core/memory.h>
 #include <descent/core/parallel.h>
-#include <descent/core/launch.h>
 
 #include <cblas.h>
 #include <algorithm>
@@ -401,7 +401,7 @@ Tensor matmul(const Tensor& x, const Tensor& y) {
   return out;
 }
 
-Tensor linear(const Tensor& x, const Tensor& w, const Tensor& bias, Activation activation) {
+Tensor affine(const Tensor& x, const Tensor& w, const Tensor& bias, Activation activation) {
   const std::int64_t M = x.shape()[0], K = x.shape()[1], N = w.shape()[0];
   Tensor out = empty({M, N}, x.dtype());
   const Tensor copied = !bias.defined() || bias.is_contiguous() ? Tensor() : contiguous(bias);
@@ -424,12 +424,12 @@ Tensor linear(const Tensor& x, const Tensor& w, const Tensor& bias, Activation a
   return out;
 }
 
-LinearGrads linear_backward(const Tensor& g_any, const Tensor& x, const Tensor& w, bool need_x,
-                            bool need_w, bool need_bias) {
+AffineGrads affine_grad(const Tensor& g_any, const Tensor& x, const Tensor& w, bool need_x,
+                        bool need_w, bool need_bias) {
   const Tensor copied = g_any.is_contiguous() ? Tensor() : contiguous(g_any);
   const Tensor& g = copied.defined() ? copied : g_any;
   const std::int64_t M = x.shape()[0], in = x.shape()[1], out = w.shape()[0];
-  LinearGrads grads;
+  AffineGrads grads;
   if (need_x) grads.x = empty({M, in}, x.dtype());
   if (need_w) grads.w = empty_strided({out, in}, {1, out}, x.dtype());
   dispatch_floating(x.dtype(), [&]<class T>(T) {

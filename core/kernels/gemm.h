@@ -10,25 +10,24 @@
 // gets its result from one thread.
 #pragma once
 
+#include <descent/core/activation.h>
 #include <descent/core/tensor.h>
 
 namespace descent::kernel {
 
 /// a (…, M, K) · b (…, K, N), leading dimensions broadcast; result row-major.
 Tensor matmul(const Tensor& a, const Tensor& b);
-/// What linear() applies to its result.
-enum class Activation { none, relu, tanh, sigmoid };
 
 /// activation(x (N, in) · w (out, in)ᵀ + bias (out)); bias may be undefined.
-Tensor linear(const Tensor& x, const Tensor& w, const Tensor& bias,
+Tensor affine(const Tensor& x, const Tensor& w, const Tensor& bias,
               Activation activation = Activation::none);
 
 /// The gradients of x, w and bias where asked for, from that of x·wᵀ + bias. That of w lies in
 /// memory as (in, out).
-struct LinearGrads {
+struct AffineGrads {
   Tensor x, w, bias;
 };
-LinearGrads linear_backward(const Tensor& g, const Tensor& x, const Tensor& w, bool need_x,
-                            bool need_w, bool need_bias);
+AffineGrads affine_grad(const Tensor& g, const Tensor& x, const Tensor& w, bool need_x, bool need_w,
+                        bool need_bias);
 
 }  // namespace descent::kernel

@@ -96,7 +96,7 @@ std::map<std::string, Case> table() {
     t["sum" + n] = {[r](const Inputs& x) { return sum(x[0], r.dims, r.keep); }};
     t["mean" + n] = {[r](const Inputs& x) { return mean(x[0], r.dims, r.keep); }};
     t["var" + n] = {[r](const Inputs& x) { return var(x[0], r.dims, 1, r.keep); }};
-    t["std" + n] = {[r](const Inputs& x) { return std(x[0], r.dims, 0, r.keep); }};
+    t["std" + n] = {[r](const Inputs& x) { return stddev(x[0], r.dims, 0, r.keep); }};
     t["max" + n] = {[r](const Inputs& x) { return max(x[0], r.dims, r.keep); }};
     t["min" + n] = {[r](const Inputs& x) { return min(x[0], r.dims, r.keep); }};
     t["logsumexp" + n] = {[r](const Inputs& x) { return logsumexp(x[0], r.dims, r.keep); }};

@@ -187,7 +187,7 @@ TEST(DataLoader, ShufflesAnewEveryEpochAndRepeatsFromItsSeed) {
   EXPECT_EQ(std::set<double>(first.begin(), first.end()).size(), 10u);
   b.set_epoch(1);
   EXPECT_EQ(epoch(b), second) << "a resumed run sees the order it would have seen";
-  EXPECT_EQ(a.size(), 3);
+  EXPECT_EQ(a.batches(), 3);
   data::DataLoader dropping(x, y, {.batch_size = 4, .shuffle = false, .drop_last = true});
   EXPECT_EQ(epoch(dropping), (Doubles{0, 1, 2, 3, 4, 5, 6, 7}));
 }
@@ -225,7 +225,7 @@ TEST(DataLoader, GivesBatchesOfTheirOwn) {
   data::DataLoader loader(x, y, {.batch_size = 2, .shuffle = false});
   for (auto [bx, by] : loader) bx.mul_(0.5);
   EXPECT_EQ(sum(x).item(), 4);
-  EXPECT_EQ(data::DataLoader(x, y, {.batch_size = INT64_MAX}).size(), 1);
+  EXPECT_EQ(data::DataLoader(x, y, {.batch_size = INT64_MAX}).batches(), 1);
 }
 
 TEST(Csv, DoesNotGuessAtATargetThatIsBothWordsAndNumbers) {

@@ -273,7 +273,7 @@ TEST(Rnn, GivesEveryStepAndLearns) {
 TEST(Init, HasTheSpreadOfTheirPapers) {
   manual_seed(4);
   const Tensor w = empty({300, 200});
-  const auto spread = [&] { return std(w, {}, 0).item(); };
+  const auto spread = [&] { return stddev(w, {}, 0).item(); };
   nn::init::xavier_uniform_(w);
   EXPECT_NEAR(spread(), std::sqrt(2.0 / 500), 2e-4);
   nn::init::xavier_normal_(w);
