@@ -108,16 +108,17 @@ class CompiledStep {
   std::size_t bytes() const { return recordings_.bytes(); }
 
  private:
-  template <std::size_t... I>
-  static std::vector<Tensor> call_with(F& f, std::span<const Tensor> x, std::index_sequence<I...>) {
-    using Result = decltype(f(x[I]...));
+  template <std::size_t... kAt>
+  static std::vector<Tensor> call_with(F& f, std::span<const Tensor> x,
+                                       std::index_sequence<kAt...>) {
+    using Result = decltype(f(x[kAt]...));
     if constexpr (std::is_void_v<Result>) {
-      f(x[I]...);
+      f(x[kAt]...);
       return {};
     } else if constexpr (std::is_convertible_v<Result, Tensor>) {
-      return {f(x[I]...)};
+      return {f(x[kAt]...)};
     } else {
-      return f(x[I]...);
+      return f(x[kAt]...);
     }
   }
   template <std::size_t N = 0>
@@ -133,9 +134,9 @@ class CompiledStep {
   }
   template <std::size_t>
   using Input = const Tensor&;
-  template <std::size_t N, std::size_t... I>
-  static constexpr bool takes(std::index_sequence<I...>) {
-    return std::is_invocable_v<F&, Input<I>...>;
+  template <std::size_t N, std::size_t... kAt>
+  static constexpr bool takes(std::index_sequence<kAt...>) {
+    return std::is_invocable_v<F&, Input<kAt>...>;
   }
 
   detail::Recordings recordings_;

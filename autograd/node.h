@@ -238,11 +238,11 @@ struct Input {
   Input(const Tensor& t) : tensor(&t) {}
 };
 
-template <std::size_t N, std::size_t... I>
+template <std::size_t N, std::size_t... kAt>
 [[gnu::always_inline]] inline std::array<RefPtr<Node>, N> input_edges(const Input (&inputs)[N],
                                                                       const char* name,
-                                                                      std::index_sequence<I...>) {
-  return {input_edge(*inputs[I].tensor, name)...};
+                                                                      std::index_sequence<kAt...>) {
+  return {input_edge(*inputs[kAt].tensor, name)...};
 }
 
 /// Gives `value` a history when recording is on and an input requires a gradient.

@@ -122,3 +122,5 @@ void deallocate_fixed(void* p) noexcept {
 }
 
 }  // namespace descent::detail
+
+#undef DESCENT_POISON

@@ -10,11 +10,11 @@ namespace descent {
 class Scalar {
  public:
   Scalar(bool b) : dtype_(kBool), int_(b), double_(b) {}
-  template <std::integral I>
-  Scalar(I i)
+  template <std::integral Integer>
+  Scalar(Integer i)
       : dtype_(kInt64), int_(static_cast<std::int64_t>(i)), double_(static_cast<double>(i)) {}
-  template <std::floating_point F>
-  Scalar(F x) : dtype_(kFloat64), int_(0), double_(static_cast<double>(x)) {}
+  template <std::floating_point Real>
+  Scalar(Real x) : dtype_(kFloat64), int_(0), double_(static_cast<double>(x)) {}
 
   DType dtype() const { return dtype_; }
   bool is_integral() const { return dtype_ != kFloat64; }

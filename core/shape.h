@@ -23,8 +23,8 @@ class Shape {
     for (; first != last; ++first) push_back(*first);
   }
   /// One extent or dimension, so that `zeros(3)` and `x.sum(0)` read as they do elsewhere.
-  template <std::integral I>
-  Shape(I extent) : Shape{static_cast<std::int64_t>(extent)} {}
+  template <std::integral Integer>
+  Shape(Integer extent) : Shape{static_cast<std::int64_t>(extent)} {}
   Shape(const std::vector<std::int64_t>& extents)
       : Shape(extents.data(), extents.data() + extents.size()) {}
 
