@@ -78,6 +78,10 @@ class Saved {
   std::uint32_t version_ = 0;
 };
 
+/// True if a rule may compute its gradients by a kernel in one pass: nobody asked for a history of
+/// them. Otherwise the rule has to use differentiable operators.
+inline bool one_pass() noexcept { return !grad_enabled(); }
+
 struct Backward;  // a run of the engine
 
 // Nodes made less nodes destroyed, by each thread: written by that thread alone, so that counting

@@ -1,6 +1,6 @@
-#include <descent/autograd/fused.h>
 #include <descent/autograd/grad_mode.h>
 #include <descent/autograd/ops.h>
+#include <descent/autograd/ops/fused.h>
 #include <descent/core/create.h>
 #include <descent/core/launch.h>
 #include <descent/nn/loss.h>

@@ -9,6 +9,7 @@
 #include <descent/core/kernels/copy.h>
 #include <descent/core/simd/loop.h>
 
+#include <bit>
 #include <initializer_list>
 #include <new>
 #include <type_traits>
@@ -134,6 +135,46 @@ Tensor compare(std::string_view op, const Tensor& x, const Tensor& y, F f) {
           static_cast<const T*>(in[1]), static_cast<bool*>(out));
     });
   });
+}
+
+/// Writes o = within(v) for n elements. Returns false if an element lies outside [−most, most] or
+/// is NaN; what was written for that element is then wrong.
+template <class F>
+bool span_within(std::int64_t n, float most, F within, const float* v, float* o) {
+  std::uint32_t largest = 0;  // as bits, which order magnitudes, with NaN above all
+  simd::call([ =, &largest ]() __attribute__((always_inline)) {
+    const float* __restrict from = v;
+    float* __restrict to = o;
+    std::uint32_t high = 0;
+    for (std::int64_t i = 0; i < n; ++i) {
+      const std::uint32_t magnitude = std::bit_cast<std::uint32_t>(from[i]) & 0x7fffffffu;
+      high = magnitude > high ? magnitude : high;
+      to[i] = within(from[i]);
+    }
+    largest = high;
+  });
+  return largest <= std::bit_cast<std::uint32_t>(most);
+}
+
+/// As map(f), but faster. within() costs less than f and gives the same bits for every float in
+/// [−most, most]. Each block is computed with within(), and again with f if an element lies
+/// outside.
+template <class Within, class F>
+Tensor map_within(std::string_view op, const Tensor& x, float most, Within within, F f) {
+  if (promote_to_floating(x.dtype()) != kFloat32) return map(op, x, f);
+  const As a(x, kFloat32);
+  return elementwise(op, {&a}, kFloat32,
+                     [most, within, f](void* out, const void* const* in, std::int64_t n) {
+                       constexpr std::int64_t kBlock = 1024;
+                       for (std::int64_t i = 0; i < n; i += kBlock) {
+                         const float* v = static_cast<const float*>(in[0]) + i;
+                         float* o = static_cast<float*>(out) + i;
+                         const std::int64_t length = n - i < kBlock ? n - i : kBlock;
+                         if (!span_within(length, most, within, v, o))
+                           simd::loop(
+                               length, [f](const float& from, float& to) { to = f(from); }, v, o);
+                       }
+                     });
 }
 
 }  // namespace descent::kernel

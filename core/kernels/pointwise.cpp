@@ -1,15 +1,14 @@
 #include <descent/core/kernels/elementwise.h>
 #include <descent/core/kernels/math.h>
 #include <descent/core/kernels/pointwise.h>
-#include <descent/core/parallel.h>
 #include <descent/core/launch.h>
+#include <descent/core/parallel.h>
 
 #include <atomic>
-#include <bit>
 #include <cmath>
 #include <limits>
 
-// Legend: v, w elements of the operands; g an incoming gradient, y an output.
+// Legend: v, w elements of the operands.
 
 namespace descent::kernel {
 
@@ -72,44 +71,6 @@ Tensor map_numeric(std::string_view op, const Tensor& x, F f) {
   return is_floating(x.dtype()) ? map(op, x, f) : map_integer(op, x, f);
 }
 
-/// o = within(v) for n elements; false if one of them lies outside [−most, most] or is NaN.
-template <class F>
-bool span_within(std::int64_t n, float most, F within, const float* v, float* o) {
-  std::uint32_t largest = 0;  // as bits, which order magnitudes, with NaN above all
-  simd::call([ =, &largest ]() __attribute__((always_inline)) {
-    const float* __restrict from = v;
-    float* __restrict to = o;
-    std::uint32_t high = 0;
-    for (std::int64_t i = 0; i < n; ++i) {
-      const std::uint32_t magnitude = std::bit_cast<std::uint32_t>(from[i]) & 0x7fffffffu;
-      high = magnitude > high ? magnitude : high;
-      to[i] = within(from[i]);
-    }
-    largest = high;
-  });
-  return largest <= std::bit_cast<std::uint32_t>(most);
-}
-
-/// As map(f), where within() gives the same bits for every float in [−most, most] at less cost: a
-/// block is done with it, and done again with f if an element lies outside.
-template <class Within, class F>
-Tensor map_within(std::string_view op, const Tensor& x, float most, Within within, F f) {
-  if (promote_to_floating(x.dtype()) != kFloat32) return map(op, x, f);
-  const As a(x, kFloat32);
-  return elementwise(op, {&a}, kFloat32,
-                     [most, within, f](void* out, const void* const* in, std::int64_t n) {
-                       constexpr std::int64_t kBlock = 1024;
-                       for (std::int64_t i = 0; i < n; i += kBlock) {
-                         const float* v = static_cast<const float*>(in[0]) + i;
-                         float* o = static_cast<float*>(out) + i;
-                         const std::int64_t length = n - i < kBlock ? n - i : kBlock;
-                         if (!span_within(length, most, within, v, o))
-                           simd::loop(
-                               length, [f](const float& from, float& to) { to = f(from); }, v, o);
-                       }
-                     });
-}
-
 }  // namespace
 
 Tensor neg(const Tensor& x) {
@@ -158,42 +119,8 @@ Tensor sin(const Tensor& x) {
 Tensor cos(const Tensor& x) {
   return map("cos", x, [](auto v) { return math::cos(v); });
 }
-Tensor tanh(const Tensor& x) {
-  return map_within(
-      "tanh", x, math::kTanhMost, [](float v) { return math::tanh_within(v); },
-      [](auto v) { return math::tanh(v); });
-}
-Tensor sigmoid(const Tensor& x) {
-  return map("sigmoid", x, [](auto v) { return math::sigmoid(v); });
-}
 Tensor erf(const Tensor& x) {
   return map("erf", x, [](auto v) { return math::erf(v); });
-}
-Tensor softplus(const Tensor& x) {
-  return map("softplus", x, [](auto v) { return math::softplus(v); });
-}
-Tensor silu(const Tensor& x) {
-  return map("silu", x, [](auto v) { return v * math::sigmoid(v); });
-}
-Tensor gelu(const Tensor& x) {
-  return map_within(
-      "gelu", x, math::kNormalMost, [](float v) { return v * math::normal_within(v).cdf; },
-      [](auto v) {
-        const auto phi = math::normal(v).cdf;
-        return phi == 0 ? decltype(v)(0) : v * phi;  // also of −∞
-      });
-}
-Tensor elu(const Tensor& x, double alpha) {
-  return map("elu", x, [alpha](auto v) {
-    using T = decltype(v);
-    return v > 0 ? v : T(alpha) * math::expm1(v < 0 ? v : T(0));
-  });
-}
-Tensor relu(const Tensor& x) {
-  return map("relu", x, [](auto v) { return v < 0 ? decltype(v)(0) : v; });
-}
-Tensor leaky_relu(const Tensor& x, double slope) {
-  return map("leaky_relu", x, [slope](auto v) { return v > 0 ? v : decltype(v)(slope) * v; });
 }
 
 Tensor clamp(const Tensor& x, std::optional<Scalar> low, std::optional<Scalar> high) {
@@ -237,29 +164,6 @@ Tensor where(const Tensor& condition, const Tensor& x, const Tensor& y) {
                              static_cast<const bool*>(in[0]), static_cast<const T*>(in[1]),
                              static_cast<const T*>(in[2]), static_cast<T*>(out));
                        });
-  });
-}
-
-Tensor relu_grad(const Tensor& g, const Tensor& y) {
-  return map2("relu", g, y, [](auto v, auto w) { return w > 0 ? v : decltype(v)(0); });
-}
-Tensor tanh_grad(const Tensor& g, const Tensor& y) {
-  return map2("tanh", g, y, [](auto v, auto w) { return v * (1 - w * w); });
-}
-Tensor sigmoid_grad(const Tensor& g, const Tensor& y) {
-  return map2("sigmoid", g, y, [](auto v, auto w) { return v * w * (1 - w); });
-}
-
-Tensor gelu_grad(const Tensor& g, const Tensor& x) {
-  return map2("gelu", g, x, [](auto v, auto w) {
-    const auto n = math::normal(w);
-    return v * (n.cdf + w * n.density);
-  });
-}
-Tensor silu_grad(const Tensor& g, const Tensor& x) {
-  return map2("silu", g, x, [](auto v, auto w) {
-    const auto s = math::sigmoid(w);
-    return v * (s + w * s * (1 - s));
   });
 }
 

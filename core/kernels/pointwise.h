@@ -34,15 +34,7 @@ Tensor rsqrt(const Tensor& x);
 Tensor reciprocal(const Tensor& x);
 Tensor sin(const Tensor& x);
 Tensor cos(const Tensor& x);
-Tensor tanh(const Tensor& x);
-Tensor sigmoid(const Tensor& x);
 Tensor erf(const Tensor& x);
-Tensor softplus(const Tensor& x);
-Tensor silu(const Tensor& x);
-Tensor gelu(const Tensor& x);
-Tensor elu(const Tensor& x, double alpha);
-Tensor relu(const Tensor& x);
-Tensor leaky_relu(const Tensor& x, double slope);
 Tensor clamp(const Tensor& x, std::optional<Scalar> low, std::optional<Scalar> high);
 
 /// `above` where x > 0, `at` where x = 0, `below` elsewhere: the slope of every piecewise function.
@@ -51,14 +43,6 @@ Tensor step(const Tensor& x, double below, double at, double above);
 Tensor inside(const Tensor& x, std::optional<Scalar> low, std::optional<Scalar> high);
 /// a where the bool condition holds, else b.
 Tensor where(const Tensor& condition, const Tensor& a, const Tensor& b);
-/// g where y > 0, else 0: the gradient of relu in one pass.
-Tensor relu_grad(const Tensor& g, const Tensor& y);
-/// g · (1 − y²): the gradient of tanh in one pass.
-Tensor tanh_grad(const Tensor& g, const Tensor& y);
-/// g · y · (1 − y): the gradient of sigmoid in one pass.
-Tensor sigmoid_grad(const Tensor& g, const Tensor& y);
-Tensor gelu_grad(const Tensor& g, const Tensor& x);
-Tensor silu_grad(const Tensor& g, const Tensor& x);
 
 /// True when no element is NaN or infinite; always true for integers.
 bool all_finite(const Tensor& x);

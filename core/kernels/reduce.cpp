@@ -2,8 +2,8 @@
 #include <descent/core/kernels/math.h>
 #include <descent/core/kernels/reduce.h>
 #include <descent/core/kernels/softmax_row.h>
-#include <descent/core/parallel.h>
 #include <descent/core/launch.h>
+#include <descent/core/parallel.h>
 
 #include <algorithm>
 #include <cmath>
@@ -327,30 +327,7 @@ Tensor cumsum(const Tensor& input, std::int64_t dim, bool reverse) {
   });
 }
 
-Tensor softmax(const Tensor& x, std::int64_t dim) {
-  return along<false>("softmax", cast(x, promote_to_floating(x.dtype())), dim,
-                      [](const auto* in, auto* out, std::int64_t n) {
-                        simd::call([=]() __attribute__((always_inline)) {
-                          auto total = small_exp_row(in, out, n);
-                          if (total == 0) total = exp_row(in, out, n).total;
-                          const auto scale = 1 / total;
-                          for (std::int64_t i = 0; i < n; ++i) out[i] *= scale;
-                        });
-                      });
-}
-
-Tensor log_softmax(const Tensor& x, std::int64_t dim) {
-  return along<false>("log_softmax", cast(x, promote_to_floating(x.dtype())), dim,
-                      [](const auto* in, auto* out, std::int64_t n) {
-                        using T = std::remove_cvref_t<decltype(*out)>;
-                        simd::call([=]() __attribute__((always_inline)) {
-                          const RowSoftmax<T> row = exp_row(in, out, n);
-                          const T log_sum =
-                              static_cast<T>(std::log(static_cast<double>(row.total)));
-                          for (std::int64_t i = 0; i < n; ++i) out[i] = (in[i] - row.max) - log_sum;
-                        });
-                      });
-}
+// ---- softmax: value and gradient ----
 
 namespace {
 
@@ -379,6 +356,18 @@ Tensor along_last(const char* op, const Tensor& g_any, const Tensor& y_any, F f)
 
 }  // namespace
 
+Tensor softmax(const Tensor& x, std::int64_t dim) {
+  return along<false>("softmax", cast(x, promote_to_floating(x.dtype())), dim,
+                      [](const auto* in, auto* out, std::int64_t n) {
+                        simd::call([=]() __attribute__((always_inline)) {
+                          auto total = small_exp_row(in, out, n);
+                          if (total == 0) total = exp_row(in, out, n).total;
+                          const auto scale = 1 / total;
+                          for (std::int64_t i = 0; i < n; ++i) out[i] *= scale;
+                        });
+                      });
+}
+
 Tensor softmax_grad(const Tensor& g, const Tensor& y) {
   return along_last(
       "softmax", g, y,
@@ -400,6 +389,19 @@ Tensor softmax_grad(const Tensor& g, const Tensor& y) {
             const T dot = fold_lanes(lanes, [](T v, T w) { return v + w; });
             for (std::int64_t j = 0; j < n; ++j) out[j] = y_row[j] * (g_row[j] - dot);
           });
+}
+
+Tensor log_softmax(const Tensor& x, std::int64_t dim) {
+  return along<false>("log_softmax", cast(x, promote_to_floating(x.dtype())), dim,
+                      [](const auto* in, auto* out, std::int64_t n) {
+                        using T = std::remove_cvref_t<decltype(*out)>;
+                        simd::call([=]() __attribute__((always_inline)) {
+                          const RowSoftmax<T> row = exp_row(in, out, n);
+                          const T log_sum =
+                              static_cast<T>(std::log(static_cast<double>(row.total)));
+                          for (std::int64_t i = 0; i < n; ++i) out[i] = (in[i] - row.max) - log_sum;
+                        });
+                      });
 }
 
 Tensor log_softmax_grad(const Tensor& g, const Tensor& y) {

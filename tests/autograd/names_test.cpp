@@ -6,11 +6,11 @@
 #include <descent/autograd/compile.h>
 #include <descent/autograd/engine.h>
 #include <descent/autograd/function.h>
-#include <descent/autograd/fused.h>
 #include <descent/autograd/grad_mode.h>
 #include <descent/autograd/gradcheck.h>
 #include <descent/autograd/node.h>
 #include <descent/autograd/ops.h>
+#include <descent/autograd/ops/fused.h>
 #include <descent/autograd/parameter.h>
 #include <descent/core/archive.h>
 #include <descent/core/create.h>

@@ -1,6 +1,6 @@
-#include <descent/autograd/fused.h>
 #include <descent/autograd/node.h>
 #include <descent/autograd/ops.h>
+#include <descent/autograd/ops/fused.h>
 #include <descent/core/create.h>
 #include <descent/core/kernels/copy.h>
 #include <descent/core/kernels/losses.h>
@@ -9,6 +9,7 @@ namespace descent {
 
 using detail::Grads;
 using detail::Need;
+using detail::one_pass;
 using detail::Saved;
 
 Tensor softmax_cross_entropy(const Tensor& input, const Tensor& label_input, std::int64_t ignore,
@@ -22,7 +23,7 @@ Tensor softmax_cross_entropy(const Tensor& input, const Tensor& label_input, std
       "cross_entropy", std::move(loss), {logits},
       [x = Saved(logits), forward = std::move(forward), labels = Saved(labels), ignore](
           const Tensor& g, Need) {
-        if (!grad_enabled()) return Grads(kernel::cross_entropy_grad(g, forward, labels, ignore));
+        if (one_pass()) return Grads(kernel::cross_entropy_grad(g, forward, labels, ignore));
         const Tensor counts = (*labels != Scalar(ignore)).to(x->dtype()).unsqueeze(1);
         const Tensor safe = where(*labels == Scalar(ignore), zeros({}, kInt64), labels);
         const Tensor hot = one_hot(safe, x->size(1), x->dtype());
@@ -40,9 +41,8 @@ Tensor squared_error(const Tensor& x, const Tensor& t, bool mean) {
   const double scale = share(x, mean);
   return detail::record("mse_loss", kernel::squared_error(x, t, scale), {x, t},
                         [x = Saved(x), t = Saved(t), scale](const Tensor& g, Need need) {
-                          const Tensor d = grad_enabled()
-                                               ? g * (*x - *t) * (2 * scale)
-                                               : kernel::squared_error_grad(g, x, t, scale);
+                          const Tensor d = one_pass() ? kernel::squared_error_grad(g, x, t, scale)
+                                                      : g * (*x - *t) * (2 * scale);
                           return Grads(need[0] ? d : Tensor(), need[1] ? -d : Tensor());
                         });
 }
@@ -53,8 +53,8 @@ Tensor logistic_loss(const Tensor& x, const Tensor& t, bool mean) {
                         [x = Saved(x), t = Saved(t), scale](const Tensor& g, Need need) {
                           Tensor dx, dt;
                           if (need[0])
-                            dx = grad_enabled() ? g * (sigmoid(x) - *t) * scale
-                                                : kernel::logistic_loss_grad(g, x, t, scale);
+                            dx = one_pass() ? kernel::logistic_loss_grad(g, x, t, scale)
+                                            : g * (sigmoid(x) - *t) * scale;
                           if (need[1]) dt = -(g * *x) * scale;
                           return Grads(dx, dt);
                         });

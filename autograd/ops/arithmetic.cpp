@@ -1,4 +1,5 @@
-// Arithmetic, comparison and choice between two tensors.
+// Arithmetic, comparison, choice, and functions of one variable: each with its derivative beside
+// it. Legend: g the gradient of the output, y the output.
 #include <descent/autograd/node.h>
 #include <descent/autograd/ops.h>
 #include <descent/core/create.h>
@@ -149,6 +150,85 @@ Tensor operator<(const Tensor& a, Scalar b) { return lt(a, number(b, a)); }
 Tensor operator<=(const Tensor& a, Scalar b) { return le(a, number(b, a)); }
 Tensor operator>(const Tensor& a, Scalar b) { return gt(a, number(b, a)); }
 Tensor operator>=(const Tensor& a, Scalar b) { return ge(a, number(b, a)); }
+
+// ---- functions of one variable ----
+
+namespace {
+constexpr double kTwoOverSqrtPi = 1.1283791670955126;
+}
+
+Tensor abs(const Tensor& x) {  // |x|′ = sign x
+  return record("abs", kernel::abs(x), {x},
+                [x = Saved(x)](const Tensor& g, Need) { return Grads(g * kernel::sign(x)); });
+}
+
+Tensor exp(const Tensor& x) {  // y′ = y
+  return record("exp", kernel::exp(x), {x},
+                [](const Tensor& g, const Tensor& y, Need) { return Grads(g * y); });
+}
+
+Tensor expm1(const Tensor& x) {  // y′ = y + 1
+  return record("expm1", kernel::expm1(x), {x},
+                [](const Tensor& g, const Tensor& y, Need) { return Grads(g * (y + 1)); });
+}
+
+Tensor log(const Tensor& x) {  // 1/x
+  return record("log", kernel::log(x), {x},
+                [x = Saved(x)](const Tensor& g, Need) { return Grads(g / x); });
+}
+
+Tensor log1p(const Tensor& x) {  // 1/(1 + x)
+  return record("log1p", kernel::log1p(x), {x},
+                [x = Saved(x)](const Tensor& g, Need) { return Grads(g / (*x + 1)); });
+}
+
+Tensor sqrt(const Tensor& x) {  // 1/(2y)
+  return record("sqrt", kernel::sqrt(x), {x},
+                [](const Tensor& g, const Tensor& y, Need) { return Grads(g / (y * 2)); });
+}
+
+Tensor rsqrt(const Tensor& x) {  // −y³/2
+  return record("rsqrt", kernel::rsqrt(x), {x},
+                [](const Tensor& g, const Tensor& y, Need) { return Grads(g * y * y * y * -0.5); });
+}
+
+Tensor square(const Tensor& x) {  // 2x
+  return record("square", kernel::mul(x, x), {x},
+                [x = Saved(x)](const Tensor& g, Need) { return Grads(g * x * 2); });
+}
+
+Tensor reciprocal(const Tensor& x) {  // −y²
+  return record("reciprocal", kernel::reciprocal(x), {x},
+                [](const Tensor& g, const Tensor& y, Need) { return Grads(-g * y * y); });
+}
+
+Tensor sin(const Tensor& x) {
+  return record("sin", kernel::sin(x), {x},
+                [x = Saved(x)](const Tensor& g, Need) { return Grads(g * cos(x)); });
+}
+
+Tensor cos(const Tensor& x) {
+  return record("cos", kernel::cos(x), {x},
+                [x = Saved(x)](const Tensor& g, Need) { return Grads(-g * sin(x)); });
+}
+
+Tensor erf(const Tensor& x) {  // 2/√π · e^(−x²)
+  return record("erf", kernel::erf(x), {x}, [x = Saved(x)](const Tensor& g, Need) {
+    return Grads(g * exp(-square(x)) * kTwoOverSqrtPi);
+  });
+}
+
+Tensor sign(const Tensor& x) { return kernel::sign(x); }
+
+Tensor clamp(const Tensor& x, std::optional<Scalar> low, std::optional<Scalar> high) {
+  if (low && high && low->to_double() > high->to_double())
+    fail<ValueError>("clamp", "got low ", low->to_double(), " and high ", high->to_double(),
+                     ", expected low <= high");
+  return record("clamp", kernel::clamp(x, low, high), {x},
+                [x = Saved(x), low, high](const Tensor& g, Need) {
+                  return Grads(g * kernel::inside(x, low, high));
+                });
+}
 
 bool allclose(const Tensor& a, const Tensor& b, double rtol, double atol) {
   if (!(a.shape() == b.shape())) return false;

@@ -1,8 +1,8 @@
 // Products of matrices.
 // Legend: B… batch dimensions, M, K, N the extents of a product.
-#include <descent/autograd/fused.h>
 #include <descent/autograd/node.h>
 #include <descent/autograd/ops.h>
+#include <descent/autograd/ops/fused.h>
 #include <descent/core/kernels/copy.h>
 #include <descent/core/kernels/gemm.h>
 #include <descent/core/kernels/reduce.h>
@@ -11,6 +11,7 @@ namespace descent {
 
 using detail::Grads;
 using detail::Need;
+using detail::one_pass;
 using detail::record;
 using detail::Saved;
 
@@ -87,7 +88,7 @@ Tensor linear_activation(const Tensor& x, const Tensor& w, const Tensor& bias,
   // Of the product, from its gradient g. That of w is made as (xᵀ·g)ᵀ: it then has w's own layout,
   // (in, out) in memory.
   const auto rule = [x = Saved(x), w = Saved(w)](const Tensor& g, Need need) {
-    if (!grad_enabled()) {
+    if (one_pass()) {
       kernel::AffineGrads d = kernel::affine_grad(g, x, w, need[0], need[1], need[2]);
       return Grads(std::move(d.x), std::move(d.w), std::move(d.bias));
     }

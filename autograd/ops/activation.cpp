@@ -1,0 +1,116 @@
+// Activations: each with its derivative beside it.
+// Legend: g the gradient of the output, y the output.
+//
+// A rule comes in two forms. If the gradient needs no history, one_pass() is true and a kernel
+// computes the gradient in one pass; value and one-pass gradient stand together in
+// core/kernels/activation.cpp. Otherwise the rule is written in differentiable operators.
+#include <descent/autograd/node.h>
+#include <descent/autograd/ops.h>
+#include <descent/autograd/ops/fused.h>
+#include <descent/core/kernels/activation.h>
+#include <descent/core/kernels/pointwise.h>
+#include <descent/core/kernels/reduce.h>
+
+namespace descent {
+
+using detail::Grads;
+using detail::Need;
+using detail::one_pass;
+using detail::record;
+using detail::Saved;
+
+namespace {
+constexpr double kSqrtHalf = 0.7071067811865476, kInvSqrt2Pi = 0.3989422804014327;
+}
+
+Tensor activation_grad(Activation activation, const Tensor& g, const Tensor& y) {
+  switch (activation) {
+    case Activation::relu:  // [y > 0]
+      if (one_pass()) return kernel::relu_grad(g, y);
+      return g * kernel::step(y, 0, 0, 1);
+    case Activation::tanh:  // 1 − y²
+      if (one_pass()) return kernel::tanh_grad(g, y);
+      return g * (1 - y * y);
+    case Activation::sigmoid:  // y(1 − y)
+      if (one_pass()) return kernel::sigmoid_grad(g, y);
+      return g * y * (1 - y);
+    default:
+      return g;
+  }
+}
+
+Tensor relu(const Tensor& x) {
+  return record("relu", kernel::relu(x), {x}, [](const Tensor& g, const Tensor& y, Need) {
+    return Grads(activation_grad(Activation::relu, g, y));
+  });
+}
+
+Tensor tanh(const Tensor& x) {
+  return record("tanh", kernel::tanh(x), {x}, [](const Tensor& g, const Tensor& y, Need) {
+    return Grads(activation_grad(Activation::tanh, g, y));
+  });
+}
+
+Tensor sigmoid(const Tensor& x) {
+  return record("sigmoid", kernel::sigmoid(x), {x}, [](const Tensor& g, const Tensor& y, Need) {
+    return Grads(activation_grad(Activation::sigmoid, g, y));
+  });
+}
+
+Tensor leaky_relu(const Tensor& x, double slope) {
+  return record("leaky_relu", kernel::leaky_relu(x, slope), {x},
+                [x = Saved(x), slope](const Tensor& g, Need) {
+                  return Grads(g * kernel::step(x, slope, slope, 1));
+                });
+}
+
+Tensor elu(const Tensor& x, double alpha) {  // 1 for x > 0, else α·eˣ
+  return record("elu", kernel::elu(x, alpha), {x}, [x = Saved(x), alpha](const Tensor& g, Need) {
+    return Grads(where(*x > 0, g, g * exp(minimum(x, 0)) * alpha));
+  });
+}
+
+Tensor silu(const Tensor& x) {  // σ + xσ(1 − σ)
+  return record("silu", kernel::silu(x), {x}, [x = Saved(x)](const Tensor& g, Need) {
+    if (one_pass()) return Grads(kernel::silu_grad(g, x));
+    const Tensor s = sigmoid(x);
+    return Grads(g * (s + *x * s * (1 - s)));
+  });
+}
+
+Tensor softplus(const Tensor& x) {  // σ(x)
+  return record("softplus", kernel::softplus(x), {x},
+                [x = Saved(x)](const Tensor& g, Need) { return Grads(g * sigmoid(x)); });
+}
+
+Tensor gelu(const Tensor& x, GeluForm form) {
+  if (form == GeluForm::tanh)  // x/2 · (1 + tanh(√(2/π)(x + 0.044715x³)))
+    return x * 0.5 * (tanh((x + x * x * x * 0.044715) * (2 * kInvSqrt2Pi)) + 1);
+  return record("gelu", kernel::gelu(x), {x}, [x = Saved(x)](const Tensor& g, Need) {  // Φ + xφ
+    if (one_pass()) return Grads(kernel::gelu_grad(g, x));
+    const Tensor cdf = (erf(*x * kSqrtHalf) + 1) * 0.5;
+    return Grads(g * (cdf + *x * exp(square(x) * -0.5) * kInvSqrt2Pi));
+  });
+}
+
+namespace {
+bool is_last(const Tensor& t, std::int64_t dim) { return dim == -1 || dim == t.dim() - 1; }
+}  // namespace
+
+Tensor softmax(const Tensor& x, std::int64_t dim) {  // y(g − Σ g·y)
+  return record("softmax", kernel::softmax(x, dim), {x},
+                [dim](const Tensor& g, const Tensor& y, Need) {
+                  if (one_pass() && is_last(y, dim)) return Grads(kernel::softmax_grad(g, y));
+                  return Grads(y * (g - sum(g * y, {dim}, true)));
+                });
+}
+
+Tensor log_softmax(const Tensor& x, std::int64_t dim) {  // g − eʸ·Σg
+  return record("log_softmax", kernel::log_softmax(x, dim), {x},
+                [dim](const Tensor& g, const Tensor& y, Need) {
+                  if (one_pass() && is_last(y, dim)) return Grads(kernel::log_softmax_grad(g, y));
+                  return Grads(g - exp(y) * sum(g, {dim}, true));
+                });
+}
+
+}  // namespace descent

@@ -1,0 +1,127 @@
+// Arithmetic, comparison, choice, and functions of one variable: element by element.
+// The rules for shapes, types and errors stand in <descent/autograd/ops.h>.
+#pragma once
+
+#include <descent/core/tensor.h>
+
+namespace descent {
+
+/// @name Arithmetic
+/// Element by element; shapes broadcast. Integers stay integers, except that division gives a
+/// floating type. A number counts as a tensor of one element that never widens the other's type.
+/// @{
+Tensor add(const Tensor& a, const Tensor& b);
+Tensor sub(const Tensor& a, const Tensor& b);
+Tensor mul(const Tensor& a, const Tensor& b);
+Tensor div(const Tensor& a, const Tensor& b);
+Tensor neg(const Tensor& x);
+Tensor operator+(const Tensor& a, const Tensor& b);
+Tensor operator-(const Tensor& a, const Tensor& b);
+Tensor operator*(const Tensor& a, const Tensor& b);
+Tensor operator/(const Tensor& a, const Tensor& b);
+Tensor operator+(const Tensor& a, Scalar b);
+Tensor operator-(const Tensor& a, Scalar b);
+Tensor operator*(const Tensor& a, Scalar b);
+Tensor operator/(const Tensor& a, Scalar b);
+Tensor operator+(Scalar a, const Tensor& b);
+Tensor operator-(Scalar a, const Tensor& b);
+Tensor operator*(Scalar a, const Tensor& b);
+Tensor operator/(Scalar a, const Tensor& b);
+Tensor operator-(const Tensor& x);
+/// @}
+
+/// @name Arithmetic in place
+/// Writes the result to a and returns a, as Tensor::add_() and its kin: the result must have a's
+/// shape and no wider type. While operators are recorded, throws GraphError if a is a view, or a
+/// leaf that requires a gradient.
+/// @{
+const Tensor& operator+=(const Tensor& a, const Tensor& b);
+const Tensor& operator-=(const Tensor& a, const Tensor& b);
+const Tensor& operator*=(const Tensor& a, const Tensor& b);
+const Tensor& operator/=(const Tensor& a, const Tensor& b);
+const Tensor& operator+=(const Tensor& a, Scalar b);
+const Tensor& operator-=(const Tensor& a, Scalar b);
+const Tensor& operator*=(const Tensor& a, Scalar b);
+const Tensor& operator/=(const Tensor& a, Scalar b);
+/// @}
+
+/// @name Powers
+/// aᵇ, element by element; always floating. Where a = 0 and b >= 0, the gradient of b is 0.
+/// @{
+Tensor pow(const Tensor& a, const Tensor& b);
+Tensor pow(const Tensor& a, Scalar b);
+Tensor pow(Scalar a, const Tensor& b);
+/// @}
+
+/// @name Larger and smaller
+/// The larger (or smaller) of two elements; NaN if either is. Of equal elements each gets half of
+/// the gradient.
+/// @{
+Tensor maximum(const Tensor& a, const Tensor& b);
+Tensor maximum(const Tensor& a, Scalar b);
+Tensor minimum(const Tensor& a, const Tensor& b);
+Tensor minimum(const Tensor& a, Scalar b);
+/// @}
+
+/// @name Choice
+/// The element of a where `condition` is true, else the element of b. All three broadcast. The
+/// gradient goes to the element that was chosen. Throws DTypeError unless `condition` is bool.
+///
+///   where(x > 0, x, 0.01 * x)
+/// @{
+Tensor where(const Tensor& condition, const Tensor& a, const Tensor& b);
+Tensor where(const Tensor& condition, const Tensor& a, Scalar b);
+Tensor where(const Tensor& condition, Scalar a, const Tensor& b);
+/// @}
+
+/// @name Comparisons
+/// Compares element by element in the promoted type; shapes broadcast. Returns bool, without a
+/// history.
+/// @{
+Tensor eq(const Tensor& a, const Tensor& b);
+Tensor ne(const Tensor& a, const Tensor& b);
+Tensor lt(const Tensor& a, const Tensor& b);
+Tensor le(const Tensor& a, const Tensor& b);
+Tensor gt(const Tensor& a, const Tensor& b);
+Tensor ge(const Tensor& a, const Tensor& b);
+Tensor operator==(const Tensor& a, const Tensor& b);
+Tensor operator!=(const Tensor& a, const Tensor& b);
+Tensor operator<(const Tensor& a, const Tensor& b);
+Tensor operator<=(const Tensor& a, const Tensor& b);
+Tensor operator>(const Tensor& a, const Tensor& b);
+Tensor operator>=(const Tensor& a, const Tensor& b);
+Tensor operator==(const Tensor& a, Scalar b);
+Tensor operator!=(const Tensor& a, Scalar b);
+Tensor operator<(const Tensor& a, Scalar b);
+Tensor operator<=(const Tensor& a, Scalar b);
+Tensor operator>(const Tensor& a, Scalar b);
+Tensor operator>=(const Tensor& a, Scalar b);
+/// @}
+
+/// @name Functions of one variable
+/// Element by element; the result has x's shape. Integers become float32, except in abs, sign and
+/// square.
+/// @{
+Tensor abs(const Tensor& x);         ///< |x|; gradient 0 at 0
+Tensor sign(const Tensor& x);        ///< −1, 0 or 1; NaN stays NaN; gradient 0
+Tensor square(const Tensor& x);      ///< x²
+Tensor sqrt(const Tensor& x);        ///< √x
+Tensor rsqrt(const Tensor& x);       ///< 1/√x
+Tensor reciprocal(const Tensor& x);  ///< 1/x
+Tensor exp(const Tensor& x);         ///< eˣ
+Tensor expm1(const Tensor& x);       ///< eˣ − 1, exact near 0
+Tensor log(const Tensor& x);         ///< the natural logarithm
+Tensor log1p(const Tensor& x);       ///< log(1 + x), exact near 0
+Tensor sin(const Tensor& x);         ///< x in radians
+Tensor cos(const Tensor& x);         ///< x in radians
+Tensor erf(const Tensor& x);         ///< the error function, 2/√π · ∫₀ˣ exp(−t²) dt
+/// @}
+
+/// Limits x to [low, high], element by element; an absent limit is infinite. The gradient passes
+/// where low <= x <= high. Throws ValueError if low > high.
+Tensor clamp(const Tensor& x, std::optional<Scalar> low, std::optional<Scalar> high = {});
+
+/// True if the shapes agree and |a − b| <= atol + rtol·|b| for every element. NaN equals nothing.
+bool allclose(const Tensor& a, const Tensor& b, double rtol = 1e-5, double atol = 1e-8);
+
+}  // namespace descent

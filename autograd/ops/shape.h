@@ -1,0 +1,45 @@
+// Shape: views of a tensor, and joining and cutting tensors.
+// The rules for shapes, types and errors stand in <descent/autograd/ops.h>.
+#pragma once
+
+#include <descent/core/tensor.h>
+
+#include <vector>
+
+namespace descent {
+
+/// @name Views
+/// The members of Tensor as functions; see <descent/core/tensor.h>. The result shares x's storage.
+/// @{
+Tensor reshape(const Tensor& x, const Shape& shape);  ///< copies if no view can do it
+Tensor flatten(const Tensor& x, std::int64_t first = 0, std::int64_t last = -1);
+Tensor transpose(const Tensor& x, std::int64_t a, std::int64_t b);
+Tensor permute(const Tensor& x, const Dims& order);
+Tensor squeeze(const Tensor& x);
+Tensor squeeze(const Tensor& x, std::int64_t dim);
+Tensor unsqueeze(const Tensor& x, std::int64_t dim);
+Tensor expand(const Tensor& x, const Shape& shape);
+/// @}
+
+/// Joins tensors along dimension dim; their other extents agree. Types are promoted.
+/// Throws ValueError for an empty list, ShapeError for other extents that differ.
+///
+///   cat({zeros({2, 3}), ones({1, 3})})  // (3, 3)
+Tensor cat(const std::vector<Tensor>& tensors, std::int64_t dim = 0);
+/// Joins tensors of one shape along a new dimension dim. Throws ValueError for an empty list,
+/// ShapeError for shapes that differ.
+///
+///   stack({zeros({3}), ones({3})})  // (2, 3)
+Tensor stack(const std::vector<Tensor>& tensors, std::int64_t dim = 0);
+/// Cuts x along dim into pieces of `size`; the last one may be smaller. The pieces are views.
+/// Throws ValueError for a size below 1.
+std::vector<Tensor> split(const Tensor& x, std::int64_t size, std::int64_t dim = 0);
+/// Cuts x along dim into pieces of the given sizes. The pieces are views. Throws ValueError unless
+/// the sizes add up to x.size(dim).
+std::vector<Tensor> split(const Tensor& x, const std::vector<std::int64_t>& sizes,
+                          std::int64_t dim = 0);
+/// Cuts x along dim into at most `chunks` pieces of equal size; the last one may be smaller. The
+/// pieces are views. Throws ValueError for chunks below 1.
+std::vector<Tensor> chunk(const Tensor& x, std::int64_t chunks, std::int64_t dim = 0);
+
+}  // namespace descent

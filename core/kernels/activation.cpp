@@ -1,0 +1,84 @@
+// Activations: the value of each, and beside it the gradient in one pass.
+// Legend: v an element of the input, w of the output, d of the output's gradient.
+#include <descent/core/kernels/activation.h>
+#include <descent/core/kernels/elementwise.h>
+#include <descent/core/kernels/math.h>
+
+#include <cmath>
+
+namespace descent::kernel {
+
+// ---- relu: max(v, 0) and d·[w > 0] ----
+
+Tensor relu(const Tensor& x) {
+  return map("relu", x, [](auto v) { return v < 0 ? decltype(v)(0) : v; });
+}
+Tensor relu_grad(const Tensor& g, const Tensor& y) {
+  return map2("relu", g, y, [](auto d, auto w) { return w > 0 ? d : decltype(d)(0); });
+}
+
+// ---- tanh: tanh v and d·(1 − w²) ----
+
+Tensor tanh(const Tensor& x) {
+  return map_within(
+      "tanh", x, math::kTanhMost, [](float v) { return math::tanh_within(v); },
+      [](auto v) { return math::tanh(v); });
+}
+Tensor tanh_grad(const Tensor& g, const Tensor& y) {
+  return map2("tanh", g, y, [](auto d, auto w) { return d * (1 - w * w); });
+}
+
+// ---- sigmoid: σ(v) and d·w·(1 − w) ----
+
+Tensor sigmoid(const Tensor& x) {
+  return map("sigmoid", x, [](auto v) { return math::sigmoid(v); });
+}
+Tensor sigmoid_grad(const Tensor& g, const Tensor& y) {
+  return map2("sigmoid", g, y, [](auto d, auto w) { return d * w * (1 - w); });
+}
+
+// ---- silu: v·σ(v) and d·(σ + v·σ·(1 − σ)) ----
+
+Tensor silu(const Tensor& x) {
+  return map("silu", x, [](auto v) { return v * math::sigmoid(v); });
+}
+Tensor silu_grad(const Tensor& g, const Tensor& x) {
+  return map2("silu", g, x, [](auto d, auto v) {
+    const auto s = math::sigmoid(v);
+    return d * (s + v * s * (1 - s));
+  });
+}
+
+// ---- gelu: v·Φ(v) and d·(Φ + v·φ), with the normal distribution Φ and its density φ ----
+
+Tensor gelu(const Tensor& x) {
+  return map_within(
+      "gelu", x, math::kNormalMost, [](float v) { return v * math::normal_within(v).cdf; },
+      [](auto v) {
+        const auto phi = math::normal(v).cdf;
+        return phi == 0 ? decltype(v)(0) : v * phi;  // also of −∞
+      });
+}
+Tensor gelu_grad(const Tensor& g, const Tensor& x) {
+  return map2("gelu", g, x, [](auto d, auto v) {
+    const auto n = math::normal(v);
+    return d * (n.cdf + v * n.density);
+  });
+}
+
+// ---- without a one-pass gradient ----
+
+Tensor softplus(const Tensor& x) {
+  return map("softplus", x, [](auto v) { return math::softplus(v); });
+}
+Tensor elu(const Tensor& x, double alpha) {
+  return map("elu", x, [alpha](auto v) {
+    using T = decltype(v);
+    return v > 0 ? v : T(alpha) * math::expm1(v < 0 ? v : T(0));
+  });
+}
+Tensor leaky_relu(const Tensor& x, double slope) {
+  return map("leaky_relu", x, [slope](auto v) { return v > 0 ? v : decltype(v)(slope) * v; });
+}
+
+}  // namespace descent::kernel
