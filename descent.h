@@ -9,6 +9,7 @@
 #include <descent/autograd/ops.h>
 #include <descent/core/archive.h>
 #include <descent/core/create.h>
+#include <descent/core/files.h>
 #include <descent/core/memory.h>
 #include <descent/core/parallel.h>
 #include <descent/core/random.h>

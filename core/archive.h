@@ -1,7 +1,10 @@
-// Tensors in a file: the safetensors format (a header of JSON, then raw little-endian values).
+// Tensors in a file, in the safetensors format: a header of JSON, then raw little-endian values.
 //
-// Writing goes to a temporary file beside the target, which is flushed and renamed: a reader sees
-// the old file or the new one, never half of one. Reading checks every length and offset.
+//   save_tensors("net.safetensors", model.state_dict(), {{"epoch", "3"}});
+//   Archive a = load_tensors("net.safetensors");
+//
+// Writing replaces the file atomically, as write_file() does. Reading checks every length and
+// offset.
 #pragma once
 
 #include <descent/core/tensor.h>
@@ -11,20 +14,19 @@
 
 namespace descent {
 
+/// What a file holds.
 struct Archive {
-  std::map<std::string, Tensor> tensors;
-  std::map<std::string, std::string> metadata;
+  std::map<std::string, Tensor> tensors;        ///< by name
+  std::map<std::string, std::string> metadata;  ///< text by name
 };
 
-/// Throws FileError when the file cannot be written; an old one is then untouched.
+/// Writes tensors of any layout, and text beside them. Throws FileError if the file cannot be
+/// written, and then leaves an old file untouched. Throws ValueError for an undefined tensor, or
+/// one that is called __metadata__.
 void save_tensors(const std::string& path, const std::map<std::string, Tensor>& tensors,
                   const std::map<std::string, std::string>& metadata = {});
-/// Reads BOOL, I64, F32 and F64 tensors. Throws FileError for anything malformed.
+/// Reads a file with BOOL, I64, F32 and F64 tensors. Throws FileError if the file cannot be read,
+/// is malformed, or holds another type.
 Archive load_tensors(const std::string& path);
-
-/// Replaces a file's contents atomically: temporary file, flush, rename. Throws FileError.
-void write_file(const std::string& path, std::string_view contents);
-/// The whole of a file. Throws FileError.
-std::string read_file(const std::string& path);
 
 }  // namespace descent

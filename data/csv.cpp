@@ -1,5 +1,5 @@
-#include <descent/core/archive.h>
 #include <descent/core/create.h>
+#include <descent/core/files.h>
 #include <descent/data/files.h>
 
 #include <algorithm>

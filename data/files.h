@@ -37,7 +37,4 @@ Dataset idx(const std::string& images, const std::string& labels);
 /// The pair of files of a folder, named as MNIST's: train-images… and train-labels…, else t10k-….
 Dataset idx_folder(const std::string& folder);
 
-/// Unpacks gzip; text that is not gzipped is given back. Throws FileError naming `name`.
-std::string gunzip(std::string contents, const std::string& name);
-
 }  // namespace descent::data

@@ -1,44 +1,11 @@
-#include <descent/core/archive.h>
 #include <descent/core/create.h>
+#include <descent/core/files.h>
 #include <descent/data/files.h>
 
-#include <zlib.h>
 #include <algorithm>
 #include <filesystem>
 
 namespace descent::data {
-
-std::string gunzip(std::string contents, const std::string& name) {
-  if (contents.size() < 2 || contents[0] != '\x1f' || contents[1] != '\x8b') return contents;
-  z_stream stream{};
-  if (inflateInit2(&stream, 16 + MAX_WBITS) != Z_OK)
-    fail<FileError>("gunzip", name, ": zlib could not start");
-  struct End {
-    z_stream* s;
-    ~End() { inflateEnd(s); }
-  } end{&stream};
-  stream.next_in = reinterpret_cast<Bytef*>(contents.data());
-  stream.avail_in = static_cast<uInt>(contents.size());
-  std::string out;
-  char buffer[65536];
-  for (int status = Z_OK; status != Z_STREAM_END;) {
-    stream.next_out = reinterpret_cast<Bytef*>(buffer);
-    stream.avail_out = sizeof buffer;
-    status = inflate(&stream, Z_NO_FLUSH);
-    if (status != Z_OK && status != Z_STREAM_END)
-      fail<FileError>(
-          "gunzip", name,
-          ": got damaged or truncated gzip data, expected a whole file. Hint: get it again");
-    out.append(buffer, sizeof buffer - stream.avail_out);
-    if (status == Z_STREAM_END && stream.avail_in > 0) {  // another member follows
-      inflateReset(&stream);
-      status = Z_OK;
-    }
-    if (out.size() > (std::size_t{1} << 32))
-      fail<FileError>("gunzip", name, ": got more than 4 GiB");
-  }
-  return out;
-}
 
 Tensor load_idx(const std::string& path) {
   const std::string file = gunzip(read_file(path), path);

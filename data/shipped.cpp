@@ -1,5 +1,6 @@
 // The data sets that ship: their files become part of the library, so they are found wherever it is
 // linked, from a build tree or installed.
+#include <descent/core/files.h>
 #include <descent/data/dataset.h>
 #include <descent/data/files.h>
 
