@@ -18,7 +18,6 @@
 #include <descent/data/files.h>
 #include <descent/data/loader.h>
 #include <descent/nn/activations.h>
-#include <descent/nn/batch_norm_update.h>
 #include <descent/nn/init.h>
 #include <descent/nn/layers.h>
 #include <descent/nn/loss.h>

@@ -1,0 +1,65 @@
+// Batch normalisation: the layer, its running statistics, and how to compute the statistics anew.
+//
+// The running mean and variance are buffers: they are saved with the module and not trained. Two
+// guards decide what a forward pass of training does with them; both are documented in
+// <descent/core/thread_state.h>:
+//   FrozenStatisticsGuard       leaves the running statistics alone
+//   CumulativeStatisticsGuard   makes them the plain average of all batches
+// Legend: N batch, D features.
+#pragma once
+
+#include <descent/core/thread_state.h>
+#include <descent/nn/module.h>
+
+namespace descent::nn {
+
+/// Options of BatchNorm1d.
+struct BatchNormOptions {
+  double eps = 1e-5;      ///< added to the variance
+  double momentum = 0.1;  ///< weight of a new batch in the running statistics, from 0 to 1
+  bool affine = true;     ///< learn a scale and a shift for each feature
+};
+
+/// Normalises each feature over the batch: (N, D) → (N, D). Ioffe & Szegedy 2015, arXiv:1502.03167.
+///
+/// While training, a batch is normalised by its own mean and biased variance. The batch's mean and
+/// unbiased variance then enter the running statistics. While evaluating, a batch is normalised by
+/// the running statistics. Throws ShapeError for another shape. If a training batch has one row,
+/// throws ShapeError: its variance would be 0.
+class BatchNorm1d : public Module {
+ public:
+  /// Throws ValueError for features < 1 or an option out of range.
+  explicit BatchNorm1d(std::int64_t features, BatchNormOptions options = {});
+  Tensor forward(const Tensor& x) override;
+
+  Tensor weight;               ///< scale (D), starts at 1; undefined without affine
+  Tensor bias;                 ///< shift (D), starts at 0; undefined without affine
+  Tensor running_mean;         ///< buffer (D), starts at 0
+  Tensor running_var;          ///< buffer (D), starts at 1
+  Tensor num_batches_tracked;  ///< buffer (), int64: batches in the running statistics
+
+ private:
+  BatchNormOptions options_;
+};
+
+namespace detail {
+/// Sets the running statistics of a module, and of all below it, to their start.
+void reset_batch_norm(const Module& module);
+}  // namespace detail
+
+/// Computes the running statistics anew: the plain average over one pass through `batches`. For
+/// weights that were averaged (SWA), for which the old statistics are wrong. `batches` is any range
+/// that gives `auto [x, y]`. Afterwards each module trains or evaluates as before.
+///
+///   optimizer.swap_average();
+///   nn::update_batch_norm(model, loader);
+template <class Batches>
+void update_batch_norm(Module& module, Batches&& batches) {
+  const TrainingGuard training(module);
+  detail::reset_batch_norm(module);
+  const NoGradGuard no_grad;
+  const CumulativeStatisticsGuard cumulative;
+  for (auto&& [x, y] : batches) module(x);
+}
+
+}  // namespace descent::nn

@@ -1,0 +1,26 @@
+// Layer normalisation. Legend: D features, … any shape.
+#pragma once
+
+#include <descent/nn/module.h>
+
+namespace descent::nn {
+
+/// Normalises each sample over its last dimension, by its mean and biased variance:
+/// (…, D) → (…, D). Training and evaluation are alike. Ba et al. 2016, arXiv:1607.06450. Throws
+/// ShapeError unless x's last extent is D.
+class LayerNorm : public Module {
+ public:
+  /// eps is added to the variance; affine learns a scale and a shift. Throws ValueError for
+  /// features < 1 or eps < 0.
+  explicit LayerNorm(std::int64_t features, double eps = 1e-5, bool affine = true);
+  Tensor forward(const Tensor& x) override;
+
+  Tensor weight;  ///< scale (D), starts at 1; undefined without affine
+  Tensor bias;    ///< shift (D), starts at 0; undefined without affine
+
+ private:
+  std::int64_t features_;
+  double eps_;
+};
+
+}  // namespace descent::nn
