@@ -1,36 +1,51 @@
-// The activations as modules, for Sequential.
+// The activations as modules, for Sequential. Each applies the operator of its name, which
+// <descent/autograd/ops/activation.h> documents: (…) → (…).
 #pragma once
 
-#include <descent/autograd/ops.h>
+#include <descent/autograd/ops/activation.h>
 #include <descent/nn/module.h>
 
 namespace descent::nn {
 
+/// relu(x).
 struct ReLU : Module {
   ReLU() : Module("ReLU") {}
   Tensor forward(const Tensor& x) override { return relu(x); }
 };
+
+/// tanh(x).
 struct Tanh : Module {
   Tanh() : Module("Tanh") {}
   Tensor forward(const Tensor& x) override { return tanh(x); }
 };
+
+/// sigmoid(x).
 struct Sigmoid : Module {
   Sigmoid() : Module("Sigmoid") {}
   Tensor forward(const Tensor& x) override { return sigmoid(x); }
 };
+
+/// silu(x).
 struct SiLU : Module {
   SiLU() : Module("SiLU") {}
   Tensor forward(const Tensor& x) override { return silu(x); }
 };
+
+/// softplus(x).
 struct Softplus : Module {
   Softplus() : Module("Softplus") {}
   Tensor forward(const Tensor& x) override { return softplus(x); }
 };
+
+/// x itself.
 struct Identity : Module {
   Identity() : Module("Identity") {}
   Tensor forward(const Tensor& x) override { return x; }
 };
-struct GELU : Module {
+
+/// gelu(x, form).
+class GELU : public Module {
+ public:
   explicit GELU(GeluForm form = GeluForm::exact)
       : Module(form == GeluForm::exact ? "GELU" : "GELU tanh"), form_(form) {}
   Tensor forward(const Tensor& x) override { return gelu(x, form_); }
@@ -38,7 +53,10 @@ struct GELU : Module {
  private:
   GeluForm form_;
 };
-struct LeakyReLU : Module {
+
+/// leaky_relu(x, negative_slope).
+class LeakyReLU : public Module {
+ public:
   explicit LeakyReLU(double negative_slope = 0.01)
       : Module(to_text("LeakyReLU slope=", negative_slope)), slope_(negative_slope) {}
   Tensor forward(const Tensor& x) override { return leaky_relu(x, slope_); }
@@ -46,21 +64,30 @@ struct LeakyReLU : Module {
  private:
   double slope_;
 };
-struct ELU : Module {
+
+/// elu(x, alpha).
+class ELU : public Module {
+ public:
   explicit ELU(double alpha = 1.0) : Module(to_text("ELU alpha=", alpha)), alpha_(alpha) {}
   Tensor forward(const Tensor& x) override { return elu(x, alpha_); }
 
  private:
   double alpha_;
 };
-struct Softmax : Module {
+
+/// softmax(x, dim).
+class Softmax : public Module {
+ public:
   explicit Softmax(std::int64_t dim) : Module(to_text("Softmax dim=", dim)), dim_(dim) {}
   Tensor forward(const Tensor& x) override { return softmax(x, dim_); }
 
  private:
   std::int64_t dim_;
 };
-struct LogSoftmax : Module {
+
+/// log_softmax(x, dim).
+class LogSoftmax : public Module {
+ public:
   explicit LogSoftmax(std::int64_t dim) : Module(to_text("LogSoftmax dim=", dim)), dim_(dim) {}
   Tensor forward(const Tensor& x) override { return log_softmax(x, dim_); }
 

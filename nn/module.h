@@ -1,4 +1,4 @@
-// Module: a layer or a network: named parameters, buffers and children, and a forward pass.
+// Module: a layer or a network. It has named parameters, buffers and children, and a forward pass.
 //
 //   struct Net : nn::Module {
 //     nn::Linear fc1 = register_module("fc1", nn::Linear(64, 64));
@@ -6,9 +6,12 @@
 //     Tensor forward(const Tensor& x) override { return fc2(relu(fc1(x))); }
 //   };
 //
-// A module is a handle, like a tensor: a copy shares parameters, mode and children. Whoever derives
-// from Module registers every tensor it owns, overrides forward, and keeps any other state either
-// constant or in a buffer. An error in forward names the path: `in net.fc2 (Linear 64 -> 10)`.
+// A module is a handle, like a tensor: a copy shares parameters, mode and children. The author of a
+// module has three duties:
+// - register every tensor that the module owns, as a parameter or a buffer;
+// - override forward();
+// - keep no other state that changes: copies of the module would not share it.
+// An error in forward() names the path to the module: `in net.fc2 (Linear 64 -> 10)`.
 #pragma once
 
 #include <descent/autograd/parameter.h>
@@ -21,54 +24,67 @@
 
 namespace descent::nn {
 
+/// The base of all layers and networks.
 class Module {
  public:
   virtual ~Module() = default;
 
-  /// The forward pass; errors are given the module's path.
+  /// The forward pass. An error that it throws names the path to the module.
   Tensor operator()(const Tensor& x);
 
-  /// All parameters (buffers), own ones first, with dotted names.
+  /// All parameters, with dotted names: the module's own first, then those of its children. A
+  /// parameter that is reached twice counts where it is met first.
   Parameters parameters() const;
+  /// As parameters().
   Parameters named_parameters() const { return parameters(); }
+  /// All buffers, in the order and with the names of parameters().
   Parameters buffers() const;
-  /// Direct children by name.
+  /// The names of the direct children, in the order of their registration.
   std::vector<std::string> children() const;
 
-  /// Dropout and batch normalisation behave differently while training; on at first.
+  /// Lets this module and all below it train, or evaluate if `on` is false. Dropout and batch
+  /// normalisation behave differently in the two modes. A new module trains.
   void train(bool on = true);
+  /// As train(false).
   void eval() { train(false); }
+  /// True if the module trains.
   bool is_training() const;
-  /// Converts floating parameters and buffers, for every handle to them. Drops gradients.
+  /// Converts floating parameters and buffers, for every handle to them. Drops gradients. Throws
+  /// DTypeError unless dtype is floating.
   void to(DType dtype);
+  /// Drops the gradients of all parameters.
   void zero_grad();
   /// Elements in all parameters.
   std::int64_t num_parameters() const;
 
-  /// Calls f with every module's path, configuration and own parameters, children first.
+  /// Calls f for every module, children before their parents: with the module's path ("" for this
+  /// one), its configuration and its own parameters, whose names are not dotted.
   void apply(const std::function<void(const std::string& path, const std::string& configuration,
                                       const Parameters& own)>& f) const;
 
-  /// A table of the modules with their configuration and number of parameters; with an example
-  /// input also the shape each one gives.
+  /// A table of the modules, with their configuration and number of parameters. With an example
+  /// input, one forward pass finds the shape that each module gives; the pass leaves gradients and
+  /// running statistics alone.
   std::string summary(const Tensor& example = {});
 
-  /// A copy of all parameters and buffers by name: a snapshot that later training leaves alone.
+  /// Copies of all parameters and buffers, by name. Later training leaves the copies alone.
   std::map<std::string, Tensor> state_dict() const;
-  /// Copies values in. Throws StateError listing every missing, unexpected or differently shaped
-  /// entry, and then changes nothing.
+  /// Copies values into parameters and buffers. If an entry is missing, unexpected or of another
+  /// shape, changes nothing and throws StateError, which lists every such entry.
   void load_state_dict(const std::map<std::string, Tensor>& state);
-  /// The state as a safetensors file, replaced atomically; and back.
+  /// Writes state_dict() to a safetensors file, which is replaced atomically. Throws FileError.
   void save(const std::string& path) const;
+  /// As load_state_dict(), from a file. Throws FileError if the file cannot be read.
   void load(const std::string& path);
 
-  const std::string& configuration() const;  ///< "Linear 64 -> 10"
+  /// What messages and summaries say of the module: "Linear 64 -> 10".
+  const std::string& configuration() const;
 
  protected:
   explicit Module(std::string configuration = "Module");
-  /// What the module computes. Shapes are the module's own business.
+  /// What the module computes. Each module decides which shapes it takes.
   virtual Tensor forward(const Tensor& x);
-  /// f(), whose errors are given the module's path.
+  /// Calls f(), as operator() calls forward(): an error names the path to the module.
   template <class F>
   Tensor run(const F& f) {
     try {
@@ -83,11 +99,14 @@ class Module {
   /// True while summary() runs the forward pass to see each module's shape.
   static bool summarizing();
 
-  /// Makes t a leaf that requires a gradient. Throws ValueError for a name used before or with a
-  /// dot.
+  /// Adds t to the parameters, lets it require a gradient, and returns it. Throws ValueError for a
+  /// name that was used before or holds a dot.
   Tensor register_parameter(const std::string& name, const Tensor& t);
-  /// State that is saved but not trained.
+  /// Adds t to the buffers, which are saved but not trained, and returns it. Throws ValueError as
+  /// register_parameter().
   Tensor register_buffer(const std::string& name, const Tensor& t);
+  /// Adds a child, and returns a handle to it, for a member of the class. Throws ValueError for a
+  /// name that was used before or holds a dot.
   template <class M>
   M register_module(const std::string& name, M module) {
     adopt(name, module);

@@ -6,25 +6,36 @@
 
 namespace descent::nn {
 
+/// The function that gives the new hidden state.
 enum class RnnNonlinearity { tanh, relu };
 
-/// One step: x (N, D), h (N, H) → (N, H). All values start uniform in ±1/√H.
+/// One step of a recurrent network. All parameters start uniform in ±1/√H.
 class RNNCell : public Module {
  public:
+  /// Throws ValueError for an extent below 1.
   RNNCell(std::int64_t input, std::int64_t hidden, RnnNonlinearity f = RnnNonlinearity::tanh);
-  /// From a hidden state of zeros.
+  /// The step from a hidden state of zeros: x (N, D) → (N, H).
   Tensor forward(const Tensor& x) override;
+  /// The next hidden state: x (N, D), h (N, H) → (N, H).
   Tensor step(const Tensor& x, const Tensor& h);
-  Tensor weight_ih, weight_hh, bias_ih, bias_hh;  // (H, D), (H, H), (H), (H)
+
+  Tensor weight_ih;  ///< (H, D)
+  Tensor weight_hh;  ///< (H, H)
+  Tensor bias_ih;    ///< (H)
+  Tensor bias_hh;    ///< (H)
 
  private:
   RnnNonlinearity nonlinearity_;
 };
 
-/// A sequence: x (T, N, D) → every hidden state of the last layer, (T, N, H). The last one alone is
-/// `y[-1]`.
+/// A network of one or more layers over a sequence: x (T, N, D) → every hidden state of the last
+/// layer, (T, N, H). Each layer starts from zeros.
+///
+///   Tensor y = rnn(x);
+///   Tensor last = y[-1];  // (N, H)
 class RNN : public Module {
  public:
+  /// Throws ValueError for an extent or a number of layers below 1.
   RNN(std::int64_t input, std::int64_t hidden, std::int64_t layers = 1,
       RnnNonlinearity f = RnnNonlinearity::tanh);
   Tensor forward(const Tensor& x) override;

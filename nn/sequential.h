@@ -1,6 +1,7 @@
-// Sequential: modules one after the other, named "0", "1", ….
+// Sequential: modules one after the other.
 //
-// A Linear with a ReLU, Tanh or Sigmoid behind it runs as one operator; the values are the same.
+//   nn::Sequential model(nn::Linear(64, 32), nn::ReLU(), nn::Linear(32, 10));
+//   Tensor logits = model(x);  // (N, 64) → (N, 10)
 #pragma once
 
 #include <descent/nn/activations.h>
@@ -8,13 +9,17 @@
 
 namespace descent::nn {
 
+/// Each module's output is the next one's input. The children are called "0", "1", …. A Linear that
+/// stands before a ReLU, Tanh or Sigmoid runs with it as one operator; the values are the same.
 class Sequential : public Module {
  public:
+  /// Takes modules by value: a module is a handle, so a copy shares its parameters.
   template <class... M>
   requires(std::is_base_of_v<Module, M>&&...) explicit Sequential(M... modules)
       : Module("Sequential") {
     (push_back(std::move(modules)), ...);
   }
+  /// Adds a module at the end.
   template <class M>
   requires std::is_base_of_v<Module, M>
   void push_back(M module) {
@@ -27,6 +32,7 @@ class Sequential : public Module {
     if constexpr (std::is_same_v<M, Sigmoid>) step.activation = Activation::sigmoid;
     steps_.push_back(std::move(step));
   }
+  /// Modules.
   std::size_t size() const { return steps_.size(); }
 
   Tensor forward(const Tensor& x) override {
