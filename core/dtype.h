@@ -1,9 +1,10 @@
-// The four element types and the rule by which two of them meet.
+// The four element types, and the type in which an operator works.
 //
-// Promotion: boolean < int64 < float32 < float64; an operator on two tensors works in the larger
-// type. A C++ number never widens a floating tensor (`x * 0.1` keeps float32), and only turns an
-// integer tensor into float32 when the number itself is floating. Division, mean and every
-// transcendental function turn integers into float32 first.
+// The types rise: bool < int64 < float32 < float64.
+// - Two tensors meet in the larger type.
+// - A tensor and a C++ number meet in the tensor's type, so `x * 0.1` keeps float32. Only one case
+//   differs: an integer tensor and a floating number meet in float32.
+// - Division, mean and all functions of real numbers turn integers into float32 first.
 #pragma once
 
 #include <cstddef>
@@ -13,26 +14,32 @@
 
 namespace descent {
 
+/// The type of a tensor's elements, rising.
 enum class DType : std::uint8_t { boolean, int64, float32, float64 };
 
+/// @name Short names, and those of libtorch
+/// @{
 inline constexpr DType kBool = DType::boolean, kInt64 = DType::int64, kFloat32 = DType::float32,
                        kFloat64 = DType::float64;
-
-// As libtorch calls them.
 inline constexpr DType kFloat = kFloat32, kDouble = kFloat64, kLong = kInt64;
+/// @}
 
 /// Bytes of one element.
 constexpr std::size_t size_of(DType t) { return t == kBool ? 1 : t == kFloat32 ? 4 : 8; }
+/// True for float32 and float64.
 constexpr bool is_floating(DType t) { return t >= DType::float32; }
+/// The type in which two tensors meet: the larger one.
 constexpr DType promote(DType a, DType b) { return a < b ? b : a; }
 /// The type in which a function of real numbers is computed: integers become float32.
 constexpr DType promote_to_floating(DType t) { return is_floating(t) ? t : DType::float32; }
 
+/// "bool", "int64", "float32" or "float64".
 constexpr std::string_view to_string(DType t) {
   constexpr std::string_view names[] = {"bool", "int64", "float32", "float64"};
   return names[static_cast<int>(t)];
 }
 
+/// The DType of a C++ type; see dtype_of.
 template <class T>
 struct DTypeOf;
 template <>

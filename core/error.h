@@ -14,13 +14,16 @@
 
 namespace descent {
 
+/// The base of all errors.
 class Error : public std::exception {
  public:
+  /// An error with this text.
   explicit Error(std::string message) : message_(std::move(message)), text_(message_) {}
+  /// The text, with the path of modules if there is one. Valid as long as the error.
   const char* what() const noexcept override { return text_.c_str(); }
 
-  /// Adds one step of the path of modules, from the innermost outwards. The configuration of the
-  /// innermost alone is kept.
+  /// Adds a module to the path, which is told from the innermost module outwards. Only the first
+  /// call keeps the configuration.
   void add_module(std::string_view name, std::string_view configuration);
 
  private:
@@ -56,7 +59,9 @@ struct NonFiniteError : Error {
   using Error::Error;
 };
 
-/// Throws E with the text "[op] parts…".
+/// Throws E with the text "[op] parts…", where to_text() joins the parts.
+///
+///   fail<ShapeError>("dot", "got ", a.shape(), ", expected a vector");
 template <class E, class... Parts>
 [[noreturn]] [[gnu::cold]] [[gnu::noinline]] void fail(std::string_view op, const Parts&... parts) {
   throw E(to_text("[", op, "] ", parts...));

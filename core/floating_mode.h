@@ -1,6 +1,9 @@
-// Denormal numbers: nets trained to a loss near zero fill gradients and moments with them, and
-// arithmetic on them is ten times slower. While a FlushDenormals lives, its thread and the tasks it
-// starts treat them as zero; the host's setting is put back afterwards.
+// Denormal numbers, and the mode in which the processor treats them as zero.
+//
+// A network that is trained to a loss near zero fills gradients and moments with denormal numbers,
+// on which arithmetic is ten times slower. While a FlushDenormals lives, its thread, and the tasks
+// that parallel_for() starts from it, treat such numbers as zero. Afterwards the host's setting is
+// back.
 #pragma once
 
 #if defined(__SSE2__)
@@ -9,6 +12,7 @@
 
 namespace descent::detail {
 
+/// The calling thread's floating-point control word; 0 on a processor without one.
 inline unsigned floating_mode() noexcept {
 #if defined(__SSE2__)
   return _mm_getcsr();
@@ -17,7 +21,7 @@ inline unsigned floating_mode() noexcept {
 #endif
 }
 
-/// Sets the thread's floating-point control word, and puts the old one back.
+/// Sets the thread's floating-point control word, and puts back what it found.
 class FloatingMode {
  public:
   explicit FloatingMode([[maybe_unused]] unsigned mode) noexcept : before_(floating_mode()) {
@@ -37,6 +41,7 @@ class FloatingMode {
   unsigned before_;
 };
 
+/// While one lives, the thread treats denormal numbers as zero.
 struct FlushDenormals : FloatingMode {
   static constexpr unsigned kFlushToZero = 0x8000, kDenormalsAreZero = 0x0040;
   FlushDenormals() noexcept : FloatingMode(floating_mode() | kFlushToZero | kDenormalsAreZero) {}

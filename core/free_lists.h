@@ -1,5 +1,5 @@
-// The fast path of memory.h, inline: taking a block from the calling thread's list, and giving it
-// back. Internal.
+// The fast path of memory.h, inline: take() takes a block from the calling thread's list, and
+// give() gives it back. Internal.
 #pragma once
 
 #include <bit>
@@ -22,20 +22,22 @@ namespace descent::detail {
 inline constexpr int kSizeClasses = 4 * 48;
 inline constexpr std::size_t kBlockAlignment = 64;
 
-// Classes 64, 80, 96, 112, 128, 160, … bytes: a quarter of a power of two apart.
+/// The size class of a block: 64, 80, 96, 112, 128, 160, … bytes, a quarter of a power of two
+/// apart.
 constexpr int compute_class(std::size_t bytes) {
   if (bytes <= kBlockAlignment) return 0;
   const int log2 = std::bit_width(bytes - 1) - 1;  // 2^log2 < bytes <= 2^(log2+1)
   const auto quarter = (bytes - 1) >> (log2 - 2) & 3;
   return 4 * (log2 - 6) + static_cast<int>(quarter) + 1;
 }
+/// The bytes of a class.
 constexpr std::size_t compute_bytes(int c) {
   if (c == 0) return kBlockAlignment;
   const int log2 = (c - 1) / 4 + 6, quarter = (c - 1) % 4;
   return (std::size_t{1} << log2) + (std::size_t{1} << (log2 - 2)) * (quarter + 1);
 }
 
-// Both as tables, the classes of small blocks in steps of 16 bytes.
+/// Both functions as tables; small blocks are looked up in steps of 16 bytes.
 struct SizeClasses {
   static constexpr std::size_t kTabled = 1024;
   std::uint8_t small[kTabled / 16 + 1] = {};
@@ -48,42 +50,51 @@ struct SizeClasses {
 };
 inline constexpr SizeClasses kClasses;
 
+/// As compute_class(), by the table.
 inline int class_of(std::size_t bytes) {
   return bytes <= SizeClasses::kTabled ? kClasses.small[(bytes + 15) / 16] : compute_class(bytes);
 }
 
+/// Under the address sanitizer, makes any use of a block in a free list an error.
 inline void poison([[maybe_unused]] void* p, [[maybe_unused]] std::size_t n) {
 #ifdef DESCENT_POISON
   __asan_poison_memory_region(p, n);
 #endif
 }
+/// Ends poison().
 inline void unpoison([[maybe_unused]] void* p, [[maybe_unused]] std::size_t n) {
 #ifdef DESCENT_POISON
   __asan_unpoison_memory_region(p, n);
 #endif
 }
 
+/// A free block, in a list.
 struct Block {
   Block* next;
 };
 
-// A thread's lists. Constant-initialised and without a destructor, so that reaching them costs no
-// check; memory.cpp hands them over when the thread ends.
+/// A thread's free lists. They are initialised at compile time and have no destructor, so that
+/// reaching them costs no check. When the thread ends, memory.cpp hands the blocks to the shared
+/// list.
 struct FreeLists {
   Block* head[kSizeClasses] = {};
   int room[kSizeClasses] = {};  // how many more blocks may be kept
-  bool open = false;
-  /// Live bytes that are not published yet: they are in lumps, so that a block costs no shared
-  /// atomic.
+  bool open = false;            // the thread has begun and not ended
+  /// Change of the live bytes that other threads do not know yet. It is published in lumps, so that
+  /// a block costs no shared atomic.
   std::int64_t drift = 0;
   static constexpr std::int64_t kLump = 65536;
 };
 extern constinit thread_local FreeLists t_lists;
 
+/// A block from the shared list or the system.
 void* take_elsewhere(int c, std::size_t bytes);
+/// Gives a block to the shared list.
 void give_elsewhere(Block* block, int c) noexcept;
+/// Adds this thread's drift to the shared count.
 void publish_live() noexcept;
 
+/// A block of class c, which has `bytes` bytes.
 inline void* take(int c, std::size_t bytes) {
   FreeLists& lists = t_lists;
   Block* block = lists.head[c];
@@ -96,6 +107,7 @@ inline void* take(int c, std::size_t bytes) {
     publish_live();
   return block;
 }
+/// Takes back a block of class c, which has `bytes` bytes.
 inline void give(void* p, int c, std::size_t bytes) noexcept {
   FreeLists& lists = t_lists;
   auto* block = static_cast<Block*>(p);
@@ -115,6 +127,7 @@ void* allocate_fixed() {
   constexpr int kClass = compute_class(kBytes);
   return take(kClass, compute_bytes(kClass));
 }
+/// Returns a block of allocate_fixed().
 template <std::size_t kBytes>
 void deallocate_fixed(void* p) noexcept {
   constexpr int kClass = compute_class(kBytes);

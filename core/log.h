@@ -1,17 +1,24 @@
-// Messages to whoever runs the program. Quiet unless something is worth knowing.
+// Messages to whoever runs the program, on the standard error stream. A run in which nothing is
+// remarkable gives none.
 #pragma once
 
 #include <string_view>
 
 namespace descent::logging {
 
+/// How much a message matters, rising.
 enum class Level { debug, info, warning, error, off };
 
-/// Messages below `level` are dropped; at first `warning`, or DESCENT_LOG (debug, info, …).
+/// Drops messages below `level` from now on. At first the level is `warning`, or the one that the
+/// environment variable DESCENT_LOG names.
 void set_level(Level level);
+
+/// @name Messages of each level
+/// @{
 void debug(std::string_view message);
 void info(std::string_view message);
 void warning(std::string_view message);
 void error(std::string_view message);
+/// @}
 
 }  // namespace descent::logging

@@ -1,9 +1,9 @@
-// Free lists: every tensor body, storage and graph node comes from here, 64-byte aligned.
+// Memory: every tensor and every graph node takes its block from free lists.
 //
-// Blocks are rounded up to size classes (four to a power of two) and kept per thread when freed;
-// what overflows a thread's lists goes to a shared one. A training step therefore reaches a steady
-// state in which the system allocator is not called at all: `memory_stats().system_allocations`
-// stands still.
+// A block is rounded up to a size class, of which there are four to a power of two, and aligned to
+// 64 bytes. A freed block goes to the free list of its thread; if that list is full, to a shared
+// one. After a few training steps all blocks come from the lists: memory_stats().system_allocations
+// then stands still.
 #pragma once
 
 #include <cstddef>
@@ -11,13 +11,15 @@
 
 namespace descent {
 
+/// Counts of the whole program. Bytes are those of size classes.
 struct MemoryStats {
-  std::uint64_t system_allocations;  // calls to the system allocator since the program began
-  std::uint64_t live_bytes;          // handed out and not yet returned, in size-class bytes
-  std::uint64_t peak_bytes;          // the largest live_bytes so far
-  std::uint64_t cached_bytes;        // kept in free lists
+  std::uint64_t system_allocations;  ///< calls to the system allocator since the program began
+  std::uint64_t live_bytes;          ///< handed out and not yet returned
+  std::uint64_t peak_bytes;          ///< the largest live_bytes since reset_peak_memory()
+  std::uint64_t cached_bytes;        ///< kept in free lists
 };
 
+/// The present counts. Other threads' latest 64 KiB may be missing.
 MemoryStats memory_stats() noexcept;
 
 /// Starts a new peak at the present live_bytes.
@@ -27,9 +29,10 @@ void reset_peak_memory() noexcept;
 void release_cached_memory() noexcept;
 
 namespace detail {
-/// At least `bytes`, aligned to 64; throws std::bad_alloc.
+/// A block of at least `bytes` bytes, aligned to 64. Throws std::bad_alloc.
 void* allocate(std::size_t bytes);
-void deallocate(void* block, std::size_t bytes) noexcept;  // bytes as asked for
+/// Returns a block; `bytes` is what allocate() was asked for. Null is ignored.
+void deallocate(void* block, std::size_t bytes) noexcept;
 }  // namespace detail
 
 }  // namespace descent

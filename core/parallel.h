@@ -1,8 +1,10 @@
-// The one owner of threads. A range is cut into pieces of `grain`, whatever the number of threads,
-// and every piece is worked by one thread: results are bit-identical for 1, 2 or 7 threads as long
-// as pieces are independent or combined in their order.
+// The one owner of threads.
 //
-// The number of threads is ours alone; the host program's TBB and BLAS settings stay as they are.
+// A range is cut into pieces of `grain` elements, whatever the number of threads, and one thread
+// works a piece. If pieces are independent, or combined in their order, results therefore have the
+// same bits for 1, 2 or 7 threads.
+//
+// The number of threads concerns Descent alone. The host program's settings of TBB and BLAS stay.
 #pragma once
 
 #include <cstdint>
@@ -10,15 +12,21 @@
 
 namespace descent {
 
-/// Threads Descent may use, the caller's included; at first DESCENT_NUM_THREADS, else the number
-/// of cores. Throws ValueError for n < 1.
+/// Sets the number of threads that Descent may use, the caller's included. At first that is the
+/// environment variable DESCENT_NUM_THREADS, else the number of cores. Throws ValueError for n < 1.
 void set_num_threads(int n);
+/// The number of threads that Descent may use. Throws ValueError if DESCENT_NUM_THREADS is no whole
+/// number of at least 1.
 int num_threads();
 
-/// How threads share the pieces of a range: a thread that is done takes from another, or each has
-/// one run of them from the start, which suits pieces alike and short, and keeps each thread's
-/// share in its cache from call to call.
-enum class Share { as_they_finish, in_runs };
+/// How threads share the pieces of a range.
+enum class Share {
+  /// A thread that is done takes pieces from another one.
+  as_they_finish,
+  /// Each thread has a run of neighbouring pieces from the start. For short pieces of equal length:
+  /// each thread finds its share in its cache from call to call.
+  in_runs
+};
 
 namespace detail {
 using RangeBody = void (*)(void* context, std::int64_t begin, std::int64_t end);
@@ -27,8 +35,12 @@ void parallel_ranges(std::int64_t n, std::int64_t grain, Share share, RangeBody 
 }  // namespace detail
 
 /// Calls f(begin, end) for the pieces [0, grain), [grain, 2·grain), … of [0, n), perhaps at the
-/// same time; on the calling thread when there is one piece. The first exception is rethrown.
-/// Thread-locals must not be held across the call.
+/// same time. A single piece runs on the calling thread. If calls throw, one of the errors is
+/// thrown again. Tasks start with the modes of their own thread; see thread_state.h.
+///
+///   parallel_for(n, 65536, [=](std::int64_t begin, std::int64_t end) {
+///     for (std::int64_t i = begin; i < end; ++i) y[i] = 2 * x[i];
+///   });
 template <class F>
 void parallel_for(std::int64_t n, std::int64_t grain, F&& f, Share share = Share::as_they_finish) {
   if (n <= grain) {

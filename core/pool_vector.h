@@ -1,4 +1,5 @@
-// PoolVector: std::vector on the free lists; growing one is no system allocation in steady state.
+// PoolVector: a std::vector whose memory comes from the free lists of memory.h, so that growing it
+// calls no system allocator once the lists are filled. Internal.
 #pragma once
 
 #include <descent/core/memory.h>
@@ -7,6 +8,7 @@
 
 namespace descent::detail {
 
+/// The allocator of PoolVector.
 template <class T>
 struct PoolAllocator {
   using value_type = T;
@@ -18,6 +20,7 @@ struct PoolAllocator {
   friend bool operator==(PoolAllocator, PoolAllocator) { return true; }
 };
 
+/// A vector on the free lists.
 template <class T>
 using PoolVector = std::vector<T, PoolAllocator<T>>;
 

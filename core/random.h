@@ -1,6 +1,11 @@
-// Philox 4×32-10 (Salmon et al. 2011, "Parallel random numbers: as easy as 1, 2, 3"), keyed by a
-// seed and a stream, with our own distributions: the same numbers on every platform, for any
-// number of threads. The state is three numbers, so a checkpoint can hold it.
+// Random numbers that are the same on every platform and for any number of threads.
+//
+//   manual_seed(1);              // the calling thread's generator
+//   Generator g(1);              // a generator of one's own
+//   Tensor x = randn({2, 3}, g);
+//
+// The algorithm is Philox 4×32-10: Salmon et al. 2011, "Parallel random numbers: as easy as 1, 2,
+// 3". A seed and a stream are its key. The distributions are our own, made of basic arithmetic.
 #pragma once
 
 #include <array>
@@ -8,20 +13,27 @@
 
 namespace descent {
 
+/// A source of random numbers. Its state is three numbers, so a checkpoint can hold it. Not
+/// thread-safe: each thread has a generator of its own.
 class Generator {
  public:
+  /// Two streams of one seed give independent numbers.
   explicit Generator(std::uint64_t seed = 0, std::uint64_t stream = 0) noexcept
       : state_{seed, stream, 0} {}
 
+  /// Everything that decides the numbers to come.
   struct State {
     std::uint64_t seed, stream, counter;
     friend bool operator==(const State&, const State&) = default;
   };
+  /// The state, to be put back later.
   const State& state() const noexcept { return state_; }
+  /// Goes on as the generator whose state s was.
   void set_state(const State& s) noexcept { state_ = s; }
 
-  /// The next 128 random bits. Block i of a stream depends on (seed, stream, i) alone.
+  /// The next 128 random bits.
   std::array<std::uint32_t, 4> next_block() noexcept { return block(state_.counter++); }
+  /// Block i of the stream: 128 bits, which depend on (seed, stream, i) alone.
   std::array<std::uint32_t, 4> block(std::uint64_t i) const noexcept;
   /// Reserves n consecutive blocks and returns the number of the first.
   std::uint64_t reserve(std::uint64_t n) noexcept {
@@ -38,9 +50,10 @@ class Generator {
   State state_;
 };
 
-/// The generator of the calling thread, used wherever none is given; seeded with 0 at first.
+/// The calling thread's generator, which is used wherever none is given. Its seed is 0 at first.
+/// The reference is valid as long as the thread runs.
 Generator& default_generator() noexcept;
-/// Starts the calling thread's generator anew.
+/// Starts the calling thread's generator anew, from this seed.
 void manual_seed(std::uint64_t seed) noexcept;
 
 namespace detail {

@@ -1,5 +1,7 @@
-// RefPtr: an intrusive, thread-safe reference count. The pointee counts itself and says how it is
-// destroyed, so that a tensor's body, its storage and a graph node each cost one block.
+// RefPtr: a pointer that counts references, thread-safely. Internal.
+//
+// The count lies in the object, and the object's type says how it is destroyed. A tensor's body,
+// its storage and a graph node therefore each cost one block of memory.
 #pragma once
 
 #include <atomic>
@@ -8,31 +10,36 @@
 
 namespace descent::detail {
 
+/// The base of what RefPtr points to. A new object has one reference.
 class RefCounted {
  public:
   RefCounted() = default;
   RefCounted(const RefCounted&) = delete;
   RefCounted& operator=(const RefCounted&) = delete;
 
+  /// Counts one more reference.
   void add_ref() noexcept { count_.fetch_add(1, std::memory_order_relaxed); }
-  /// True when the last reference went. A sole owner skips the atomic write.
+  /// Counts one less, and returns true if that was the last. A sole owner skips the atomic write.
   bool drop_ref() noexcept {
     return count_.load(std::memory_order_acquire) == 1 ||
            count_.fetch_sub(1, std::memory_order_acq_rel) == 1;
   }
+  /// References at present.
   std::uint32_t use_count() const noexcept { return count_.load(std::memory_order_acquire); }
 
  private:
   std::atomic<std::uint32_t> count_{1};
 };
 
-/// T derives from RefCounted and has `static void destroy(T*) noexcept`.
+/// A counted reference to a T, or null. T derives from RefCounted and has
+/// `static void destroy(T*) noexcept`, which the last reference calls.
 template <class T>
 class RefPtr {
  public:
   RefPtr() noexcept = default;
   /// Takes over the reference that `new` made.
   explicit RefPtr(T* p) noexcept : p_(p) {}
+  /// One more reference to p, which others hold already.
   static RefPtr share(T* p) noexcept {
     if (p) p->add_ref();
     return RefPtr(p);
@@ -49,6 +56,7 @@ class RefPtr {
     if (p_ && p_->drop_ref()) T::destroy(p_);
   }
 
+  /// The pointer, valid as long as some reference lives.
   T* get() const noexcept { return p_; }
   T& operator*() const noexcept { return *p_; }
   T* operator->() const noexcept { return p_; }

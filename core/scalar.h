@@ -1,4 +1,5 @@
-// Scalar: a C++ number given where a tensor could stand. It remembers whether it was an integer.
+// Scalar: a C++ number that stands in place of a tensor, as 2 in `x * 2`. It remembers whether it
+// was a bool, an integer or a floating number.
 #pragma once
 
 #include <descent/core/dtype.h>
@@ -7,17 +8,24 @@
 
 namespace descent {
 
+/// A number of any C++ type; see the top of this file.
 class Scalar {
  public:
+  /// @name From any number
+  /// @{
   Scalar(bool b) : dtype_(kBool), int_(b), double_(b) {}
   template <std::integral Integer>
   Scalar(Integer i)
       : dtype_(kInt64), int_(static_cast<std::int64_t>(i)), double_(static_cast<double>(i)) {}
   template <std::floating_point Real>
   Scalar(Real x) : dtype_(kFloat64), int_(0), double_(static_cast<double>(x)) {}
+  /// @}
 
+  /// bool, int64 or float64.
   DType dtype() const { return dtype_; }
+  /// True for a bool or an integer.
   bool is_integral() const { return dtype_ != kFloat64; }
+  /// The number as a double; integers beyond 2⁵³ are rounded.
   double to_double() const { return double_; }
   /// The integer given, or the floating number truncated.
   std::int64_t to_int() const { return is_integral() ? int_ : static_cast<std::int64_t>(double_); }

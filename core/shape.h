@@ -1,6 +1,6 @@
-// Shape: up to eight extents stored inline; also used for strides.
+// Shape: up to eight numbers stored inline, for extents, strides and lists of dimensions.
 //
-// Rank 0 is a scalar, an extent of 0 an empty tensor. Printed as (2, 3).
+// A shape of rank 0 is that of a scalar; a shape with an extent of 0 is that of an empty tensor.
 #pragma once
 
 #include <concepts>
@@ -12,41 +12,53 @@
 
 namespace descent {
 
+/// The extents of a tensor; see the top of this file. Making one of more than kMaxRank extents
+/// throws ShapeError.
 class Shape {
  public:
   static constexpr int kMaxRank = 8;
 
+  /// (), the shape of a scalar.
   Shape() noexcept = default;
-  /// Throws ShapeError for more than kMaxRank extents.
+  /// `Shape{2, 3}`.
   Shape(std::initializer_list<std::int64_t> extents) : Shape(extents.begin(), extents.end()) {}
+  /// The extents [first, last).
   Shape(const std::int64_t* first, const std::int64_t* last) {
     for (; first != last; ++first) push_back(*first);
   }
-  /// One extent or dimension, so that `zeros(3)` and `x.sum(0)` read as they do elsewhere.
+  /// One extent or dimension: `zeros(3)`, `x.sum(0)`.
   template <std::integral Integer>
   Shape(Integer extent) : Shape{static_cast<std::int64_t>(extent)} {}
+  /// The extents of a vector.
   Shape(const std::vector<std::int64_t>& extents)
       : Shape(extents.data(), extents.data() + extents.size()) {}
 
+  /// `rank` times `value`. rank <= kMaxRank.
   static Shape filled(int rank, std::int64_t value) {
     Shape s;
     for (int d = 0; d < rank; ++d) s.push_back(value);
     return s;
   }
 
+  /// Number of extents.
   int rank() const noexcept { return rank_; }
+  /// True for rank 0.
   bool empty() const noexcept { return rank_ == 0; }
+  /// Extent d, 0 <= d < rank(); not checked.
   std::int64_t& operator[](int d) noexcept { return extent_[d]; }
   std::int64_t operator[](int d) const noexcept { return extent_[d]; }
   const std::int64_t* begin() const noexcept { return extent_; }
   const std::int64_t* end() const noexcept { return extent_ + rank_; }
 
+  /// Adds an extent at the end.
   void push_back(std::int64_t extent) {
     if (rank_ == kMaxRank) [[unlikely]]
       throw_too_many();
     extent_[rank_++] = extent;
   }
+  /// Inserts an extent before extent d, 0 <= d <= rank().
   void insert(int d, std::int64_t extent);
+  /// Removes extent d, 0 <= d < rank().
   void erase(int d) noexcept;
 
   /// Product of the extents: 1 for a scalar.
@@ -55,7 +67,7 @@ class Shape {
     for (int d = 0; d < rank_; ++d) n *= static_cast<std::uint64_t>(extent_[d]);
     return static_cast<std::int64_t>(n);
   }
-  /// Row-major strides, in elements.
+  /// The strides of a row-major tensor of this shape, in elements.
   Shape contiguous_strides() const noexcept;
 
   friend bool operator==(const Shape& a, const Shape& b) noexcept {
@@ -74,11 +86,15 @@ class Shape {
 
 /// "(2, 3)"; "()" for a scalar, "(5,)" for one extent.
 std::string to_string(const Shape& shape);
+/// Writes to_string(shape).
 std::ostream& operator<<(std::ostream& out, const Shape& shape);
 
-/// The common shape of a and b by NumPy's rule; throws ShapeError naming `op`.
+/// The shape to which a and b broadcast, by NumPy's rule: extents are compared from the last one
+/// back, and an extent of 1 is repeated. Throws ShapeError, which names `op`, if other extents
+/// differ.
 Shape broadcast_shapes(std::string_view op, const Shape& a, const Shape& b);
-/// dim in [-rank, rank) as a non-negative number; throws ValueError naming `op`.
+/// dim as a number in [0, rank): a negative one counts from the last. A scalar accepts 0 and -1.
+/// Throws ValueError, which names `op`, out of range.
 int normalize_dim(std::string_view op, std::int64_t dim, int rank);
 
 }  // namespace descent

@@ -1,11 +1,19 @@
-// Tensor: a handle to a reference-counted, strided, typed array, with an optional edge into the
-// graph of autograd. Copying a Tensor copies the handle; clone() copies the values.
+// Tensor: an array of numbers of one type, with up to eight dimensions.
 //
-// The members that differentiate are declared here, so that there is one type, and defined in
-// autograd/, which core does not know. Anything that is not a member is a free function of the
-// same name in <descent/autograd/ops.h>.
+//   Tensor x = tensor({{1.0, 2.0}, {3.0, 4.0}});  // float32, (2, 2)
+//   Tensor y = x.t().matmul(x);
 //
-// Reading one tensor from several threads is safe; writing to it, or to a view of it, is not.
+// A Tensor is a handle. Copying a Tensor copies the handle: both name the same tensor. clone()
+// copies the values. A view, such as x.t(), is another tensor in the same memory.
+//
+// Members are const if they leave the handle alone, also where they write values: add_() is const
+// as
+// `*p += 1` is for a const pointer p.
+//
+// Threads: several threads may read one tensor. While a thread writes to a tensor, no other thread
+// may use it or a view of it.
+//
+// Autograd defines the members that differentiate; core declares them so that there is one type.
 #pragma once
 
 #include <descent/core/dtype.h>
@@ -31,56 +39,79 @@ inline constexpr std::int64_t kEnd = std::numeric_limits<std::int64_t>::max();
 
 class Tensor {
  public:
-  /// An undefined tensor: only defined() may be asked of it.
+  /// An undefined tensor. All but defined() throw ValueError for it.
   Tensor() noexcept = default;
 
   // ---- what it is ----
+
+  /// True unless this is an undefined tensor, such as a gradient that nobody has computed.
   bool defined() const noexcept { return static_cast<bool>(body_); }
+  /// The extents; () for a scalar.
   const Shape& shape() const { return body().shape; }
+  /// As shape().
   const Shape& sizes() const { return shape(); }
-  const Shape& strides() const { return body().strides; }  ///< in elements
+  /// The distances of neighbours along each dimension, in elements; 0 where elements are repeated.
+  const Shape& strides() const { return body().strides; }
+  /// Number of dimensions.
   std::int64_t dim() const { return body().shape.rank(); }
+  /// Number of elements.
   std::int64_t numel() const { return body().numel; }
+  /// Type of the elements.
   DType dtype() const { return body().dtype; }
+  /// True if the elements lie one behind the other in row-major order.
   bool is_contiguous() const { return body().contiguous; }
-  /// Extent of one dimension; negative counts from the last. Throws ValueError.
+  /// Extent of dimension d; negative counts from the last. Throws ValueError out of range.
   std::int64_t size(std::int64_t d) const;
-  /// True when both handles name the same tensor.
+  /// True if both handles name the same tensor.
   bool is_same(const Tensor& o) const noexcept { return body_.get() == o.body_.get(); }
+  /// True if both lie in the same memory, as a view and its base do.
   bool shares_storage(const Tensor& o) const;
-  /// Counts writes in place to the storage, shared by all views.
+  /// Number of writes in place to the memory, by this tensor and all that share it.
   std::uint32_t version() const { return body().storage->version; }
 
   // ---- its values ----
-  /// The first element. T is the exact type (bool, std::int64_t, float, double); throws DTypeError
-  /// otherwise. The elements lie strides() apart. Writing through it is not seen by autograd.
+
+  /// The address of the first element; neighbours lie strides() apart. T must be the exact type:
+  /// bool, std::int64_t, float or double. Throws DTypeError otherwise, GraphError inside compile().
+  /// The address is valid as long as a tensor shares the memory, and until Module::to() or
+  /// set_data() replaces it. Autograd does not see what is written through it.
   template <class T>
   T* data_ptr() const {
     check_pointer(dtype_of<T>);
     return static_cast<T*>(raw());
   }
+  /// As data_ptr(), without a type and without checks. For kernels.
   void* raw() const {
     return static_cast<char*>(body().storage->data) +
            static_cast<std::size_t>(body().offset) * size_of(body().dtype);
   }
-  /// The value of a tensor with one element, converted to T; throws ShapeError for any other.
+  /// The value of a tensor with one element, converted to T. Throws ShapeError for another number
+  /// of elements, GraphError inside compile().
   template <class T = double>
   T item() const {
     return static_cast<T>(item_as_double());
   }
-  /// All values in row-major order, converted to T.
+  /// All values in row-major order, converted to T: bool, std::int64_t, float or double. Throws
+  /// GraphError inside compile().
   template <class T = double>
   std::vector<T> to_vector() const;
 
   // ---- autograd ----
+
+  /// True for a leaf that collects a gradient, and for what was computed from one.
   bool requires_grad() const noexcept;
-  /// Makes this a leaf that collects a gradient (or stops it). Throws GraphError unless it is a
-  /// leaf of a floating type. Returns this tensor.
+  /// Makes this a leaf that collects a gradient, or stops that. Returns this tensor. Throws
+  /// GraphError unless it is a leaf, DTypeError unless it is of a floating type.
   const Tensor& requires_grad_(bool on = true) const;
+  /// True unless a recorded operator made the tensor.
   bool is_leaf() const noexcept;
-  /// The gradient collected so far; undefined when there is none.
+  /// The gradient collected so far, a tensor of this shape; undefined if there is none. grad_of()
+  /// gives the same by reference.
   Tensor grad() const;
+  /// Replaces the gradient; an undefined g drops it. Throws GraphError unless this is a leaf that
+  /// requires a gradient, ShapeError or DTypeError if g does not fit.
   void set_grad(const Tensor& g) const;
+  /// Drops the gradient.
   void zero_grad() const { set_grad(Tensor()); }
   /// Adds d(this)/d(leaf) to the gradient of every leaf that this tensor was computed from.
   /// gradient: d(loss)/d(this), of this tensor's shape; 1 by default, if there is one element.
@@ -90,43 +121,72 @@ class Tensor {
   ///   Tensor loss = mean(square(model(x) - y));
   ///   loss.backward();
   void backward(const Tensor& gradient = {}, GradOptions options = {}) const;
-  /// Keeps the gradient of a tensor that is no leaf.
+  /// Lets backward() keep the gradient of a tensor that is no leaf; grad() then gives it.
   void retain_grad() const;
-  /// Calls f with the gradient when it is complete; what f returns replaces it, unless undefined.
+  /// Lets backward() call f with the gradient of this tensor, once it is complete. A tensor that f
+  /// returns replaces the gradient; an undefined one leaves it. Throws GraphError unless the tensor
+  /// requires a gradient.
   void register_hook(std::function<Tensor(const Tensor&)> f) const;
-  /// The same values without a history; shares storage.
+  /// A tensor with the same memory and without a history.
   Tensor detach() const;
-  /// Name of the operator that made it, "" for a leaf.
+  /// Name of the operator that made the tensor; "" for a leaf.
   std::string grad_fn() const;
 
-  // ---- copies ----
+  // ---- copies: differentiable ----
+
+  /// A copy in memory of its own.
   Tensor clone() const;
+  /// The tensor itself if it is contiguous, else a contiguous copy.
   Tensor contiguous() const;
+  /// The tensor itself if it has the dtype, else a converted copy. Floating numbers become integers
+  /// by truncation; any number but 0 becomes true.
   Tensor to(DType dtype) const;
 
-  // ---- views: share storage ----
-  /// One extent may be -1. Copies when no view can do it.
+  // ---- views: they share the memory, and are differentiable ----
+
+  /// The same elements in another shape; one extent may be -1 and follows from the others. Copies
+  /// if no view can do it. Throws ShapeError unless the numbers of elements agree.
   Tensor reshape(const Shape& shape) const;
-  /// reshape that throws ShapeError rather than copy.
+  /// As reshape(), but throws ShapeError rather than copy.
   Tensor view(const Shape& shape) const;
+  /// Joins the dimensions first … last into one. A scalar becomes (1,).
   Tensor flatten(std::int64_t first = 0, std::int64_t last = -1) const;
+  /// Swaps two dimensions.
   Tensor transpose(std::int64_t a, std::int64_t b) const;
-  Tensor t() const;  ///< a matrix transposed; rank 0 and 1 as they are
+  /// A matrix transposed; a scalar or a vector as it is. Throws ShapeError for more dimensions.
+  Tensor t() const;
+  /// Dimension i of the result is dimension order[i] of this tensor. Throws ValueError unless order
+  /// holds each dimension once.
   Tensor permute(const Dims& order) const;
+  /// Drops all extents of 1.
   Tensor squeeze() const;
+  /// Drops dimension d if its extent is 1.
   Tensor squeeze(std::int64_t d) const;
+  /// Inserts an extent of 1 as dimension d.
   Tensor unsqueeze(std::int64_t d) const;
-  Tensor expand(const Shape& shape) const;  ///< -1 keeps an extent
+  /// Repeats extents of 1 to those of `shape`, without a copy; -1 keeps an extent. Throws
+  /// ShapeError if another extent would change.
+  Tensor expand(const Shape& shape) const;
+  /// Every step-th index of [begin, end) along d, with the limits of Python: a negative one counts
+  /// from the end, one beyond the end is cut. Throws ValueError for a step below 1.
+  ///
+  ///   arange(10).slice(0, 2, 8, 3)  // 2, 5
   Tensor slice(std::int64_t d, std::int64_t begin, std::int64_t end = kEnd,
                std::int64_t step = 1) const;
+  /// The slice at one index, without dimension d. Throws ValueError for an index out of range.
   Tensor select(std::int64_t d, std::int64_t index) const;
+  /// `length` indices from `begin` along d. Throws ValueError unless all of them exist.
   Tensor narrow(std::int64_t d, std::int64_t begin, std::int64_t length) const;
+  /// As select(0, index).
   Tensor operator[](std::int64_t index) const { return select(0, index); }
+
+  /// @name Operators that can be chained
+  /// Each is the free function of its name, documented in <descent/autograd/ops.h>, with this
+  /// tensor as the first operand. std() is stddev().
+  /// @{
   Tensor index_select(std::int64_t d, const Tensor& index) const;
   Tensor gather(std::int64_t d, const Tensor& index) const;
   Tensor masked_fill(const Tensor& mask, Scalar value) const;
-
-  // ---- arithmetic members, for those who chain ----
   Tensor abs() const;
   Tensor exp() const;
   Tensor log() const;
@@ -149,8 +209,14 @@ class Tensor {
   Tensor softmax(std::int64_t d) const;
   Tensor log_softmax(std::int64_t d) const;
   Tensor eq(const Tensor& o) const;
+  /// @}
 
-  // ---- in place: recorded by autograd; not allowed on a leaf that requires a gradient ----
+  /// @name In place
+  /// Writes the result to this tensor, counts a write, and returns this tensor. Autograd records
+  /// the write. o broadcasts to this tensor's shape. Throws ShapeError if the result has another
+  /// shape, DTypeError if it has a wider type. While operators are recorded, throws GraphError if
+  /// this is a view, or a leaf that requires a gradient.
+  /// @{
   const Tensor& add_(const Tensor& o) const;
   const Tensor& add_(const Tensor& o, Scalar alpha) const;  ///< this += alpha · o
   const Tensor& sub_(const Tensor& o) const;
@@ -160,17 +226,21 @@ class Tensor {
   const Tensor& sub_(Scalar s) const;
   const Tensor& mul_(Scalar s) const;
   const Tensor& div_(Scalar s) const;
-  const Tensor& copy_(const Tensor& o) const;  ///< converts and broadcasts
+  const Tensor& copy_(const Tensor& o) const;  ///< this = o, converted to this tensor's type
   const Tensor& fill_(Scalar value) const;
   const Tensor& zero_() const { return fill_(0); }
   const Tensor& relu_() const;
   const Tensor& clamp_(std::optional<Scalar> low, std::optional<Scalar> high = {}) const;
+  /// @}
 
-  /// Shape, dtype, requires_grad and the values, long dimensions shortened.
+  /// The values, long dimensions shortened, then shape, dtype and whether it requires a gradient.
   std::string to_string() const;
 
   // For the parts of Descent that build tensors.
+
+  /// A handle to `body`.
   explicit Tensor(detail::RefPtr<detail::Body> body) noexcept : body_(std::move(body)) {}
+  /// What the handle points to. Throws ValueError for an undefined tensor.
   detail::Body& body() const {
     if (!body_) [[unlikely]]
       throw_undefined();
@@ -194,6 +264,7 @@ extern template std::vector<double> Tensor::to_vector<double>() const;
 extern template std::vector<std::int64_t> Tensor::to_vector<std::int64_t>() const;
 extern template std::vector<bool> Tensor::to_vector<bool>() const;
 
+/// Writes t.to_string().
 std::ostream& operator<<(std::ostream& out, const Tensor& t);
 
 }  // namespace descent
