@@ -10,25 +10,32 @@
 //   });
 //   for (auto [x, y] : loader) total += step(x, y).item();
 //
-// The first call with inputs of some shapes runs the function as always and records every kernel it
-// reaches; later calls with those shapes copy the inputs in and run the kernels again, on the same
-// memory: the same bits as without compile. Everything goes: schedules, clipping, SAM, averages,
-// dropout (each replay draws anew), batch normalisation, second derivatives.
+// The first call with inputs of some shapes runs the function as always, and records every kernel
+// that the function reaches. Later calls with those shapes copy the inputs in and run the kernels
+// again, on the same memory. The results have the same bits as without compile(). All of Descent
+// takes part: schedules, clipping, SAM, averages, batch normalisation, second derivatives, and
+// dropout, which draws anew at each replay.
 //
-// What the function decides, it decides when it is recorded. Reading a value inside (item(),
-// to_vector(), data_ptr(), printing) is therefore a GraphError, optimizer.step(closure) gives NaN
-// there, and ordinary variables, handles to tensors among them, keep what they had: state from step
-// to step belongs into tensors made outside and written in place. These changes are noticed and
-// lead to a new recording: Module::train() and eval(), a parameter that was frozen, unfrozen or
-// given other memory, an optimizer that was replaced or wrapped, gradients that are there or not
-// when the step begins. For anything else call reset(). Hooks run while recording only; their
-// operators are replayed. Under an AnomalyGuard the function runs as always.
+// What the function decides, it decides while it is recorded:
+// - Reading a value (item(), to_vector(), data_ptr(), printing) throws GraphError.
+// - optimizer.step(closure) gives NaN in place of the loss.
+// - Ordinary variables keep what they had. State that changes from step to step belongs into
+// tensors
+//   that are made outside the function and written in place.
+// - Hooks run only while recording; the operators that they call are replayed.
 //
-// The inputs are copies: writing to one does not reach the caller's. Gradients and whatever else
-// the step made lie in its memory, which the next replay fills anew: clone() what is to be kept.
+// Some changes outside are noticed and lead to a new recording: Module::train() and eval(); a
+// parameter that was frozen, unfrozen or given other memory; an optimizer that was replaced or
+// wrapped; gradients that are there at the start of the step, or not. After any other change call
+// reset(). Under an AnomalyGuard the function runs as always.
 //
-// Optimizers, modules and generators that the function uses must outlive the step. What it returns
-// is a copy without a history. Not thread-safe; recording affects the calling thread alone.
+// Memory: the inputs are copies, so writing to one does not reach the caller's tensor. Gradients,
+// and whatever else the step made, lie in the step's memory, which the next replay fills anew:
+// clone() what is to be kept. What the step returns is a copy without a history.
+//
+// Lifetime: optimizers, modules, generators and everything else that the function refers to must
+// outlive the compiled step. Threads: a compiled step is not thread-safe; recording concerns the
+// calling thread alone.
 #pragma once
 
 #include <descent/core/tensor.h>
@@ -42,8 +49,11 @@
 
 namespace descent {
 
+/// Options of compile().
 struct CompileOptions {
-  std::size_t cache = 8;  ///< recordings kept, one for each set of shapes; the oldest goes first
+  /// Recordings that are kept, one for each set of input shapes. If there are more, the one that
+  /// was not used for longest goes. At least 1.
+  std::size_t cache = 8;
 };
 
 namespace detail {
@@ -57,13 +67,18 @@ class Recordings {
   Recordings& operator=(Recordings&&) noexcept;
   ~Recordings();
 
+  /// Replays the recording that fits the inputs, or makes one. Returns copies of the outputs.
   std::vector<Tensor> run(std::span<const Tensor> inputs);
-  /// The one output, without a vector around it.
+  /// As run(), for a function with one output.
   Tensor run_for_one(std::span<const Tensor> inputs);
+  /// Forgets all recordings.
   void clear();
+  /// Recordings at present.
   std::size_t size() const;
-  std::size_t kernels() const;  // of the recording used last
-  std::size_t bytes() const;    // of all recordings
+  /// Kernels and other actions in the recording that was used last.
+  std::size_t kernels() const;
+  /// Memory of all recordings.
+  std::size_t bytes() const;
 
  private:
   struct Recording;
@@ -76,16 +91,19 @@ class Recordings {
 
 }  // namespace detail
 
-/// A compiled step; see compile().
+/// What compile() gives: a function object that replays its recordings. It owns the function and
+/// the recordings; it can be moved, not copied.
 template <class F>
 class CompiledStep {
  public:
+  /// See compile().
   CompiledStep(F f, CompileOptions options)
       : recordings_([f = std::move(f)](std::span<const Tensor> x) mutable { return call(f, x); },
                     options) {}
 
-  /// As many tensors as the function takes; gives what the function gives: a Tensor, a vector of
-  /// them, or nothing. Throws GraphError for an input that requires a gradient.
+  /// Runs the step. Takes as many tensors as the function, of any shape. Returns what the function
+  /// returns: a Tensor, a vector of them, or nothing. Throws GraphError for an input that requires
+  /// a gradient, and whatever the function throws.
   template <class... T>
   requires(std::is_convertible_v<const T&, Tensor>&&...) auto operator()(const T&... inputs) {
     const std::array<Tensor, sizeof...(T)> all{inputs...};
@@ -102,9 +120,9 @@ class CompiledStep {
   void reset() { recordings_.clear(); }
   /// Recordings at present.
   std::size_t recordings() const { return recordings_.size(); }
-  /// Kernels and other actions in the recording used last.
+  /// Kernels and other actions in the recording that was used last.
   std::size_t kernels() const { return recordings_.kernels(); }
-  /// Memory that the recordings own: inputs and everything made inside.
+  /// Bytes that the recordings own: inputs and everything made inside.
   std::size_t bytes() const { return recordings_.bytes(); }
 
  private:
@@ -142,8 +160,8 @@ class CompiledStep {
   detail::Recordings recordings_;
 };
 
-/// Records f, a function of up to eight const Tensor&, for each set of input shapes and types that
-/// it meets. See the top of this file.
+/// Compiles f, a function of up to eight const Tensor&, for each set of input shapes and types that
+/// it meets. Throws ValueError for a cache of 0. See the top of this file.
 template <class F>
 CompiledStep<F> compile(F f, CompileOptions options = {}) {
   return CompiledStep<F>(std::move(f), options);

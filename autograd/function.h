@@ -1,4 +1,4 @@
-// Function: an operator of your own, with a gradient of your own.
+// Function: an operator of the user's own, with a gradient of its own.
 //
 //   struct Cube : Function<Cube> {
 //     static constexpr const char* name = "cube";
@@ -12,8 +12,10 @@
 //   };
 //   Tensor y = Cube::apply(x);
 //
-// forward runs without recording. backward gives one gradient per Tensor argument, in their order;
-// an undefined one means zero. Written in Descent's operators it can be differentiated again.
+// forward() computes the value; nothing in it is recorded. backward() gets the gradient g of the
+// value and gives one gradient for each Tensor argument of forward(), in their order. An undefined
+// gradient means zero. If backward() is written in Descent's operators, it can be differentiated
+// again.
 #pragma once
 
 #include <descent/core/tensor.h>
@@ -22,13 +24,15 @@
 
 namespace descent {
 
+/// What forward() hands to backward().
 class FunctionContext {
  public:
-  /// Keeps a tensor for backward. Save arguments rather than intermediate results: only what is
-  /// computed from arguments can be differentiated a second time.
+  /// Keeps a tensor for backward(). Save arguments rather than intermediate results: a second
+  /// derivative goes through arguments only.
   void save(const Tensor& t);
-  /// The i-th tensor saved. Throws ValueError if there is none; GraphError if it was changed in
-  /// place, or under create_graph if it is not an argument and its dependence on them is lost.
+  /// The i-th tensor that was saved, counted from 0. Throws ValueError if there is none, GraphError
+  /// if the tensor was changed in place since. Under create_graph, throws GraphError if the tensor
+  /// is no argument: its dependence on the arguments is lost.
   Tensor saved(std::size_t i) const;
 
  private:
@@ -46,14 +50,20 @@ class FunctionContext {
   std::vector<Kept> kept_;
 };
 
+/// Gives `value` the history of a Function. Function::apply() calls it.
 Tensor record_function(const char* name, Tensor value, std::vector<Tensor> inputs,
                        std::shared_ptr<FunctionContext> context,
                        std::function<std::vector<Tensor>(const Tensor&)> backward);
 
+/// The base of a user's operator F, which has forward() and backward(); see the top of this file.
 template <class F>
 struct Function {
+  /// What errors and grad_fn() call the operator; F may have a name of its own.
   static constexpr const char* name = "Function";
 
+  /// Runs the operator. The arguments are those of forward() behind the context; those that are
+  /// tensors may require a gradient. Throws GraphError in backward() if F gives another number of
+  /// gradients.
   template <class... Args>
   static Tensor apply(const Args&... args) {
     auto context = std::make_shared<FunctionContext>();
@@ -73,8 +83,9 @@ struct Function {
 };
 
 namespace detail {
+/// f(), under a NoGradGuard.
 Tensor call_without_recording(const std::function<Tensor()>& f);
-}
+}  // namespace detail
 template <class F>
 Tensor Function<F>::without_recording(const std::function<Tensor()>& f) {
   return detail::call_without_recording(f);

@@ -7,11 +7,17 @@
 //                   });
 //   }
 //
-// The rule beside the value gives the gradients of the inputs from the gradient g of the output.
-// It is written in differentiable operators, so second and higher order cost no code. A rule that
-// needs the output takes it as its second argument, (g, y, need): capturing it would keep the
-// graph alive for ever. A rule that hands g on may take it as Tensor&&. The engine sums broadcast
-// gradients back and converts their type.
+// The rule, which stands beside the value, gives the gradients of the inputs from the gradient g of
+// the output:
+// - A rule is written in differentiable operators, so second and higher order need no code.
+// - Where a kernel computes the gradient in one pass, the rule begins with
+//   `if (one_pass()) return Grads(kernel::…_grad(…));`.
+// - A rule that needs the output y takes it as its second argument, (g, y, need). A rule that
+// captured y
+//   would keep the graph alive for ever.
+// - A rule that hands g on may take it as Tensor&&.
+// The engine sums the gradient of a broadcast input back to the input's shape, and converts its
+// type.
 #pragma once
 
 #include <descent/autograd/grad_mode.h>
@@ -33,8 +39,10 @@ namespace descent::detail {
 /// Which inputs of a node need a gradient.
 class Need {
  public:
+  /// Bit i stands for input i.
   explicit Need(std::uint64_t bits) : bits_(bits) {}
-  /// Inputs beyond the 64th are always computed.
+  /// True if input i needs a gradient. Of more than 64 inputs, all beyond the 64th count as needing
+  /// one.
   bool operator[](std::size_t i) const { return i >= 64 || (bits_ >> i & 1) != 0; }
 
  private:
@@ -44,11 +52,14 @@ class Need {
 /// The gradients of a node's inputs; an undefined one means zero.
 class Grads {
  public:
+  /// @name A few, or a vector of them
+  /// @{
   template <class... T>
   requires(std::is_convertible_v<T, Tensor>&&...) explicit Grads(T&&... g)
       : few_{Tensor(std::forward<T>(g))...}, count_(sizeof...(T)) {}
   explicit Grads(std::vector<Tensor> many)
       : many_(std::make_unique<std::vector<Tensor>>(std::move(many))), count_(many_->size()) {}
+  /// @}
 
   std::size_t size() const { return count_; }
   Tensor& operator[](std::size_t i) { return many_ ? (*many_)[i] : few_[i]; }
@@ -84,8 +95,9 @@ inline bool one_pass() noexcept { return !grad_enabled(); }
 
 struct Backward;  // a run of the engine
 
-// Nodes made less nodes destroyed, by each thread: written by that thread alone, so that counting
-// costs no shared atomic; live_nodes() sums over all threads, past ones included.
+/// The number of nodes that a thread made, less those that it destroyed. Only that thread writes
+/// its count, so that counting costs no shared atomic. live_nodes() sums over all threads, also
+/// those that have ended.
 struct NodeCount {
   std::atomic<std::int64_t> live{0};
   NodeCount* next = nullptr;
@@ -99,6 +111,7 @@ inline void count_nodes(std::int64_t n) noexcept {
   count->live.store(count->live.load(std::memory_order_relaxed) + n, std::memory_order_relaxed);
 }
 
+/// A recorded operator, or a leaf: where gradients arrive.
 class Node : public GradEdge {
  public:
   const char* name;
@@ -114,15 +127,16 @@ class Node : public GradEdge {
   };
   std::unique_ptr<Extra> extra;
 
-  /// The edges; empty ones lead to inputs that need no gradient, or were taken by a backward that
-  /// freed the graph.
+  /// The nodes of the operator's inputs. An entry is null if the input needs no gradient, or if a
+  /// backward() that freed the graph has taken it.
   std::span<RefPtr<Node>> inputs;
 
   bool is_leaf() const noexcept { return order == 0; }
-  /// The gradients of the inputs. Unless `keep`, what was saved is dropped, and released set.
+  /// The gradients of the inputs, from the gradient g of the output. Unless `keep` is true, drops
+  /// what the rule saved and sets `released`.
   virtual Grads backward(Tensor&& g, Need need, bool keep) = 0;
 
-  // The engine's, during a run.
+  // For the engine, during a run.
   Tensor pending;
   Backward* run = nullptr;
   enum class Mark : std::uint8_t { none, seen, useful } mark = Mark::none;
@@ -152,9 +166,10 @@ class Leaf final : public Node {
   void destroy_self() noexcept override;
 };
 
-/// Makes g the gradient of a leaf; a recorded step does so again at each replay.
+/// Makes g the gradient of a leaf. A recorded step does so again at each replay.
 void set_leaf_grad(Leaf& leaf, Tensor g);
-/// What a leaf has collected; a recorded step relies on finding it again.
+/// The gradient that a leaf has collected. A recorded step is only replayed if the leaf has the
+/// same tensor again.
 const Tensor& leaf_grad(const Leaf& leaf);
 
 inline constinit thread_local std::uint64_t t_order = 0;
@@ -168,23 +183,27 @@ inline std::uint64_t next_order(std::span<const RefPtr<Node>> inputs) noexcept {
 void check_for_nan(const char* name, const Tensor& value);
 [[noreturn]] void throw_stale_view(const char* name);
 
+/// The node that made t, or t's leaf; null for a tensor without one. Valid as long as t has it.
 inline Node* node_of(const Tensor& t) noexcept {
   return t.defined() ? static_cast<Node*>(t.body().edge.get()) : nullptr;
 }
-/// A view whose base was since changed in place has values that its history does not know.
+/// Throws GraphError for a view whose base was changed in place after the view was taken: the view
+/// has values that its history does not know.
 inline void check_view(const Tensor& t, const char* name) {
   if (t.defined() && t.body().is_view && t.body().recorded_at != t.body().storage->recorded)
       [[unlikely]]
     throw_stale_view(name);
 }
+/// The edge of a new node to the node of its input t.
 inline RefPtr<Node> input_edge(const Tensor& t, const char* name) {
   check_view(t, name);
   return RefPtr<Node>::share(node_of(t));
 }
-/// A tensor of the same values with no history.
+/// A tensor with the same memory and no history.
 Tensor alias(const Tensor& t);
 
-/// One operator with its rule stored inline. Inputs is an array or a vector of edges.
+/// A recorded operator, which holds its rule in the same block of memory. Inputs is an array or a
+/// vector of edges.
 template <class Rule, class Inputs>
 class RuleNode final : public Node {
   static constexpr bool kUsesOutput = std::is_invocable_v<Rule&, Tensor&&, const Tensor&, Need>;
@@ -227,6 +246,7 @@ class RuleNode final : public Node {
   [[no_unique_address]] std::conditional_t<kUsesOutput, Saved, Nothing> output_;
 };
 
+/// Makes a node with these edges and this rule, and gives it to `value`.
 template <class Rule, class Inputs>
 Tensor attach(const char* name, Tensor&& value, Inputs&& edges, Rule&& rule) {
   using N = RuleNode<std::remove_cvref_t<Rule>, Inputs>;
@@ -236,7 +256,8 @@ Tensor attach(const char* name, Tensor&& value, Inputs&& edges, Rule&& rule) {
   return std::move(value);
 }
 
-/// A reference to an input, so that a braced list of them costs no counting.
+/// A reference to an input, so that a braced list of inputs counts no references. Lives for one
+/// call of record().
 struct Input {
   const Tensor* tensor;
   Input(const Tensor& t) : tensor(&t) {}
@@ -249,7 +270,9 @@ template <std::size_t N, std::size_t... kAt>
   return {input_edge(*inputs[kAt].tensor, name)...};
 }
 
-/// Gives `value` a history when recording is on and an input requires a gradient.
+/// Gives `value` a history, if operators are recorded and an input requires a gradient. Returns
+/// value. rule: (const Tensor& g, Need) → Grads, or with the output, (g, const Tensor& y, Need) →
+/// Grads. Throws GraphError for a stale view among the inputs.
 template <std::size_t N, class Rule>
 Tensor record(const char* name, Tensor value, const Input (&inputs)[N], Rule rule) {
   if (anomaly_enabled()) [[unlikely]]
@@ -261,7 +284,7 @@ Tensor record(const char* name, Tensor value, const Input (&inputs)[N], Rule rul
   if (!any) return value;
   return attach(name, std::move(value), std::move(edges), std::move(rule));
 }
-/// record for any number of inputs.
+/// As record(), for any number of inputs.
 template <class Rule>
 Tensor record_many(const char* name, Tensor value, const std::vector<Tensor>& inputs, Rule rule) {
   if (anomaly_enabled()) [[unlikely]]

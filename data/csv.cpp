@@ -98,11 +98,10 @@ Dataset parse_csv(std::string_view text, const CsvOptions& options, const std::s
     if (separator == 0) separator = separator_of(content);
     Row row = fields(content, separator);
     if (rows.empty() && header.empty()) {
-      // Words in the first line make it a header, unless only the target, if it is the last, is
-      // one.
+      // A first line with a word is a header, with one exception: the line is a sample whose class,
+      // in the last column, is a word. Then the last column of the second line is a word, too.
       const auto words =
           std::count_if(row.begin(), row.end(), [](const std::string& f) { return is_word(f); });
-      // — as it is when the second line's target is one, too.
       const std::string_view next = trim(text.substr(0, std::min(text.find('\n'), text.size())));
       const bool only_last = words == 1 && is_word(row.back()) && row.size() > 1 &&
                              is_word(fields(next, separator).back());

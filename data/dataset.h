@@ -1,5 +1,10 @@
-// Datasets: samples and targets as tensors, those that ship with Descent, and what is done to them
-// before training. Legend: N samples, D features, C classes.
+// Data sets: samples and targets as tensors. Some ship with Descent, some are made from a seed.
+//
+//   auto [train, test] = data::split(data::wine(), 0.8);
+//   const auto scale = data::Standardizer::fit(train.x);
+//   scale.apply(train), scale.apply(test);
+//
+// Legend: N samples, D features, C classes.
 #pragma once
 
 #include <descent/core/tensor.h>
@@ -9,22 +14,27 @@
 
 namespace descent::data {
 
+/// Samples with their targets.
 struct Dataset {
-  std::string name;
-  Tensor x;                           // (N, D) float32
-  Tensor y;                           // (N) int64 classes, or (N, 1) float32 values
-  std::vector<std::string> features;  // D names, or none
-  std::vector<std::string> classes;   // C names; empty for regression
+  std::string name;                   ///< for messages and reports
+  Tensor x;                           ///< (N, D) float32
+  Tensor y;                           ///< (N) int64 classes, or (N, 1) float32 values
+  std::vector<std::string> features;  ///< D names, or none
+  std::vector<std::string> classes;   ///< C names; empty for regression
 
-  std::int64_t size() const { return x.size(0); }
-  std::int64_t num_features() const { return x.size(1); }
+  std::int64_t size() const { return x.size(0); }          ///< N
+  std::int64_t num_features() const { return x.size(1); }  ///< D
+  /// C; 0 for regression.
   std::int64_t num_classes() const { return static_cast<std::int64_t>(classes.size()); }
+  /// True if the targets are classes.
   bool is_classification() const { return !classes.empty(); }
-  /// The samples at `index`, int64 (n). Throws ValueError for one out of range.
+  /// The samples at `index`, int64 (n), in its order. Throws ValueError for an index out of range.
   Dataset subset(const Tensor& index) const;
 };
 
-// ---- data sets that ship, inside the library itself; sources and licences in data/README.md ----
+/// @name Data sets that ship
+/// They are part of the library itself. data/README.md names sources and licences.
+/// @{
 
 /// 1,797 handwritten digits, 8 × 8 pixels divided by 16: (1797, 64), 10 classes.
 Dataset digits();
@@ -32,8 +42,13 @@ Dataset digits();
 Dataset iris();
 /// Wines by chemical analysis: (178, 13), 3 classes. Standardise before training.
 Dataset wine();
+/// @}
 
-// ---- data sets made from a seed ----
+/// @name Data sets made from a seed
+/// n samples; the same seed gives the same numbers on every platform. `noise` is the standard
+/// deviation of what is added to each coordinate (or to y). Each throws ValueError for a number out
+/// of range.
+/// @{
 
 /// Two interleaved half circles: (n, 2), 2 classes.
 Dataset moons(std::int64_t n = 500, double noise = 0.1, std::uint64_t seed = 0);
@@ -50,22 +65,27 @@ Dataset linear_regression(std::int64_t n = 200, std::int64_t features = 1, doubl
                           std::uint64_t seed = 0);
 /// y = sin x + noise for x in [-π, π].
 Dataset sine_regression(std::int64_t n = 200, double noise = 0.1, std::uint64_t seed = 0);
+/// @}
 
-// ---- before training ----
-
+/// The two parts of a data set.
 struct Split {
   Dataset train, test;
 };
-/// The first ⌊fraction·N⌋ samples of a random order, and the rest. Throws ValueError unless both
-/// parts hold a sample.
+/// Parts a data set at random: ⌊fraction·N⌋ samples for training, the rest for testing. The seed
+/// alone decides the order. Throws ValueError unless 0 < fraction < 1 and both parts hold a sample.
 Split split(const Dataset& all, double fraction = 0.8, std::uint64_t seed = 0);
 
-/// Means and deviations of training data, to be applied to all data alike.
+/// Shifts and scales each feature to mean 0 and standard deviation 1. It is fitted to training data
+/// and applied to all data alike.
 struct Standardizer {
-  Tensor mean, std;  // (D); a constant feature has std 1
+  Tensor mean;  ///< (D)
+  Tensor std;   ///< (D); 1 for a feature that is constant
 
+  /// Measures x (N, D). Throws ShapeError for another shape or no samples.
   static Standardizer fit(const Tensor& x);
+  /// (x − mean)/std: (N, D) → (N, D). Throws ShapeError for another number of features.
   Tensor apply(const Tensor& x) const;
+  /// Replaces d.x by apply(d.x).
   void apply(Dataset& d) const { d.x = apply(d.x); }
 };
 

@@ -1,36 +1,43 @@
-// DataLoader: batches of a dataset, in a new random order each epoch.
+// DataLoader: batches of a data set, in a new random order each epoch.
 //
 //   data::DataLoader loader(train, {.batch_size = 32, .seed = 1});
 //   for (int epoch = 0; epoch < 20; ++epoch)
 //     for (auto [x, y] : loader) { … }
 //
-// The order depends on the seed and the number of the epoch alone.
+// The seed and the number of the epoch alone decide the order. Legend: N samples, D features.
 #pragma once
 
 #include <descent/data/dataset.h>
 
 namespace descent::data {
 
+/// Some samples and their targets, in memory of their own.
 struct Batch {
   Tensor x, y;
 };
 
+/// Options of DataLoader.
 struct LoaderOptions {
-  std::int64_t batch_size = 32;
-  bool shuffle = true;
-  std::uint64_t seed = 0;
-  bool drop_last = false;  ///< leave out a last batch that is smaller
+  std::int64_t batch_size = 32;  ///< samples in a batch
+  bool shuffle = true;           ///< a new order for each epoch
+  std::uint64_t seed = 0;        ///< of the orders
+  bool drop_last = false;        ///< leave out a last batch that is smaller
 };
 
+/// Gives the batches of a data set; each call of begin() starts an epoch.
 class DataLoader {
  public:
-  /// x and y have as many rows. Throws ValueError for a batch size below 1 or no samples.
+  /// x (N, …) and y (N, …), which are shared and not copied. Throws ShapeError if they have
+  /// different numbers of rows, ValueError for a batch size below 1 or if an epoch would have no
+  /// batch.
   DataLoader(Tensor x, Tensor y, LoaderOptions options = {});
   explicit DataLoader(const Dataset& d, LoaderOptions options = {})
       : DataLoader(d.x, d.y, options) {}
 
+  /// A place in an epoch. The loader must outlive it and stay where it is.
   class Iterator {
    public:
+    /// Copies the batch out of the data set.
     Batch operator*() const;
     Iterator& operator++() {
       ++batch_;
@@ -47,13 +54,16 @@ class DataLoader {
     std::int64_t batch_;
   };
 
-  /// Starts the next epoch.
+  /// Starts the next epoch, and gives its first batch.
   Iterator begin();
+  /// The end of every epoch.
   Iterator end() const { return {this, Tensor(), batches()}; }
-  /// Batches in an epoch.
+  /// Batches in an epoch. Dataset::size() counts samples.
   std::int64_t batches() const;
-  /// Epochs begun; setting it lets a resumed run see the order it would have seen.
+  /// Number of epochs begun so far.
   std::int64_t epoch() const { return epoch_; }
+  /// Sets the number of epochs begun: a run that is resumed sees the orders that it would have
+  /// seen.
   void set_epoch(std::int64_t epoch) { epoch_ = epoch; }
 
  private:

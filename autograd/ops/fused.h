@@ -1,4 +1,6 @@
-// Operators that do in one pass what a composition of others does, for layers and losses.
+// Operators that do in one pass what a composition of others does, for layers and losses. They are
+// differentiable to any order, and give the values of the composition to rounding.
+// Legend: N batch, C classes, … any shape.
 #pragma once
 
 #include <descent/core/activation.h>
@@ -6,24 +8,26 @@
 
 namespace descent {
 
-/// activation(linear(x, w, bias)).
+/// activation(linear(x, w, bias)); shapes and errors as in linear().
 Tensor linear_activation(const Tensor& x, const Tensor& w, const Tensor& bias,
                          Activation activation);
-/// The gradient of an activation's input from that of its output y.
+/// The gradient of an activation's input, from the gradient g of its output y.
 Tensor activation_grad(Activation activation, const Tensor& g, const Tensor& y);
 
-/// The mean (or sum) over rows of −log softmax(logits)[label]: logits (N, C), labels int64 (N),
-/// checked by the caller; rows whose label is `ignore_index` count for nothing.
+/// The mean (or sum) over rows of −log softmax(logits)[label]: logits (N, C), labels int64 (N) →
+/// (). A row whose label is `ignore_index` does not count. The caller has checked shapes and types.
+/// Throws ValueError for a label out of range.
 Tensor softmax_cross_entropy(const Tensor& logits, const Tensor& labels, std::int64_t ignore_index,
                              bool mean);
 
-/// The mean or sum of (x − t)²; equal shapes and floating types.
+/// The mean (or sum) of (x − t)²: (…), (…) → (), of one floating type, which the caller has
+/// checked.
 Tensor squared_error(const Tensor& x, const Tensor& t, bool mean);
-/// The mean or sum of −t·log σ(x) − (1 − t)·log(1 − σ(x)); equal shapes and floating types.
+/// The mean (or sum) of −t·log σ(x) − (1 − t)·log(1 − σ(x)), as squared_error().
 Tensor logistic_loss(const Tensor& x, const Tensor& t, bool mean);
 
-/// −t·log p − (1 − t)·log(1 − p), element by element, the logarithms limited to −100 and the
-/// denominator of the gradient (p − t)/(p(1 − p)) to 1e-12, as in PyTorch.
+/// −t·log p − (1 − t)·log(1 − p), element by element: (…), (…) → (…). As in PyTorch, logarithms are
+/// limited to −100 from below, and the denominator of the gradient (p − t)/(p(1 − p)) to 1e-12.
 Tensor binary_cross_entropy(const Tensor& p, const Tensor& t);
 
 }  // namespace descent
