@@ -81,9 +81,10 @@ Tensor alias(const Tensor& t) {
 }
 
 void throw_released(const char* name) {
-  fail<GraphError>("backward", "got a graph that was freed at '", name,
-                   "', expected one not used before. Hint: pass {.retain_graph = true} to the first "
-                   "backward(), or compute the loss again");
+  fail<GraphError>(
+      "backward", "got a graph that was freed at '", name,
+      "', expected one not used before. Hint: pass {.retain_graph = true} to the first "
+      "backward(), or compute the loss again");
 }
 
 void throw_stale_view(const char* name) {

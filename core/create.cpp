@@ -1,7 +1,7 @@
 #include <descent/core/create.h>
 #include <descent/core/kernels/copy.h>
-#include <descent/core/random.h>
 #include <descent/core/launch.h>
+#include <descent/core/random.h>
 
 #include <cmath>
 #include <cstring>

@@ -1,8 +1,8 @@
 #include <descent/core/create.h>
 #include <descent/core/kernels/copy.h>
+#include <descent/core/launch.h>
 #include <descent/core/parallel.h>
 #include <descent/core/random.h>
-#include <descent/core/launch.h>
 
 #include <bit>
 #include <cmath>

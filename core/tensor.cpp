@@ -1,8 +1,8 @@
 #include <descent/core/create.h>
 #include <descent/core/free_lists.h>
 #include <descent/core/kernels/copy.h>
-#include <descent/core/memory.h>
 #include <descent/core/launch.h>
+#include <descent/core/memory.h>
 #include <descent/core/tensor.h>
 
 #include <new>

@@ -1,7 +1,7 @@
 #include <descent/core/kernels/accumulate.h>
 #include <descent/core/kernels/elementwise.h>
-#include <descent/core/parallel.h>
 #include <descent/core/launch.h>
+#include <descent/core/parallel.h>
 
 namespace descent::kernel {
 

@@ -1,6 +1,6 @@
 #include <descent/core/kernels/elementwise.h>
-#include <descent/core/parallel.h>
 #include <descent/core/launch.h>
+#include <descent/core/parallel.h>
 
 #include <algorithm>
 #include <cstring>

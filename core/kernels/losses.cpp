@@ -2,8 +2,8 @@
 #include <descent/core/kernels/losses.h>
 #include <descent/core/kernels/math.h>
 #include <descent/core/kernels/softmax_row.h>
-#include <descent/core/parallel.h>
 #include <descent/core/launch.h>
+#include <descent/core/parallel.h>
 
 #include <algorithm>
 #include <cmath>
