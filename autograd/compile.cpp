@@ -53,7 +53,7 @@ const std::vector<Tensor>& Recordings::replay_or_record(std::span<const Tensor> 
     recordings_.erase(recordings_.begin());
   }
   auto fresh = std::make_unique<Recording>();
-  for (const Tensor& x : inputs) fresh->inputs.push_back(kernel::clone(x));  // laid out as x
+  for (const Tensor& x : inputs) fresh->inputs.push_back(kernel::clone(x));  // has x's strides
   {
     const RecordOn record(&fresh->tape);
     fresh->outputs = f_(fresh->inputs);
@@ -69,7 +69,8 @@ const std::vector<Tensor>& Recordings::replay_or_record(std::span<const Tensor> 
 }
 
 std::vector<Tensor> Recordings::run(std::span<const Tensor> inputs) {
-  // Part of the recording that is under way; or somebody looks for a NaN, operator by operator.
+  // Inside another recording the step becomes a part of that one. Under an AnomalyGuard each
+  // operator is to be looked at.
   const bool eager = recording() || anomaly_enabled();
   std::vector<Tensor> outputs = eager ? f_(inputs) : replay_or_record(inputs);
   for (Tensor& y : outputs)

@@ -23,12 +23,14 @@ bool sole_owner(const Tensor& t) {
 
 const Node* current_node() noexcept { return static_cast<const Node*>(t_running_node); }
 
-/// One run: nodes wait in a heap on their order; the largest has received all its gradients.
+/// One run. The nodes that have received a gradient wait in a heap, sorted by their order. All
+/// consumers of the node with the largest order are done, so its gradient is complete.
 struct Backward {
   const char* op;  // what the user called
   bool create_graph, retain_graph;
   PoolVector<RefPtr<Node>> heap;
-  // For grad(): the nodes from which a wanted input can be reached, sorted; empty means all.
+  // For grad(): the nodes from which a wanted input can be reached, sorted by address. Empty means
+  // all.
   PoolVector<Node*> useful;
   bool collect_leaves = true;
 
@@ -49,7 +51,7 @@ struct Backward {
     return useful.empty() || std::binary_search(useful.begin(), useful.end(), node);
   }
 
-  /// Adds g to what the node has received, in place when nobody else holds it.
+  /// Adds g to the gradient that the node has received so far: in place, if nobody else holds that.
   void give(RefPtr<Node> owned, Tensor g) {
     Node* node = owned.get();
     if (node->run && node->run != this)
@@ -87,7 +89,7 @@ struct Backward {
   }
 
   void collect(Leaf& leaf, Tensor g) {
-    // The leaf's own: dense memory that nobody else holds.
+    // A leaf's gradient lies in dense memory that nobody else holds.
     if (!sole_owner(g) || !kernel::is_dense(g)) g = g.clone();
     const Tensor& so_far = leaf_grad(leaf);
     if (!so_far.defined())
@@ -118,8 +120,8 @@ struct Backward {
     for (std::size_t i = 0; i < inputs.size(); ++i) {
       if (!inputs[i] || !grads[i].defined() || !is_useful(inputs[i].get())) continue;
       if (anomaly_enabled()) check_for_nan(to_text("gradient of ", node.name).c_str(), grads[i]);
-      // A graph that is freed is taken apart on the way: what nobody else holds goes at once, while
-      // it is in the cache.
+      // A graph that is freed is taken apart on the way: a node that nobody else holds goes at
+      // once, while its memory is in the cache.
       give(retain_graph ? inputs[i] : std::move(inputs[i]), std::move(grads[i]));
     }
   }
@@ -186,7 +188,7 @@ PoolVector<Node*> nodes_towards(const std::vector<Tensor>& outputs,
     node->mark = Node::Mark::seen;
     all.push_back(node);
     if (std::find(wanted.begin(), wanted.end(), node) != wanted.end()) continue;
-    if (node->released) freed = node;  // what it led to is not known any more
+    if (node->released) freed = node;  // where it led is not known any more
     for (const auto& input : node->inputs)
       if (input && input->mark == Node::Mark::none) pending.push_back(input.get());
   }

@@ -12,8 +12,8 @@ namespace {
 
 std::atomic<NodeCount*> g_node_counts{nullptr};
 
-// Nodes whose last reference went, waiting to be destroyed: a chain of a million operators unwinds
-// here in a loop, not on the stack.
+// Nodes without a reference wait here to be destroyed. A chain of a million operators is thus taken
+// apart in a loop, and not by recursion, which would overflow the stack.
 constinit thread_local Node* t_disposed = nullptr;
 constinit thread_local bool t_disposing = false;
 
@@ -46,7 +46,8 @@ void Leaf::destroy_self() noexcept {
 
 namespace {
 
-/// A recording that meets a leaf's gradient as the caller left it must find that one again.
+/// If a recording first meets a leaf's gradient as the caller left it, a replay must find the same
+/// tensor there.
 void rely_on_grad(const Leaf& leaf) {
   const auto node = RefPtr<GradEdge>::share(const_cast<Leaf*>(&leaf));
   if (!t_tape->first_touch(node)) return;

@@ -146,8 +146,9 @@ void set_data(const Tensor& t, const Tensor& value) {
 
 namespace {
 
-/// t as it is before a write: while recording a copy that carries t's history, which a rule may
-/// keep. (Keeping t itself would be an error at backward, and a cycle.)
+/// t as it is before a write. While operators are recorded, that is a copy with t's history, which
+/// a rule may keep. A rule that kept t itself would find it changed, and would be part of its own
+/// history.
 Tensor before_write(const Tensor& t) {
   if (!grad_enabled()) return t;
   Tensor old = kernel::clone(t);
@@ -155,8 +156,8 @@ Tensor before_write(const Tensor& t) {
   return old;
 }
 
-/// Writes `value`, whose history becomes t's. A leaf that requires a gradient is written only when
-/// nothing is recorded, as an optimizer does.
+/// Writes `value` to t; the history of `value` becomes t's. A leaf that requires a gradient can be
+/// written to only if nothing is recorded, as an optimizer does.
 const Tensor& write(const char* name, const Tensor& t, const Tensor& value) {
   detail::Body& body = t.body();
   const bool records = grad_enabled() && (t.requires_grad() || value.requires_grad());

@@ -31,7 +31,7 @@ namespace {
 
 constexpr std::size_t kHugePage = std::size_t{2} << 20, kMost = std::size_t{1} << 50;
 
-/// How many blocks of a size a thread keeps: 4 MiB of small ones, fewer of large ones.
+/// How many blocks of a size a thread keeps: 4 MiB of small blocks, fewer of large ones.
 constexpr int blocks_kept(std::size_t bytes) {
   return bytes <= 1024 ? 4096 : bytes <= 64 * 1024 ? 256 : 32;
 }
@@ -61,9 +61,9 @@ void free_list(Block* head, std::size_t bytes) {
   }
 }
 
-// The thread makes one when it first needs a block from elsewhere; it hands the lists over when the
-// thread ends. Blocks that are freed later still, by other thread-locals, find no room and go to
-// the shared lists.
+// A thread makes a Flusher when it first takes a block from elsewhere. When the thread ends, the
+// Flusher hands the thread's blocks to the shared lists. Blocks that other thread-locals free later
+// still find no room in the thread's lists, and go to the shared lists too.
 struct Flusher {
   Flusher() {
     for (int c = 0; c < kSizeClasses; ++c) t_lists.room[c] = blocks_kept(bytes_of(c));

@@ -89,12 +89,14 @@ namespace {
 
 constexpr std::int64_t kGrain = 16384;  // elements a task; a multiple of four
 
-/// Null for the calling thread's generator: a recorded step may be replayed on another thread.
+/// Null if this is the calling thread's generator: a recorded step may be replayed on another
+/// thread, and then draws from that one's.
 Generator* own_or_default(Generator& generator) {
   return &generator == &default_generator() ? nullptr : &generator;
 }
 
-// Four floats, or two doubles, from each block; element i always comes from the same bits.
+// Draws four floats, or two doubles, from each block, so that element i always comes from the same
+// bits.
 template <class T, class Draw>
 void fill(Tensor& out, Generator& generator, Draw draw) {
   constexpr int kPerBlock = sizeof(T) == 4 ? 4 : 2;

@@ -63,7 +63,7 @@ void Tape::note(std::string_view op, Tensors writes, Tensors reads) {
                        " to write to, expected a value that each run of a compiled step makes "
                        "anew. Hint: start from zeros(), or from a clone()");
     s.written = true;
-    if (!s.pool) s.exposed = true;  // each replay will write it, unseen
+    if (!s.pool) s.exposed = true;  // each replay will write to it without counting
     rely_on(*t);
   }
 }

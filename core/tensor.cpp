@@ -14,7 +14,7 @@ namespace {
 constexpr std::size_t kHeader = 64, kSmall = 2048;  // bytes
 static_assert(sizeof(Storage) <= kHeader);
 
-/// The size class of a storage's block: the header, with small values behind it.
+/// The size class of the block that holds a Storage, and behind it the values if these are small.
 int storage_class(std::size_t bytes) {
   return class_of(bytes <= kSmall ? kHeader + bytes : sizeof(Storage));
 }
@@ -74,7 +74,7 @@ void Body::destroy(Body* b) noexcept {
 void Body::update_layout() noexcept {
   numel = shape.numel();
   std::uint64_t expected = 1;
-  bool steps = true;  // each dimension over the ones behind it
+  bool steps = true;  // so far each stride is the number of elements behind its dimension
   for (int d = shape.rank() - 1; d >= 0; --d) {
     steps &= shape[d] == 1 || strides[d] == static_cast<std::int64_t>(expected);
     expected *= static_cast<std::uint64_t>(shape[d]);

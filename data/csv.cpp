@@ -20,7 +20,7 @@ std::string_view trim(std::string_view s) {
   return s;
 }
 
-/// A number that a float can hold; what is too small for one is zero.
+/// The number that a field holds, if a float can hold it; a number that is too small becomes 0.
 std::optional<double> number(std::string_view field) {
   if (field.size() > 1 && field[0] == '+' && field[1] != '-') field.remove_prefix(1);
   double x = 0;
@@ -31,7 +31,7 @@ std::optional<double> number(std::string_view field) {
   return x;
 }
 
-/// True for text that is no number at all, however large or small.
+/// True for text that is no number, not even one that is too large or too small.
 bool is_word(std::string_view field) {
   double x = 0;
   if (field.size() > 1 && field[0] == '+') field.remove_prefix(1);
@@ -39,7 +39,7 @@ bool is_word(std::string_view field) {
   return error == std::errc::invalid_argument || end != field.data() + field.size();
 }
 
-/// One line into fields; a field may stand in double quotes.
+/// Cuts a line into fields; a field may stand in double quotes.
 Row fields(std::string_view line, char separator) {
   Row row;
   std::size_t i = 0;
@@ -57,7 +57,7 @@ Row fields(std::string_view line, char separator) {
       }
       if (i < line.size()) ++i;
       for (; i < line.size() && line[i] != separator; ++i)
-        if (line[i] != ' ') field += line[i];  // no number, so refused
+        if (line[i] != ' ') field += line[i];  // such a field is refused later, as no number
     } else {
       const std::size_t end = std::min(line.find(separator, i), line.size());
       field = trim(line.substr(i, end - i));

@@ -83,8 +83,8 @@ void check_labels(const char* op, const Tensor& labels, std::int64_t classes, st
   });
 }
 
-/// (N, C): what each class counts in each row's loss, −Σ t·log p. The sum of the rows' own weights
-/// divides the mean.
+/// Labels as targets t (N, C), so that a row's loss is −Σ t·log p, with the number by which a mean
+/// divides: the sum of the rows' weights.
 struct Targets {
   Tensor t;
   Tensor divisor;

@@ -22,8 +22,8 @@ struct Module::State {
   Parameters parameters, buffers;
   std::vector<std::pair<std::string, std::shared_ptr<State>>> children;
 
-  /// Calls f(state, path) for this and all below, parents first, each once: a module that is
-  /// registered twice counts where it is met first.
+  /// Calls f(state, path) once for this module and for each one below, parents first. A module that
+  /// is registered twice is visited where it is met first.
   template <class F>
   void visit(const F& f) {
     std::vector<const State*> seen;

@@ -94,7 +94,8 @@ Tensor where(const Tensor& condition, const Tensor& a, const Tensor& b) {
                 });
 }
 
-// ---- a number in place of a tensor: a scalar of the type in which it meets the other ----
+// ---- a number in place of a tensor ----
+// It becomes a scalar of the type in which the number meets the other operand.
 
 namespace {
 Tensor number(Scalar s, const Tensor& other) {

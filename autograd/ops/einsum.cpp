@@ -97,7 +97,7 @@ Tensor einsum(std::string_view equation, const std::vector<Tensor>& operands) {
   std::string text;
   for (const char c : equation)
     if (c != ' ') text += c;
-  // "..." stands for leading dimensions that no letter names: upper case stands in for them here.
+  // "..." stands for leading dimensions without a letter. Here they get upper-case letters.
   const std::size_t arrow = text.find("->");
   std::string left = text.substr(0, arrow),
               right = arrow == std::string::npos ? "" : text.substr(arrow + 2);

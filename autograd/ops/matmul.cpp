@@ -85,8 +85,8 @@ Tensor linear_activation(const Tensor& x, const Tensor& w, const Tensor& bias,
     return linear_activation(x.dim() == 1 ? x.unsqueeze(0) : x.flatten(0, -2), w, bias, activation)
         .reshape(shape);
   }
-  // Of the product, from its gradient g. That of w is made as (xᵀ·g)ᵀ: it then has w's own layout,
-  // (in, out) in memory.
+  // The rule of the product, without the activation. The gradient of w is made as (xᵀ·g)ᵀ, which
+  // gives it w's own layout, (in, out) in memory.
   const auto rule = [x = Saved(x), w = Saved(w)](const Tensor& g, Need need) {
     if (one_pass()) {
       kernel::AffineGrads d = kernel::affine_grad(g, x, w, need[0], need[1], need[2]);

@@ -16,7 +16,8 @@ using detail::Saved;
 
 namespace {
 
-/// A result of reducing `shape` over `set`, seen with the reduced dimensions as ones.
+/// y, which came from reducing `shape` over `set`, with extents of 1 in place of the reduced
+/// dimensions.
 Tensor keep_dims(const Tensor& y, const Shape& shape, unsigned set) {
   return y.reshape(kernel::reduced_shape(shape, set, true));
 }
@@ -68,7 +69,8 @@ Tensor stddev(const Tensor& x, const Dims& dims, std::int64_t correction, bool k
 }
 
 Tensor prod(const Tensor& x, const Dims& dims, bool keepdim) {
-  // Halves multiplied until one is left: exact where elements are 0, to any order.
+  // The first half is multiplied by the second until one element is left. Without a division,
+  // gradients of any order are exact where elements are 0.
   const int rank = x.shape().rank();
   const unsigned set = kernel::dim_set("prod", dims, rank);
   Dims order;

@@ -1,5 +1,5 @@
-// Views, and joining and cutting. A view shares storage; its gradient goes back through the inverse
-// view.
+// Views, and joining and cutting tensors. A view shares its base's storage. The gradient of a view
+// goes back to the base through the inverse view.
 #include <descent/autograd/node.h>
 #include <descent/autograd/ops.h>
 #include <descent/core/create.h>
@@ -14,7 +14,7 @@ using detail::record;
 
 namespace {
 
-/// `shape` with its -1 worked out for n elements.
+/// `shape` with its -1 replaced by the extent that x's number of elements leaves for it.
 Shape complete_shape(const char* op, const Tensor& x, const Shape& shape) {
   Shape out = shape;
   std::int64_t known = 1;
@@ -40,7 +40,7 @@ Tensor reshaped(const Tensor& x, const Shape& shape, const Shape& strides, const
                 [from = x.shape()](const Tensor& g, Need) { return Grads(g.reshape(from)); });
 }
 
-/// The gradient of a view that leaves elements out: zeros of `shape`, with g at the view's place.
+/// The gradient of a view that leaves elements out: zeros of `shape`, with g where the view lies.
 Tensor embed(const Tensor& g, const Shape& shape, int dim, std::int64_t begin, std::int64_t step) {
   Tensor wide = zeros(shape, g.dtype());
   Shape strides = wide.strides();

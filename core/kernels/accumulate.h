@@ -5,9 +5,9 @@
 
 namespace descent::kernel {
 
-/// True when both have the same shape, floating type and dense layout.
+/// True if both have one shape, one floating type and one dense layout, and different storages.
 bool can_accumulate(const Tensor& to, const Tensor& from);
-/// to += from; needs can_accumulate.
+/// to += factor · from. Needs can_accumulate(to, from). Counts no write.
 void accumulate(const Tensor& to, const Tensor& from, double factor = 1);
 
 }  // namespace descent::kernel

@@ -3,7 +3,8 @@
 
 namespace descent::kernel {
 
-/// While one lives, OpenBLAS uses one thread; afterwards as many as the host had set.
+/// While one lives, OpenBLAS uses one thread in the whole program. When the last one dies, OpenBLAS
+/// has the number of threads that the first one found.
 class SingleThreadedBlas {
  public:
   SingleThreadedBlas();

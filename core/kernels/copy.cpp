@@ -52,7 +52,8 @@ Tensor view_of(const Tensor& t, const Shape& shape, const Shape& strides, std::i
 
 std::optional<Shape> view_strides(const Tensor& t, const Shape& shape) {
   if (t.is_contiguous()) return shape.contiguous_strides();
-  // From the back: neighbouring old dimensions that step as one form a run; new ones divide it up.
+  // From the last dimension back: old dimensions that lie one behind the other form a run, and the
+  // new dimensions divide the run up.
   const Shape &old = t.shape(), &step = t.strides();
   Shape strides = Shape::filled(shape.rank(), 1);
   int n = shape.rank() - 1;
@@ -70,7 +71,7 @@ std::optional<Shape> view_strides(const Tensor& t, const Shape& shape) {
       served *= shape[n];
     }
   }
-  return strides;  // what is left of the new dimensions are ones, the counts being equal
+  return strides;  // the numbers of elements are equal, so the new extents that are left are ones
 }
 
 Tensor broadcast_to(const Tensor& t, const Shape& shape) {
@@ -84,7 +85,8 @@ Tensor broadcast_to(const Tensor& t, const Shape& shape) {
 
 bool is_dense(const Tensor& t) {
   if (t.is_contiguous()) return true;
-  // Dense when the dimensions, sorted by stride, step exactly over each other.
+  // A tensor is dense if, with its dimensions sorted by stride, each steps exactly over those
+  // before.
   Shape shape = t.shape(), strides = t.strides();
   std::int64_t expected = 1;
   for (int placed = 0; placed < shape.rank(); ++placed) {
@@ -128,7 +130,8 @@ To convert(From x) {
   }
 }
 
-// A matrix read down its columns: 16 × 16 blocks, so that each cache line is used whole.
+// Copies a matrix that is read down its columns. It goes by blocks of 16 × 16, which use each cache
+// line whole.
 template <class U>
 void copy_transposed(const U* from, std::int64_t from_row, std::int64_t from_col, U* to,
                      std::int64_t rows, std::int64_t columns) {
@@ -237,7 +240,7 @@ void copy(const Tensor& from, const Tensor& to) {
     if (source.raw() != to.raw()) copy_bytes(source, to, bytes);
     return;
   }
-  // Where both lie in one storage, `from` is read whole before `to` is written.
+  // If both lie in one storage, `from` is copied first: a write to `to` could change it.
   const bool overlaps = source.shares_storage(to);
   if (!overlaps && copy_matrix(source, to)) return;
   const Tensor flat = gathered(source, to.shape());

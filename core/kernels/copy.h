@@ -5,31 +5,36 @@
 
 namespace descent::kernel {
 
-/// Where t's elements are; for kernels, which know its type.
+/// The address of t's first element, for a kernel that knows t's type. Valid as long as t's
+/// storage.
 template <class T>
 T* data(const Tensor& t) {
   return static_cast<T*>(t.raw());
 }
 
+/// New memory with these strides, which must fill one block. Throws ShapeError for a negative
+/// extent or more elements than memory can hold.
 Tensor empty_strided(const Shape& shape, const Shape& strides, DType dtype);
-/// Of t's shape and strides; t is dense.
+/// New memory with t's shape and strides. t must be dense.
 Tensor empty_as(const Tensor& t, DType dtype);
 
-/// A view of t's storage; `offset` is relative to t's first element. Keeps no gradient edge.
+/// A view of t's storage, without a history. `offset`, in elements, counts from t's first element.
 Tensor view_of(const Tensor& t, const Shape& shape, const Shape& strides, std::int64_t offset);
-/// The strides under which t can be seen as `shape` without a copy, or nothing.
+/// The strides with which t can be seen as `shape` without a copy; nothing if there are none.
 std::optional<Shape> view_strides(const Tensor& t, const Shape& shape);
-/// t broadcast to `shape` (stride 0 where it is repeated); the caller has checked that it fits.
+/// A view of t, broadcast to `shape`: the stride is 0 where t is repeated. The caller has checked
+/// that t broadcasts.
 Tensor broadcast_to(const Tensor& t, const Shape& shape);
 
-/// True when t's elements fill one block of memory in some order of its dimensions.
+/// True if t's elements fill one block of memory in some order of its dimensions.
 bool is_dense(const Tensor& t);
-/// t itself when it is row-major, else a row-major copy.
+/// t itself if it is row-major, else a row-major copy.
 Tensor contiguous(const Tensor& t);
-/// A copy; keeps the strides of a dense tensor.
+/// A copy. A dense tensor keeps its strides.
 Tensor clone(const Tensor& t);
-/// t itself when it has the type, else a converted copy. Floating to integer truncates toward
-/// zero (NaN becomes 0, what does not fit the nearest limit); anything but 0 becomes true.
+/// t itself if it has the type, else a converted copy. A floating number that becomes an integer is
+/// truncated toward zero; NaN becomes 0, and a number that does not fit becomes the nearest limit.
+/// Any number but 0 becomes true.
 Tensor cast(const Tensor& t, DType dtype);
 /// Writes `from`, broadcast and converted, to every element of `to`. Counts no write: for a tensor
 /// that nobody has seen yet.

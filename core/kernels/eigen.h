@@ -5,18 +5,19 @@
 
 namespace descent::kernel {
 
+/// The eigenvalues and eigenvectors of a matrix.
 struct Eigen {
   Tensor values;   // (n), rising
   Tensor vectors;  // (n, n), one a column; the sign of each is arbitrary
 };
 
-/// Of a symmetric (n, n) float matrix, computed in double; only the lower triangle is read. Throws
-/// ShapeError, and NonFiniteError where LAPACK gives up.
+/// The eigenvectors of a symmetric float matrix (n, n), computed in double. Only the lower triangle
+/// is read. Throws ShapeError unless a is square, NonFiniteError if LAPACK finds no result.
 Eigen eigh(const Tensor& a);
 
-/// Q of a = QR for a square float matrix: orthonormal columns, the first k of which span the first
-/// k of a. Computed in double, by Householder's reflections; the sign of each column is LAPACK's.
-/// Throws ShapeError.
+/// Q of the decomposition a = QR of a square float matrix (n, n): orthonormal columns, of which the
+/// first k span the first k columns of a. Computed in double, by Householder's reflections; the
+/// sign of each column is LAPACK's. Throws ShapeError unless a is square.
 Tensor orthonormal(const Tensor& a);
 
 }  // namespace descent::kernel

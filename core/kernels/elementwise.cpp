@@ -12,7 +12,7 @@ namespace {
 constexpr int kMaxInputs = 3;
 constexpr std::int64_t kTile = 1024;  // elements gathered at a time: three tiles stay in L1
 
-// One operand during the walk: where it is, and how it steps along the innermost dimension.
+// One operand during the walk: the address that it has reached, and its steps.
 struct Operand {
   char* data;
   Shape strides;  // in bytes, one per walked dimension
@@ -20,7 +20,8 @@ struct Operand {
   std::int64_t inner;  // innermost stride, in bytes
 };
 
-// The walked dimensions: neighbours are merged when every operand steps through them as one.
+// The dimensions of the walk. Two neighbours become one if every operand steps through both as
+// through one.
 Shape merge_dimensions(Shape shape, Operand* operands, int count) {
   for (int d = shape.rank() - 2; d >= 0; --d) {
     bool merges = true;
@@ -55,7 +56,7 @@ void gather(const Operand& o, const char* from, std::int64_t n, void* to) {
     gather<std::uint8_t>(from, o.inner, n, to);
 }
 
-// A row, or a piece of one: n elements from each operand, whose first elements are given.
+// Computes a row, or a piece of one: n elements of each operand, from the given first elements on.
 struct RowWorker {
   RowWorker(const Operand* operands, int n,
             const SpanFunction& formula)  // leaves the buffers unset
@@ -65,7 +66,7 @@ struct RowWorker {
   int count;
   const SpanFunction& f;
   alignas(64) char buffer[kMaxInputs][kTile * 8];
-  const char* repeated[kMaxInputs] = {};  // whose value fills the buffer now
+  const char* repeated[kMaxInputs] = {};  // the address of the value that fills the buffer now
   std::int64_t filled[kMaxInputs] = {};
 
   void run(char* out, std::size_t out_size, const char* const* first, std::int64_t n) {
@@ -120,7 +121,7 @@ bool same_dense_strides(const Tensor* const* inputs, int count) {
 
 namespace {
 
-/// All operands contiguous, or dense in one order: memory is one span.
+/// The work if all operands are contiguous, or dense in one order: the memory of each is one span.
 struct FlatWork {
   SpanFunction f;
   std::int64_t n;
@@ -138,7 +139,7 @@ struct FlatWork {
   }
 };
 
-/// Any operands: the rows of the innermost walked dimension, one by one.
+/// The work for any operands: row by row of the innermost dimension.
 struct StridedWork {
   SpanFunction f;
   Shape walk;

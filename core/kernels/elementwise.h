@@ -1,8 +1,8 @@
 // The driver of every elementwise kernel.
 //
-// A formula sees contiguous spans only. Where an operand is strided or repeated, the driver gathers
-// a tile of it into a small buffer first; so each formula is compiled for one access pattern, and
-// how to walk eight dimensions is written once.
+// A formula sees contiguous spans only. If an operand is strided or repeated, the driver first
+// gathers a tile of it into a small buffer. Each formula is therefore compiled for one kind of
+// access, and only the driver knows how to walk eight dimensions.
 #pragma once
 
 #include <descent/core/create.h>
@@ -16,11 +16,11 @@
 
 namespace descent::kernel {
 
-/// Work of this many elements is one task; below it everything runs on the calling thread.
+/// Elements of one task. Smaller work runs on the calling thread.
 inline constexpr std::int64_t kElementwiseGrain = 65536;
 
-/// Computes out[i] from in[0][i], in[1][i], … for n elements: a copy of a lambda that holds
-/// numbers.
+/// A function that computes out[i] from in[0][i], in[1][i], … for n elements. It holds a copy of a
+/// lambda, which may hold up to 32 bytes of numbers.
 class SpanFunction {
  public:
   SpanFunction() = default;
@@ -41,7 +41,8 @@ class SpanFunction {
   void (*call_)(const void*, void*, const void* const*, std::int64_t);
 };
 
-/// x in the given type: x itself when it has that type, else a copy that lives as long as this.
+/// x in the given type: x itself if it has that type, else a converted copy. Lives for one call; x
+/// must outlive it.
 class As {
  public:
   As(const Tensor& x, DType dtype) : tensor_(&x) {
@@ -60,14 +61,18 @@ class As {
   const Tensor* tensor_;
 };
 
+/// How an output lies in memory: like its inputs if these agree, or row-major.
 enum class Layout { as_inputs, row_major };
 
-/// Broadcasts up to three inputs and applies f to all elements. Dense inputs of equal strides give
-/// an output of the same strides, unless row-major is asked for.
+/// Broadcasts up to three inputs, and applies f to all elements. If the inputs are dense and have
+/// the same strides, the output has those strides too, unless row-major is asked for. Throws
+/// ShapeError, which names `op`, if the inputs do not broadcast.
 Tensor elementwise(std::string_view op, std::initializer_list<const Tensor*> inputs, DType out,
                    const SpanFunction& f, Layout layout = Layout::as_inputs);
 
-/// f(T{}) for the floating T of dtype.
+/// @name From a DType to a C++ type
+/// Calls f(T{}) with the C++ type of dtype, which must be a floating, numeric or any type.
+/// @{
 template <class F>
 auto dispatch_floating(DType dtype, F f) {
   return dtype == kFloat64 ? f(double{}) : f(float{});
@@ -80,8 +85,9 @@ template <class F>
 auto dispatch_all(DType dtype, F f) {
   return dtype == kBool ? f(bool{}) : dispatch_numeric(dtype, f);
 }
+/// @}
 
-/// out[i] = f(x[i]) where f takes and gives the T of x's floating type; integers become float32.
+/// out[i] = f(x[i]). f takes and gives the floating type of x; integers become float32.
 template <class F>
 Tensor map(std::string_view op, const Tensor& x, F f) {
   const DType dtype = promote_to_floating(x.dtype());
@@ -95,7 +101,7 @@ Tensor map(std::string_view op, const Tensor& x, F f) {
   });
 }
 
-/// out[i] = f(a[i], b[i]) in the promoted floating type.
+/// out[i] = f(x[i], y[i]) in the promoted floating type; integers become float32.
 template <class F>
 Tensor map2(std::string_view op, const Tensor& x, const Tensor& y, F f) {
   const DType dtype = promote_to_floating(promote(x.dtype(), y.dtype()));
@@ -109,7 +115,7 @@ Tensor map2(std::string_view op, const Tensor& x, const Tensor& y, F f) {
   });
 }
 
-/// As map2, keeping int64; bool counts as int64.
+/// As map2(), but integers stay int64; bool becomes int64.
 template <class F>
 Tensor map2_numeric(std::string_view op, const Tensor& x, const Tensor& y, F f) {
   const DType dtype = promote(promote(x.dtype(), y.dtype()), kInt64);
@@ -123,7 +129,7 @@ Tensor map2_numeric(std::string_view op, const Tensor& x, const Tensor& y, F f) 
   });
 }
 
-/// out[i] = f(a[i], b[i]) as bool, compared in the promoted type.
+/// out[i] = f(x[i], y[i]) as bool. f compares in the promoted type.
 template <class F>
 Tensor compare(std::string_view op, const Tensor& x, const Tensor& y, F f) {
   const DType dtype = promote(promote(x.dtype(), y.dtype()), kInt64);

@@ -41,7 +41,7 @@ struct Problem {
   Activation activation = Activation::none;
 };
 
-/// A scratch block from the free lists of the thread that works.
+/// Scratch memory, from the free lists of the thread that does the work.
 template <class T>
 struct Scratch {
   explicit Scratch(std::int64_t n) : bytes(static_cast<std::size_t>(n) * sizeof(T)) {
@@ -54,7 +54,7 @@ struct Scratch {
   T* data = nullptr;
 };
 
-/// to[c·to_row + r] = from[r·from_row + c]: rows become columns. In squares of 16, of which each
+/// Transposes: to[c·to_row + r] = from[r·from_row + c]. It goes by squares of 16, each of which
 /// fills whole cache lines of `to`.
 template <class T>
 void transpose(const T* from, std::int64_t from_row, std::int64_t rows, std::int64_t columns, T* to,
@@ -83,7 +83,7 @@ void transpose(const T* from, std::int64_t from_row, std::int64_t rows, std::int
     }
 }
 
-/// Rows [k0, k1) and columns [first, first + columns) of B, row by row of `width`.
+/// Packs rows [k0, k1) and columns [first, first + columns) of B into rows of `width` elements.
 template <class T>
 void pack_b(const Problem<T>& p, std::int64_t k0, std::int64_t k1, std::int64_t first,
             std::int64_t columns, T* to, std::int64_t width) {
@@ -106,7 +106,7 @@ void pack_b(const Problem<T>& p, std::int64_t k0, std::int64_t k1, std::int64_t 
   }
 }
 
-/// Rows of a transposed A, six by six: those of one block lie side by side for each k.
+/// Packs rows of a transposed A in blocks of six: for each k, the six elements lie side by side.
 template <class T>
 void pack_a(const Problem<T>& p, std::int64_t row0, std::int64_t rows, std::int64_t k0,
             std::int64_t k1, T* to) {
@@ -140,8 +140,9 @@ void activate(Activation activation, T* c, std::int64_t c_row, std::int64_t rows
     map_rows(c, c_row, rows, columns, [](T& v) { v = math::sigmoid(v); });
 }
 
-/// A product cut into units of work, each a block of C. The cut depends on the sizes alone, and
-/// every element of C is summed in the order of k, so the bits depend on neither cut nor threads.
+/// A product that is cut into units of work, each a block of C. The cut depends on the sizes alone,
+/// and every element of C is summed in the order of k. The bits of the result therefore depend
+/// neither on the cut nor on the number of threads.
 template <class T>
 class Product {
  public:
@@ -154,7 +155,8 @@ class Product {
                 (p.b_row * kSize >= kLongStride && p.M >= 192 && p.K >= 64);
     rows_ = std::min<std::int64_t>(p.M, a_packed_ ? 256 : 512);
     columns_ = std::min((p.N + own.panel - 1) / own.panel * own.panel, kColumns);
-    // Work for several threads: what is packed is not cut, for it would be packed twice.
+    // Several threads share the work. An operand that is packed is not cut: both parts would pack
+    // it.
     if (work() >= kParallelWork) {
       while (units() < kUnits && !a_packed_ && columns_ > own.panel)
         columns_ = (columns_ / 2 + own.panel - 1) / own.panel * own.panel;
@@ -213,8 +215,9 @@ class Product {
         const std::int64_t beyond = (own.lanes - width % own.lanes) % own.lanes;
         alignas(64) T bias[64];
         if (beyond > 0) {
-          // Where a row of C is this one panel, its overhang falls on the rows behind it: before
-          // their turn, and so not on sums that a later pass over K goes on from.
+          // If a row of C is no wider than this panel, the vectors that stick out of it write to
+          // the rows behind. That is harmless in the first pass over K, before those rows hold
+          // sums.
           s.full_rows = p_.N == width && blocks == 1 ? rows - (beyond + width - 1) / width : 0;
           if (s.bias) {
             std::memset(bias + width - width % own.lanes, 0, sizeof(T) * own.lanes);
@@ -229,8 +232,8 @@ class Product {
   }
 
  private:
-  // Elements of C a unit at most, and of K a pass; the stride, in bytes, beyond which rows are
-  // packed: each is on a page of its own, and few of them fit the cache together.
+  // The most elements of C in a unit, and of K in a pass. Rows with a stride of more bytes than
+  // kFar are packed: each lies on a page of its own, and few of them fit the cache together.
   static constexpr std::int64_t kSize = sizeof(T), kColumns = 1024, kDepth = 512, kUnits = 8,
                                 kLongStride = 2048;
 
@@ -244,7 +247,7 @@ class Product {
   bool a_packed_ = false, b_packed_ = false;
 };
 
-/// Runs units of one or more products, in one parallel region when that is worth it.
+/// Runs the units of one or more products, on several threads if there is enough work.
 template <class T, std::size_t N>
 void run_together(const std::array<Product<T>, N>& products) {
   std::int64_t units = 0;
@@ -263,18 +266,18 @@ void run_together(const std::array<Product<T>, N>& products) {
   });
 }
 
-/// How BLAS is told of an operand: transposed or not, and its leading dimension.
+/// An operand as BLAS sees it: transposed or not, with its leading dimension.
 struct BlasOperand {
   CBLAS_TRANSPOSE trans;
   int ld;
 };
 
-/// Nothing when neither stride is 1, or a number is out of BLAS's range.
+/// Nothing if neither stride is 1, or if a number is out of BLAS's range.
 std::optional<BlasOperand> blas_operand(std::int64_t rows, std::int64_t columns, std::int64_t row,
                                         std::int64_t col) {
   constexpr std::int64_t kMost = 1 << 30;
   if (rows >= kMost || columns >= kMost) return {};
-  // The stride of an extent of 1 means nothing; take what a dense operand would have.
+  // The stride of an extent of 1 is arbitrary. BLAS gets the one that a dense operand would have.
   if (columns == 1) col = 1;
   if (rows == 1) row = columns;
   if (col == 1 && row >= columns && row < kMost) return {{CblasNoTrans, static_cast<int>(row)}};
@@ -310,7 +313,7 @@ void blas_gemm(const Problem<double>& p, BlasOperand a, BlasOperand b) {
   });
 }
 
-/// True when OpenBLAS did it.
+/// True if OpenBLAS computed the product.
 bool by_blas(const Problem<float>&) { return false; }
 bool by_blas(const Problem<double>& p) {
   const double work =
@@ -323,7 +326,7 @@ bool by_blas(const Problem<double>& p) {
   return true;
 }
 
-/// c = a · b in their last two dimensions, the first of a batch.
+/// The product c = a · b of the last two dimensions, for the first item of a batch.
 template <class T>
 Problem<T> problem_of(const Tensor& a, const Tensor& b, const Tensor& c) {
   const int r = a.shape().rank() - 2, q = b.shape().rank() - 2;

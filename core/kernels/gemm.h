@@ -1,13 +1,13 @@
 // Matrix products, without gradients. The only user of BLAS.
 //
-// Our own register-tiled kernel works on the operands where they lie, or on packed blocks of them
-// where strides are long. Large products in double go to OpenBLAS in tiles of our own, each on one
-// thread. The choice and the cut depend on sizes alone, and every element is summed in the order of
-// k, so results are bit-identical for any number of threads.
+// Our own kernel holds tiles of the result in registers. It reads the operands where they lie, or
+// packs blocks of them if strides are long. Large products in double go to OpenBLAS, in tiles of
+// our own, each on one thread. The choice and the cut depend on sizes alone, and every element is
+// summed in the order of k. Results therefore have the same bits for any number of threads.
 //
-// OpenBLAS 0.3.21 has only a process-wide thread count: it is set to 1 while one of our large
-// products runs and put back after the last of them. A host that calls BLAS at that same moment
-// gets its result from one thread.
+// OpenBLAS 0.3.21 has one thread count for the whole process. It is 1 while one of our large
+// products runs, and afterwards what it was. A host that calls BLAS meanwhile gets its result from
+// one thread.
 #pragma once
 
 #include <descent/core/activation.h>
@@ -22,11 +22,12 @@ Tensor matmul(const Tensor& a, const Tensor& b);
 Tensor affine(const Tensor& x, const Tensor& w, const Tensor& bias,
               Activation activation = Activation::none);
 
-/// The gradients of x, w and bias where asked for, from that of x·wᵀ + bias. That of w lies in
-/// memory as (in, out).
+/// The gradients of affine(). The one of w lies in memory as (in, out).
 struct AffineGrads {
   Tensor x, w, bias;
 };
+/// The gradients of x, w and bias, from the gradient g (N, out) of x·wᵀ + bias. A gradient that is
+/// not needed is undefined.
 AffineGrads affine_grad(const Tensor& g, const Tensor& x, const Tensor& w, bool need_x, bool need_w,
                         bool need_bias);
 

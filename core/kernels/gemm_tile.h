@@ -1,5 +1,5 @@
-// The innermost loops of a product: tiles of C whose sums stay in registers, compiled for each
-// instruction set. Internal to gemm.cpp, which cuts products up and packs what needs packing.
+// The innermost loops of a product, compiled for each instruction set. A tile is a small block of C
+// whose sums stay in registers. Internal to gemm.cpp, which cuts products up and packs operands.
 // Legend: MR rows and NV vectors of columns a tile; A (rows, K), B (K, columns), C (rows, columns).
 #pragma once
 
@@ -13,7 +13,7 @@ namespace descent::kernel {
 
 inline constexpr int kMaxRows = 6;
 
-/// n < kMost elements, in two copies of a power of two that may overlap.
+/// Copies n < kMost elements, in two copies of a power of two, which may overlap.
 template <int kMost, class T>
 [[gnu::always_inline]] inline void copy_few(T* to, const T* from, std::int64_t n) {
   if constexpr (kMost > 1) {
@@ -24,7 +24,8 @@ template <int kMost, class T>
   }
 }
 
-/// Rows of a tile to C or back; of those from `full` on only `columns` elements.
+/// Copies the rows of a tile to C, or back. Of rows from `full` on it copies `columns` elements
+/// only.
 template <class T>
 [[gnu::noinline]] void copy_rows(const T* from, std::int64_t from_row, T* to, std::int64_t to_row,
                                  std::int64_t rows, std::int64_t full, std::int64_t columns,
@@ -33,9 +34,10 @@ template <class T>
     std::copy_n(from + r * from_row, r < full ? width : columns, to + r * to_row);
 }
 
-/// One tile of C over k in [0, K): starts from the bias, or from C itself. B, and the bias, have NV
-/// whole vectors a row, of whose elements `columns` count. So may the first `full` rows of C: what
-/// is written behind their end is overwritten by the rows that follow.
+/// Computes one tile of C over k in [0, K), from the bias on or, with go_on, from C itself. Each
+/// row of B, and the bias, can be read as NV whole vectors, of whose elements `columns` count. The
+/// first `full` rows of C can be written as whole vectors too: the rows behind them overwrite what
+/// sticks out.
 template <class V, int MR, int NV, class T>
 [[gnu::always_inline]] inline void tile(std::int64_t K, const T* a, std::int64_t a_row,
                                         std::int64_t a_col, const T* b, std::int64_t b_row, T* c,
@@ -135,7 +137,7 @@ template <class V, class T>
   T* c = s.c;
   for (std::int64_t left = s.rows; left > 0;) {
     const std::int64_t full = s.full_rows - (s.rows - left);
-    // Narrow strips twelve rows at a time: as many sums in flight as a wide tile has.
+    // Narrow strips go twelve rows at a time, to have as many sums at work as a wide tile.
     if (left >= 2 * kMaxRows && s.columns <= 2 * kLanes && s.a_block == kMaxRows * s.a_row) {
       tile_columns<V, 2 * kMaxRows>(s, a, c, full);
       a += 2 * s.a_block;
@@ -143,7 +145,7 @@ template <class V, class T>
       left -= 2 * kMaxRows;
       continue;
     }
-    // Six rows at a time; what remains of 7 to 11 is halved: 8 = 4 + 4 and not 6 + 2.
+    // Six rows at a time. The last 7 to 11 rows are halved: 8 = 4 + 4 and not 6 + 2.
     const std::int64_t rows = left >= 2 * kMaxRows || s.a_block != kMaxRows * s.a_row
                                   ? std::min<std::int64_t>(left, kMaxRows)
                               : left > kMaxRows ? (left + 1) / 2

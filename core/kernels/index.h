@@ -1,5 +1,5 @@
-// Selecting and scattering by index, without gradients. Indices are int64; one out of range is a
-// ValueError that names it. Negative indices are not wrapped: they are usually a mistake.
+// Selecting and scattering by index, without gradients. Indices are int64. An index out of range, a
+// negative one included, throws ValueError, which names the index.
 #pragma once
 
 #include <descent/core/tensor.h>
@@ -8,15 +8,16 @@ namespace descent::kernel {
 
 /// Slices index[0], index[1], … of x along dim; index has shape (n,).
 Tensor index_select(const Tensor& x, std::int64_t dim, const Tensor& index);
-/// A tensor of zeros of `shape` to whose slices index[i] along dim the slices i of src are added.
+/// Zeros of `shape`, to which src is added: slice i of src to slice index[i], along dim.
 Tensor index_add(const Shape& shape, std::int64_t dim, const Tensor& index, const Tensor& src);
-/// out[i][j] = x[i][index[i][j]] for dim 1, and so on; shaped like index.
+/// out[i][j] = x[i][index[i][j]], for two dimensions and dim = 1; shaped like index.
 Tensor gather(const Tensor& x, std::int64_t dim, const Tensor& index);
-/// A copy of x to which src is added at the places gather would read, in order.
+/// A copy of x, to which src is added at the places that gather() would read, in the order of src.
 Tensor scatter_add(const Tensor& x, std::int64_t dim, const Tensor& index, const Tensor& src);
-/// (…, classes) with a 1 at each label. Throws ValueError for a label outside [0, classes).
+/// A 1 at each label, else 0: (…) → (…, classes). classes = −1 takes as many as the labels need.
+/// Throws ValueError for a label outside [0, classes).
 Tensor one_hot(const Tensor& labels, std::int64_t classes, DType dtype);
-/// Joins along dim; all other extents agree, types are promoted.
+/// Joins tensors along dim. Their other extents agree; types are promoted.
 Tensor cat(const std::vector<Tensor>& tensors, std::int64_t dim);
 
 }  // namespace descent::kernel

@@ -22,7 +22,8 @@ constexpr std::int64_t kGrain = 16384;  // elements a task
 constexpr std::int64_t kFewClasses = 64;
 constexpr std::int64_t kBatch = 64;  // rows whose losses are added up at a time
 
-/// Rows [begin, end): probabilities, and in `losses` each row's loss, 0 for an ignored one.
+/// Computes rows [begin, end): their probabilities, and in `losses` their losses. An ignored row
+/// has a loss of 0.
 template <class T>
 class CrossEntropyRows {
  public:
@@ -42,7 +43,7 @@ class CrossEntropyRows {
   }
 
  private:
-  /// A row at a time.
+  /// One row at a time.
   void many_classes(std::int64_t begin, std::int64_t end, T* losses) const {
     const CrossEntropyRows c = *this;
     simd::call([=]() __attribute__((always_inline)) {
@@ -58,7 +59,7 @@ class CrossEntropyRows {
     });
   }
 
-  /// Sixteen rows at a time, a row to a lane: no lane is idle because classes are few.
+  /// Sixteen rows at a time, one in each lane: for few classes, which would leave lanes idle.
   void few_classes(std::int64_t begin, std::int64_t end, T* losses) const {
     const CrossEntropyRows c = *this;
     simd::call([=]() __attribute__((always_inline)) {
@@ -125,7 +126,7 @@ CrossEntropy cross_entropy(const Tensor& input, const Tensor& labels, std::int64
       const std::int64_t pieces = (N + kBatch - 1) / kBatch;
       T few[kBatch];
       double partial = 0;
-      std::vector<double> partials;  // many rows: one number a piece, added up in order
+      std::vector<double> partials;  // for many rows: the sum of each piece
       double* to = &partial;
       if (pieces > 1) {
         partials.resize(static_cast<std::size_t>(pieces));
@@ -151,7 +152,7 @@ CrossEntropy cross_entropy(const Tensor& input, const Tensor& labels, std::int64
       for (std::int64_t i = 0; i < pieces; ++i) sum += to[i];
       std::int64_t counted = 0;
       for (std::int64_t r = 0; r < N; ++r) counted += label[r] != ignore;
-      // Of no row at all the mean is NaN, and its gradient 0.
+      // If no row counts, the mean is NaN and its gradient 0.
       *loss = static_cast<T>(mean ? sum / static_cast<double>(counted) : sum);
       *share = static_cast<T>(!mean ? 1 : counted > 0 ? 1 / static_cast<double>(counted) : 0);
     });
@@ -189,7 +190,7 @@ Tensor cross_entropy_grad(const Tensor& g, const CrossEntropy& forward, const Te
 
 namespace {
 
-/// scale · Σ f(x, t): in lanes, pieces added up in their order.
+/// scale · Σ f(x, t). Each piece is summed in lanes; the pieces are added in their order.
 template <class F>
 Tensor pair_loss(const char* op, const Tensor& input, const Tensor& target, double scale, F f) {
   const Tensor x = contiguous(input), t = contiguous(target);
@@ -263,8 +264,8 @@ Tensor squared_error_grad(const Tensor& g, const Tensor& x, const Tensor& t, dou
 }
 
 Tensor logistic_loss(const Tensor& x, const Tensor& t, double scale) {
-  // From the side on which nothing cancels: (1 − t)·x + log(1 + e⁻ˣ) for x ≥ 0, −t·x + log(1 + eˣ)
-  // below.
+  // Two forms of one loss, each where its terms do not cancel: (1 − t)·x + log(1 + e⁻ˣ) for x >= 0,
+  // and −t·x + log(1 + eˣ) for x < 0.
   return pair_loss("bce_with_logits", x, t, scale, [](auto v, auto w) {
     using T = decltype(v);
     return (v < 0 ? -w : T(1) - w) * v + math::log1p(math::exp(v < 0 ? v : -v));

@@ -1,9 +1,9 @@
 // Elementary functions of float that a compiler can vectorise: no branch, no call, no table.
 //
-// Each is within 4 ulp of the true value over its whole range (see tests/core/math_test.cpp; tanh
-// within 6) and handles infinities, NaN and subnormal numbers. Double uses the C++ library: it
-// serves checking, where accuracy counts and speed does not. Coefficients:
-// tests/reference/fit_polynomials.py.
+// Each is within 4 ulp of the true value over its whole range (tanh within 6), and handles
+// infinities, NaN and subnormal numbers; tests/core/math_test.cpp checks it. The versions for
+// double call the C++ library: double serves checking, where accuracy counts and speed does not.
+// The coefficients come from tests/reference/fit_polynomials.py.
 #pragma once
 
 #include <bit>
@@ -28,17 +28,18 @@ template <class... C>
     return c0 + x * polynomial(x, c...);
 }
 
-/// x limited to [−most, most]; NaN stays NaN. One choice after the other: a nested one would take
-/// twice the instructions.
+/// x limited to [−most, most]; NaN stays NaN. The two choices stand one after the other, which
+/// takes half the instructions of a nested choice.
 [[gnu::always_inline]] inline float limited(float x, float most) {
   const float below = x > most ? most : x;
   return below < -most ? -most : below;
 }
 
-/// e^x = p · 2^n with p in [√½, √2]: p, and n where it stands in a float's bits. |x| < 2^21.
+/// Splits e^x, for |x| < 2^21, into p · 2^n with p in [√½, √2].
 struct ExpParts {
   float p;
-  std::uint32_t exponent;  // unsigned: what NaN or a large x makes of it wraps, and is not used
+  /// n at its place in a float's bits. For NaN or a large x the number wraps, and is not used.
+  std::uint32_t exponent;
 };
 [[gnu::always_inline]] inline ExpParts exp_parts(float x) {
   const float shifted = x * 1.44269504f + 12582912.0f;  // n ends up in the lowest bits
@@ -54,7 +55,7 @@ struct ExpParts {
 }
 }  // namespace detail
 
-/// e^x for |x| <= 87, with the bits of exp(x): nothing to care for.
+/// e^x for |x| <= 87, with the bits of exp(x). Needs no care for overflow and subnormal numbers.
 inline constexpr float kExpMost = 87.0f;
 [[gnu::always_inline]] inline float exp_within(float x) {
   return detail::scaled(detail::exp_parts(x));
@@ -109,8 +110,8 @@ inline constexpr float kExpMost = 87.0f;
   return u == 1.0f ? x : x == detail::kInf ? x : x == -1.0f ? -detail::kInf : y;
 }
 
-/// tanh x = x·P(x²)/Q(x²) for |x| <= 8, with the bits of tanh(x). Within 6 ulp: near ±1 an ulp is
-/// small, and two polynomials and a quotient each round.
+/// tanh x = x·P(x²)/Q(x²) for |x| <= 8, with the bits of tanh(x). Within 6 ulp: two polynomials and
+/// a quotient each round, and near ±1 an ulp is small.
 inline constexpr float kTanhMost = 8.0f;
 [[gnu::always_inline]] inline float tanh_within(float x) {
   const float s = x * x;

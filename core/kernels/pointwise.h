@@ -1,12 +1,15 @@
-// Elementwise kernels, without gradients: one line each in pointwise.cpp.
-//
-// Functions of real numbers turn integers into float32; the rest keep int64.
+// Elementwise kernels, without gradients. Each is one line in pointwise.cpp, and the value of the
+// operator of its name in <descent/autograd/ops/arithmetic.h>. Functions of real numbers turn
+// integers into float32; the others keep int64. Activations stand in activation.h.
 #pragma once
 
 #include <descent/core/tensor.h>
 
 namespace descent::kernel {
 
+/// @name Arithmetic
+/// Two tensors, which broadcast.
+/// @{
 Tensor add(const Tensor& a, const Tensor& b);
 Tensor sub(const Tensor& a, const Tensor& b);
 Tensor mul(const Tensor& a, const Tensor& b);
@@ -15,6 +18,11 @@ Tensor pow(const Tensor& a, const Tensor& b);      ///< always floating
 Tensor maximum(const Tensor& a, const Tensor& b);  ///< NaN when either is
 Tensor minimum(const Tensor& a, const Tensor& b);
 
+/// @}
+
+/// @name Comparisons
+/// Two tensors, which broadcast; the result is bool.
+/// @{
 Tensor eq(const Tensor& a, const Tensor& b);
 Tensor ne(const Tensor& a, const Tensor& b);
 Tensor lt(const Tensor& a, const Tensor& b);
@@ -22,6 +30,10 @@ Tensor le(const Tensor& a, const Tensor& b);
 Tensor gt(const Tensor& a, const Tensor& b);
 Tensor ge(const Tensor& a, const Tensor& b);
 
+/// @}
+
+/// @name Functions of one variable
+/// @{
 Tensor neg(const Tensor& x);
 Tensor abs(const Tensor& x);
 Tensor sign(const Tensor& x);
@@ -37,16 +49,20 @@ Tensor cos(const Tensor& x);
 Tensor erf(const Tensor& x);
 Tensor clamp(const Tensor& x, std::optional<Scalar> low, std::optional<Scalar> high);
 
-/// `above` where x > 0, `at` where x = 0, `below` elsewhere: the slope of every piecewise function.
+/// @}
+
+/// `above` where x > 0, `at` where x = 0, `below` elsewhere: the slope of a piecewise linear
+/// function.
 Tensor step(const Tensor& x, double below, double at, double above);
-/// 1 where low <= x <= high, else 0; an absent limit is infinite.
+/// 1 where low <= x <= high, else 0; an absent limit is infinite. The slope of clamp().
 Tensor inside(const Tensor& x, std::optional<Scalar> low, std::optional<Scalar> high);
 /// a where the bool condition holds, else b.
 Tensor where(const Tensor& condition, const Tensor& a, const Tensor& b);
 
-/// True when no element is NaN or infinite; always true for integers.
+/// True if no element is NaN or infinite; always true for integers. Remembers the answer as long as
+/// nobody writes to x. Throws GraphError inside compile().
 bool all_finite(const Tensor& x);
-/// Of n elements in a row, on this thread.
+/// True if none of n elements that lie in a row is NaN or infinite. Runs on the calling thread.
 bool all_finite(const void* p, std::int64_t n, DType dtype);
 
 }  // namespace descent::kernel

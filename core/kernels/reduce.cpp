@@ -18,7 +18,7 @@ using detail::launch;
 
 namespace {
 
-constexpr std::int64_t kBlock = 4096;   // summed with 32 running sums, then folded
+constexpr std::int64_t kBlock = 4096;   // elements that 32 running sums add before these are folded
 constexpr std::int64_t kGrain = 65536;  // elements a task
 
 /// The sum of n <= kBlock elements, in an order that depends on n alone.
@@ -35,7 +35,7 @@ template <class T>
   return lanes[0];
 }
 
-/// Block sums, added up in double (in T for integers).
+/// The sum of any number of elements: sums of blocks, which are added in double (integers: in T).
 template <class T>
 T row_sum(const T* p, std::int64_t n) {
   using Total = std::conditional_t<std::is_integral_v<T>, T, double>;
@@ -68,7 +68,8 @@ void sum_rows(const T* x, T* out, std::int64_t rows, std::int64_t n) {
 /// out (outer, inner) = the sum over the middle of x (outer, n, inner).
 template <class T>
 void sum_columns(const T* x, T* out, std::int64_t outer, std::int64_t n, std::int64_t inner) {
-  constexpr std::int64_t kRows = 256, kWidth = 256;  // rows folded at a time, columns a task
+  constexpr std::int64_t kRows = 256;   // added at a time
+  constexpr std::int64_t kWidth = 256;  // columns of one task
   const std::int64_t pieces = (inner + kWidth - 1) / kWidth;
   const std::int64_t work = n * std::min(kWidth, inner);
   parallel_for(outer * pieces, std::max<std::int64_t>(1, kGrain / std::max<std::int64_t>(work, 1)),
@@ -116,8 +117,8 @@ Tensor reduced_last(const Tensor& x, unsigned set) {
   return contiguous(view_of(x, shape, strides, 0));
 }
 
-/// Applies f(row, n, number of the row) to every row of x after moving `set` last; x must not be
-/// empty along it.
+/// Moves the dimensions of `set` last, which makes rows of them, and calls f(row, n, number of the
+/// row) for each row. x must have elements along `set`.
 template <class T, class F>
 void for_rows(const char* op, const Tensor& x, unsigned set, Tensor& out, F f) {
   const Tensor flat = reduced_last(x, set);
@@ -184,7 +185,7 @@ void dispatch_if(DType dtype, F f) {
     dispatch_floating(dtype, f);
 }
 
-/// x with `dim` last, row-major, and how to see a result of that shape in x's order.
+/// x with `dim` moved last, row-major. back() moves the last dimension of a result to `dim` again.
 struct Moved {
   Tensor rows;
   int dim;
@@ -261,7 +262,8 @@ Tensor sum(const Tensor& input, const Dims& dims, bool keepdim) {
     fill(out, 0);
     return out;
   }
-  // A run of reduced dimensions with kept ones behind it is summed column by column, in place.
+  // If the reduced dimensions are neighbours and kept ones follow, columns are summed where they
+  // lie.
   int first = 0;
   while (first < rank && (set >> first & 1) == 0) ++first;
   int last = first;
@@ -417,11 +419,12 @@ Tensor log_softmax_grad(const Tensor& g, const Tensor& y) {
 
 namespace {
 
-// Squares of numbers beyond 2^±512 leave double's range. Scaled by these they stay inside, as many
-// as memory holds; what then underflows is too small beside the others to count.
+// The square of a number beyond 2^±512 leaves double's range. Numbers that are scaled by one of
+// these factors first stay inside, however many there are. A square that then underflows is too
+// small beside the others to matter.
 constexpr double kShrink = 0x1p-600, kGrow = 0x1p600;
 
-/// Whether a sum of squares has neither overflowed nor lost digits to underflow.
+/// True if a sum of squares has neither overflowed nor lost digits to underflow.
 bool in_range(double squares) {
   return squares >= 0x1p-960 && squares < std::numeric_limits<double>::infinity();
 }
@@ -468,7 +471,7 @@ double norm2(const Tensor& x) {
   return dispatch_floating(x.dtype(), [&]<class T>(T) {
     const T* p = data<T>(flat);
     const double squares = sum_squares<false>(p, flat.numel());
-    if constexpr (std::is_same_v<T, double>)  // of a float every square is in range
+    if constexpr (std::is_same_v<T, double>)  // the square of a float is always in range
       if (!in_range(squares)) {
         const double by = squares < 1 ? kGrow : kShrink;
         return std::sqrt(sum_squares<true>(p, flat.numel(), by)) / by;

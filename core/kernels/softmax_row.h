@@ -1,4 +1,4 @@
-// exp(x − max x) of one row: what softmax, log-softmax and cross-entropy have in common.
+// exp(x − max x) of one row, which softmax, log-softmax and cross-entropy share.
 #pragma once
 
 #include <descent/core/kernels/math.h>
@@ -23,8 +23,8 @@ struct RowSoftmax {
   T max, total;
 };
 
-/// p = exp(x − max x), and that maximum and the sum of p: in lanes, in an order that depends on n
-/// alone. n ≥ 1; p may be x.
+/// Writes p = exp(x − max x) for n >= 1 elements. Returns the maximum and the sum of p. The order
+/// of addition depends on n alone. p may be x.
 template <class T>
 [[gnu::always_inline]] inline RowSoftmax<T> exp_row(const T* x, T* p, std::int64_t n) {
   T high[kRowLanes], sum[kRowLanes], last[kRowLanes];
@@ -33,7 +33,7 @@ template <class T>
   for (std::int64_t i = whole; i < n; ++i) last[i - whole] = x[i];
   for (int k = 0; k < kRowLanes; ++k) high[k] = last[k];
   std::int64_t at = 0;
-  if (n >= kWideLanes) {  // four maxima a lane: a comparison need not wait for the one before
+  if (n >= kWideLanes) {  // four maxima for each lane: no comparison waits for another
     T wide[kWideLanes];
     for (int k = 0; k < kWideLanes; ++k) wide[k] = x[k];
     for (at = kWideLanes; at + kWideLanes <= n; at += kWideLanes)
@@ -55,11 +55,11 @@ template <class T>
   return {m, fold_lanes(sum, [](T a, T b) { return a + b; })};
 }
 
-/// p = exp(x) and the sum of p, in one pass, for a row of numbers in [−40, 40], whose exponentials
-/// need no shift; 0 for any other row, whose p means nothing then. p must not be x.
+/// Writes p = exp(x) in one pass, without a shift, and returns the sum of p. Only for rows of
+/// numbers in [−40, 40]: for any other row returns 0, and p is meaningless. p must not be x.
 [[gnu::always_inline]] inline float small_exp_row(const float* x, float* p, std::int64_t n) {
   float sum[kRowLanes] = {};
-  std::uint32_t high[kRowLanes] = {};  // magnitudes, as bits: NaN is above all
+  std::uint32_t high[kRowLanes] = {};  // magnitudes, as bits, among which NaN is the largest
   const auto magnitude = [](float v) { return std::bit_cast<std::uint32_t>(v) & 0x7fffffffu; };
   const std::int64_t whole = n / kRowLanes * kRowLanes;
   for (std::int64_t i = 0; i < whole; i += kRowLanes)
