@@ -3,6 +3,8 @@
 #include "tests/support/errors.h"
 #include "tests/support/threads.h"
 
+#include <descent/core/kernels/copy.h>
+#include <descent/core/launch.h>
 #include <descent/descent.h>
 
 #include <gtest/gtest.h>
@@ -48,6 +50,20 @@ TEST(Compile, RecordsOnceForEachSetOfShapesAndForgetsTheOldest) {
   EXPECT_EQ(runs, 4);
   f(rows(1, 0).to(kFloat64));  // another type is another recording
   EXPECT_EQ(runs, 5);
+}
+
+TEST(Compile, CountsAWriteAtEachReplay) {
+  const Tensor w = zeros({2});
+  auto f = compile([&](const Tensor& x) {
+    kernel::overwrite(x, w);
+    detail::count_write(w);
+  });
+  for (int i = 1; i <= 3; ++i) {
+    f(full({2}, i));
+    EXPECT_EQ(w[0].item(), i);
+    EXPECT_EQ(w.version(), static_cast<std::uint32_t>(2 * i));
+  }
+  EXPECT_EQ(f.recordings(), 1u);
 }
 
 TEST(Compile, GivesNothingOrSeveralTensorsOrTakesNone) {
