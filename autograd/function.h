@@ -50,7 +50,8 @@ class FunctionContext {
   std::vector<Kept> kept_;
 };
 
-/// Gives `value` the history of a Function. Function::apply() calls it.
+/// Gives `value` the history of a Function. Function::apply() calls it. `name` must outlive the
+/// graph.
 Tensor record_function(const char* name, Tensor value, std::vector<Tensor> inputs,
                        std::shared_ptr<FunctionContext> context,
                        std::function<std::vector<Tensor>(const Tensor&)> backward);

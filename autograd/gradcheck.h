@@ -16,8 +16,9 @@ using TensorFunction = std::function<Tensor(const std::vector<Tensor>&)>;
 
 /// Options of gradcheck(). Two numbers agree if |analytic − numeric| <= atol + rtol·|numeric|.
 struct GradcheckOptions {
-  double step = 1e-6;  ///< the distance at which differences are taken
-  double atol = 1e-6, rtol = 1e-5;
+  double step = 1e-6;      ///< the distance at which differences are taken
+  double atol = 1e-6;      ///< the difference that is allowed at 0
+  double rtol = 1e-5;      ///< the relative difference that is allowed
   std::uint64_t seed = 0;  ///< for the random weights by which outputs are summed
 };
 

@@ -114,7 +114,7 @@ inline void count_nodes(std::int64_t n) noexcept {
 /// A recorded operator, or a leaf: where gradients arrive.
 class Node : public GradEdge {
  public:
-  const char* name;
+  const char* name;     // a literal, or a string that outlives the node
   std::uint64_t order;  // larger than that of every input; 0 for a leaf
   Shape shape;          // of the output, to which gradients are summed
   DType dtype;
@@ -138,7 +138,7 @@ class Node : public GradEdge {
 
   // For the engine, during a run.
   Tensor pending;
-  Backward* run = nullptr;
+  Backward* run = nullptr;  // the run that goes through this node now
   enum class Mark : std::uint8_t { none, seen, useful } mark = Mark::none;
   bool released = false;
 

@@ -12,7 +12,7 @@
 
 namespace descent {
 
-class Generator;
+class Generator;  // core/random.h
 
 /// @name Filled tensors
 /// Row-major, of the given shape.

@@ -42,6 +42,8 @@ constexpr std::string_view to_string(DType t) {
 /// The DType of a C++ type; see dtype_of.
 template <class T>
 struct DTypeOf;
+/// @name The four types
+/// @{
 template <>
 struct DTypeOf<bool> : std::integral_constant<DType, DType::boolean> {};
 template <>
@@ -50,6 +52,7 @@ template <>
 struct DTypeOf<float> : std::integral_constant<DType, DType::float32> {};
 template <>
 struct DTypeOf<double> : std::integral_constant<DType, DType::float64> {};
+/// @}
 
 /// `dtype_of<float>` is float32, and so on; any other type does not compile.
 template <class T>

@@ -16,7 +16,7 @@ namespace descent {
 /// throws ShapeError.
 class Shape {
  public:
-  static constexpr int kMaxRank = 8;
+  static constexpr int kMaxRank = 8;  ///< the most extents
 
   /// (), the shape of a scalar.
   Shape() noexcept = default;
@@ -44,11 +44,14 @@ class Shape {
   int rank() const noexcept { return rank_; }
   /// True for rank 0.
   bool empty() const noexcept { return rank_ == 0; }
-  /// Extent d, 0 <= d < rank(); not checked.
+  /// @name Extents
+  /// Extent d, 0 <= d < rank(), which is not checked; the first, and one behind the last.
+  /// @{
   std::int64_t& operator[](int d) noexcept { return extent_[d]; }
   std::int64_t operator[](int d) const noexcept { return extent_[d]; }
   const std::int64_t* begin() const noexcept { return extent_; }
   const std::int64_t* end() const noexcept { return extent_ + rank_; }
+  /// @}
 
   /// Adds an extent at the end.
   void push_back(std::int64_t extent) {

@@ -255,6 +255,7 @@ class Tensor {
   detail::RefPtr<detail::Body> body_;
 };
 
+// Integers are read exactly, and not by way of a double.
 template <>
 std::int64_t Tensor::item<std::int64_t>() const;
 template <>

@@ -69,7 +69,7 @@ Dataset sine_regression(std::int64_t n = 200, double noise = 0.1, std::uint64_t 
 
 /// The two parts of a data set.
 struct Split {
-  Dataset train, test;
+  Dataset train, test;  ///< no sample stands in both
 };
 /// Parts a data set at random: ⌊fraction·N⌋ samples for training, the rest for testing. The seed
 /// alone decides the order. Throws ValueError unless 0 < fraction < 1 and both parts hold a sample.

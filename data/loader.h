@@ -13,7 +13,8 @@ namespace descent::data {
 
 /// Some samples and their targets, in memory of their own.
 struct Batch {
-  Tensor x, y;
+  Tensor x;  ///< (n, …), n samples
+  Tensor y;  ///< (n, …), their targets
 };
 
 /// Options of DataLoader.
@@ -49,8 +50,8 @@ class DataLoader {
     friend class DataLoader;
     Iterator(const DataLoader* loader, Tensor order, std::int64_t batch)
         : loader_(loader), order_(std::move(order)), batch_(batch) {}
-    const DataLoader* loader_;
-    Tensor order_;  // (N) int64; undefined when not shuffled
+    const DataLoader* loader_;  // must outlive the iterator
+    Tensor order_;              // (N) int64; undefined when not shuffled
     std::int64_t batch_;
   };
 

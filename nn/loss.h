@@ -36,10 +36,10 @@ Tensor smooth_l1_loss(const Tensor& input, const Tensor& target, double beta = 1
 
 /// Options of cross_entropy().
 struct CrossEntropyOptions {
-  Tensor weight = {};                ///< (C), a factor for each class; undefined means 1
-  std::int64_t ignore_index = -100;  ///< a row with this label does not count
-  double label_smoothing = 0;        ///< ε in [0, 1]: the target is (1 − ε)·label + ε/C
-  Reduction reduction = Reduction::mean;
+  Tensor weight = {};                     ///< (C), a factor for each class; undefined means 1
+  std::int64_t ignore_index = -100;       ///< a row with this label does not count
+  double label_smoothing = 0;             ///< ε in [0, 1]: the target is (1 − ε)·label + ε/C
+  Reduction reduction = Reduction::mean;  ///< of the rows' losses
 };
 
 /// −log softmax(logits)[label], row by row. logits: (N, C). target: either labels, int64 (N), or
@@ -53,9 +53,9 @@ Tensor cross_entropy(const Tensor& logits, const Tensor& target,
 
 /// Options of nll_loss(); see CrossEntropyOptions.
 struct NllOptions {
-  Tensor weight = {};
-  std::int64_t ignore_index = -100;
-  Reduction reduction = Reduction::mean;
+  Tensor weight = {};                     ///< (C), a factor for each class; undefined means 1
+  std::int64_t ignore_index = -100;       ///< a row with this label does not count
+  Reduction reduction = Reduction::mean;  ///< of the rows' losses
 };
 
 /// −log_probability[label], row by row: log_probabilities (N, C), labels int64 (N).

@@ -81,6 +81,8 @@ class Module {
   const std::string& configuration() const;
 
  protected:
+  /// configuration: what messages and summaries say of the module, "Linear 64 -> 10". Its first
+  /// word names the module in the path of an error.
   explicit Module(std::string configuration = "Module");
   /// What the module computes. Each module decides which shapes it takes.
   virtual Tensor forward(const Tensor& x);

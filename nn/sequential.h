@@ -35,6 +35,7 @@ class Sequential : public Module {
   /// Modules.
   std::size_t size() const { return steps_.size(); }
 
+  /// The output of the last module; x itself if there is none.
   Tensor forward(const Tensor& x) override {
     Tensor y = x;
     for (std::size_t i = 0; i < steps_.size(); ++i) {
@@ -53,7 +54,7 @@ class Sequential : public Module {
  private:
   struct Step {
     std::shared_ptr<Module> module;
-    Linear* linear = nullptr;  // the module, if it is one
+    Linear* linear = nullptr;  // the same object, if it is a Linear
     Activation activation = Activation::none;
   };
   std::vector<Step> steps_;
