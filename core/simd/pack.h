@@ -61,13 +61,14 @@
 #endif
 #define DESCENT_JOIN2(a, b, c) for_##a##_##b##_##c
 #define DESCENT_JOIN(a, b, c) DESCENT_JOIN2(a, b, c)
+#define DESCENT_CONFIGURATION DESCENT_JOIN(DESCENT_SET, DESCENT_COMPILER, DESCENT_FLAGS)
 
 namespace descent::simd {
-inline namespace DESCENT_JOIN(DESCENT_SET, DESCENT_COMPILER, DESCENT_FLAGS) {
+inline namespace DESCENT_CONFIGURATION {
 
-  /// Names the flags of the file that includes this header. A template with this type among its
-  /// arguments is another one in a file with other flags.
-  struct Configuration {};
+/// Names the flags of the file that includes this header. A template with this type among its
+/// arguments is another one in a file with other flags.
+struct Configuration {};
 
 #define DESCENT_LEVEL Baseline
 #define DESCENT_BYTES 16
@@ -85,61 +86,63 @@ inline namespace DESCENT_JOIN(DESCENT_SET, DESCENT_COMPILER, DESCENT_FLAGS) {
 #include <descent/core/simd/pack.inc>
 #endif
 
-  /// Calls f with Baseline, Avx2 or Avx512, as level() says. Returns what f returns.
-  template <class F>
-  auto at_level(F f) {
+/// Calls f with Baseline, Avx2 or Avx512, as level() says. Returns what f returns.
+template <class F>
+auto at_level(F f) {
 #if defined(__x86_64__)
-    if (level() == Level::avx512) return f(Avx512());
-    if (level() == Level::avx2) return f(Avx2());
+  if (level() == Level::avx512) return f(Avx512());
+  if (level() == Level::avx2) return f(Avx2());
 #endif
-    return f(Baseline());
-  }
+  return f(Baseline());
+}
 
-  namespace detail {
+namespace packs {
 
-  /// The K-th array as a formula uses it: const if the formula takes the number by value.
-  template <class F, class T, std::size_t K, class Numbers>
-  struct Access;
-  template <class F, class T, std::size_t K, std::size_t... J>
-  struct Access<F, T, K, std::index_sequence<J...>> {
-    using Pack = Baseline::Pack<T>;
-    using type = std::conditional_t<
-        std::is_invocable_v<const F&, std::conditional_t<K == J, Pack, Pack&>...>, const T, T>;
-  };
+/// The K-th array as a formula uses it: const if the formula takes the number by value.
+template <class F, class T, std::size_t K, class Numbers>
+struct Access;
+template <class F, class T, std::size_t K, std::size_t... J>
+struct Access<F, T, K, std::index_sequence<J...>> {
+  using Pack = Baseline::Pack<T>;
+  using type =
+      std::conditional_t<std::is_invocable_v<const F&, std::conditional_t<K == J, Pack, Pack&>...>,
+                         const T, T>;
+};
 
-  /// Calls g(p...), each pointer to const if f only reads there.
-  template <class F, class G, std::size_t... K, class... P>
-  void with_access(std::index_sequence<K...> all, G g, P*... p) {
-    using T = std::remove_const_t<std::common_type_t<P...>>;
-    g(static_cast<std::conditional_t<std::is_const_v<P>, const T,
-                                     typename Access<F, T, K, decltype(all)>::type>*>(p)...);
-  }
+/// Calls g(p...), each pointer to const if f only reads there.
+template <class F, class G, std::size_t... K, class... P>
+void with_access(std::index_sequence<K...> all, G g, P*... p) {
+  using T = std::remove_const_t<std::common_type_t<P...>>;
+  g(static_cast<std::conditional_t<std::is_const_v<P>, const T,
+                                   typename Access<F, T, K, decltype(all)>::type>*>(p)...);
+}
 
-  }  // namespace detail
+}  // namespace packs
 
-  /// Runs f over packs of p[0] to p[n-1]; all p point to float, or all to double. An array that f
-  /// writes must not overlap another array.
-  template <class F, class... P>
-  void loop_packs(std::int64_t n, F f, P * ... p) {
-    detail::with_access<F>(
-        std::index_sequence_for<P...>(),
-        [&](auto*... q) { at_level([&](auto set) { set.loop(n, f, q...); }); }, p...);
-  }
+/// Runs f over packs of p[0] to p[n-1]; all p point to float, or all to double. An array that f
+/// writes must not overlap another array.
+template <class F, class... P>
+void loop_packs(std::int64_t n, F f, P*... p) {
+  packs::with_access<F>(
+      std::index_sequence_for<P...>(),
+      [&](auto*... q) { at_level([&](auto set) { set.loop(n, f, q...); }); }, p...);
+}
 
-  /// loop_packs() with a formula that returns a std::array of terms: adds their sums to out[0],
-  /// out[1], …. The order of additions depends on n alone, and errors grow with log n.
-  template <class F, class... P>
-  void sum_packs(std::int64_t n, F f, double* out, P*... p) {
-    detail::with_access<F>(
-        std::index_sequence_for<P...>(),
-        [&](auto*... q) { at_level([&](auto set) { set.sum(n, f, out, q...); }); }, p...);
-  }
+/// loop_packs() with a formula that returns a std::array of terms: adds their sums to out[0],
+/// out[1], …. The order of additions depends on n alone, and errors grow with log n.
+template <class F, class... P>
+void sum_packs(std::int64_t n, F f, double* out, P*... p) {
+  packs::with_access<F>(
+      std::index_sequence_for<P...>(),
+      [&](auto*... q) { at_level([&](auto set) { set.sum(n, f, out, q...); }); }, p...);
+}
 
-}  // namespace )
+}  // namespace DESCENT_CONFIGURATION
 }  // namespace descent::simd
 
 #undef DESCENT_SET
 #undef DESCENT_COMPILER
 #undef DESCENT_FLAGS
+#undef DESCENT_CONFIGURATION
 #undef DESCENT_JOIN
 #undef DESCENT_JOIN2

@@ -81,10 +81,10 @@ void run_formula(const void* formula, std::int64_t n, void* w, const void* g, vo
     const T* const gradient = static_cast<const T*>(g);
     if constexpr (std::is_void_v<Result>)
       Set::loop(n, seen, weight, gradient,
-                static_cast<typename simd::detail::Access<F, T, K + 2, All>::type*>(kept[K])...);
+                static_cast<typename simd::packs::Access<F, T, K + 2, All>::type*>(kept[K])...);
     else
       Set::sum(n, seen, sums, static_cast<const T*>(weight), gradient,
-               static_cast<typename simd::detail::Access<F, T, K + 2, All>::type*>(kept[K])...);
+               static_cast<typename simd::packs::Access<F, T, K + 2, All>::type*>(kept[K])...);
   };
   if (scale == 1 && limit == kInfinity) return over([](const auto& d) { return d; });
   over([by = static_cast<T>(scale), most = static_cast<T>(limit)](const auto& d) {

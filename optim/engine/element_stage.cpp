@@ -1,6 +1,7 @@
 #include <descent/core/create.h>
 #include <descent/core/kernels/copy.h>
 #include <descent/core/kernels/pointwise.h>
+#include <descent/core/launch.h>
 #include <descent/core/parallel.h>
 #include <descent/optim/engine/element_stage.h>
 
@@ -170,7 +171,7 @@ void ElementStage::run() {
     std::copy(numbers.begin(), numbers.begin() + static_cast<std::ptrdiff_t>(m.numbers.size()),
               m.numbers.begin());
     if (item.weight_copy.defined()) kernel::copy(item.weight_copy, w);
-    ++w.body().storage->version;
+    descent::detail::count_write(w);
   }
   share_numbers();
   if (!holds_) hold_plan();

@@ -1,6 +1,7 @@
 #include <descent/core/floating_mode.h>
 #include <descent/core/kernels/copy.h>
 #include <descent/core/kernels/pointwise.h>
+#include <descent/core/launch.h>
 #include <descent/core/log.h>
 #include <descent/core/parallel.h>
 #include <descent/core/tape.h>
@@ -225,10 +226,10 @@ void Groups::swap_average() {
     Ledger::Memory& m = ledger_.memory[i];
     const AnyRule& rule = ledger_.rule_of(i);
     if (back)
-      overwrite(parameters()[i].value, training_[i]);
+      kernel::overwrite(training_[i], parameters()[i].value);
     else if (m.t > 0 && rule.averages)
-      overwrite(parameters()[i].value,
-                rule.average({m.t, steps(), m.numbers.data()}, before[i], m.kept));
+      kernel::overwrite(rule.average({m.t, steps(), m.numbers.data()}, before[i], m.kept),
+                        parameters()[i].value);
   }
   training_ = back ? std::vector<Tensor>() : std::move(before);
 }

@@ -4,11 +4,6 @@
 
 namespace descent::optim::detail {
 
-void overwrite(const Tensor& weight, const Tensor& values) {
-  kernel::copy(values, weight);
-  ++weight.body().storage->version;
-}
-
 Tensor& Ledger::slot(std::size_t i, int id) {
   Tensor& s = memory[i].kept[static_cast<std::size_t>(id)];
   const Tensor& w = parameters[i].value;

@@ -8,9 +8,6 @@
 
 namespace descent::optim::detail {
 
-/// Writes values, of any layout, into a weight.
-void overwrite(const Tensor& weight, const Tensor& values);
-
 struct Ledger {
   /// What is kept for one parameter.
   struct Memory {

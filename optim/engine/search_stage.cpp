@@ -1,6 +1,7 @@
 #include <descent/autograd/grad_mode.h>
 #include <descent/autograd/ops.h>
 #include <descent/core/create.h>
+#include <descent/core/kernels/copy.h>
 #include <descent/optim/engine/search_stage.h>
 
 namespace descent::optim::detail {
@@ -26,7 +27,7 @@ void SearchStage::scatter(const Tensor& x) const {
   std::int64_t at = 0;
   for (const Parameter& p : ledger_.parameters) {
     const std::int64_t n = p.value.numel();
-    overwrite(p.value, x.slice(0, at, at + n).reshape(p.value.shape()));
+    kernel::overwrite(x.slice(0, at, at + n).reshape(p.value.shape()), p.value);
     at += n;
   }
 }

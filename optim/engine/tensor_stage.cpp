@@ -1,5 +1,6 @@
 #include <descent/autograd/ops.h>
 #include <descent/core/kernels/copy.h>
+#include <descent/core/launch.h>
 #include <descent/optim/engine/tensor_stage.h>
 
 namespace descent::optim::detail {
@@ -29,7 +30,7 @@ void TensorStage::run() {
                              slot.shares_storage(item.gradient)))
         slot = kernel::clone(slot);
     if (!w.shares_storage(own)) kernel::copy(w, own);
-    ++own.body().storage->version;
+    descent::detail::count_write(own);
   }
   work_.clear();
 }

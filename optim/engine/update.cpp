@@ -1,7 +1,7 @@
 #include <descent/autograd/grad_mode.h>
-#include <descent/autograd/node.h>
 #include <descent/autograd/ops.h>
 #include <descent/core/kernels/reduce.h>
+#include <descent/core/launch.h>
 #include <descent/core/tape.h>
 #include <descent/optim/engine/groups.h>
 
@@ -16,9 +16,7 @@ std::int64_t Update::step() const { return groups_->steps(); }
 
 const Tensor& Update::raw(std::size_t i) const {
   if (!made_.empty()) return made_[i];
-  static const Tensor none;
-  const auto* node = descent::detail::node_of((*parameters_)[i].value);
-  return node ? static_cast<const descent::detail::Leaf*>(node)->grad : none;
+  return grad_of((*parameters_)[i].value);
 }
 
 detail::GradientView Update::view(std::size_t i) const {

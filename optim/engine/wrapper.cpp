@@ -60,7 +60,7 @@ void Wrapper::swap_average() {
   const Parameters& all = inner_->groups().parameters();
   std::vector<Tensor> weights;  // all of them first: two parameters may be views of one tensor
   for (const Parameter& p : all) weights.push_back(kernel::clone(p.value));
-  for (std::size_t i = 0; i < all.size(); ++i) overwrite(all[i].value, (*average_)[i]);
+  for (std::size_t i = 0; i < all.size(); ++i) kernel::overwrite((*average_)[i], all[i].value);
   *average_ = std::move(weights);
   swapped_ = !swapped_;
 }

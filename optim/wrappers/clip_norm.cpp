@@ -1,6 +1,6 @@
 #include <descent/autograd/grad_mode.h>
 #include <descent/core/kernels/reduce.h>
-#include <descent/core/tape.h>
+#include <descent/core/launch.h>
 #include <descent/optim/wrappers/clip_norm.h>
 
 namespace descent::optim {

@@ -70,8 +70,8 @@ TEST(Examples, OfLoops) {
       y[static_cast<std::size_t>(i)] = 2 * x[static_cast<std::size_t>(i)];
   });
   EXPECT_EQ(y, std::vector<float>(100, 6));
-  simd::loop(
-      100, [](float& w, const float& g) { w -= 0.5f * g; }, y.data(), x.data());
+  simd::loop_packs(
+      100, [](auto& w, auto g) { w -= 0.5 * g; }, y.data(), x.data());
   EXPECT_EQ(y, std::vector<float>(100, 4.5f));
   std::vector<float> v(100);
   const float eta = 1, eps = 0;
@@ -79,7 +79,7 @@ TEST(Examples, OfLoops) {
       100,
       [=](auto& w, auto g, auto& s) {
         s += g * g;
-        w -= simd::ratio(eta * g, simd::sqrt(s) + eps);
+        w -= eta * g / (sqrt(s) + eps);
       },
       y.data(), x.data(), v.data());
   EXPECT_NEAR(y[50], 3.5f, 1e-6);

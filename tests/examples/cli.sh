@@ -45,7 +45,7 @@ for i in $(seq 1 60); do echo "$i,$((i % 7)),$((3 * i)).5" >>table.csv; done
 for data in wine moons spirals blobs xor linear sine table.csv; do expect 0 'validation loss' train --data $data --epochs 2; done
 expect 0 'R²' train --data table.csv --target yield --epochs 2
 DESCENT_NUM_THREADS=abc expect 2 "got 'abc', expected a whole number" train --data iris
-for rule in sgd momentum nesterov adagrad rmsprop adam amsgrad adamw; do expect 0 "$( [ $rule = momentum ] || [ $rule = nesterov ] && echo sgd || { [ $rule = amsgrad ] && echo adam || echo $rule; } )(" train --data iris --optimizer $rule --epochs 1; done
+for rule in sgd momentum nesterov adagrad rmsprop adam amsgrad adamw; do expect 0 "$( [ $rule = momentum ] || [ $rule = nesterov ] && echo sgd || echo $rule )(" train --data iris --optimizer $rule --epochs 1; done
 for schedule in constant step exponential linear cosine one_cycle plateau; do expect 0 'validation loss' train --data iris --epochs 3 --schedule $schedule; done
 expect 0 'averaged weights' train --data iris --epochs 2 --batch-norm --dropout 0.1 --ema 0.9
 expect 0 'averaged weights' train --data iris --epochs 2 --optimizer schedule_free_adamw

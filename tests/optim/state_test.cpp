@@ -34,7 +34,7 @@ TEST(OldState, OfEveryOptimizerLoadsAndGoesOnAsBefore) {
   const std::string path =
       std::string(DESCENT_REFERENCE_DIR) + "/../optim/states/state_0_1.safetensors.gz";
   const std::string unpacked = ::testing::TempDir() + "descent_state_0_1.safetensors";
-  write_file(unpacked, data::gunzip(read_file(path), path));
+  write_file(unpacked, gunzip(read_file(path), path));
   const Archive file = load_tensors(unpacked);
   std::map<std::string, State> states;
   for (const auto& [key, t] : file.tensors) {

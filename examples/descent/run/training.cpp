@@ -29,7 +29,7 @@ Training::Training(const Options& o, nn::Sequential& model, const data::Dataset&
       loader_(train, {.batch_size = o.batch,
                       .seed = o.seed,
                       .drop_last = o.batch_norm && train.size() > o.batch}),
-      optimizer_(make_optimizer(o, model.parameters(), o.epochs * loader_.size())) {}
+      optimizer_(make_optimizer(o, model.parameters(), o.epochs * loader_.batches())) {}
 
 /// The scores on training and validation data that the model would have if training ended now. Once
 /// the optimizer keeps an average, these are the scores of the averaged weights.
