@@ -1,20 +1,42 @@
 #!/usr/bin/env bash
-# The README's programs compile, run, and print what it says (numbers to 2 %), and its table of
-# optimizers is the one made from the cards.
-#   readme.sh extract README FOLDER     writes FOLDER/program1.cpp, output1.txt, program2.cpp, …
+# The programs of the READMEs compile, run, and print what is shown below each (numbers to 2 %), and
+# the table of optimizers is the one made from the cards.
+#   readme.sh extract SOURCE FOLDER     writes the programs of every README.md under SOURCE into FOLDER:
+#                                       main_1.cpp and its output main_1.txt, autograd_1.cpp, …
 #   readme.sh run PROGRAM OUTPUT
 #   readme.sh table README DESCENT
+# A program is a block ```cpp with an `int main`. If the next block is ```text, it is the output.
 set -euo pipefail
 case $1 in
   extract)
+    new=$(mktemp -d)
+    trap 'rm -rf "$new"' EXIT
+    (cd "$2" && find . \( -name 'build*' -o -name '.?*' \) -prune -o -name README.md -print | sort) | while read -r readme; do
+      name=$(dirname "${readme#./}" | tr / _)
+      awk -v path="$new/${name/#./main}" '
+        !inside && /^```/ { inside = 1; kind = $0; text = ""; next }
+        inside && /^```$/ {
+          inside = 0
+          file = ""
+          if (kind == "```cpp" && text ~ /(^|\n)int main\(/) file = path "_" ++n ".cpp"
+          if (kind == "```text" && waiting) file = path "_" n ".txt"
+          if (file) { printf "%s", text > file; close(file) }
+          waiting = file ~ /cpp$/
+          next
+        }
+        inside { text = text $0 "\n" }' "$2/$readme"
+    done
+    # What has not changed keeps its time, so that it is not compiled again.
     mkdir -p "$3"
-    awk -v folder="$3" '
-      /^```cpp$/ { if (++n) file = folder "/program" n ".cpp"; printf "" > file; next }
-      /^```text$/ { file = folder "/output" n ".txt"; printf "" > file; next }
-      /^```/ { file = ""; next }
-      file { print > file }' "$2"
+    for file in "$3"/*.cpp "$3"/*.txt; do
+      [ ! -e "$file" ] || [ -e "$new/${file##*/}" ] || rm "$file"
+    done
+    for file in "$new"/*; do
+      cmp -s "$file" "$3/${file##*/}" || cp "$file" "$3"
+    done
     ;;
   run)
+    [ -f "$3" ] || { echo "no block \`\`\`text follows the program: expected its output there"; exit 1; }
     "$2" | awk -v expected="$3" '
       {
         if ((getline line < expected) <= 0) { print "more output than the README shows: " $0; bad = 1; next }
@@ -31,7 +53,7 @@ case $1 in
     ;;
   table)
     if ! diff <(awk '/^<!-- optimizers -->$/ { on = 1; next } /^<!-- \/optimizers -->$/ { on = 0 } on' "$2") <("$3" explain --markdown); then
-      echo "The README's table is stale. Put the output of 'descent explain --markdown' between its two marks."
+      echo "The table in $2 is stale. Put the output of 'descent explain --markdown' between its two marks."
       exit 1
     fi
     ;;

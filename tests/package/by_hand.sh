@@ -1,13 +1,13 @@
 #!/usr/bin/env bash
-# A user compiles the README's programs by hand, with the usual warnings and no flag of ours: compiler
-# and linker say nothing, and the first program prints what the README shows.
-#   by_hand.sh README INCLUDE LIBRARY
+# A user compiles the programs of the READMEs by hand, with the usual warnings and no flag of ours:
+# compiler and linker say nothing, and the first program prints what the README shows.
+#   by_hand.sh SOURCE INCLUDE LIBRARY
 set -uo pipefail
-readme=$1 include=$2 library=$3
+source=$1 include=$2 library=$3
 examples=$(cd "$(dirname "${BASH_SOURCE[0]}")/../examples" && pwd)
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
-bash "$examples/readme.sh" extract "$readme" "$folder"
+bash "$examples/readme.sh" extract "$source" "$folder"
 
 compilers=(g++)
 ! command -v clang++ >/dev/null 2>&1 || compilers+=(clang++)
@@ -22,13 +22,13 @@ silent() {  # WHAT COMMAND…: fails, and shows what was said, if the command sa
   return 1
 }
 for compiler in "${compilers[@]}"; do
-  for program in "$folder"/program*.cpp; do
+  for program in "$folder"/*.cpp; do
     silent "$compiler $(basename "$program")" \
       "$compiler" -std=c++20 -O2 -Wall -Wextra -I "$include" -c "$program" -o "${program%.cpp}.o"
   done
-  silent "linking with $compiler" "$compiler" "$folder/program1.o" "$library" \
+  silent "linking with $compiler" "$compiler" "$folder/main_1.o" "$library" \
     -ltbb -lspdlog -lfmt -lz -lopenblas -pthread -o "$folder/program" || continue
-  bash "$examples/readme.sh" run "$folder/program" "$folder/output1.txt" || bad=1
+  bash "$examples/readme.sh" run "$folder/program" "$folder/main_1.txt" || bad=1
 done
 [ $bad -eq 0 ] && echo "no word from ${compilers[*]}"
 exit $bad
