@@ -52,7 +52,7 @@ std::function<int()> add(CLI::App& app) {
   app.add_option("name", a->names, "optimizers (default: list them all)");
   app.add_flag("--compare", a->side_by_side, "the named ones side by side");
   app.add_flag("--names", a->only_names, "the names of the rules, one a line");
-  app.add_flag("--markdown", a->markdown, "all of them as the table of the README");
+  app.add_flag("--markdown", a->markdown, "all of them as the table of optim/README.md");
   return [a] { return explain(*a); };
 }
 
