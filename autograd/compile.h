@@ -19,8 +19,7 @@
 // What the function decides, it decides while it is recorded:
 // - Reading a value (item(), to_vector(), data_ptr(), printing) throws GraphError.
 // - optimizer.step(closure) gives NaN in place of the loss.
-// - Ordinary variables keep what they had. State that changes from step to step belongs into
-// tensors
+// - Ordinary variables keep what they had. State that changes from step to step belongs in tensors
 //   that are made outside the function and written in place.
 // - Hooks run only while recording; the operators that they call are replayed.
 //
