@@ -251,7 +251,7 @@ template <class Rule, class Inputs>
 Tensor attach(const char* name, Tensor&& value, Inputs&& edges, Rule&& rule) {
   using N = RuleNode<std::remove_cvref_t<Rule>, Inputs>;
   void* block = allocate_fixed<sizeof(N)>();
-  auto* node = new (block) N(name, value, std::move(edges), std::move(rule));
+  auto* node = new (block) N(name, value, std::forward<Inputs>(edges), std::forward<Rule>(rule));
   value.body().edge = RefPtr<GradEdge>(node);
   return std::move(value);
 }

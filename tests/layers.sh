@@ -20,6 +20,19 @@ forbid optim nn data
 forbid core autograd nn optim data
 forbid data nn optim
 
+# The rooms of optim/: each may include those before it. optimizer.h and its like, which lie in the
+# folder itself, stand between engine and rules.
+forbid optim/engine optim/rules optim/wrappers optim/names optim/testing
+forbid optim/rules optim/wrappers optim/names optim/testing
+forbid optim/wrappers optim/rules optim/names optim/testing
+forbid optim/names optim/testing
+report "optim/'s own headers may include engine/ alone" "$(grep -nE '#include <descent/optim/(names|testing|rules/.*|wrappers/.*)' optim/*.h optim/*.cpp | grep -vE '^optim/(rules|wrappers)\.h:')"
+for room in optim/*/; do
+  case $room in optim/engine/ | optim/rules/ | optim/wrappers/ | optim/names/ | optim/testing/) ;; *) report 'a room without a rule' "$room" ;; esac
+done
+report 'a rule or wrapper that is in no list' "$(for f in optim/rules/*.h optim/wrappers/*.h; do
+  grep -q DESCENT_BUILT_IN "$f" && ! grep -q "<descent/$f>" optim/rules.h optim/wrappers.h && echo "$f"; done)"
+
 report 'cblas only in core/kernels/gemm.cpp' "$(grep -rln 'cblas' core autograd nn optim data --include=*.h --include=*.cpp | grep -vx 'core/kernels/gemm.cpp')"
 report 'TBB only in core/parallel.cpp' "$(grep -rlE '#include [<"](tbb|oneapi)' core autograd nn optim data examples descent.h | grep -vx 'core/parallel.cpp')"
 report 'spdlog only in core/log.cpp' "$(grep -rlE '#include [<"]spdlog' core autograd nn optim data examples descent.h | grep -vx 'core/log.cpp')"

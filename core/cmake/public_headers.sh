@@ -14,5 +14,5 @@ while [ ${#queue[@]} -gt 0 ]; do
   echo "$header"
   while read -r include; do
     queue+=("$include")
-  done < <(sed -nE 's|^[[:space:]]*#[[:space:]]*include[[:space:]]*<descent/([^>]+)>.*|\1|p' "$header" | grep -v '^core/kernels/')
+  done < <(sed -nE 's|^[[:space:]]*#[[:space:]]*include[[:space:]]*<descent/([^>]+)>.*|\1|p' "$header" | grep -v -e '^core/kernels/' -e '\.inc$')
 done

@@ -85,7 +85,7 @@ std::vector<Entry> list_all(std::integer_sequence<int, n...>) {
   return all;
 }
 
-Optimizer make(const Expression& e, Parameters& parameters, const Settings& settings) {
+Optimizer build(const Expression& e, Parameters& parameters, const Settings& settings) {
   const Entry& entry = find_optimizer(e.text);
   Settings own = entry.is_wrapper ? Settings() : settings;
   const Expression* inner = nullptr;
@@ -119,7 +119,7 @@ Optimizer make(const Expression& e, Parameters& parameters, const Settings& sett
                          ? ""
                          : ", " + entry.fields[0].name + "=1",
                      ")");
-  return entry.wrap(make(*inner, parameters, settings), own);
+  return entry.wrap(build(*inner, parameters, settings), own);
 }
 
 }  // namespace
@@ -145,7 +145,11 @@ const Entry& find_optimizer(std::string_view name) {
 }
 
 Optimizer make(std::string_view description, Parameters parameters, const Settings& settings) {
-  return make(Expression::parse(description), parameters, settings);
+  return build(Expression::parse(description), parameters, settings);
+}
+
+Optimizer make(const Expression& description, Parameters parameters, const Settings& settings) {
+  return build(description, parameters, settings);
 }
 
 std::string rule_of(std::string_view description) {

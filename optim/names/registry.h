@@ -2,6 +2,7 @@
 // know. A new rule joins by one entry in registry.cpp.
 #pragma once
 
+#include <descent/optim/names/description.h>
 #include <descent/optim/optimizer.h>
 
 #include <map>
@@ -34,6 +35,9 @@ const Entry& find_optimizer(std::string_view name);
 /// The first argument of a wrapper is what it goes around; further ones without a name are its
 /// fields in order. `settings` are the rule's, unless the text has them. Throws ValueError.
 Optimizer make(std::string_view description, Parameters parameters,
+               const Entry::Settings& settings = {});
+/// The same of a description that is read already.
+Optimizer make(const Expression& description, Parameters parameters,
                const Entry::Settings& settings = {});
 /// The name of the rule in a description: "adamw" of "sam(adamw(lr=0.1))".
 std::string rule_of(std::string_view description);

@@ -21,6 +21,7 @@
 #include <descent/core/create.h>
 #include <descent/core/parallel.h>
 #include <descent/core/random.h>
+#include <descent/core/thread_state.h>
 #include <descent/optim/names/register.h>
 #include <descent/optim/rules/adamw.h>
 #include <descent/optim/schedule.h>

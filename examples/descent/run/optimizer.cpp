@@ -22,9 +22,8 @@ constexpr std::array kSchedules{
                return optim::Hyper(
                    optim::exponential(lr, std::pow(0.01, 1.0 / static_cast<double>(steps))));
              }},
-    Schedule{
-        "linear", "down to 0 along a line",
-        [](double lr, std::int64_t steps) { return optim::Hyper(optim::ramp(lr, 0, steps)); }},
+    Schedule{"linear", "down to 0 along a line",
+             [](double lr, std::int64_t steps) { return optim::Hyper(optim::ramp(lr, 0, steps)); }},
     Schedule{"cosine", "down to 0 along half a cosine",
              [](double lr, std::int64_t steps) { return optim::Hyper(optim::cosine(lr, steps)); }},
     Schedule{
@@ -119,7 +118,7 @@ optim::Optimizer make_optimizer(const Options& o, const Parameters& parameters,
   if (!described.has_rate())
     settings.emplace("lr", rate(o, o.lr > 0 ? o.lr : described.default_rate(), steps));
   for (const auto& [name, value] : given_settings(o)) settings.insert_or_assign(name, value);
-  optim::Optimizer optimizer = optim::make(o.optimizer, parameters, settings);
+  optim::Optimizer optimizer = optim::make(described.expression(), parameters, settings);
   if (o.clip_value > 0) optimizer = optim::clip_value(std::move(optimizer), o.clip_value);
   if (o.clip_norm > 0) optimizer = optim::clip_norm(std::move(optimizer), o.clip_norm);
   if (o.sam > 0) optimizer = optim::sam(std::move(optimizer), {.rho = o.sam});

@@ -40,6 +40,8 @@ class Described {
   /// Throws ValueError if the text cannot be parsed, or names an unknown rule or wrapper.
   explicit Described(const std::string& text);
 
+  /// The text as it was parsed.
+  const descent::optim::Expression& expression() const { return expression_; }
   /// The name of the outermost wrapper, or of the rule if there is no wrapper: "sam".
   const std::string& outermost() const { return expression_.text; }
   /// How many arguments outermost() has in the text, including the optimizer inside: 2.
