@@ -5,15 +5,16 @@
 
 namespace descent::simd {
 
-/// An instruction set: any x86-64 (16-byte vectors), AVX2 with FMA (32), AVX-512 (64).
+/// An instruction set. `baseline` is what every x86-64 has, with vectors of 16 bytes. `avx2` is
+/// AVX2 with FMA, with vectors of 32 bytes. `avx512` is AVX-512, with vectors of 64 bytes.
 enum class Level { baseline, avx2, avx512 };
 
-/// The highest level that this processor has. The environment variable DESCENT_SIMD (baseline, avx2
-/// or avx512) lowers it. The level is chosen at the first call and stays the same from then on.
-/// Throws ValueError if DESCENT_SIMD has another value.
+/// Returns the highest level that this processor has. If the environment variable DESCENT_SIMD
+/// names a lower level (baseline, avx2 or avx512), returns the lower one. The first call decides,
+/// and later calls return the same. Throws ValueError if DESCENT_SIMD has another value.
 Level level();
 
-/// "baseline", "avx2" or "avx512".
+/// The name of a level: "baseline", "avx2" or "avx512".
 std::string_view to_string(Level level);
 
 }  // namespace descent::simd

@@ -1,9 +1,9 @@
-// Internal. One loop over numbers, compiled for each instruction set and chosen once.
+// Internal. One loop over numbers, compiled once for each instruction set.
 //
-// The kernels of core/ use it: a formula is a lambda in plain scalar C++, which the compiler
-// inlines into each version and vectorises. Vectorising needs the flags of the library's target
-// (-O3, -fno-math-errno, -fno-trapping-math), so no public header includes this file. Formulas of
-// optimizers run over packs instead: see pack.h.
+// The kernels of core/ call loop() with a formula: a lambda in plain scalar C++. The compiler
+// inlines the lambda into each version of the loop and vectorises it. Vectorising needs the flags
+// of the library's target (-O3, -fno-math-errno, -fno-trapping-math), so no public header includes
+// this file. Formulas of optimizers run over packs instead: see pack.h.
 #pragma once
 
 #include <descent/core/simd/level.h>
@@ -52,9 +52,8 @@ DESCENT_AVX512 void call_avx512(F& f) {
 
 }  // namespace detail
 
-/// Calls f, compiled for the chosen level. For loops that are no plain element-by-element formula.
-/// f must be a lambda marked `__attribute__((always_inline))`. Any other f stays code for the
-/// baseline.
+/// Calls f once, compiled for the chosen level: for a loop that loop() cannot express. f must be a
+/// lambda marked `__attribute__((always_inline))`. The compiler leaves any other f at the baseline.
 template <class F>
 void call(F f) {
   switch (level()) {
@@ -67,8 +66,8 @@ void call(F f) {
   }
 }
 
-/// Calls f(p[0]...), f(p[1]...), … f(p[n-1]...). An array that f writes must not overlap another
-/// array, unless both are the same pointer.
+/// Calls f(p[0]...), f(p[1]...), … f(p[n-1]...), compiled for the chosen level. If f writes an
+/// array, no other array may overlap that array, except at the same pointer.
 template <class F, class... P>
 void loop(std::int64_t n, F f, P*... p) {
   switch (level()) {

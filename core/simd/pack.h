@@ -5,26 +5,32 @@
 //     w -= eta * g / (sqrt(v) + eps);
 //   }, w, g, v);
 //
-// The loop hands packs of neighbouring numbers to the formula: 16, 32 or 64 bytes of floats or
-// doubles, as the processor allows. The formula takes a number by value (auto) if it only reads the
-// number, and by reference (auto&) if the number is to be written back.
+// The loop hands packs to the formula. A pack is a few numbers that lie side by side in memory: 16,
+// 32 or 64 bytes of floats or doubles, as the processor allows. If a formula only reads a number,
+// it takes the number by value (auto). If a formula writes a number, it takes the number by
+// reference (auto&).
 //
-// What a formula may use on packs, mixed with numbers:
-//   + − * /  += −= *= /=   as on numbers
-//   < <= > >= == !=        give a mask; masks combine by & | !
-//   where(mask, a, b)      a where the mask holds, else b. It replaces ?: and if, which packs have
-//   not sqrt abs sign          sign of 0 and of NaN is 0 max(a, b), min(a, b)   b if either is NaN
-//   fma(a, b, c)           a·b + c, rounded once for floats under AVX-512, else twice
-//   ratio(a, b)            a/b, and 0 where b is 0. For floats under AVX-512: within 1.5 units in
-//   the
-//                          last place, and 0 where b is subnormal or infinite; from b = 2¹²⁶ on it
-//                          may be 0. A divider for quotients and roots is slower than memory;
-//                          ratio() does without the divider.
-// Write these names without std:: or any other prefix: the compiler finds those of packs.
+// What a formula may use on packs. Packs and plain numbers mix.
 //
-// The result is the same in every file whatever its flags: products and sums are never fused, and
-// the ends of arrays go through the same arithmetic. With double, or without fma() and ratio(), it
-// is the same on every processor too.
+//   + − * /  += −= *= /=     work as on numbers
+//   < <= > >= == !=          give a mask; & | ! combine masks
+//   where(mask, a, b)        gives a where the mask holds, b elsewhere; replaces ?: and if
+//   sqrt(a), abs(a)          work as on numbers
+//   sign(a)                  gives −1, 0 or 1; 0 for NaN
+//   max(a, b), min(a, b)     give b if a or b is NaN
+//   fma(a, b, c)             gives a·b + c
+//   ratio(a, b)              gives a/b, and 0 where b is 0
+//
+// Write these names without std:: or any other prefix, so that the compiler finds those of packs.
+//
+// fma() rounds once for floats under AVX-512, and twice otherwise. ratio() is for formulas that
+// divide floats: under AVX-512 it does without the processor's divider, which is slower than
+// memory. The quotient is then within 1.5 units in the last place. It is 0 where b is subnormal or
+// infinite, and may be 0 from |b| = 2¹²⁶ on.
+//
+// A formula gives the same bits in every file, whatever the file's flags: the compiler never fuses
+// a product and a sum, and the ends of arrays go through the same arithmetic. In double, or without
+// fma() and ratio(), a formula also gives the same bits on every processor.
 #pragma once
 
 #include <descent/core/simd/level.h>
@@ -36,8 +42,9 @@
 #include <type_traits>
 #include <utility>
 
-// Packs and whatever is compiled from them get another name in files with other instruction sets,
-// compilers or optimisation, so that a linker never takes one file's code for another's.
+// The name of the inline namespace below holds the file's instruction set, compiler and
+// optimisation. Two files with different flags therefore compile different symbols, and the linker
+// never takes the code of one file for that of the other.
 #if defined(__AVX512F__)
 #define DESCENT_SET avx512
 #elif defined(__AVX2__)
@@ -66,8 +73,8 @@
 namespace descent::simd {
 inline namespace DESCENT_CONFIGURATION {
 
-/// Names the flags of the file that includes this header. A template with this type among its
-/// arguments is another one in a file with other flags.
+/// Stands for the flags of the file that includes this header. A template that has Configuration
+/// among its arguments is another template in a file with other flags.
 struct Configuration {};
 
 #define DESCENT_LEVEL Baseline
@@ -98,7 +105,7 @@ auto at_level(F f) {
 
 namespace packs {
 
-/// The K-th array as a formula uses it: const if the formula takes the number by value.
+/// The type of the elements of array K: const T if formula F takes argument K by value, else T.
 template <class F, class T, std::size_t K, class Numbers>
 struct Access;
 template <class F, class T, std::size_t K, std::size_t... J>
@@ -109,7 +116,7 @@ struct Access<F, T, K, std::index_sequence<J...>> {
                          const T, T>;
 };
 
-/// Calls g(p...), each pointer to const if f only reads there.
+/// Calls g(p...). If formula F only reads an array, g gets a pointer to const for that array.
 template <class F, class G, std::size_t... K, class... P>
 void with_access(std::index_sequence<K...> all, G g, P*... p) {
   using T = std::remove_const_t<std::common_type_t<P...>>;
@@ -119,8 +126,8 @@ void with_access(std::index_sequence<K...> all, G g, P*... p) {
 
 }  // namespace packs
 
-/// Runs f over packs of p[0] to p[n-1]; all p point to float, or all to double. An array that f
-/// writes must not overlap another array.
+/// Runs the formula f on the first n numbers of the arrays p, a pack at a time. All p point to
+/// float, or all to double. If f writes an array, no other array may overlap that array.
 template <class F, class... P>
 void loop_packs(std::int64_t n, F f, P*... p) {
   packs::with_access<F>(
@@ -128,8 +135,9 @@ void loop_packs(std::int64_t n, F f, P*... p) {
       [&](auto*... q) { at_level([&](auto set) { set.loop(n, f, q...); }); }, p...);
 }
 
-/// loop_packs() with a formula that returns a std::array of terms: adds their sums to out[0],
-/// out[1], …. The order of additions depends on n alone, and errors grow with log n.
+/// Runs the formula f as loop_packs() does, and adds up what f returns: a std::array of terms. The
+/// sum of the first terms is added to out[0], that of the second to out[1], and so on. The order of
+/// additions depends on n alone. Rounding errors grow with log n.
 template <class F, class... P>
 void sum_packs(std::int64_t n, F f, double* out, P*... p) {
   packs::with_access<F>(
