@@ -1,4 +1,4 @@
-// AnyRule: what the engine knows of a rule of whatever form.
+// AnyRule: what the engine knows of every rule, whatever its form. To write a rule, read rule.h.
 #pragma once
 
 #include <descent/core/tensor.h>
@@ -15,11 +15,14 @@ class StateVisitor;
 
 namespace detail {
 
+/// The most slots, numbers and sums that a rule can have.
 inline constexpr int kMaxSlots = 8, kMaxNumbers = 4, kMaxSums = 4;
 
+/// The form of a rule. It says which of the three stages runs the rule.
 enum class RuleKind { element, tensor, search };
 
-/// A group's rule, its type erased. ElementRule, TensorRule and SearchRule add how it updates.
+/// The rule of a group, with its type erased. ElementRule, TensorRule and SearchRule derive from
+/// AnyRule and add how the rule updates. RuleOf forwards to the struct that a user wrote.
 class AnyRule {
  public:
   virtual ~AnyRule() = default;
@@ -27,16 +30,16 @@ class AnyRule {
   const Card& card;
   const std::span<const char* const> slot_names;
   const std::span<const Number> numbers;
-  const bool averages;  // says itself where the weights are to be evaluated
+  const bool averages;  // true if the rule has average(): it keeps an average of the weights
 
   virtual void visit_fields(const FieldVisitor& f) = 0;
   virtual void check() const = 0;
   virtual void check_schedules(std::int64_t step) const = 0;
   virtual void check_parameter(std::string_view name, const Tensor& w) const = 0;
   virtual bool maximize() const = 0;
-  /// Nothing for a parameter that does without this slot.
+  /// The shape of a slot for a parameter of shape w. Empty if this parameter has no such slot.
   virtual std::optional<Shape> slot_shape(int slot, const Shape& w) const = 0;
-  /// Which slots the rule uses at its present settings, for a parameter of this type.
+  /// For each slot, whether the rule uses it at its present settings. dtype is the parameter's.
   virtual std::array<bool, kMaxSlots> slots_in_use(DType dtype) const = 0;
   virtual Tensor average(Step s, const Tensor& w, std::span<const Tensor> kept) const = 0;
 
@@ -46,7 +49,8 @@ class AnyRule {
       : kind(k), card(c), slot_names(s), numbers(n), averages(a) {}
 };
 
-/// Whether every slot and number of a rule has a name of its own, under which the state keeps it.
+/// True if the names of a rule's slots and numbers all differ. The state keeps slots and numbers
+/// under these names.
 template <class Rule>
 constexpr bool names_differ() {
   std::string_view taken[1 + kMaxSlots + kMaxNumbers] = {"step"};  // the count of updates
@@ -65,8 +69,9 @@ constexpr bool names_differ() {
   return true;
 }
 
-// Whether a rule has a member of some name, callable or not. A member that cannot be called as it
-// should is a mistake, not a rule without the member. Of a rule that is final this is not known.
+// names_at<Rule>, names_measure<Rule>, …: true if Rule has a member of this name, whatever its
+// arguments. If a rule has the member but it cannot be called as the engine calls it, the author
+// made a mistake, and a static_assert says so. For a rule that is final the answer is always false.
 template <class Rule, class Named>
 struct WithName : Rule, Named {};
 #define DESCENT_NAMES(member)                                        \
@@ -89,7 +94,8 @@ DESCENT_NAMES(update)
 DESCENT_NAMES(average)
 #undef DESCENT_NAMES
 
-/// What all forms share. Kind is ElementRule, TensorRule or SearchRule.
+/// Holds a rule and forwards to it what all forms have. Kind is ElementRule, TensorRule or
+/// SearchRule.
 template <class Rule, class Kind>
 class RuleOf : public Kind {
   static_assert(Rule::slot_names.size() <= kMaxSlots, "a rule keeps at most 8 slots");

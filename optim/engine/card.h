@@ -1,5 +1,5 @@
-// What a rule or wrapper says about itself: its card, the legal values of its settings, the numbers
-// that it keeps.
+// What a rule or wrapper says about itself: its card, the legal values of its settings, its numbers
+// and its presets.
 #pragma once
 
 #include <limits>
@@ -8,51 +8,60 @@
 
 namespace descent::optim {
 
-/// The legal values of a setting: an interval, whose ends may belong to it or not.
+/// The legal values of a setting: an interval. If both flags keep their defaults, the interval is
+/// [low, high).
 struct Range {
-  double low, high;
-  bool low_open = false, high_open = true;
+  double low, high;                         ///< the ends of the interval
+  bool low_open = false, high_open = true;  ///< true if the end itself is not legal
 
-  /// Whether x is legal. NaN never is.
+  /// Returns true if x lies in the interval. NaN lies in no interval.
   bool holds(double x) const {
     return (low_open ? x > low : x >= low) && (high_open ? x < high : x <= high);
   }
-  std::string text() const;  ///< as in "[0, 1)"
+  std::string text() const;  ///< the interval as text: "[0, 1)"
 };
 
+/// Positive infinity: the end of a range that has no upper bound.
 inline constexpr double kInfinity = std::numeric_limits<double>::infinity();
-/// Ranges that many settings have: [0, ∞), (0, ∞), [0, 1) and [0, 1].
+/// @name Ranges that many settings have
+/// @{
+
+/// A range for `fields`. kNonNegative is [0, ∞), kPositive is (0, ∞), kUnit is [0, 1) and
+/// kClosedUnit is [0, 1].
 inline constexpr Range kNonNegative{0, kInfinity}, kPositive{0, kInfinity, true}, kUnit{0, 1},
     kClosedUnit{0, 1, false, false};
+/// @}
 
-/// What a reader wants to know before choosing a rule or wrapper. `descent explain` prints it, and
-/// the table in optim/README.md is made of it.
+/// What a reader wants to know before choosing a rule or wrapper. `descent explain` prints the
+/// card. The table in optim/README.md is made of all cards. Every part but the name may be empty.
 struct Card {
-  std::string_view name = {};       ///< as in text: "adamw". Required; the other parts may be empty
-  std::string_view title = {};      ///< "AdamW"
-  std::string_view formula = {};    ///< one line, in the paper's symbols
+  std::string_view name = {};       ///< required: the name in text and in saved states, "adamw"
+  std::string_view title = {};      ///< a heading: "AdamW"
+  std::string_view formula = {};    ///< the update in one line, in the paper's symbols
   std::string_view paper = {};      ///< authors, year, arXiv number
   std::string_view when = {};       ///< what to use it for
   std::string_view avoid = {};      ///< what not to use it for
-  std::string_view traps = {};      ///< mistakes that others have made with it
-  int state = 0;                    ///< numbers kept for each number of the model, at the defaults
-  double gradient_evaluations = 1;  ///< evaluations of the gradient in a step
-  bool basic = false;               ///< one of the dozen that a comparison begins with
+  std::string_view traps = {};      ///< mistakes that users make
+  int state = 0;                    ///< numbers kept for each weight, at the default settings
+  double gradient_evaluations = 1;  ///< gradient evaluations in a step, on average
+  bool basic = false;  ///< true for a textbook optimizer: a comparison begins with these
 };
 
-/// A number that a rule keeps for each parameter, beside its slots.
+/// A number that a rule keeps for each parameter. A slot, in contrast, keeps a number for each
+/// weight.
 struct Number {
-  const char* name;  ///< its name in a saved state
-  double start;      ///< its value before the first step
+  const char* name;  ///< the name in a saved state
+  double start;      ///< the value before the first step
 };
 
-/// A rule or wrapper with other settings under a name of its own: "nesterov" is SGD with momentum
-/// and look-ahead. Parts of the card that are empty are those of the rule.
+/// A rule or wrapper with other default settings, under a name of its own. "nesterov" is a preset
+/// of SGD with momentum 0.9 and `nesterov` on. A built-in rule T lists its presets in `static
+/// std::vector<Preset<T>> presets()`.
 template <class T>
 struct Preset {
-  std::string name;
-  T value;
-  Card card;
+  std::string name;  ///< the name in text: "nesterov"
+  T value;           ///< the rule with its settings
+  Card card;         ///< parts that differ from the rule's card; an empty part is that of the rule
 };
 
 }  // namespace descent::optim

@@ -16,8 +16,9 @@ bool curves(const AnyRule& rule) {
   return rule.kind == RuleKind::element && static_cast<const ElementRule&>(rule).curves;
 }
 
-/// Hutchinson's estimate of the Hessian's diagonal, u ⊙ Hu for u of random signs: E[u ⊙ Hu] =
-/// diag H. The closure has just left gradients with a graph; afterwards they have none.
+/// Hutchinson's estimate of the diagonal of the Hessian H: u ⊙ Hu, with u of random signs. The mean
+/// of u ⊙ Hu over all u is diag H. The closure has left gradients with a graph. estimate() leaves
+/// the same gradients without a graph.
 void estimate(Ledger& ledger, std::int64_t& evaluations) {
   std::vector<Tensor> leaves, gradients, probes;
   std::vector<std::size_t> indices;
@@ -26,7 +27,7 @@ void estimate(Ledger& ledger, std::int64_t& evaluations) {
     const Tensor g = ledger.parameters[i].value.grad();
     if (!g.defined() || !curves(ledger.rule_of(i))) continue;
     ledger.curvature[i] = zeros_like(ledger.parameters[i].value);
-    if (!g.requires_grad()) continue;  // linear in everything: no curvature
+    if (!g.requires_grad()) continue;  // the loss is linear in this parameter: its curvature is 0
     Generator generator(static_cast<std::uint64_t>(ledger.steps) * 1000003 + i);
     const NoGradGuard no_grad;
     probes.push_back(randint(0, 2, g.shape(), generator).to(g.dtype()) * 2 - 1);

@@ -1,4 +1,5 @@
-// Rules that update each weight by itself, as the engine runs them. rule.h says how one is written.
+// How the engine sees an element rule: a rule that updates each weight from its own gradient and
+// slots. To write one, read rule.h.
 #pragma once
 
 #include <descent/core/simd/pack.h>
@@ -8,21 +9,26 @@
 
 namespace descent::optim::detail {
 
-/// The slot number of the estimate of the Hessian's diagonal.
+/// Stands in the place of a slot's number for the estimate of the Hessian's diagonal.
 inline constexpr int kCurvature = -1;
 
-/// An element rule at one step, its type erased: runs its formula over n elements of a parameter.
+/// The formula of an element rule at one step, with its type erased.
 struct BoundRule {
+  /// The lambda, copied byte by byte.
   alignas(16) unsigned char formula[256];
-  /// The formula sees g as clamp(scale·g, ±limit). A pass that measures adds to sums.
+  /// Runs the formula over n elements of a parameter. The formula sees clamp(scale·g, ±limit) as
+  /// the gradient. A measuring formula adds its terms to `sums`; others ignore `sums`.
   void (*run)(const void* formula, std::int64_t n, void* w, const void* g, void* const* kept,
               double scale, double limit, double* sums) = nullptr;
-  int slot_count = 0;
-  int slot_ids[kMaxSlots + 1];
+  int slot_count = 0;           ///< how many slots the formula takes
+  int slot_ids[kMaxSlots + 1];  ///< which slots: their numbers in slot_names, or kCurvature
 };
 
+/// An element rule whose type is erased.
 class ElementRule : public AnyRule {
  public:
+  // measures: the rule has measure(), a pass before the update. shares_sums: the sums of that pass
+  // run over all parameters. curves: the rule has wants_curvature() and needs a closure.
   const bool measures, shares_sums, curves;
   virtual BoundRule bind(Step s, DType dtype) const = 0;
   virtual BoundRule bind_measure(Step s, DType dtype) const = 0;
@@ -40,19 +46,20 @@ class ElementRule : public AnyRule {
         curves(t.curves) {}
 };
 
-/// Throw ValueError: a rule's member did not call run, or more than once; or named a slot that the
-/// rule has not; or its formula takes more slots than there are.
+/// Throw ValueError for mistakes in a rule. fail_run(): dispatch() or measure() called run never,
+/// or more than once. fail_slot(): the call of run named an unknown slot. fail_slot_count(): the
+/// formula takes more slots than the rule has.
 [[noreturn]] void fail_run(std::string_view rule, const char* member, bool twice);
 [[noreturn]] void fail_slot(std::string_view rule, std::string_view slot,
                             std::span<const char* const> kept);
 [[noreturn]] void fail_slot_count(std::string_view rule, int count, std::size_t kept);
 
-/// Whether F takes a weight, a gradient and these slots, all of type P.
+/// True if F can be called with a weight, a gradient and sizeof...(K) slots, all of type P.
 template <class F, class P, std::size_t... K>
 constexpr bool takes_slots(std::index_sequence<K...>) {
   return std::is_invocable_v<const F&, P&, P&, std::enable_if_t<(K >= 0), P&>...>;
 }
-/// How many slots a formula takes; −1 for a lambda that is no formula.
+/// How many slots the formula F takes. −1 if F is no formula.
 template <class F, class P, int kCount = 0>
 constexpr int count_slots() {
   if constexpr (takes_slots<F, P>(std::make_index_sequence<kCount>()))
@@ -63,7 +70,7 @@ constexpr int count_slots() {
     return -1;
 }
 
-/// BoundRule::run for a formula F over numbers of type T with the instructions of Set.
+/// What BoundRule::run points to, for formula F, numbers of type T and the instruction set Set.
 template <class Set, class T, class F, std::size_t... K>
 void run_formula(const void* formula, std::int64_t n, void* w, const void* g, void* const* kept,
                  double scale, double limit, [[maybe_unused]] double* sums) {
@@ -71,7 +78,7 @@ void run_formula(const void* formula, std::int64_t n, void* w, const void* g, vo
   using All = std::index_sequence<0, 1, (K + 2)...>;
   const F f = *static_cast<const F*>(formula);
   const auto over = [&](auto view) {
-    // Inlined whole: clang would leave a long formula a call.
+    // `flatten` inlines the whole formula. Without it clang calls a long formula as a function.
     const auto seen = [ f, view ](auto& x, auto& d, auto&... s) __attribute__((flatten)) {
       return f(x, view(d), s...);
     };
@@ -93,6 +100,8 @@ void run_formula(const void* formula, std::int64_t n, void* w, const void* g, vo
   });
 }
 
+/// An element rule that a user wrote. Configuration tells files with other flags apart: the code
+/// that they compile must not be mixed.
 template <class Rule, class Configuration>
 class ElementRuleOf final : public RuleOf<Rule, ElementRule> {
   struct AnyRun {
@@ -154,7 +163,8 @@ class ElementRuleOf final : public RuleOf<Rule, ElementRule> {
   }
 
  private:
-  /// Calls f(T(), run) for the type; a rule calls run(formula, slots…).
+  /// Calls f(T(), run), T being the C++ type of `dtype`. The rule calls run(formula, slots…), which
+  /// puts the formula into the result.
   template <bool kSums, class F>
   static BoundRule bind_with(DType dtype, F f) {
     constexpr const char* kMember = kSums ? "measure" : "dispatch";
@@ -173,6 +183,8 @@ class ElementRuleOf final : public RuleOf<Rule, ElementRule> {
     return bound;
   }
 
+  /// Copies the formula into `bound`, with the slots that it takes. `named` holds the names of
+  /// slots that run() was given. If there are none, the formula takes the first slots.
   template <class T, bool kSums, class F>
   static void take(BoundRule& bound, F f, std::initializer_list<std::string_view> named) {
     constexpr int kCount = check_formula<T, kSums, F>();
@@ -203,7 +215,7 @@ class ElementRuleOf final : public RuleOf<Rule, ElementRule> {
     return &run_formula<Set, T, F, K...>;
   }
 
-  /// How many slots a formula takes; does not compile for what is no formula.
+  /// How many slots a formula takes. If F is no formula, compiling stops with a message.
   template <class T, bool kSums, class F>
   static consteval int check_formula() {
     using P = simd::Baseline::Pack<T>;

@@ -14,40 +14,43 @@ using Numbers = std::array<double, kMaxNumbers>;
 
 namespace {
 
-constexpr std::int64_t kChunk = 16384;  // elements of a task
-// Below this many elements, waking a thread takes longer than the thread saves.
+constexpr std::int64_t kChunk = 16384;  // elements in a task
+// For fewer elements than this, waking a thread takes longer than the thread saves.
 constexpr std::int64_t kWorthThreads = 6 * kChunk;
 
 }  // namespace
 
-/// The rule of a group at one step, for all parameters of one count, dtype and numbers.
+/// The rule of a group at one step. One Binding serves all parameters that have the same count of
+/// updates, dtype and numbers.
 struct ElementStage::Binding {
   int group;
   std::int64_t t;
   DType dtype;
-  Numbers before, after;  // the rule's own numbers, as the rule found and as it left them
+  Numbers before, after;  // the rule's numbers, before and after the rule was bound
   BoundRule rule;
 };
 
-/// A parameter whose elements lie in one block, in an order that its gradient and slots share.
+/// A parameter that is updated. Its elements lie in one block of memory. Gradient and slots lie in
+/// memory in the same order.
 struct ElementStage::Work {
   std::size_t index;
-  std::size_t binding;    // number of its bound rule
-  std::int64_t first, n;  // its elements among all elements of the update
+  std::size_t binding;    // which of bindings_ holds its rule
+  std::int64_t first, n;  // its elements are first to first + n − 1 of all elements of the update
   char* weight;
   const char* grad;
   char* kept[kMaxSlots + 1];
   GradientView view;
-  Tensor weight_copy, grad_copy;  // if the originals are not laid out alike
-  Tensor gradient;                // as it was handed over
-  double sums[kMaxSums];          // of a rule that measures first
+  Tensor weight_copy, grad_copy;  // defined if the originals differ in layout
+  Tensor gradient;                // the gradient before any copy; kept alive here
+  double sums[kMaxSums];          // what the measuring pass has summed
 };
 
 ElementStage::ElementStage(Ledger& ledger) : Stage(ledger) {}
 ElementStage::~ElementStage() = default;
 
-/// Each rule is bound once for every group, count, dtype and numbers that occur: usually once. A
-/// rule that measures is bound for each parameter, to its measuring pass first.
+/// Returns the number of the Binding for parameter i, and makes it if there is none that fits.
+/// Usually one Binding serves a whole group. A rule that measures gets one for each parameter, and
+/// is bound to its measuring formula first.
 std::size_t ElementStage::bind(std::size_t i) {
   const Ledger::Memory& m = ledger_.memory[i];
   const DType dtype = ledger_.parameters[i].value.dtype();
@@ -95,10 +98,10 @@ void ElementStage::plan(const Update& update) {
   }
 }
 
-/// Finds where the slots lie that a work's rule is bound to.
+/// Fills in where the slots lie that the formula of a Work takes.
 void ElementStage::point_at_slots(Work& item) {
   const BoundRule& rule = bindings_[item.binding].rule;
-  const auto curvature = [&]() -> Tensor& {  // of a parameter that had none to estimate: zero
+  const auto curvature = [&]() -> Tensor& {  // zeros for a parameter without an estimate
     ledger_.curvature.resize(ledger_.parameters.size());
     Tensor& estimate = ledger_.curvature[item.index];
     if (!estimate.defined()) estimate = zeros_like(ledger_.parameters[item.index].value);
@@ -134,7 +137,8 @@ bool ElementStage::plan_again(const Update& update, bool check_finite) {
   return holds_ = true;
 }
 
-/// Keeps the plan if nothing but the values can change until the next step.
+/// Keeps the plan if nothing but values can change before the next step: gradients lie in the
+/// memory of a compiled step, nothing was copied, and no rule measures or needs curvature.
 void ElementStage::hold_plan() {
   const auto stays = [&](const Work& item) {
     const ElementRule& rule = rule_of(item.index);
@@ -146,7 +150,7 @@ void ElementStage::hold_plan() {
   if (fixed)
     for (const Work& item : work_) held_.push_back(item.gradient);
   else
-    work_.clear();  // and with it copies
+    work_.clear();  // frees the copies too
 }
 
 void ElementStage::run() {
@@ -187,9 +191,9 @@ void ElementStage::run_span(const Work& item, std::int64_t from, std::int64_t n,
                  item.view.limit, sums);
 }
 
-/// The first pass of the rules that have one. Each parameter is cut into pieces from its own
-/// beginning, and the sums of the pieces are added in order: the result depends on the values
-/// alone. Then these rules are bound to their update.
+/// Runs the measuring pass of the rules that have one, and then binds these rules to their update.
+/// Each parameter is cut into pieces from its own beginning, and the sums of the pieces are added
+/// in order. The result therefore does not depend on threads or on other parameters.
 void ElementStage::measure() {
   struct Piece {
     Work* item;
@@ -227,7 +231,8 @@ void ElementStage::measure() {
   }
 }
 
-/// Rules that share their sums share their numbers too, also with parameters without a gradient.
+/// If a rule shares its sums, all its parameters have the same numbers, those without a gradient
+/// too: copies the numbers of the first updated parameter to the others.
 void ElementStage::share_numbers() {
   const auto first = std::find_if(work_.begin(), work_.end(), [this](const Work& item) {
     return rule_of(item.index).shares_sums;

@@ -1,5 +1,5 @@
-// Internal. ElementStage: runs element rules over the elements of all parameters, laid end to end,
-// in one pass through memory.
+// Internal. ElementStage: runs element rules. The elements of all parameters are laid end to end
+// and updated in one pass through memory.
 #pragma once
 
 #include <descent/optim/engine/element_rule.h>
@@ -7,6 +7,7 @@
 
 namespace descent::optim::detail {
 
+/// Runs element rules.
 class ElementStage final : public Stage {
  public:
   explicit ElementStage(Ledger& ledger);
@@ -14,15 +15,17 @@ class ElementStage final : public Stage {
   void plan(const Update& update) override;
   void run() override;
 
-  /// True if the last plan serves again: a compiled step brings the same gradients each time, and
-  /// they are finite if that is to be checked. The plan then has the numbers of the new step.
+  /// Tries to use the last plan again. This works for compiled steps, whose gradients lie in the
+  /// same memory each time. Returns true if the plan now holds the settings of the new step.
+  /// Returns false if plan() must be called; also if `check_finite` is true and a gradient is not
+  /// finite.
   bool plan_again(const Update& update, bool check_finite);
-  /// Keeps no plan for the next step.
+  /// Drops the plan, so that the next step makes a new one.
   void forget() { held_.clear(); }
 
  private:
   struct Binding;  // a rule at one step
-  struct Work;     // one parameter's share of the update
+  struct Work;     // one parameter that is updated
   const ElementRule& rule_of(std::size_t parameter) const {
     return static_cast<const ElementRule&>(ledger_.rule_of(parameter));
   }
@@ -33,10 +36,10 @@ class ElementStage final : public Stage {
   void run_span(const Work& item, std::int64_t from, std::int64_t n, double* sums) const;
   void share_numbers();
 
-  std::vector<Binding> bindings_;  // of the update under way; kept for their memory
+  std::vector<Binding> bindings_;  // the bound rules of this update; kept to reuse their memory
   std::vector<Work> work_;
-  std::vector<Tensor> held_;  // the gradients that work_ was made for, if it may serve again
-  bool holds_ = false;        // work_ serves the step under way for a second time
+  std::vector<Tensor> held_;  // if work_ may be used again: the gradients that it was made for
+  bool holds_ = false;        // plan_again() has succeeded for this step
 };
 
 }  // namespace descent::optim::detail

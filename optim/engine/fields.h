@@ -1,4 +1,4 @@
-// The settings of a rule or wrapper, one after the other: for checking, printing, saving, finding.
+// Going through the settings of a rule or wrapper one by one, to check, print, save or find one.
 #pragma once
 
 #include <descent/core/error.h>
@@ -11,19 +11,20 @@
 
 namespace descent::optim::detail {
 
-/// A setting where it is kept: a number with its range, or a switch.
+/// Points to a setting of a rule or wrapper: a number with its range, or a switch (a bool).
 struct FieldRef {
   std::string_view name;
   Hyper* number;       // null for a switch
   const Range* range;  // null for a switch
   bool* flag;          // null for a number
 
-  /// The number at a step; a switch reads as 0 or 1.
+  /// The value at a step. A switch reads as 0 or 1.
   double at(std::int64_t step) const { return number ? (*number)(step) : *flag ? 1 : 0; }
   std::string text() const { return number ? number->text() : *flag ? "true" : "false"; }
   /// False for a number that follows a schedule.
   bool is_constant() const { return !number || number->is_constant(); }
 };
+/// What is called with each setting; and what calls a FieldVisitor with each setting.
 using FieldVisitor = std::function<void(const FieldRef&)>;
 using FieldLister = std::function<void(const FieldVisitor&)>;
 
@@ -40,9 +41,10 @@ void visit_fields(T& value, const FieldVisitor& f) {
   T::fields(value, Each{f});
 }
 
+/// Throws ValueError: the schedule of a field gave `value` for this step, which is out of range.
 [[noreturn]] void fail_schedule(std::string_view owner, std::string_view field, double value,
                                 const Range& range, std::int64_t step);
-/// Throws ValueError if a schedule gives a value out of its field's range for this step.
+/// Throws ValueError if a setting follows a schedule whose value for this step is out of range.
 template <class T>
 void check_schedules(T& value, std::int64_t step) {
   T::fields(value, [step](std::string_view field, const auto& number, const auto&... range) {
@@ -52,11 +54,13 @@ void check_schedules(T& value, std::int64_t step) {
   });
 }
 
-/// Throws ValueError for a field outside its range, naming owner, field, value and range.
+/// Throws ValueError if a field is out of its range at step 0. The message names owner, field,
+/// value and range.
 void check_fields(std::string_view owner, const FieldLister& list);
-/// Throws ValueError, in the name of `op`, unless a switch is to be 0 or 1.
+/// Throws ValueError unless `value` can be given to a switch: the constant 0 or 1. `op` begins the
+/// message.
 void check_switch(std::string_view op, std::string_view name, const Hyper& value);
-/// "name(first, a=1, b=true)".
+/// The text of a rule or wrapper: "name(first, a=1, b=true)".
 std::string fields_text(std::string_view name, const std::string& first, const FieldLister& list);
 
 }  // namespace descent::optim::detail

@@ -45,8 +45,8 @@ void Groups::add(Parameters parameters, std::unique_ptr<AnyRule> rule) {
   elements_.forget();
 }
 
-/// Refuses parameters that cannot be trained, and those that are there already. If names clash with
-/// those of other groups, the names get a prefix.
+/// Throws if a parameter cannot be trained, or belongs to a group already. If a name is taken by
+/// another group, all names of this group get a prefix.
 void Groups::check_parameters(std::string_view rule, Parameters& parameters) {
   bool trains = false, clashes = false;
   std::set<std::string> names;
@@ -54,7 +54,7 @@ void Groups::check_parameters(std::string_view rule, Parameters& parameters) {
   for (const Parameter& p : parameters) {
     if (!p.value.defined() || !p.value.is_leaf())
       fail<GraphError>(rule, "got parameter '", p.name, "', expected a leaf. Hint: detach() it");
-    trains |= p.value.requires_grad();  // one that does not is frozen: without a gradient, skipped
+    trains |= p.value.requires_grad();  // a frozen parameter gets no gradient and is skipped
     if (!names.insert(p.name).second || !identities.insert(&p.value.body()).second ||
         identities_.contains(&p.value.body()))
       fail<ValueError>(rule, "got parameter '", p.name,
@@ -65,7 +65,7 @@ void Groups::check_parameters(std::string_view rule, Parameters& parameters) {
     fail<GraphError>(rule, "got ", parameters.size(),
                      " parameters none of which requires a gradient, expected at least one. Hint: "
                      "call requires_grad_()");
-  if (!clashes) return;  // two submodules' "weight", say: the state needs names that differ
+  if (!clashes) return;  // otherwise two names would be one in the state
   for (Parameter& p : parameters) {
     p.name = to_text("group", groups(), ".", p.name);
     if (names_.contains(p.name))
@@ -159,7 +159,8 @@ void Groups::check_gradients(const Update& update) {
   logging::warning("step: no parameter has a gradient. Hint: was backward() called?");
 }
 
-/// The first parameter whose gradient is not finite; the number of parameters if there is none.
+/// Returns the first parameter whose gradient is not finite. If all are finite, returns the number
+/// of parameters.
 std::size_t Groups::find_non_finite(const Update& update) const {
   const std::size_t count = parameters().size();
   PoolVector<const Tensor*> gradients;
@@ -178,7 +179,7 @@ std::size_t Groups::find_non_finite(const Update& update) const {
       }
     }
   };
-  // A task looks at several parameters; all_finite cuts a large one itself.
+  // A task checks several small parameters. all_finite cuts a large parameter into tasks by itself.
   constexpr std::int64_t kWorthThreads = 200000;
   const auto n = static_cast<std::int64_t>(count);
   const std::int64_t each = std::max<std::int64_t>(1, total / std::max<std::int64_t>(1, n));
@@ -205,7 +206,7 @@ bool Groups::refuses(const Update& update) {
   return true;
 }
 
-// ---- averages of a rule's own ----
+// ---- averages that a rule keeps ----
 
 bool Groups::keeps_average() const {
   return std::any_of(ledger_.rules.begin(), ledger_.rules.end(),
@@ -258,7 +259,7 @@ void Groups::state(StateVisitor& visit) {
     visit(ledger_.key(i, "step"), m.t);
     for (std::size_t k = 0; k < rule.numbers.size(); ++k)
       visit(ledger_.key(i, rule.numbers[k].name), m.numbers[k]);
-    // Which slots a parameter must have depends on the settings, which are loaded by now.
+    // Which slots a parameter must have depends on the settings. The settings are loaded by now.
     const auto used = rule.slots_in_use(w.dtype());
     for (std::size_t k = 0; k < rule.slot_names.size(); ++k)
       if (const auto shape = rule.slot_shape(static_cast<int>(k), w.shape()))

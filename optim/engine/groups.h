@@ -1,5 +1,5 @@
-// Internal. Groups: the innermost layer of an optimizer. It has the parameters with their rules,
-// refuses what cannot be used, and hands each step to the stages.
+// Internal. Groups: the innermost layer of an optimizer. Groups holds the parameters and the rules
+// of all groups, refuses gradients that cannot be used, and hands each step to the stages.
 #pragma once
 
 #include <descent/optim/engine/element_stage.h>
@@ -12,9 +12,11 @@
 
 namespace descent::optim::detail {
 
+/// The groups of an optimizer: parameters with their rules.
 class Groups final : public Layer {
  public:
   Groups() : elements_(ledger_), tensors_(ledger_) {}
+  /// Adds a group. Throws as Optimizer::add_group().
   void add(Parameters parameters, std::unique_ptr<AnyRule> rule);
 
   double evaluate(const Closure& closure) override;
@@ -32,12 +34,13 @@ class Groups final : public Layer {
   const Parameters& parameters() const { return ledger_.parameters; }
   std::size_t groups() const { return ledger_.rules.size(); }
   std::int64_t steps() const { return ledger_.steps; }
-  /// True for a rule that evaluates gradients while it steps: L-BFGS.
+  /// True if the rule is a search rule, which evaluates gradients while it steps: L-BFGS.
   bool searches() const { return search_ != nullptr; }
   bool maximizes(std::size_t parameter) const { return ledger_.rule_of(parameter).maximize(); }
-  /// Throws ValueError if a group's settings are out of range or do not go together.
+  /// Throws ValueError if the settings of a group are out of range or do not go together.
   void check() const;
-  /// True if an update with such gradients must not be made: it was counted. Or throws.
+  /// Returns true if a gradient is not finite and such steps are skipped; the skip is then counted.
+  /// Throws NonFiniteError if such steps are errors.
   bool refuses(const Update& update);
 
   std::int64_t skipped = 0, evaluations = 0;
@@ -57,7 +60,7 @@ class Groups final : public Layer {
   std::set<std::string> names_;       // of the parameters
   std::set<const void*> identities_;  // of their tensors
   std::vector<Tensor> training_;      // weights that are exchanged for their average
-  bool warned_ = false;               // of a step without any gradient
+  bool warned_ = false;               // a step without any gradient was reported
 };
 
 }  // namespace descent::optim::detail

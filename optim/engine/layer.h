@@ -1,6 +1,6 @@
-// Internal. Layer: one layer of an optimizer. The innermost is Groups, which runs the rules; each
-// wrapper is a layer around another. A wrapper overrides one of the two verbs: evaluate() makes
-// gradients, apply() uses them.
+// Internal. Layer: one layer of an optimizer. The innermost layer is Groups, which runs the rules.
+// Each wrapper is a layer around another layer. A layer has two verbs: evaluate() makes gradients,
+// and apply() uses gradients. A wrapper changes one of the two and passes the other on.
 #pragma once
 
 #include <descent/optim/engine/state.h>
@@ -10,42 +10,50 @@
 
 namespace descent::optim::detail {
 
+/// Computes the loss, calls backward() and returns the loss.
 using Closure = std::function<double()>;
 
+/// A layer of an optimizer, which owns the layer further in.
 class Layer {
  public:
   virtual ~Layer() = default;
+  /// Makes gradients: clears those of all parameters and calls the closure, once or more often.
+  /// Returns the loss of the first call.
   virtual double evaluate(const Closure& closure) = 0;
+  /// Uses the gradients: makes the step.
   virtual void apply(Update& update) = 0;
 
-  virtual std::string_view name() const = 0;
-  virtual std::string text() = 0;
-  /// The fields of a wrapper, or those of a rule's group, −1 for all groups. If `owner` is not
-  /// empty, those of the wrapper or rule of that name alone.
+  virtual std::string_view name() const = 0;  ///< of the wrapper, or of the first group's rule
+  virtual std::string text() = 0;             ///< this layer and those further in, as text
+  /// Calls f for each setting of this layer. A wrapper ignores `group`. Groups calls f for the rule
+  /// of that group, or for all rules if `group` is −1. If `owner` is not empty, only the wrapper or
+  /// rule of that name takes part.
   virtual void visit_fields(const FieldVisitor& f, int group, std::string_view owner) = 0;
-  /// What this layer keeps, without the layers further in.
+  /// Lists what this layer keeps, without the layers further in.
   virtual void state(StateVisitor& visit) = 0;
-  /// Throws ValueError if a schedule gives a value out of range for the present step.
+  /// Throws ValueError if a schedule of this layer or of a layer further in gives a value out of
+  /// range for the present step.
   virtual void check_schedules() = 0;
 
-  virtual bool needs_closure() const = 0;
-  /// True if each element's update follows from its own gradients alone.
+  virtual bool needs_closure() const = 0;  ///< true if step() without a closure must be refused
+  /// True if the update of each element depends on the gradients of that element alone.
   virtual bool elementwise() const = 0;
   /// True for a layer that keeps an average of the weights.
   virtual bool keeps_average() const { return false; }
-  /// True if there is something in the average by now.
+  /// True if the average has begun.
   virtual bool has_average() const { return keeps_average(); }
-  /// Exchanges the weights with the average. Throws StateError if there is nothing in it.
+  /// Exchanges the weights with the average. Throws StateError if the average has not begun.
   virtual void swap_average() {}
 
-  virtual Layer* inner() { return nullptr; }
-  Groups& groups();  ///< the innermost layer
+  virtual Layer* inner() { return nullptr; }  ///< the layer further in; null for Groups
+  Groups& groups();                           ///< the innermost layer
 
-  /// This layer for as long as it lives, whichever optimizer has it by then.
+  /// A weak pointer to this layer. It stays valid if an optimizer is moved or wrapped, and expires
+  /// when the layer is destroyed.
   std::weak_ptr<Layer> watch() const { return self_; }
 
  protected:
-  /// Runs apply(update) with `next` as what update.inner() runs.
+  /// Calls apply(). Meanwhile update.inner() runs `next`.
   template <class F>
   static void with_inner(Update& update, Layer& next, F apply) {
     struct Restore {
@@ -61,7 +69,7 @@ class Layer {
   }
 
  private:
-  std::shared_ptr<Layer> self_{this, [](Layer*) {}};  // owns nothing
+  std::shared_ptr<Layer> self_{this, [](Layer*) {}};  // for watch(); deletes nothing
 };
 
 }  // namespace descent::optim::detail

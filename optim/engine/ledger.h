@@ -1,4 +1,5 @@
-// Internal. Ledger: the parameters of an optimizer, their rules, and what is kept for each.
+// Internal. Ledger: the parameters of an optimizer, the rules of its groups, and what the optimizer
+// keeps for each parameter.
 #pragma once
 
 #include <descent/optim/engine/any_rule.h>
@@ -8,28 +9,30 @@
 
 namespace descent::optim::detail {
 
+/// What the stages share.
 struct Ledger {
-  /// What is kept for one parameter.
+  /// What the optimizer keeps for one parameter.
   struct Memory {
-    int group;
+    int group;                    // the number of its group
     std::int64_t t = 0;           // updates of this parameter
-    std::vector<Tensor> kept;     // undefined until needed
-    std::vector<double> numbers;  // the rule's own
+    std::vector<Tensor> kept;     // the slots; each is undefined until it is needed
+    std::vector<double> numbers;  // the rule's numbers for this parameter
   };
 
   Parameters parameters;
   std::vector<Memory> memory;                   // one for each parameter
   std::vector<std::unique_ptr<AnyRule>> rules;  // one for each group
   std::vector<Tensor> curvature;  // estimates of the Hessian's diagonal for the step under way
-  std::int64_t steps = 0;         // of the optimizer, made or skipped
+  std::int64_t steps = 0;         // steps of the optimizer, made or skipped
 
   const AnyRule& rule_of(std::size_t parameter) const {
     return *rules[static_cast<std::size_t>(memory[parameter].group)];
   }
-  /// A slot of a parameter, made if it was not there: zeros. A slot of an element rule lies in
-  /// memory as the weights do. Throws StateError if the weights have changed shape or dtype since.
+  /// Returns a slot of a parameter. If the slot is new, it is filled with zeros. The slot of an
+  /// element rule has the strides of the weights. Throws StateError if the shape or dtype of the
+  /// weights has changed since the slot was made.
   Tensor& slot(std::size_t parameter, int id);
-  /// "adamw/m/fc1.weight".
+  /// The name of something kept, in the state: "adamw/m/fc1.weight".
   std::string key(std::size_t parameter, std::string_view name) const;
 };
 

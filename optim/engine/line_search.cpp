@@ -13,11 +13,12 @@ double largest(const Tensor& a) { return a.numel() == 0 ? 0 : max(abs(a)).item()
 namespace {
 
 constexpr double kDecrease = 1e-4, kFlatness = 0.9;  // c₁ and c₂ of the Wolfe conditions
-constexpr double kNarrowest = 1e-9;  // bracket, times the direction's largest element
+// zoom() stops once the bracket's length times the largest element of the direction is below this.
+constexpr double kNarrowest = 1e-9;
 constexpr int kMostEvaluations = 25;
 
-/// Where the cubic through both points has its minimum, kept within [low, high]; the middle if it
-/// has none.
+/// Returns where the cubic through both points has its minimum, limited to [low, high]. If the
+/// cubic has no minimum, returns the middle.
 double cubic_minimum(const LinePoint& p, const LinePoint& q, double low, double high) {
   const LinePoint &a = p.t <= q.t ? p : q, &b = p.t <= q.t ? q : p;
   const double d1 = a.slope + b.slope - 3 * (a.f - b.f) / (a.t - b.t);
@@ -57,7 +58,7 @@ bool LineSearch::flat_enough(const LinePoint& p) const {
   return std::fabs(p.slope) <= -kFlatness * start_.slope;
 }
 
-/// Narrows the bracket [a, b] until a point in it satisfies both conditions.
+/// Narrows the bracket [a, b] until a point inside it satisfies both Wolfe conditions.
 LinePoint LineSearch::zoom(LinePoint a, LinePoint b) {
   LinePoint* best = a.f <= b.f ? &a : &b;
   LinePoint* other = best == &a ? &b : &a;

@@ -1,28 +1,32 @@
-// Internal. A line search: how far to go along a direction.
+// Internal. LineSearch: finds how far to go along a direction.
 #pragma once
 
 #include <descent/optim/engine/search_rule.h>
 
 namespace descent::optim::detail {
 
-double inner(const Tensor& a, const Tensor& b);  ///< Σ ab
+double inner(const Tensor& a, const Tensor& b);  ///< the inner product Σ ab
 double largest(const Tensor& a);                 ///< the largest |a|; 0 for no elements
 
-/// A point on the line x + t·d: the loss f there, its slope along d, the gradient g.
+/// A point on the line x + t·d: the loss f at the point, the slope of f along d, and the gradient
+/// g.
 struct LinePoint {
   double t, f, slope;
   Tensor g;
 };
 
-/// Searches a point at which f has fallen enough and is flat enough: the strong Wolfe conditions,
-/// with c₁ = 1e-4 and c₂ = 0.9. Nocedal & Wright 2006, Alg. 3.5 and 3.6, with safeguarded cubic
-/// interpolation. If f is not finite somewhere, the search comes back nearer.
+/// Searches a point at which the loss has fallen enough and is flat enough. These are the strong
+/// Wolfe conditions, with c₁ = 1e-4 and c₂ = 0.9: f ≤ f₀ + c₁·t·slope₀ and |slope| ≤ c₂·|slope₀|.
+/// Source: Nocedal & Wright 2006, Alg. 3.5 and 3.6, with safeguarded cubic interpolation.
+/// Deviation: a point whose loss is not finite counts as too high, so the search goes on nearer to
+/// the start.
 class LineSearch {
  public:
-  /// From search.x along `direction`, where f has the slope `slope` < 0.
+  /// Starts at search.x and goes along `direction`. `slope` is the slope of the loss there, below
+  /// 0.
   LineSearch(Search& search, const Tensor& direction, double slope)
       : search_(search), x_(search.x), d_(direction), start_{0, search.loss, slope, search.g} {}
-  /// The best point found, from a first guess of t, by at most 25 evaluations.
+  /// Returns the best point found. Begins with the guess t and makes at most 26 evaluations.
   LinePoint run(double t);
   int evaluations() const { return evaluations_; }
 

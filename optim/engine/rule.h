@@ -1,9 +1,9 @@
-// clang-format off
 // Rules: what an optimizer is made of. A rule is a struct that reads like its paper:
 //
 //   struct Momentum {
 //     optim::Hyper lr = 1e-2, mu = 0.9;
-//     static constexpr optim::Card card{.name = "mine", .title = "Momentum", .formula = "v = μv + g, θ −= ηv"};
+//     static constexpr optim::Card card{
+//         .name = "mine", .title = "Momentum", .formula = "v = μv + g, θ −= ηv"};
 //     static constexpr std::array slot_names{"v"};
 //     static void fields(auto& rule, auto&& f) {
 //       f("lr", rule.lr, optim::kNonNegative);
@@ -21,42 +21,52 @@
 //   optim::Optimizer optimizer(model.parameters(), Momentum{.lr = 1e-2});
 //
 // Every rule has
-// - `card`, whose name appears in text and in saved states;
-// - `slots`, the names of what is kept for each weight: arrays that start at zero. A rule that keeps
-//   nothing writes `static constexpr std::array<const char*, 0> slot_names{}`. Names of slots and numbers
-//   differ, and none is "step";
-// - `fields(rule, f)`, which lists the settings once: f(name, number, range) for a Hyper, f(name,
-//   flag) for a bool. Groups, schedules, checking, saving and printing follow;
-// - an update, in one of the forms below.
-// It may have `maximize`, a bool: the gradient is negated; `check()`, which throws if settings do not
-// go together; `check_parameter(name, w)`, which throws if the rule cannot work on w; `numbers`, an
-// array of at most 4 Number, kept for each parameter: the update reads and writes step.numbers[i];
-// `average(step, w, slots)`, which returns the weights to be evaluated, for swap_average().
+// - `card`: what the rule says about itself. Only the name is required. The name appears in text
+//   and in saved states;
+// - `slot_names`: the names of the slots. A slot is a number that is kept for each weight; it is
+//   0 at the start. The names of slots and numbers must all differ, and "step" is taken. If a
+//   rule keeps nothing, it writes
+//   `static constexpr std::array<const char*, 0> slot_names{}`;
+// - `fields(rule, f)`: lists the settings once, by f(name, number, range) for a Hyper and f(name,
+//   flag) for a bool. Groups, schedules, checking, saving and printing work with this list;
+// - an update, in one of the three forms below.
 //
-// Element rules update each weight from its own gradient and slots.
-// - at<T>(step), T float or double, computes what is the same for all weights, in double, and returns
-//   a formula: a lambda that captures numbers of type T by value. The engine runs the formula over
-//   all weights in one pass. The lambda takes the weight (auto& w), the gradient (auto g) and the
-//   slots in their order: by reference (auto&) to write one, by value (auto) to read it only.
-//   <descent/core/simd/pack.h> lists what a formula may use. No flags are needed: a formula is as
-//   fast at -O2 as those of Descent.
-// - dispatch<T>(step, run) stands in place of at() if the settings decide which slots are used. It
-//   calls run(formula) once. The formula takes the first slots, or those that are named behind it:
-//   run(formula, "square", "mean").
-// - measure<T>(step, run) is a pass before the update. It calls run(formula, slots…) once; the formula
-//   leaves w alone and returns a std::array of at most 4 terms. The update finds their sums over the
-//   parameter in step.sums. With `static constexpr bool shares_sums = true` the sums run over all
-//   parameters that such rules serve.
-// - wants_curvature(step): if true, the formula of that step has one more argument, the last: an
-//   estimate of the diagonal of the Hessian. Such a rule needs a closure.
+// Every rule may have
+// - `maximize`, a bool: if it is true, the rule gets the gradient with the opposite sign;
+// - `check()`: throws if settings do not go together;
+// - `check_parameter(name, w)`: throws if the rule cannot work on the parameter w;
+// - `numbers`, an array of at most 4 Number. A number is kept for each parameter. The update
+//   reads and writes it as step.numbers[i];
+// - `average(step, w, slots)`: returns the weights to be evaluated. swap_average() uses them;
+// - `presets()`, of a built-in rule: other default settings under names of their own; see Preset.
 //
-// Tensor rules have update(step, w, g, slots): they work on whole tensors, with Descent's operators,
-// and write w in place (w.sub_(x), w.copy_(x)). A slot, a std::span<Tensor>'s element, is written in place or
-// assigned; an assigned slot that shares memory with w or g is copied when the update ends.
-// slot_shape(slot, shape of w) returns how large a slot is; nothing for no slot.
+// 1. Element rules update each weight from its own gradient and slots. They have one of
+// - `at<T>(step)`, with T float or double. at() computes in double what is the same for all
+//   weights, and returns the formula: a lambda that captures numbers of type T by value, at most
+//   256 bytes. The engine runs the formula over all weights in one pass. The lambda takes the
+//   weight (auto& w), the gradient (auto g) and the slots in the order of slot_names. It takes a
+//   slot that it writes by reference (auto&), and a slot that it only reads by value (auto).
+//   <descent/core/simd/pack.h> lists what a formula may use. A formula needs no compiler flags;
+// - `dispatch<T>(step, run)`, if the settings decide which slots are used. dispatch() calls
+//   run(formula) once. The formula takes the first slots. If names follow the formula, as in
+//   run(formula, "square", "mean"), the formula takes the slots of these names.
+// Element rules may have
+// - `measure<T>(step, run)`: a pass before the update. measure() calls run(formula, names…) once.
+//   This formula leaves w alone and returns a std::array of at most 4 terms. The update finds the
+//   sums of the terms over the parameter in step.sums;
+// - `static constexpr bool shares_sums = true`: the sums run over all parameters of such rules;
+// - `wants_curvature(step)`: if it returns true, the formula of that step takes one more
+//   argument, the last: an estimate of the diagonal of the Hessian. Such a rule needs a closure.
 //
-// Search rules evaluate the loss as often as they like: see search_rule.h and rules/lbfgs.h.
-// clang-format on
+// 2. Tensor rules work on whole tensors, with Descent's operators. They have
+// - `update(step, w, g, slots)`, where slots is a std::span<Tensor>. update() writes w in place:
+//   w.sub_(x), w.copy_(x). It writes a slot in place or assigns to the slot. If an assigned slot
+//   shares memory with w or g, the engine copies the slot after the update.
+// Tensor rules may have
+// - `slot_shape(slot, shape of w)`: returns the shape of a slot, or nothing if w has no such
+//   slot.
+//
+// 3. Search rules evaluate the loss as often as they like: see search_rule.h and rules/lbfgs.h.
 #pragma once
 
 #include <descent/optim/engine/element_rule.h>
@@ -69,20 +79,23 @@ class Optimizer;
 
 namespace descent::optim::detail {
 
-/// True for the rules and wrappers of Descent, which the library has compiled.
+/// True for the rules and wrappers of Descent. The library holds their compiled code.
 template <class T>
 inline constexpr bool built_in = false;
+/// True for a wrapper, which has a role. A rule has none.
 template <class T>
-inline constexpr bool is_wrapper = requires { T::role; };
-/// What the library has compiled of a built-in rule or wrapper.
+inline constexpr bool is_wrapper = requires {
+  T::role;
+};
+/// What the library compiles for each built-in rule or wrapper, so that a user's file need not.
 template <class T>
 struct Compiled {
   static std::unique_ptr<AnyRule> make(T rule) requires(!is_wrapper<T>);
   static Optimizer wrap(Optimizer inner, T wrapper) requires is_wrapper<T>;
 };
 
-/// A rule of any form, its type erased. The second argument keeps what is compiled in files with
-/// other flags apart.
+/// Erases the type of a rule of any form. Configuration tells files with other flags apart, so that
+/// the linker does not mix their code.
 template <class Rule, class Configuration = simd::Configuration>
 std::unique_ptr<AnyRule> make_rule(Rule rule) {
   if constexpr (requires(const Rule& r, Search& s) { r.minimize(s); })

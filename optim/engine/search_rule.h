@@ -1,8 +1,10 @@
-// Rules that evaluate the loss while they step, as L-BFGS does along a line.
+// Search rules: rules that evaluate the loss while they step. L-BFGS is one.
 //
-// A search rule has `using Memory = …`, a struct with state(visit, n) that keeps what one step
-// leaves to the next for n weights, and minimize(search), which moves search.x downhill. Slots and
-// numbers are not for it. Such a rule takes one group, which holds all parameters.
+// A search rule has card, fields and an empty slot_names, as every rule has (see rule.h), and
+// - `using Memory = …`: a struct for what one step leaves to the next. Memory has a member
+//   state(StateVisitor& visit, std::int64_t n), which lists its contents for n weights;
+// - `void minimize(Search& search) const`: moves search.x downhill.
+// A search rule has no slots and no numbers. It serves one group, which holds all parameters.
 #pragma once
 
 #include <descent/optim/engine/any_rule.h>
@@ -10,17 +12,18 @@
 
 namespace descent::optim {
 
-/// What a search works on: all parameters as one vector of doubles.
+/// What minimize() works on: all parameters of the optimizer, joined to one vector of n doubles.
 struct Search {
-  Tensor x;     ///< where the weights are, (n); minimize() assigns where they are to go
-  double loss;  ///< the loss there
-  Tensor g;     ///< its gradient there, (n); 0 for a parameter without one
-  Step step;
-  void* memory;  ///< see memory_of()
-  /// Moves the weights to a point and calls the closure. Returns the loss and the gradient there.
+  Tensor x;      ///< the weights, (n); minimize() assigns the new weights
+  double loss;   ///< the loss at x
+  Tensor g;      ///< the gradient at x, (n); 0 for a parameter without a gradient
+  Step step;     ///< which step this is, for reading settings: lr(search.step)
+  void* memory;  ///< the rule's Memory; read it with memory_of()
+  /// Moves the weights to x, (n), and calls the closure. Returns the loss and the gradient (n) at
+  /// x. Throws what the closure throws.
   std::function<std::pair<double, Tensor>(const Tensor& x)> evaluate;
 
-  /// What the rule keeps from step to step.
+  /// What the rule keeps from step to step: search.memory_of<LBFGS>().
   template <class Rule>
   typename Rule::Memory& memory_of() const {
     return *static_cast<typename Rule::Memory*>(memory);
@@ -32,9 +35,9 @@ namespace detail {
 class SearchRule : public AnyRule {
  public:
   virtual void minimize(Search& search) = 0;
-  /// The memory, for n weights.
+  /// Lists the memory, for n weights.
   virtual void state(StateVisitor& visit, std::int64_t n) = 0;
-  /// Calls f; if f throws, the memory is as before.
+  /// Calls f. If f throws, puts the memory back as it was, and throws on.
   virtual void keep_memory_if(const std::function<void()>& f) = 0;
 
  protected:

@@ -13,7 +13,8 @@ void SearchStage::start(const Closure& closure, double loss) {
 
 void SearchStage::plan(const Update&) {}
 
-/// All parameters, or all gradients (0 for a parameter without one), as one vector of doubles.
+/// Joins all parameters, or all gradients, to one vector of doubles. A missing gradient counts as
+/// 0.
 Tensor SearchStage::gather(bool gradients) const {
   std::vector<Tensor> parts;
   for (const Parameter& p : ledger_.parameters) {
@@ -51,7 +52,7 @@ void SearchStage::run() {
   const Tensor start = s.x;
   try {
     rule_.keep_memory_if([&] { rule_.minimize(s); });
-  } catch (...) {  // of the closure: as if the step had not been
+  } catch (...) {  // the closure threw: weights as before the step
     scatter(start);
     throw;
   }

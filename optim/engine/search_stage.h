@@ -1,5 +1,5 @@
-// Internal. SearchStage: runs a rule that evaluates the loss while it steps. All parameters are one
-// vector of doubles to such a rule.
+// Internal. SearchStage: runs a search rule, which evaluates the loss while it steps. The search
+// rule sees all parameters as one vector of doubles.
 #pragma once
 
 #include <descent/optim/engine/layer.h>
@@ -8,14 +8,16 @@
 
 namespace descent::optim::detail {
 
+/// Runs a search rule.
 class SearchStage final : public Stage {
  public:
   SearchStage(Ledger& ledger, SearchRule& rule) : Stage(ledger), rule_(rule) {}
-  /// The closure of the step under way, and the loss that its first call gave.
+  /// Takes the closure of this step, and the loss that the first call of the closure returned.
   void start(const Closure& closure, double loss);
   void plan(const Update& update) override;
   void run() override;
-  void state(StateVisitor& visit);
+  void state(StateVisitor& visit);  ///< lists the memory of the rule
+  /// Returns the number of evaluations since the last call.
   std::int64_t take_evaluations() { return std::exchange(evaluations_, 0); }
 
  private:

@@ -12,8 +12,8 @@ void assign(const FieldRef& f, const Hyper& value) {
     *f.number = value;
 }
 
-/// What a name stands for, "eps" or "adam.eps": the fields of the outermost wrapper that has it,
-/// else those of the rules.
+/// Finds the fields that a name, "eps" or "adam.eps", stands for. If a wrapper has such a field,
+/// the outermost such wrapper counts. Otherwise the rules count.
 std::vector<FieldRef> find(Layer& outermost, std::string_view op, std::string_view name, int group,
                            std::size_t groups) {
   if (group >= static_cast<int>(groups))

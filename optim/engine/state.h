@@ -1,14 +1,15 @@
-// What an optimizer keeps, listed once: one listing serves saving, checking and loading.
+// StateVisitor: what an object keeps, listed once. The one listing serves saving, checking and
+// loading.
 //
 //   void state(StateVisitor& visit) {
 //     visit("count", count);
 //     visit("average", average, count > 0);  // one tensor for each parameter
 //   }
 //
-// A visitor that saves copies each value out. A visitor that loads replaces each value by what it
-// finds, and remembers the old one. When the listing is over and something was missing, superfluous
-// or of another shape, the visitor puts all old values back. Values are loaded in the order of the
-// listing: `count > 0` above asks the count of the file.
+// A visitor that saves copies each value out. A visitor that loads replaces each value by the saved
+// value and remembers the old value. If something is missing, unexpected or of another shape, the
+// visitor puts all old values back when the listing is over. Values are loaded in the order of the
+// listing. In the example `count > 0` therefore asks the count that has just been loaded.
 #pragma once
 
 #include <descent/autograd/parameter.h>
@@ -23,55 +24,64 @@
 
 namespace descent::optim {
 
-/// State by name: "adamw/m/fc1.weight".
+/// A saved state: tensors by name. A name reads rule/slot/parameter: "adamw/m/fc1.weight".
 using State = std::map<std::string, Tensor>;
 
+/// Goes through what an object keeps, to save or to load it.
 class StateVisitor {
  public:
   /// Saves into `out`, which must outlive the visitor.
   static StateVisitor saving(State& out) { return StateVisitor(&out, nullptr); }
   /// Loads from `in`, which must outlive the visitor.
   static StateVisitor loading(const State& in) { return StateVisitor(nullptr, &in); }
+  /// True for a visitor that loads, false for one that saves.
   bool loads() const { return in_ != nullptr; }
 
-  /// A number. Saved as a tensor without dimensions, int64 or float64.
+  /// Lists a count. It is saved as an int64 tensor without dimensions.
   void operator()(std::string_view name, std::int64_t& value);
+  /// Lists a number. It is saved as a float64 tensor without dimensions.
   void operator()(std::string_view name, double& value);
-  /// A tensor; an undefined one is not saved. A loaded one has this shape and dtype, or is
-  /// undefined if the state has none. A missing one is an error if it is required.
+  /// Lists a tensor. An undefined tensor is not saved. A loaded tensor must have this shape and
+  /// dtype. If the state has no such tensor, `value` becomes undefined, and if `required` is true,
+  /// loading fails.
   void operator()(std::string_view name, Tensor& value, const Shape& shape, DType dtype,
                   bool required = true);
-  /// For what is kept in another form: returns what was loaded, undefined if nothing fits, or, when
-  /// saving, `present`, which is saved if it is defined.
+  /// Lists a value that an object keeps in another form than a tensor. `present` is the value as a
+  /// tensor. When saving, saves `present` unless it is undefined, and returns it. When loading,
+  /// returns what was loaded; undefined if nothing fits. The object then calls replace().
   Tensor exchange(std::string_view name, const Tensor& present, const Shape& shape, DType dtype,
                   bool required = true);
-  /// A tensor for each parameter, with its shape and dtype, or no tensor at all.
+  /// Lists one tensor for each parameter, of the parameter's shape and dtype. `each` may be empty.
+  /// If `required` is true, the state must have a tensor for each parameter.
   void operator()(std::string_view name, std::vector<Tensor>& each, bool required = true);
-  /// Tensors of any names, shapes and dtypes: all whose names begin with `prefix`.
+  /// Lists tensors of any names, shapes and dtypes: all whose saved names begin with `prefix`.
   void all(std::string_view prefix, State& tensors);
-  /// The settings of a rule or wrapper. A setting that follows a schedule is code, and is not
-  /// saved. Throws ValueError, in the name of `owner`, for a loaded number out of range.
+  /// Lists the settings of a rule or wrapper. A setting that follows a schedule is not saved,
+  /// because a schedule is code. Throws ValueError if a loaded number is out of range. `owner`
+  /// begins the message.
   void fields(std::string_view owner, const detail::FieldLister& list);
 
-  /// Whether the state to be loaded has a value of this name, and then its shape.
+  /// When loading: the shape of the saved tensor of this name. Empty if there is no such tensor.
   std::optional<Shape> shape_of(std::string_view name) const;
 
-  /// Assigns to a value that is kept in another form, so that undo() knows the old one.
+  /// Assigns to a value, and remembers the old value for undo(). See exchange().
   template <class T, class By>
   void replace(T& value, By&& by) {
     undo_.push_back([&value, old = value] { value = old; });
     value = std::forward<By>(by);
   }
-  /// Names that follow get this prefix, and tensors for each parameter belong to these parameters.
+  /// Sets the prefix of the names that follow, and the parameters for lists with a tensor for each
+  /// parameter.
   void enter(std::string prefix, const Parameters& parameters);
-  /// What does not fit, a line each: missing, unexpected, of another shape or dtype.
+  /// What does not fit, one line each: missing, unexpected, of another shape or dtype. Empty if all
+  /// fits.
   std::string differences() const;
-  /// Puts all old values back, the last first.
+  /// Puts all old values back, in reverse order.
   void undo();
 
  private:
   StateVisitor(State* out, const State* in) : out_(out), in_(in) {}
-  /// What is loaded under a name; null for nothing that fits.
+  /// The saved tensor of a name; null if there is none that fits. Notes the difference.
   const Tensor* find(const std::string& key, const Shape& shape, DType dtype, bool required);
   State* out_;
   const State* in_;
@@ -82,7 +92,7 @@ class StateVisitor {
   std::vector<std::function<void()>> undo_;
 };
 
-/// The state of an object with a member state(StateVisitor&).
+/// Returns the state of an object that has a member state(StateVisitor&).
 template <class T>
 State save_state(T& object) {
   State out;
@@ -90,8 +100,8 @@ State save_state(T& object) {
   object.state(visit);
   return out;
 }
-/// Throws StateError, in the name of `what`, listing what is missing, unexpected or of another
-/// shape. Nothing is changed then.
+/// Loads a state. `list` lists what the object keeps. Throws StateError if the state does not fit;
+/// the message names `what` and lists every difference. Then nothing changes.
 void load_state(std::string_view what, const State& in,
                 const std::function<void(StateVisitor&)>& list);
 

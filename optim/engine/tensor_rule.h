@@ -1,10 +1,11 @@
-// Rules that work on whole tensors, as the engine runs them. rule.h says how one is written.
+// How the engine sees a tensor rule: a rule that works on whole tensors. To write one, read rule.h.
 #pragma once
 
 #include <descent/optim/engine/any_rule.h>
 
 namespace descent::optim::detail {
 
+/// A tensor rule whose type is erased. TensorRuleOf forwards to the rule that a user wrote.
 class TensorRule : public AnyRule {
  public:
   virtual void update(Step s, const Tensor& w, const Tensor& g, std::span<Tensor> kept) const = 0;

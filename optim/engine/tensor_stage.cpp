@@ -19,13 +19,13 @@ void TensorStage::run() {
   for (const Work& item : work_) {
     const auto& rule = static_cast<const TensorRule&>(ledger_.rule_of(item.index));
     Ledger::Memory& m = ledger_.memory[item.index];
-    // Row-major, whatever the parameter's layout: the same sums in the same order.
+    // The rule sees row-major tensors, so sums have the same order for every layout in memory.
     const Tensor own = ledger_.parameters[item.index].value.detach(), w = kernel::contiguous(own);
     Tensor g = kernel::contiguous(item.gradient);
     if (item.view.scale != 1) g = g * item.view.scale;
     if (item.view.limit != kInfinity) g = clamp(g, -item.view.limit, item.view.limit);
     rule.update({++m.t, ledger_.steps, m.numbers.data()}, w, g, m.kept);
-    for (Tensor& slot : m.kept)  // after `slots[0] = w` the slot keeps what w is now
+    for (Tensor& slot : m.kept)  // after `slots[0] = w` the slot must not follow later changes of w
       if (slot.defined() && (slot.shares_storage(own) || slot.shares_storage(w) ||
                              slot.shares_storage(item.gradient)))
         slot = kernel::clone(slot);

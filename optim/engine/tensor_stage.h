@@ -1,4 +1,4 @@
-// Internal. TensorStage: runs the rules that work on whole tensors, one parameter after the other.
+// Internal. TensorStage: runs tensor rules, one parameter after the other.
 #pragma once
 
 #include <descent/optim/engine/stage.h>
@@ -6,6 +6,7 @@
 
 namespace descent::optim::detail {
 
+/// Runs tensor rules.
 class TensorStage final : public Stage {
  public:
   explicit TensorStage(Ledger& ledger) : Stage(ledger) {}

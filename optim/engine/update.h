@@ -1,4 +1,6 @@
-// Update: one step on its way from the outermost wrapper to the rule, as each of them sees it.
+// Update and Evaluation: a step on its way from the outermost wrapper to the rule. Evaluation is
+// what a wrapper sees while gradients are made. Update is what a wrapper sees while gradients are
+// used.
 #pragma once
 
 #include <descent/autograd/parameter.h>
@@ -14,61 +16,73 @@ namespace detail {
 class Layer;
 class Groups;
 
-/// How the rule sees a gradient: clamp(scale·g, ±limit). Scaling and clamping again gives the same
-/// form, so wrappers nest in any order and no wrapper writes a gradient.
+/// How the rule sees a gradient: clamp(scale·g, ±limit). If a wrapper scales or limits once more,
+/// the result has the same form. Wrappers can therefore nest in any order, and no wrapper writes a
+/// gradient.
 struct GradientView {
   double scale = 1, limit = kInfinity;
 };
 
 }  // namespace detail
 
-/// A step that is being made. A wrapper's apply() looks at the gradients here, changes how the rule
-/// is to see them, and calls inner() for the step itself. Autograd does not record meanwhile.
+/// A step that is being made. The apply() of a wrapper reads gradients from the Update, says how
+/// the rule is to see the gradients, and calls inner() for the step itself. Meanwhile autograd does
+/// not record.
 ///
-/// Parameters are numbered from 0. Gradients are those that backward() left, as wrappers further
-/// out have changed them. The tensors in a model's .grad are never written.
+/// Parameters are numbered from 0. A gradient is what backward() left, with the changes that
+/// wrappers further out have made. Update never writes the gradients that the parameters hold.
 class Update {
  public:
-  std::size_t size() const { return parameters_->size(); }  ///< how many parameters there are
-  const Parameters& parameters() const { return *parameters_; }
-  /// The weights of parameter i, to be read, and to be written in place: weight(i).copy_(x).
+  std::size_t size() const { return parameters_->size(); }       ///< how many parameters there are
+  const Parameters& parameters() const { return *parameters_; }  ///< all parameters, with names
+  /// The weights of parameter i. A wrapper may read the weights, and write them in place:
+  /// weight(i).copy_(x).
   Tensor weight(std::size_t i) const { return (*parameters_)[i].value.detach(); }
-  /// The steps that the optimizer has taken before this one, at which schedules are read:
-  /// lr(step()).
+  /// How many steps the optimizer has taken before this one. Settings are read with it: lr(step()).
   std::int64_t step() const;
 
-  bool has_gradient(std::size_t i) const;
-  /// The gradient of parameter i; undefined if the parameter has none. To be read only.
+  bool has_gradient(std::size_t i) const;  ///< whether parameter i has a gradient
+  /// The gradient of parameter i, which must not be written. Undefined if the parameter has no
+  /// gradient.
   Tensor gradient(std::size_t i) const;
-  /// The Euclidean norm of gradient(i), accumulated in double; 0 without a gradient.
+  /// The Euclidean norm of gradient(i), summed in double. 0 if the parameter has no gradient.
   double gradient_norm(std::size_t i) const;
 
-  /// Multiplies the gradient of parameter i. Costs nothing: the rule multiplies as it reads.
+  /// Multiplies the gradient of parameter i by `by`. Takes no pass through memory: the rule
+  /// multiplies as it reads the gradient.
   void scale_gradient(std::size_t i, double by);
-  /// Limits every element of the gradient of parameter i to [−most, most]. Costs nothing.
+  /// Limits every element of the gradient of parameter i to [−most, most]. Takes no pass through
+  /// memory.
   void limit_gradient(std::size_t i, double most);
-  /// Puts g, of the weights' shape and dtype, in place of the gradient of parameter i. An undefined
-  /// g stands for no gradient: the rule skips the parameter.
+  /// Replaces the gradient of parameter i by g, which has the shape and dtype of the weights. If g
+  /// is undefined, the parameter has no gradient in this step, and the rule skips the parameter.
   void set_gradient(std::size_t i, Tensor g);
-  /// Says that a norm over several parameters is not finite, so that the step is refused as for a
-  /// gradient that is not finite.
+  /// Says that a norm over several parameters is NaN or infinite. The step is then treated as if a
+  /// gradient were not finite.
   void report_non_finite() { non_finite_ = true; }
-  /// True if a gradient is not finite and the optimizer is to skip such steps; the skip is counted.
-  /// Throws NonFiniteError if such a step is an error. A wrapper that keeps gradients asks before.
+  /// Returns true if a gradient is not finite and the optimizer skips such steps. The skip is then
+  /// counted. Throws NonFiniteError if the optimizer treats such a step as an error. A wrapper that
+  /// keeps gradients calls refused() before it keeps any.
   bool refused();
 
-  /// Makes the step of what is inside this wrapper. Returns false if no step was made: a gradient
-  /// was not finite, or a wrapper further in waits for more of them.
+  /// Makes the step of the optimizer inside this wrapper. Returns false if no step was made,
+  /// because a gradient was not finite, or because a wrapper further in waits for more gradients.
   bool inner();
-  /// Makes no step this time. inner() of the wrappers further out returns false.
+  /// Says that no step is made this time. In the wrappers further out inner() then returns false.
   void skip() { skipped_ = true; }
 
-  // For the engine: the gradient before its view, and the view, which `maximize` negates.
+  /// @name For the engine
+  /// @{
+
+  /// A part that only the engine uses: a gradient without its view, the view (negated by
+  /// `maximize`), whether a wrapper replaced a gradient, and whether a norm was reported as not
+  /// finite.
   explicit Update(detail::Groups& groups);
   const Tensor& raw(std::size_t i) const;
   detail::GradientView view(std::size_t i) const;
   bool has_made() const { return !made_.empty(); }
   bool non_finite() const { return non_finite_; }
+  /// @}
 
  private:
   friend class detail::Layer;
@@ -76,23 +90,24 @@ class Update {
   const Parameters* parameters_;
   detail::Layer* next_ = nullptr;  // what inner() runs
   descent::detail::PoolVector<detail::GradientView> views_;
-  descent::detail::PoolVector<Tensor> made_;  // gradients that wrappers made; empty for none
+  descent::detail::PoolVector<Tensor>
+      made_;  // all gradients, once a wrapper has replaced one; else empty
   bool non_finite_ = false, skipped_ = false;
 };
 
-/// The evaluation of a loss and its gradient that a step with a closure begins with, as a wrapper's
-/// evaluate() sees it.
+/// The first half of a step with a closure: the loss and its gradient are evaluated. A wrapper's
+/// evaluate() decides with it how often, and at which weights.
 class Evaluation {
  public:
-  /// Clears the gradients and calls the closure, through the wrappers further in. Returns the loss;
-  /// NaN while a compiled step is recorded, since the loss is not known then.
+  /// Clears the gradients and calls the closure, through the wrappers further in. Returns the loss.
+  /// If a compiled step is being recorded, the loss is not known yet, and inner() returns NaN.
   double inner();
-  /// Calls f(parameters, steps so far) now, with autograd off, and, if this step is being compiled,
-  /// again at each replay. f must not keep references to the Evaluation.
+  /// Calls f(parameters, steps so far) with autograd off. If the step is being compiled, each
+  /// replay calls f again. f must not keep a reference to the Evaluation.
   void perform(const std::function<void(const Parameters&, std::int64_t)>& f);
-  /// Calls f if a replay of the step that is being compiled fails half-way.
+  /// If the step is being compiled: calls f whenever a replay fails half-way.
   void at_failure(const std::function<void()>& f);
-  static bool recording();  ///< whether this step is being compiled
+  static bool recording();  ///< true while a step is being compiled
 
  private:
   friend class detail::Layer;
@@ -101,8 +116,8 @@ class Evaluation {
   const std::function<double()>* closure_;
 };
 
-/// √Σx², accumulated in double, so that squares neither overflow nor vanish. x: any shape,
-/// floating.
+/// √Σx², summed in double, so that squares neither overflow nor vanish. x: any shape, float32 or
+/// float64.
 double euclidean_norm(const Tensor& x);
 
 }  // namespace descent::optim

@@ -9,7 +9,8 @@ State upgraded(const State& state) {
     return found != state.end() && found->second.defined() && found->second.numel() == 1 &&
            found->second.item() != 0;
   };
-  bool everywhere = true, some = false;  // whether the switch of every group that has one is on
+  bool everywhere = true,
+       some = false;  // the switch amsgrad is on in all groups; some group has it
   for (const auto& [key, t] : state)
     if (key.starts_with("group/") && key.ends_with("/amsgrad")) {
       some = true;

@@ -58,7 +58,7 @@ void Wrapper::swap_average() {
     fail<StateError>(
         name(), "got no snapshot yet, expected at least one. Hint: train past its start first");
   const Parameters& all = inner_->groups().parameters();
-  std::vector<Tensor> weights;  // all of them first: two parameters may be views of one tensor
+  std::vector<Tensor> weights;  // copied before any is written: two may be views of one tensor
   for (const Parameter& p : all) weights.push_back(kernel::clone(p.value));
   for (std::size_t i = 0; i < all.size(); ++i) kernel::overwrite((*average_)[i], all[i].value);
   *average_ = std::move(weights);

@@ -1,4 +1,4 @@
-// Wrappers: an optimizer around another. A wrapper is a struct; wrap() puts it around an optimizer:
+// Wrappers: an optimizer around another optimizer. A wrapper is a struct. wrap() puts it around:
 //
 //   struct Centralise {  // Yong et al. 2020, arXiv:2004.01461
 //     static constexpr optim::Card card{.name = "centralise", .title = "Gradient centralisation"};
@@ -13,23 +13,31 @@
 //   };
 //   auto optimizer = optim::wrap({model.parameters(), optim::AdamW{}}, Centralise{});
 //
-// A wrapper has
-// - `card`, whose name appears in text and in saved states;
-// - `role`, from which the legal orders follow;
-// - `fields(o, f)`, which lists its settings: f("rho", o.rho, optim::kPositive) for a Hyper, and
-//   f("adaptive", o.adaptive) for a bool. Checking, printing, set(), schedules and saving follow.
-// It may have
-// - `apply(Update& u)`: uses the gradients. It calls u.inner() at most once; see Update;
-// - `evaluate(Evaluation& e)`: makes the gradients. It calls e.inner() once or more often and
-//   returns the loss. Without one, step() without a closure works; with one, it is refused;
-// - `state(visit)`: what the wrapper keeps: visit("count", count) for numbers, visit("slow", slow)
-//   for a std::vector<Tensor> with one tensor a parameter. See state.h;
-// - `elementwise`, a constant: true if the update of an element follows from the element's own
-//   gradients alone. False if it is not there;
-// - with the role averages: `std::vector<Tensor> average`, empty until there is something in it.
-//   swap_average() and AverageGuard exchange the weights with it;
-// - `skips_non_finite`, a constant: true if steps whose gradients are not finite are to be skipped
-//   and counted. False, an error, if it is not there.
+// Every wrapper has
+// - `card`: what the wrapper says about itself. Only the name is required. The name appears in
+//   text and in saved states;
+// - `role`: what kind of change the wrapper makes. The legal orders of wrappers follow from the
+//   roles;
+// - `fields(o, f)`: lists the settings of the wrapper o, by f("rho", o.rho, optim::kPositive) for
+//   a Hyper and f("adaptive", o.adaptive) for a bool. Checking, printing, set(), schedules and
+//   saving work with this list.
+//
+// Every wrapper may have
+// - `apply(Update& u)`: uses the gradients. apply() calls u.inner() at most once; see Update;
+// - `evaluate(Evaluation& e)`: makes the gradients. evaluate() calls e.inner() once or more often
+//   and returns the loss. If a wrapper has evaluate(), step() needs a closure;
+// - `state(visit)`: lists what the wrapper keeps. visit("count", count) lists a number.
+//   visit("slow", slow) lists a std::vector<Tensor> with one tensor for each parameter. See
+//   state.h;
+// - `std::vector<Tensor> average`, required with the role `averages`: the averaged weights, one
+//   tensor for each parameter; empty until the average begins. swap_average() and AverageGuard
+//   use it;
+// - `static constexpr bool elementwise = true`, if the update of each element depends on the
+//   gradients of that element alone. The default is false;
+// - `static constexpr bool skips_non_finite = true`, if a step whose gradients are not finite is
+//   to be skipped and counted. The default is false: such a step throws;
+// - `presets()`, of a built-in wrapper: other default settings under names of their own; see
+//   Preset.
 #pragma once
 
 #include <descent/optim/engine/layer.h>
@@ -39,21 +47,23 @@
 
 namespace descent::optim {
 
-/// What a wrapper does. The order of wrappers is checked by it: see check_order().
+/// What a wrapper does. wrap() refuses orders of wrappers that cannot work. It decides by the
+/// roles.
 enum class Role {
-  changes_gradients,  ///< changes the gradients that the rule sees; not around L-BFGS
-  climbs,             ///< evaluates the gradient elsewhere; not around itself, nor around L-BFGS
-  averages,           ///< keeps an average of the weights; not around a rule that keeps one itself
-  moves_weights,      ///< changes the weights after the step; not around an average
-  neither             ///< may go anywhere
+  changes_gradients,  ///< changes the gradients that the rule sees. Not around L-BFGS
+  climbs,             ///< evaluates the gradient at other weights. Not around itself or L-BFGS
+  averages,           ///< keeps an average of the weights. Not around a rule that averages itself
+  moves_weights,      ///< changes the weights after the step. Not around what keeps an average
+  neither             ///< none of these. May go anywhere
 };
 
 namespace detail {
 
-/// Throws ValueError, with the reason, if a wrapper of this role cannot go around `inner`.
+/// Throws ValueError if a wrapper of this role cannot go around `inner`. The message has the
+/// reason.
 void check_order(std::string_view wrapper, Role role, Layer& inner);
 
-/// What all wrappers share.
+/// What all wrappers share: a layer that passes every call on to the layer inside.
 class Wrapper : public Layer {
  public:
   double evaluate(const Closure& closure) override { return inner_->evaluate(closure); }
@@ -76,16 +86,18 @@ class Wrapper : public Layer {
   void refuse_while_swapped(std::string_view op) const;
   virtual void own_fields(const FieldVisitor& f) = 0;
   virtual void own_state(StateVisitor& visit) = 0;
-  /// The name under which the state is kept: "ema", or "ema2" for one around another.
+  /// The name of the wrapper in states and in get(): "ema". If another "ema" lies further in:
+  /// "ema2".
   std::string key() const;
 
   std::unique_ptr<Layer> inner_;
-  std::vector<Tensor>* average_ = nullptr;  // of a wrapper that keeps one
+  std::vector<Tensor>* average_ = nullptr;  // the wrapper's average; null if it keeps none
 
  private:
   bool swapped_ = false;
 };
 
+/// A wrapper that a user wrote, as a layer.
 template <class W>
 class WrapperOf final : public Wrapper {
   static_assert(!W::card.name.empty(), "a wrapper's card has a name");
@@ -135,6 +147,7 @@ class WrapperOf final : public Wrapper {
   W w_;
 };
 
+/// How many steps the optimizer has taken.
 std::int64_t steps_of(Layer& layer);
 
 template <class W>
@@ -143,6 +156,7 @@ void WrapperOf<W>::check_schedules() {
   Wrapper::check_schedules();
 }
 
+/// What wrap() does; compiled in the library for built-in wrappers.
 template <class W>
 Optimizer wrap_in(Optimizer inner, W wrapper) {
   inner.wrap([&](std::unique_ptr<Layer> layer) -> std::unique_ptr<Layer> {
@@ -153,8 +167,9 @@ Optimizer wrap_in(Optimizer inner, W wrapper) {
 
 }  // namespace detail
 
-/// The wrapper around an optimizer, which is moved into it. Throws ValueError for a setting out of
-/// range, and, with the reason, if the wrapper cannot go around this optimizer.
+/// Puts a wrapper around an optimizer and returns the result. `inner` is moved from. Throws
+/// ValueError if a setting is out of range, or if the wrapper cannot go around this optimizer. The
+/// message has the reason.
 template <class W>
 Optimizer wrap(Optimizer inner, W wrapper) {
   if constexpr (detail::built_in<W>)
