@@ -24,13 +24,15 @@ namespace {
 
 using descent::detail::PoolVector;
 
-constexpr double kSmallest = 1e-37;  // of R/mean(R): within float
-/// Of g²: thousands of them can be added.
+/// The least R/mean(R). The inverse of its root is still a float.
+constexpr double kSmallest = 1e-37;
+/// The largest g², so that thousands of them can be added.
 template <class T>
 constexpr T kLargest = std::numeric_limits<T>::max() / T(4096);
 
-/// A stack of matrices and its state. Three passes, each over bands of rows: what a band adds up is
-/// combined in order, so that the result does not depend on threads.
+/// A stack of matrices with its R and C. Three passes follow each other: observe(), divide(),
+/// move(). Each pass runs over bands of rows. The sums of the bands are added in order, so that the
+/// result does not depend on threads.
 template <class T>
 class Factored {
  public:
@@ -46,7 +48,7 @@ class Factored {
         of_column_(static_cast<std::size_t>(column.numel())),
         sums_(static_cast<std::size_t>(bands_)) {}
 
-  /// R and C take in the means of G = g² + ε₁ over columns and over rows. Returns Σθ².
+  /// Updates R and C with the means of G = g² + ε₁ in each row and in each column. Returns Σθ².
   double observe(double beta, double eps) {
     PoolVector<T> above(static_cast<std::size_t>(bands_ * columns_));  // ΣG of each band's columns
     const double weights = each_band([&](std::int64_t band, std::int64_t first, std::int64_t end) {
@@ -78,7 +80,8 @@ class Factored {
     return weights;
   }
 
-  /// 1/√V = a·b, with a = 1/√(R/mean(R)) of the row and b = 1/√C of the column. Returns Σu².
+  /// Prepares 1/√V = a·b, with a = 1/√(R/mean(R)) for each row and b = 1/√C for each column.
+  /// Returns Σu².
   double divide() {
     for (std::size_t first = 0; first < of_row_.size(); first += static_cast<std::size_t>(rows_)) {
       double total = 0;
@@ -130,8 +133,8 @@ class Factored {
   const T* b_of(std::int64_t band) const {
     return of_column_.data() + band / bands_of_matrix() * columns_;
   }
-  /// Calls f(band, first row, end) for each band, perhaps at the same time; the sum of what it
-  /// gives.
+  /// Calls f(band, first row, end) for each band, on several threads. Returns the sum of the
+  /// results.
   double each_band(const auto& f) {
     const std::int64_t most = bands_of_matrix();
     parallel_for(bands_, std::max<std::int64_t>(1, kTask / (height() * columns_)),

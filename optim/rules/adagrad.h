@@ -5,11 +5,16 @@
 
 namespace descent::optim {
 
-/// Duchi, Hazan & Singer 2011, JMLR 12:2121, diagonal form:
+/// AdaGrad. Source: Duchi, Hazan & Singer 2011, JMLR 12:2121, Fig. 1, diagonal form:
 ///   G += g²,  θ −= η_t·g/(√G + ε),  η_t = η/(1 + (t − 1)·lr_decay).
-/// ε outside the root is PyTorch's; `eps_inside_sqrt` gives √(G + ε), as it is often written.
+/// Deviations, as in PyTorch: lr_decay, initial_accumulator, and weight_decay, which adds λθ to g
+/// (L2). ε stands outside the root, as in the paper and in PyTorch. With `eps_inside_sqrt` the step
+/// divides by √(G + ε), as many texts have it. Where all gradients were 0, the step is 0.
 struct AdaGrad {
+  /// lr: rate η. lr_decay: how fast the rate falls by itself, per update. eps: added to the root,
+  /// ε. initial_accumulator: G before the first step. weight_decay: L2 penalty λ.
   Hyper lr = 1e-2, lr_decay = 0, eps = 1e-10, initial_accumulator = 0, weight_decay = 0;
+  /// eps_inside_sqrt: divides by √(G + ε). maximize: climbs instead of descending.
   bool eps_inside_sqrt = false, maximize = false;
 
   static constexpr Card card{
@@ -22,6 +27,7 @@ struct AdaGrad {
       .traps = "G only grows, so the rate shrinks for ever and training may stop early.",
       .state = 1,
       .basic = true};
+  /// sum: G, the sum of g².
   static constexpr std::array slot_names{"sum"};
   static void fields(auto& r, auto&& f) {
     f("lr", r.lr, kNonNegative);

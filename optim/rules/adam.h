@@ -5,13 +5,16 @@
 
 namespace descent::optim {
 
-/// Kingma & Ba 2015, arXiv:1412.6980, Alg. 1:
+/// Adam. Source: Kingma & Ba 2015, arXiv:1412.6980, Alg. 1:
 ///   m = β₁m + (1−β₁)g,  v = β₂v + (1−β₂)g²,  θ −= η/(1−β₁ᵗ) · m / (√v/√(1−β₂ᵗ) + ε).
-/// ε is added after the correction of v, as in Alg. 1 and in PyTorch. weight_decay is L2: λθ is
-/// added to g first, and is then scaled like any gradient. AdamW does not scale it.
+/// ε is added after the correction of v, as in Alg. 1 and in PyTorch. Deviation, as in PyTorch:
+/// weight_decay adds λθ to g first (L2), so the decay is scaled like any gradient. AdamW does not
+/// scale the decay. Where m and the divisor are 0, the step is 0.
 struct Adam {
+  /// lr: rate η. beta1, beta2: share of m and v that each step keeps, β₁ and β₂. eps: ε, which
+  /// keeps the divisor from 0. weight_decay: L2 penalty λ.
   Hyper lr = 1e-3, beta1 = 0.9, beta2 = 0.999, eps = 1e-8, weight_decay = 0;
-  bool maximize = false;
+  bool maximize = false;  ///< climbs instead of descending
 
   static constexpr Card card{
       .name = "adam",
@@ -25,6 +28,7 @@ struct Adam {
           "gradient. May fail to converge where large gradients are rare (amsgrad mends it).",
       .state = 2,
       .basic = true};
+  /// m, v: moving averages of g and of g².
   static constexpr std::array slot_names{"m", "v"};
   static void fields(auto& r, auto&& f) {
     f("lr", r.lr, kNonNegative);

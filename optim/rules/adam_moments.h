@@ -1,4 +1,5 @@
-// What Adam, AdamW and AMSGrad share: the two moments of the gradient, and the step that they give.
+// What Adam, AdamW and AMSGrad share: two moving averages of the gradient, and the step that
+// follows from these averages.
 #pragma once
 
 #include <descent/optim/engine/rule.h>
@@ -7,7 +8,7 @@
 
 namespace descent::optim::detail {
 
-/// Kingma & Ba 2015, arXiv:1412.6980, Alg. 1, at one step; T is float or double.
+/// Alg. 1 of Kingma & Ba 2015, arXiv:1412.6980, at one step. T is float or double.
 template <class T>
 struct AdamMoments {
   T b1, k1, b2, k2;  // β and 1 − β
@@ -27,7 +28,7 @@ struct AdamMoments {
     m = b1 * m + k1 * g;
     v = b2 * v + k2 * g * g;
   }
-  /// η/(1−β₁ᵗ) · m / (√v/√(1−β₂ᵗ) + ε), and 0 for 0/0.
+  /// Returns η/(1−β₁ᵗ) · m / (√v/√(1−β₂ᵗ) + ε), and 0 where the divisor is 0.
   auto step(auto m, auto v) const {
     const auto d = sqrt(v) * root + e;
     return where(d == 0, 0, eta * m / d);

@@ -7,12 +7,15 @@
 
 namespace descent::optim {
 
-/// Kingma & Ba 2015, arXiv:1412.6980, Alg. 2:
+/// AdaMax. Source: Kingma & Ba 2015, arXiv:1412.6980, Alg. 2:
 ///   m = β₁m + (1−β₁)g,  u = max(β₂u, |g| + ε),  θ −= η/(1−β₁ᵗ) · m/u.
-/// ε inside the maximum is PyTorch's; the paper has none. weight_decay is L2.
+/// Deviations, as in PyTorch: ε stands inside the maximum, where the paper has no ε; weight_decay
+/// adds λθ to g (L2). Where u is 0, the step is 0.
 struct AdaMax {
+  /// lr: rate η. beta1, beta2: share of m and u that each step keeps, β₁ and β₂. eps: added to |g|,
+  /// ε. weight_decay: L2 penalty λ.
   Hyper lr = 2e-3, beta1 = 0.9, beta2 = 0.999, eps = 1e-8, weight_decay = 0;
-  bool maximize = false;
+  bool maximize = false;  ///< climbs instead of descending
 
   static constexpr Card card{
       .name = "adamax",
@@ -23,6 +26,7 @@ struct AdaMax {
       .avoid = "Gradients with rare outliers: one of them slows its parameter for 1/(1−β₂) steps.",
       .traps = "Its rate is twice Adam's by default.",
       .state = 2};
+  /// m: moving average of g. largest: u, the decaying maximum of |g|.
   static constexpr std::array slot_names{"m", "largest"};
   static void fields(auto& r, auto&& f) {
     f("lr", r.lr, kNonNegative);

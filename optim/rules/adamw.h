@@ -5,12 +5,18 @@
 
 namespace descent::optim {
 
-/// Loshchilov & Hutter 2019, arXiv:1711.05101, Alg. 2: θ ← (1 − ηλ)θ, then Adam's step without L2.
-/// The decay is scaled by η, as in PyTorch. The paper scales it by the schedule's factor alone:
-/// `decoupled_lr` decays by λ·η_t/η_0, η_0 the schedule's first value. Do not use `decoupled_lr`
-/// with a schedule that starts near zero, as warmup() does.
+/// AdamW. Source: Loshchilov & Hutter 2019, arXiv:1711.05101, Alg. 2:
+///   θ ← (1 − ηλ)θ,  then the step of Adam without L2.
+/// Deviation, as in PyTorch: the decay is scaled by η. The paper scales the decay by the factor of
+/// the schedule alone. With `decoupled_lr` the weights decay by λ·η_t/η_0, as in the paper; η_0 is
+/// the first value of the schedule. If the schedule starts near 0, as warmup() does, do not use
+/// `decoupled_lr`: the decay would be huge.
 struct AdamW {
+  /// lr: rate η. beta1, beta2: share of m and v that each step keeps, β₁ and β₂. eps: ε, which
+  /// keeps the divisor from 0. weight_decay: decoupled decay λ.
   Hyper lr = 1e-3, beta1 = 0.9, beta2 = 0.999, eps = 1e-8, weight_decay = 1e-2;
+  /// decoupled_lr: scales the decay by η_t/η_0 instead of η_t. maximize: climbs instead of
+  /// descending.
   bool decoupled_lr = false, maximize = false;
 
   static constexpr Card card{
@@ -25,6 +31,7 @@ struct AdamW {
           "weight_decay 0.",
       .state = 2,
       .basic = true};
+  /// m, v: moving averages of g and of g².
   static constexpr std::array slot_names{"m", "v"};
   static void fields(auto& r, auto&& f) {
     f("lr", r.lr, kNonNegative);

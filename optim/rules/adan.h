@@ -7,12 +7,16 @@
 
 namespace descent::optim {
 
-/// Xie et al. 2022, arXiv:2208.06677, Alg. 1, with bias correction as the authors' code. With
-/// d = g − g₋ (0 at first):
+/// Adan. Source: Xie et al. 2022, arXiv:2208.06677, Alg. 1. With d = g − g₋, and d = 0 at the first
+/// step:
 ///   m = β₁m + (1−β₁)g,  v = β₂v + (1−β₂)d,  n = β₃n + (1−β₃)(g + β₂d)²,
 ///   θ ← (θ − η·(m̂ + β₂v̂)/(√n̂ + ε)) / (1 + ηλ).
-/// The betas are what is kept (the paper's are 1 − β).
+/// Deviations, as in the authors' code: m, v and n are corrected for their start at 0. β is the
+/// share that each step keeps; the paper writes β for 1 minus that share. Where the divisor is 0,
+/// the step is 0.
 struct Adan {
+  /// lr: rate η. beta1, beta2, beta3: share of m, v and n that each step keeps. eps: ε, which keeps
+  /// the divisor from 0. weight_decay: decay λ.
   Hyper lr = 1e-3, beta1 = 0.98, beta2 = 0.92, beta3 = 0.99, eps = 1e-8, weight_decay = 0;
 
   static constexpr Card card{
@@ -25,6 +29,7 @@ struct Adan {
       .avoid = "Tight memory: four numbers a parameter.",
       .traps = "β₁ = .98 remembers 50 steps: slow on short runs. Papers write β as 1 − β.",
       .state = 4};
+  /// m, v, n: moving averages of g, of d and of (g + β₂d)². previous: the gradient before, g₋.
   static constexpr std::array slot_names{"m", "v", "n", "previous"};
   static void fields(auto& r, auto&& f) {
     f("lr", r.lr, kNonNegative);

@@ -5,13 +5,18 @@
 
 namespace descent::optim {
 
-/// Reddi, Kale & Kumar 2018, arXiv:1904.09237, Alg. 2: Adam's step with V = max(V, v) in place of
-/// v. Of three versions in use this is PyTorch's: the maximum of the raw v, corrected afterwards.
-/// weight_decay is L2, as in Adam; with `decoupled` the weights decay as in AdamW, θ ← (1 − ηλ)θ.
-/// PyTorch's Adam(amsgrad=True) is AMSGrad{}, its AdamW(amsgrad=True) is
+/// AMSGrad. Source: Reddi, Kale & Kumar 2018, arXiv:1904.09237, Alg. 2:
+///   m and v as Adam,  V = max(V, v),  θ −= η/(1−β₁ᵗ) · m / (√V/√(1−β₂ᵗ) + ε).
+/// Deviations, as in PyTorch: V is the maximum of the raw v and is corrected afterwards. The paper
+/// corrects nothing and has no ε; other libraries take the maximum of the corrected v. weight_decay
+/// adds λθ to g (L2), or with `decoupled` shrinks the weights as AdamW does: θ ← (1 − ηλ)θ.
+/// PyTorch's Adam(amsgrad=True) is AMSGrad{}. PyTorch's AdamW(amsgrad=True) is
 /// AMSGrad{.weight_decay = 1e-2, .decoupled = true}.
 struct AMSGrad {
+  /// lr: rate η. beta1, beta2: share of m and v that each step keeps, β₁ and β₂. eps: ε, which
+  /// keeps the divisor from 0. weight_decay: L2 penalty λ, or decoupled decay.
   Hyper lr = 1e-3, beta1 = 0.9, beta2 = 0.999, eps = 1e-8, weight_decay = 0;
+  /// decoupled: weight_decay as in AdamW. maximize: climbs instead of descending.
   bool decoupled = false, maximize = false;
 
   static constexpr Card card{
@@ -26,6 +31,7 @@ struct AMSGrad {
           "rate can only fall.",
       .state = 3,
       .basic = true};
+  /// m, v: moving averages of g and of g². v_max: V, the largest v so far.
   static constexpr std::array slot_names{"m", "v", "v_max"};
   static void fields(auto& r, auto&& f) {
     f("lr", r.lr, kNonNegative);

@@ -8,12 +8,16 @@
 
 namespace descent::optim {
 
-/// Polyak & Juditsky 1992; the form of Bottou 2010 and PyTorch:
+/// Averaged SGD. Sources: Polyak & Juditsky 1992, SIAM J. Control Optim. 30:838; in the form of
+/// Bottou 2010, COMPSTAT, and of PyTorch:
 ///   η_t = η/(1 + λ_a·η·(t−1))^α,  θ ← (1 − λ_a·η_t)θ − η_t·g,
 ///   a += (θ − a)·μ_t,  μ_t = 1/max(1, t − 1 − t₀).
-/// Evaluate at a: Optimizer::swap_average(). λ_a is lambd. weight_decay is L2. η_t follows the lr
-/// of the present step; PyTorch's follows that of the step before.
+/// The result of training is a: see Optimizer::swap_average(). weight_decay adds λθ to g (L2), as
+/// in PyTorch. Deviation: η_t follows lr at the present step. In PyTorch η_t follows lr at the step
+/// before.
 struct ASGD {
+  /// lr: first rate η. lambd: decay of the weights and of the rate, λ_a. alpha: power by which the
+  /// rate falls, α. t0: updates before averaging begins, t₀. weight_decay: L2 penalty λ.
   Hyper lr = 1e-2, lambd = 1e-4, alpha = 0.75, t0 = 1e6, weight_decay = 0;
 
   static constexpr Card card{
@@ -28,6 +32,7 @@ struct ASGD {
           "The result is the average, not θ: swap_average(). With the default t₀ of a million "
           "steps it has not begun to average.",
       .state = 1};
+  /// average: a, the average of the weights.
   static constexpr std::array slot_names{"average"};
   static void fields(auto& r, auto&& f) {
     f("lr", r.lr, kNonNegative);
@@ -49,6 +54,7 @@ struct ASGD {
       a = share == 1 ? w : a + (w - a) * share;
     };
   }
+  /// Returns a, where the model is to be evaluated.
   Tensor average(Step, const Tensor&, std::span<const Tensor> state) const { return state[0]; }
 };
 

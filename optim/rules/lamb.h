@@ -7,9 +7,13 @@
 
 namespace descent::optim {
 
-/// You et al. 2020, arXiv:1904.00962, Alg. 2:  u = m̂/(√v̂ + ε) + λθ,  θ −= η·(‖θ‖/‖u‖)·u, the norms
-/// over each tensor; the ratio is 1 where either is 0 (φ is the identity).
+/// LAMB. Source: You et al. 2020, arXiv:1904.00962, Alg. 2:
+///   m, v as Adam,  u = m̂/(√v̂ + ε) + λθ,  θ −= η·(‖θ‖/‖u‖)·u.
+/// The norms are those of each tensor. The paper's φ is the identity. If a norm is 0, the ratio is
+/// 1; the paper does not say what happens then.
 struct LAMB {
+  /// lr: rate η, as a share of a tensor's norm. beta1, beta2: share of m and v that each step
+  /// keeps. eps: ε, which keeps the divisor from 0. weight_decay: decoupled decay λ.
   Hyper lr = 1e-3, beta1 = 0.9, beta2 = 0.999, eps = 1e-6, weight_decay = 0;
 
   static constexpr Card card{
@@ -22,6 +26,7 @@ struct LAMB {
       .traps =
           "Tensors that start at zero (biases) move at ratio 1, then hardly at all while small.",
       .state = 2};
+  /// m, v: moving averages of g and of g².
   static constexpr std::array slot_names{"m", "v"};
   static void fields(auto& r, auto&& f) {
     f("lr", r.lr, kNonNegative);
@@ -31,12 +36,13 @@ struct LAMB {
     f("weight_decay", r.weight_decay, kNonNegative);
   }
 
-  /// u/c: m/(√v + ε√bc₂) + (λ/c)θ. The factor c = √bc₂/bc₁, bc₁ = 1 − β₁ᵗ, cancels where η·‖θ‖/‖u‖
-  /// multiplies u.
+  /// c = √bc₂/bc₁, with bc₁ = 1 − β₁ᵗ and bc₂ = 1 − β₂ᵗ. direction() computes u/c, which takes
+  /// fewer operations than u. In the step η·(‖θ‖/‖u‖)·u the factor c cancels.
   double factor(Step s) const {
     const auto t = static_cast<double>(s.t);
     return std::sqrt(1 - std::pow(beta2(s), t)) / (1 - std::pow(beta1(s), t));
   }
+  /// Returns a formula for u/c = m/(√v + ε√bc₂) + (λ/c)θ.
   template <class T>
   auto direction(Step s) const {
     const T e = T(eps(s) * std::sqrt(1 - std::pow(beta2(s), static_cast<double>(s.t)))),

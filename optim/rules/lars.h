@@ -8,12 +8,15 @@
 
 namespace descent::optim {
 
-/// You, Gitman & Ginsburg 2017, arXiv:1708.03888, Alg. 1, the norms over each tensor:
-///   l = trust·‖θ‖/(‖g‖ + λ‖θ‖),  b = μb + η·l·(g + λθ),  θ −= b;
-/// l is 1 where either norm is 0. Nesterov: θ −= μb + η·l·(g + λθ).
+/// LARS. Source: You, Gitman & Ginsburg 2017, arXiv:1708.03888, Alg. 1:
+///   l = trust·‖θ‖/(‖g‖ + λ‖θ‖),  b = μb + η·l·(g + λθ),  θ −= b.
+/// The norms are those of each tensor. Deviations: if a norm is 0, l is 1; the rate follows a
+/// schedule of your own, where Alg. 1 has a polynomial; `nesterov` steps by μb + η·l·(g + λθ).
 struct LARS {
+  /// lr: rate η. momentum: share of b that each step keeps, μ. weight_decay: L2 penalty λ. trust:
+  /// the largest step at lr 1, as a share of a tensor's norm.
   Hyper lr = 0.1, momentum = 0.9, weight_decay = 0, trust = 1e-3;
-  bool nesterov = false;
+  bool nesterov = false;  ///< looks ahead: Nesterov's momentum
 
   static constexpr Card card{
       .name = "lars",
@@ -26,6 +29,7 @@ struct LARS {
           "trust multiplies lr: a rate of 0.1 with trust 1e-3 moves a layer by 1e-4 of its norm. "
           "It needs a warm-up.",
       .state = 1};
+  /// momentum: b, the step with momentum.
   static constexpr std::array slot_names{"momentum"};
   static void fields(auto& r, auto&& f) {
     f("lr", r.lr, kNonNegative);

@@ -47,7 +47,7 @@ void LBFGS::minimize(Search& s) const {
       }
       auto [f, g] = s.evaluate(x);
       ++used;
-      if (!std::isfinite(f) || !std::isfinite(sum(g).item())) return;  // stays where it was
+      if (!std::isfinite(f) || !std::isfinite(sum(g).item())) return;  // the weights stay
       s.x = x;
       s.loss = f;
       s.g = g;

@@ -1,4 +1,4 @@
-// L-BFGS: a quasi-Newton method that remembers a few steps in place of the Hessian.
+// L-BFGS: a quasi-Newton method that remembers the last steps instead of a Hessian.
 #pragma once
 
 #include <descent/optim/engine/rule.h>
@@ -6,16 +6,23 @@
 
 namespace descent::optim {
 
-/// Nocedal & Wright 2006, Alg. 7.4 and 7.5, with PyTorch's choices: the first step has length
-/// min(1, 1/‖g‖₁)·η, later ones start at η; a pair is kept if yᵀs > 1e-10; H₀ = yᵀs/yᵀy; strong
-/// Wolfe with c₁ = 1e-4, c₂ = 0.9 and at most 25 evaluations. One step() makes up to max_iter
-/// iterations or max_eval evaluations (0: 1.25·max_iter). Works in double whatever the parameters'
-/// type. Needs a closure and one group; a missing gradient counts as 0. Where the loss is not
-/// finite the line search comes back nearer.
+/// L-BFGS. Sources: Liu & Nocedal 1989; Nocedal & Wright 2006, Alg. 7.4 and 7.5, with the line
+/// search of Alg. 3.5 and 3.6:
+///   d = −H·g by two loops over the last pairs (s, y),  H₀ = yᵀs/yᵀy,  θ += t·d.
+/// Choices, as in PyTorch: the first t is min(1, 1/‖g‖₁)·η, later searches start at t = η. A pair
+/// is kept if yᵀs > 1e-10. The strong Wolfe conditions have c₁ = 1e-4 and c₂ = 0.9. Deviations from
+/// PyTorch: L-BFGS works in double for every dtype, and the line search is on by default. If the
+/// loss is not finite somewhere, the line search goes on nearer to the start.
+///
+/// One step() makes max_iter iterations, or fewer if it runs out of evaluations or has converged.
+/// L-BFGS needs a closure and one group. A missing gradient counts as 0.
 struct LBFGS {
+  /// lr: first guess of t, η. max_iter: most iterations in a step. max_eval: evaluations after
+  /// which a step ends, 0 for 1.25·max_iter. tolerance_grad: a step ends if no |g| is larger.
+  /// tolerance_change: a step ends once weights or loss change no more than this.
   Hyper lr = 1, max_iter = 20, max_eval = 0, tolerance_grad = 1e-7, tolerance_change = 1e-9,
-        history = 100;
-  bool strong_wolfe = true;
+        history = 100;       ///< history: pairs (s, y) that are remembered
+  bool strong_wolfe = true;  ///< searches along d; false: takes t as it is
 
   static constexpr Card card{
       .name = "lbfgs",
@@ -29,6 +36,7 @@ struct LBFGS {
           "2·history numbers a parameter.",
       .state = 200,
       .gradient_evaluations = 20};
+  /// None: LbfgsMemory keeps what is remembered.
   static constexpr std::array<const char*, 0> slot_names{};
   static void fields(auto& r, auto&& f) {
     f("lr", r.lr, kNonNegative);
@@ -39,7 +47,7 @@ struct LBFGS {
     f("history", r.history, Range{1, kInfinity});
     f("strong_wolfe", r.strong_wolfe);
   }
-  using Memory = LbfgsMemory;
+  using Memory = LbfgsMemory;  ///< what one step leaves to the next
   void minimize(Search& search) const;
 };
 

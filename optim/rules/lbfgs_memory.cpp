@@ -44,7 +44,8 @@ void LbfgsMemory::state(StateVisitor& visit, std::int64_t n) {
   }
   visit("direction", direction, {n}, kFloat64, iterations > 0);
   visit("last_gradient", last_gradient, {n}, kFloat64, iterations > 0);
-  // The pairs are one matrix each, with a row for a step; as many rows of s as of y.
+  // All y are saved as one matrix with a row for each step, and so are all s. Both have as many
+  // rows.
   const std::optional<Shape> found = visit.loads() ? visit.shape_of("y") : std::nullopt;
   const std::int64_t steps =
       found && found->rank() == 2 ? (*found)[0] : static_cast<std::int64_t>(ys.size());

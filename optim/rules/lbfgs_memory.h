@@ -1,4 +1,4 @@
-// The memory of L-BFGS: a few steps and what they did to the gradient, in place of a Hessian.
+// The memory of L-BFGS: the last steps, and how each of these steps changed the gradient.
 #pragma once
 
 #include <descent/optim/engine/search_rule.h>
@@ -9,18 +9,19 @@ namespace descent::optim {
 
 /// What one step of L-BFGS leaves to the next.
 struct LbfgsMemory {
-  std::vector<Tensor> ys, ss;  ///< differences of gradients and of points, (n) each, oldest first
-  Tensor direction, last_gradient;  ///< (n); undefined before the first iteration
-  double t = 0;                     ///< length of the last step along the direction
-  double scale = 1;                 ///< of the inverse Hessian
-  std::int64_t iterations = 0;
+  /// y and s of the last steps, (n) each, oldest first: differences of gradients and of weights.
+  std::vector<Tensor> ys, ss;
+  Tensor direction, last_gradient;  ///< of the last iteration, (n); undefined before the first
+  double t = 0;                     ///< the last step was direction·t
+  double scale = 1;                 ///< H₀ = scale·I, the first guess of the inverse Hessian
+  std::int64_t iterations = 0;      ///< iterations so far, over all steps
 
-  /// Takes the last step in, at whose end the gradient is g, and keeps the newest `most` steps. A
-  /// step of no positive curvature, yᵀs <= 1e-10, is left out.
+  /// Remembers the last step. g, (n), is the gradient at the end of that step. Keeps the newest
+  /// `most` steps. If yᵀs <= 1e-10, the step is left out: its curvature is not positive.
   void remember(const Tensor& g, std::size_t most);
-  /// −H·g by the two-loop recursion. Nocedal & Wright 2006, Alg. 7.4.
+  /// Returns −H·g, (n), by the two-loop recursion: Nocedal & Wright 2006, Alg. 7.4.
   Tensor quasi_newton(const Tensor& g) const;
-  /// n: the number of weights.
+  /// Lists the memory, for n weights.
   void state(StateVisitor& visit, std::int64_t n);
 };
 

@@ -1,14 +1,16 @@
-// Lion: the sign of a momentum; found by a search over programs.
+// Lion: steps by the sign of a momentum. A search over programs found it.
 #pragma once
 
 #include <descent/optim/engine/rule.h>
 
 namespace descent::optim {
 
-/// Chen et al. 2023, arXiv:2302.06675, Alg. 2:
-///   θ ← (1 − ηλ)θ − η·sign(β₁m + (1−β₁)g),  then m = β₂m + (1−β₂)g.
-/// sign(0) = 0.
+/// Lion. Source: Chen et al. 2023, arXiv:2302.06675, Alg. 2:
+///   θ ← (1 − ηλ)θ − η·sign(β₁m + (1−β₁)g),  then  m = β₂m + (1−β₂)g,
+/// with sign(0) = 0. No deviation.
 struct Lion {
+  /// lr: rate η, the length of every step. beta1: weight of m in the step, β₁. beta2: share of m
+  /// that each step keeps, β₂. weight_decay: decoupled decay λ.
   Hyper lr = 1e-4, beta1 = 0.9, beta2 = 0.99, weight_decay = 0;
 
   static constexpr Card card{
@@ -22,6 +24,7 @@ struct Lion {
           "Its rate is 3 to 10 times smaller than AdamW's, its decay as much larger. It never "
           "settles: lower the rate in the end.",
       .state = 1};
+  /// m: moving average of g.
   static constexpr std::array slot_names{"m"};
   static void fields(auto& r, auto&& f) {
     f("lr", r.lr, kNonNegative);

@@ -16,7 +16,8 @@ void Muon::check_parameter(std::string_view name, const Tensor& w) const {
 
 namespace {
 
-/// About U (UᵀU)^−½: singular values are driven towards 1, to within some 20 %.
+/// Returns about U (UᵀU)^−½: the iterations bring the singular values of U near 1, to within some
+/// 20 %.
 Tensor orthogonalise(const Tensor& u, int steps) {
   constexpr double a = 3.4445, b = -4.7750, c = 2.0315;
   const bool tall = u.size(0) > u.size(1);

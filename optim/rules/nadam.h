@@ -1,4 +1,4 @@
-// NAdam: Adam with Nesterov's look ahead.
+// NAdam: Adam with Nesterov's momentum.
 #pragma once
 
 #include <descent/optim/engine/rule.h>
@@ -7,11 +7,15 @@
 
 namespace descent::optim {
 
-/// Dozat 2016 (ICLR workshop), with the momentum schedule of PyTorch:
-///   μ_t = β₁(1 − ½·0.96^(t·ψ)),  P = ∏μ,  m and v as Adam,
+/// NAdam. Source: Dozat 2016, ICLR workshop, with the μ of PyTorch:
+///   μ_t = β₁(1 − ½·0.96^(t·ψ)),  P_t = μ_1·…·μ_t,  m and v as Adam,
 ///   θ −= η·[(1−μ_t)g/(1−P_t) + μ_{t+1}m/(1−P_t·μ_{t+1})] / (√v̂ + ε).
-/// ψ is momentum_decay. weight_decay is L2.
+/// Deviation, as in PyTorch: weight_decay adds λθ to g (L2). PyTorch has two paths that differ by
+/// a factor μ; Descent follows the path of foreach=True. Where the divisor is 0, the step is 0.
 struct NAdam {
+  /// lr: rate η. beta1, beta2: share of m and v that each step keeps, β₁ and β₂. eps: ε, which
+  /// keeps the divisor from 0. weight_decay: L2 penalty λ. momentum_decay: how fast μ grows to β₁,
+  /// ψ.
   Hyper lr = 2e-3, beta1 = 0.9, beta2 = 0.999, eps = 1e-8, weight_decay = 0, momentum_decay = 4e-3;
 
   static constexpr Card card{
@@ -24,7 +28,9 @@ struct NAdam {
       .avoid = "Comparisons with plain Adam at the same rate: its early steps are longer.",
       .traps = "μ grows with time; saving must keep the product P (this does).",
       .state = 2};
+  /// m, v: moving averages of g and of g².
   static constexpr std::array slot_names{"m", "v"};
+  /// momentum_product: P_t.
   static constexpr std::array numbers{Number{"momentum_product", 1}};
   static void fields(auto& r, auto&& f) {
     f("lr", r.lr, kNonNegative);

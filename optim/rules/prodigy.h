@@ -1,4 +1,4 @@
-// Prodigy: Adam that finds its rate by itself, from how far it has come.
+// Prodigy: Adam that finds its rate by itself, from how far the weights have moved.
 #pragma once
 
 #include <descent/optim/engine/rule.h>
@@ -7,16 +7,24 @@
 
 namespace descent::optim {
 
-/// Mishchenko & Defazio 2023, arXiv:2306.06101, Alg. 4, as the authors' code. With d the estimate
-/// of the distance to the solution, dlr = d·η, sums and ‖·‖₁ over all parameters:
+/// Prodigy. Source: Mishchenko & Defazio 2023, arXiv:2306.06101, Alg. 4. d estimates the distance
+/// from the first weights θ₀ to the solution, and dlr = d·η:
 ///   r = β₃r + (d/d₀)·dlr·⟨g, θ₀−θ⟩,  s = β₃s + (d/d₀)·dlr·g,  m, v as Adam's of d·g,
-///   d ← max(d, d_coef·r/‖s‖₁),  θ −= dlr·m/(√v + d·ε), with the old d in dlr and the new one at ε.
-/// β₃ = √β₂ when beta3 is 0. `bias_correction` multiplies dlr by √(1−β₂ᵗ)/(1−β₁ᵗ). weight_decay is
-/// decoupled, scaled by dlr; or L2. Groups may differ in lr: each parameter enters r and s with its
-/// own dlr; of β₃, d₀ and d_coef, which should not differ, the first group's count.
+///   d ← max(d, d_coef·r/‖s‖₁),  θ −= dlr·m/(√v + d·ε).
+/// The inner product and ‖s‖₁ run over all parameters. dlr has the old d; d·ε has the new d.
+/// Deviations, as in the authors' code: r and s carry a factor 1/d₀, which cancels in r/‖s‖₁.
+/// `bias_correction` multiplies dlr by √(1−β₂ᵗ)/(1−β₁ᵗ). weight_decay shrinks the weights by dlr·λ;
+/// if `decoupled` is false, it adds λθ to g (L2).
+///
+/// Groups may differ in lr: each parameter enters r and s with its own dlr. β₃, d₀ and d_coef are
+/// those of the first group.
 struct Prodigy {
+  /// lr: factor η of the rate that is found; leave it at 1. beta1, beta2, beta3: share of m, v and
+  /// of r and s that each step keeps; beta3 = 0 stands for √β₂. eps: ε, which keeps the divisor
+  /// from 0. weight_decay: decay λ. d0: first d.
   Hyper lr = 1, beta1 = 0.9, beta2 = 0.999, beta3 = 0, eps = 1e-8, weight_decay = 0, d0 = 1e-6,
-        d_coef = 1;
+        d_coef = 1;  ///< d_coef: factor of the estimate of d
+  /// decoupled: weight_decay as in AdamW, else L2. bias_correction: corrects m and v as Adam does.
   bool decoupled = true, bias_correction = false;
 
   static constexpr Card card{
@@ -31,9 +39,11 @@ struct Prodigy {
           "d never falls. A schedule multiplies it: cosine(1, steps) is usual. All parameters "
           "share one d.",
       .state = 4};
+  /// m, v: moving averages of d·g and (d·g)². s: the vector s. start: θ₀.
   static constexpr std::array slot_names{"m", "v", "s", "start"};
+  /// d and r, the same for all parameters.
   static constexpr std::array numbers{Number{"d", 0}, Number{"r", 0}};
-  static constexpr bool shares_sums = true;
+  static constexpr bool shares_sums = true;  ///< one d serves all parameters
   static void fields(auto& r, auto&& f) {
     f("lr", r.lr, kNonNegative);
     f("beta1", r.beta1, kUnit);
@@ -47,6 +57,10 @@ struct Prodigy {
     f("bias_correction", r.bias_correction);
   }
 
+  /// @name Parts of the formula
+  /// @{
+
+  /// A part of the formula: keep() is β₃, d() is the old d, rate() is dlr.
   double keep(Step s) const { return beta3(s) > 0 ? beta3(s) : std::sqrt(beta2(s)); }
   double d(Step s) const { return s.numbers[0] > 0 ? s.numbers[0] : d0(s); }
   double rate(Step s) const {
@@ -55,6 +69,7 @@ struct Prodigy {
            (bias_correction ? std::sqrt(1 - std::pow(beta2(s), t)) / (1 - std::pow(beta1(s), t))
                             : 1);
   }
+  /// @}
   template <class T>
   void measure(Step s, auto&& run) const {
     const T b1 = T(beta1(s)), k1 = T(d(s) * (1 - beta1(s))), b2 = T(beta2(s)),

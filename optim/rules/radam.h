@@ -1,4 +1,4 @@
-// RAdam: Adam that waits with its adaptive rate until that can be trusted.
+// RAdam: Adam that uses its adaptive rate only once the estimate behind the rate can be trusted.
 #pragma once
 
 #include <descent/optim/engine/rule.h>
@@ -7,11 +7,15 @@
 
 namespace descent::optim {
 
-/// Liu et al. 2020, arXiv:1908.03265, Alg. 2. With ρ∞ = 2/(1−β₂) − 1, ρ = ρ∞ − 2tβ₂ᵗ/(1−β₂ᵗ):
+/// RAdam. Source: Liu et al. 2020, arXiv:1908.03265, Alg. 2. With ρ∞ = 2/(1−β₂) − 1 and
+/// ρ = ρ∞ − 2tβ₂ᵗ/(1−β₂ᵗ):
 ///   ρ > 5:  θ −= η·m̂·r·√(1−β₂ᵗ)/(√v + ε),  r = √[(ρ−4)(ρ−2)ρ∞ / ((ρ∞−4)(ρ∞−2)ρ)];
 ///   else:   θ −= η·m̂.
-/// The bound is 5 and ε stands as in PyTorch (the paper: 4, none). weight_decay is L2.
+/// Deviations, as in PyTorch: the bound for ρ is 5, where the paper has 4; ε is added to √v, where
+/// the paper has no ε; weight_decay adds λθ to g (L2). Where the divisor is 0, the step is 0.
 struct RAdam {
+  /// lr: rate η. beta1, beta2: share of m and v that each step keeps, β₁ and β₂. eps: ε, which
+  /// keeps the divisor from 0. weight_decay: L2 penalty λ.
   Hyper lr = 1e-3, beta1 = 0.9, beta2 = 0.999, eps = 1e-8, weight_decay = 0;
 
   static constexpr Card card{
@@ -24,6 +28,7 @@ struct RAdam {
       .traps =
           "The first 5 steps (β₂ = .999) are momentum at η: their size is that of the gradient.",
       .state = 2};
+  /// m, v: moving averages of g and of g².
   static constexpr std::array slot_names{"m", "v"};
   static void fields(auto& r, auto&& f) {
     f("lr", r.lr, kNonNegative);

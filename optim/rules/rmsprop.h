@@ -1,16 +1,23 @@
-// RMSProp: AdaGrad with a moving average in place of the sum, so that the rate does not die.
+// RMSProp: AdaGrad with a moving average in place of the sum, so that the rate does not fall to 0.
 #pragma once
 
 #include <descent/optim/engine/rule.h>
 
 namespace descent::optim {
 
-/// Tieleman & Hinton 2012, lecture 6.5:  v = α·v + (1 − α)·g²,  d = √v + ε,  θ −= η·g/d.
-/// Centered (Graves 2013, arXiv:1308.0850): d = √(v − ḡ²) + ε, with ḡ the moving average of g; a
-/// difference that rounds below zero counts as zero. Momentum: b = μ·b + g/d, θ −= η·b.
-/// Defaults are PyTorch's; the lecture has α = 0.9. `eps_inside_sqrt` puts ε under the root.
+/// RMSProp. Source: Tieleman & Hinton 2012, lecture 6.5; `centered`: Graves 2013, arXiv:1308.0850:
+///   v = α·v + (1 − α)·g²,  d = √v + ε,  θ −= η·g/d.
+///   centered:  d = √(v − ḡ²) + ε.    momentum:  b = μ·b + g/d,  θ −= η·b.
+/// Deviations, as in PyTorch: α is 0.99 by default, where the lecture has 0.9. ε stands outside the
+/// root; with `eps_inside_sqrt` ε stands inside, as in Graves. The rate is not inside b, as it is
+/// in Graves. weight_decay adds λθ to g (L2). If v − ḡ² rounds below 0, it counts as 0. Where the
+/// divisor is 0, the step is 0.
 struct RMSProp {
+  /// lr: rate η. alpha: share of v that each step keeps, α. eps: ε, which keeps the divisor from 0.
+  /// momentum: share of b that each step keeps, μ. weight_decay: L2 penalty λ.
   Hyper lr = 1e-2, alpha = 0.99, eps = 1e-8, momentum = 0, weight_decay = 0;
+  /// centered: divides by the standard deviation of g. eps_inside_sqrt: puts ε inside the root.
+  /// maximize: climbs instead of descending.
   bool centered = false, eps_inside_sqrt = false, maximize = false;
 
   static constexpr Card card{
@@ -25,6 +32,7 @@ struct RMSProp {
           "small gradients a hundredfold.",
       .state = 1,
       .basic = true};
+  /// square: v, the moving average of g². momentum: b. mean: ḡ, the moving average of g.
   static constexpr std::array slot_names{"square", "momentum", "mean"};
   static void fields(auto& r, auto&& f) {
     f("lr", r.lr, kNonNegative);

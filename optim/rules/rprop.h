@@ -1,4 +1,4 @@
-// Rprop: only the sign of the gradient counts; each parameter has a step of its own.
+// Rprop: each weight has a step of its own, and only the sign of its gradient counts.
 #pragma once
 
 #include <descent/core/error.h>
@@ -8,11 +8,15 @@
 
 namespace descent::optim {
 
-/// Riedmiller & Braun 1993, without weight backtracking (iRprop−, Igel & Hüsken 2000), as PyTorch.
-/// With s = g·g₋: the step Δ grows by eta_plus where s > 0, shrinks by eta_minus where s < 0,
-/// within [step_min, step_max]; where s < 0 the gradient counts as 0, also next time; θ −=
-/// sign(g)·Δ. Δ starts at lr.
+/// Rprop. Sources: Riedmiller & Braun 1993; without weight backtracking, as iRprop− of Igel &
+/// Hüsken 2000, and as PyTorch. Each weight has a step Δ, which starts at lr. With s = g·g₋:
+///   s > 0:  Δ ← min(Δ·eta_plus, step_max);
+///   s < 0:  Δ ← max(Δ·eta_minus, step_min),  g ← 0;
+///   θ −= sign(g)·Δ,  g₋ ← g.
+/// Deviation: a schedule of lr has no effect, because lr is only read at the first step.
 struct Rprop {
+  /// lr: first step of each weight, Δ. eta_minus, eta_plus: factors that shrink and grow Δ.
+  /// step_min, step_max: bounds of Δ.
   Hyper lr = 1e-2, eta_minus = 0.5, eta_plus = 1.2, step_min = 1e-6, step_max = 50;
 
   static constexpr Card card{
@@ -24,6 +28,7 @@ struct Rprop {
       .avoid = "Mini-batches: noise in the sign makes every step shrink. RMSProp is its answer.",
       .traps = "lr is only where the steps start; a schedule of it has no effect.",
       .state = 2};
+  /// step_size: Δ. previous: the gradient before, g₋.
   static constexpr std::array slot_names{"step_size", "previous"};
   static void fields(auto& r, auto&& f) {
     f("lr", r.lr, kNonNegative);
@@ -32,6 +37,7 @@ struct Rprop {
     f("step_min", r.step_min, kNonNegative);
     f("step_max", r.step_max, kNonNegative);
   }
+  /// Throws ValueError if step_min is larger than step_max.
   void check() const {
     if (step_min(0) > step_max(0))
       fail<ValueError>("rprop", "got step_min = ", step_min(0), " and step_max = ", step_max(0),

@@ -1,4 +1,4 @@
-// Schedule-Free: averaging in place of a falling rate, for SGD and for AdamW.
+// Schedule-Free: an average of the weights in place of a falling rate, for SGD and for AdamW.
 #pragma once
 
 #include <descent/autograd/ops.h>
@@ -11,8 +11,8 @@ namespace descent::optim {
 
 namespace detail {
 
-/// The rate of a Schedule-Free step, and c, the share of z in the average. numbers: the sum of
-/// weights so far, and the largest rate.
+/// The rate η of a Schedule-Free step, and c, the share of z in the average. Reads and writes the
+/// numbers of the rule: the sum of w so far, and the largest η so far.
 struct FreeStep {
   double eta, c;
   FreeStep(Step s, double lr, double warmup, double r, double power) {
@@ -25,21 +25,27 @@ struct FreeStep {
     c = sum > 0 ? weight / sum : 0;
   }
 };
+/// weight_sum: Σw. lr_max: η_max.
 inline constexpr std::array kFreeNumbers{Number{"weight_sum", 0}, Number{"lr_max", 0}};
-/// x = lerp(y, z, 1 − 1/β): where to evaluate.
+/// Returns x = lerp(y, z, 1 − 1/β), where the model is to be evaluated.
 inline Tensor free_average(const Tensor& y, const Tensor& z, double beta) {
   return y + (z - y) * (1 - 1 / beta);
 }
 
 }  // namespace detail
 
-/// Defazio et al. 2024, arXiv:2405.15682, as the authors' AdamWScheduleFree. θ holds y; with
-/// c = w/Σw, w = (t)^r·η_max^power, u = g/(√v̂ + ε) + λy:
+/// Schedule-Free AdamW. Source: Defazio et al. 2024, arXiv:2405.15682, Alg. 1, in the form of the
+/// authors' AdamWScheduleFree. In training the weights are y. With c = w/Σw, w = tʳ·η_max^power:
+///   v = β₂v + (1−β₂)g²,  u = g/(√v̂ + ε) + λy,
 ///   y ← lerp(y, z, c) + η(β₁(1−c) − 1)u,  z −= ηu.
-/// Evaluate at x = lerp(y, z, 1 − 1/β₁): Optimizer::swap_average(). `warmup` steps rise linearly.
+/// The result of training is x = lerp(y, z, 1 − 1/β₁): see Optimizer::swap_average(). Deviation, as
+/// in the authors' code: the decay is taken at y and η_max is the largest η so far.
 struct ScheduleFreeAdamW {
+  /// lr: rate η. beta1: share of x in y, β₁. beta2: share of v that each step keeps, β₂. eps: ε,
+  /// which keeps the divisor from 0. weight_decay: decay λ. warmup: first updates, in which η rises
+  /// linearly. r: power of t in the average.
   Hyper lr = 2.5e-3, beta1 = 0.9, beta2 = 0.999, eps = 1e-8, weight_decay = 0, warmup = 0, r = 0,
-        power = 2;
+        power = 2;  ///< power: power of η_max in the average
 
   static constexpr Card card{
       .name = "schedule_free_adamw",
@@ -55,7 +61,9 @@ struct ScheduleFreeAdamW {
           "The weights in training are y; evaluate, save for use and compare at x, by "
           "swap_average(). Do not lower its rate as well.",
       .state = 2};
+  /// z: where plain steps would lead. v: moving average of g².
   static constexpr std::array slot_names{"z", "v"};
+  /// Σw and η_max.
   static constexpr std::array numbers = detail::kFreeNumbers;
   static void fields(auto& r, auto&& f) {
     f("lr", r.lr, kNonNegative);
@@ -71,7 +79,7 @@ struct ScheduleFreeAdamW {
   template <class T>
   auto at(Step s) const {
     const detail::FreeStep free(s, lr(s), warmup(s), r(s), power(s));
-    const double root = std::sqrt(1 - std::pow(beta2(s), static_cast<double>(s.t)));  // u = root·u′
+    const double root = std::sqrt(1 - std::pow(beta2(s), static_cast<double>(s.t)));  // √(1−β₂ᵗ)
     const T eta = T(root * free.eta), c = T(free.c),
             of_u = T(root * free.eta * (beta1(s) * (1 - free.c) - 1));
     const T b2 = T(beta2(s)), k2 = T(1 - beta2(s)), e = T(root * eps(s)),
@@ -84,13 +92,17 @@ struct ScheduleFreeAdamW {
       z = fma(-eta, u, from);
     };
   }
+  /// Returns x, where the model is to be evaluated.
   Tensor average(Step s, const Tensor& y, std::span<const Tensor> state) const {
     return detail::free_average(y, state[0], beta1(s));
   }
 };
 
-/// The same around plain gradients: u = g + λy, momentum in the place of β₁.
+/// Schedule-Free SGD: as ScheduleFreeAdamW, with u = g + λy, and with momentum in the place of β₁.
+/// Source: Defazio et al. 2024, arXiv:2405.15682, in the form of the authors' SGDScheduleFree.
 struct ScheduleFreeSGD {
+  /// lr: rate η. momentum: share of x in y, μ. weight_decay: decay λ. warmup: first updates, in
+  /// which η rises linearly. r, power: powers of t and of η_max in the average.
   Hyper lr = 1, momentum = 0.9, weight_decay = 0, warmup = 0, r = 0, power = 2;
 
   static constexpr Card card{
@@ -104,7 +116,9 @@ struct ScheduleFreeSGD {
           "Its rate is larger than momentum's, about 1/(1−μ) times. Evaluate at x: "
           "swap_average().",
       .state = 1};
+  /// z: where plain steps would lead.
   static constexpr std::array slot_names{"z"};
+  /// Σw and η_max.
   static constexpr std::array numbers = detail::kFreeNumbers;
   static void fields(auto& r, auto&& f) {
     f("lr", r.lr, kNonNegative);
@@ -127,6 +141,7 @@ struct ScheduleFreeSGD {
       z = from - eta * u;
     };
   }
+  /// Returns x, where the model is to be evaluated.
   Tensor average(Step s, const Tensor& y, std::span<const Tensor> state) const {
     return detail::free_average(y, state[0], momentum(s));
   }

@@ -1,5 +1,4 @@
-// Stochastic gradient descent, with momentum (Polyak 1964) and Nesterov's (1983; Sutskever et al.
-// 2013).
+// SGD: stochastic gradient descent, plain, with momentum, and with Nesterov's momentum.
 #pragma once
 
 #include <descent/core/error.h>
@@ -7,13 +6,21 @@
 
 namespace descent::optim {
 
-/// Gradient form, as PyTorch:  b = μ·b + (1 − τ)·g (b = g at first),  θ −= η·b;
-/// Nesterov:                   θ −= η·(g + μ·b).
-/// Step form, `step_form`:     v = μ·v + η·g,  θ −= v;  Nesterov: θ −= μ·v + η·g.
-/// The two agree while η is constant; when it falls, the step form goes on at the old speed.
-/// g has weight_decay·θ added first (L2).
+/// Stochastic gradient descent. Sources: Robbins & Monro 1951; momentum: Polyak 1964; Nesterov's
+/// momentum: Nesterov 1983, in the form of Sutskever et al. 2013. Without momentum:
+///   θ −= η·g.
+/// Momentum in gradient form, as PyTorch, with b = g at the first step:
+///   b = μ·b + (1 − τ)·g,  θ −= η·b;     with `nesterov`:  θ −= η·(g + μ·b).
+/// Momentum in step form, with `step_form`, as in the papers:
+///   v = μ·v + η·g,  θ −= v;             with `nesterov`:  θ −= μ·v + η·g.
+/// Both forms agree while η is constant. If η falls, the step form goes on at the old speed for a
+/// while. Deviation, as in PyTorch: weight_decay adds λθ to g (L2).
 struct SGD {
+  /// lr: rate η. momentum: share of b that each step keeps, μ. dampening: share of g that is left
+  /// out, τ. weight_decay: L2 penalty λ.
   Hyper lr = 1e-2, momentum = 0, dampening = 0, weight_decay = 0;
+  /// nesterov: looks ahead. step_form: momentum keeps steps instead of gradients. maximize: climbs
+  /// instead of descending.
   bool nesterov = false, step_form = false, maximize = false;
 
   static constexpr Card card{
@@ -29,6 +36,7 @@ struct SGD {
           "sample, a mini-batch or everything is the loader's batch size.",
       .state = 0,
       .basic = true};
+  /// momentum: b, or v in the step form. Plain SGD keeps nothing.
   static constexpr std::array slot_names{"momentum"};
   static void fields(auto& r, auto&& f) {
     f("lr", r.lr, kNonNegative);
@@ -39,6 +47,8 @@ struct SGD {
     f("step_form", r.step_form);
     f("maximize", r.maximize);
   }
+  /// Throws ValueError if `nesterov` has no momentum, or if dampening goes with `nesterov` or
+  /// `step_form`.
   void check() const {
     if (nesterov && (momentum(0) == 0 || dampening(0) != 0))
       fail<ValueError>("sgd", "got nesterov with momentum = ", momentum(0),
@@ -48,6 +58,7 @@ struct SGD {
       fail<ValueError>("sgd", "got step_form with dampening = ", dampening(0), ", expected 0");
   }
 
+  /// momentum and nesterov.
   static std::vector<Preset<SGD>> presets() {
     return {
         {"momentum",

@@ -20,8 +20,8 @@ std::optional<Shape> SOAP::slot_shape(int slot, const Shape& w) const {
 
 namespace {
 
-/// One step of orthogonal iteration: Q ← qr(PQ), its columns sorted by what they have of P, the
-/// largest first; v follows along `dim`.
+/// One step of orthogonal iteration: Q ← qr(PQ). Before, the columns q of Q are sorted by qᵀPq, the
+/// largest first, and v is sorted alike along `dim`.
 void iterate(const Tensor& q, const Tensor& p, const Tensor& v, std::int64_t dim) {
   const Tensor pq = matmul(p, q);
   if (!kernel::all_finite(pq)) return;

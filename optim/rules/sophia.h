@@ -1,18 +1,23 @@
-// Sophia: momentum over curvature, element by element, with the step cut off.
+// Sophia: momentum divided by curvature, element by element, with a bound on the step.
 #pragma once
 
 #include <descent/optim/engine/rule.h>
 
 namespace descent::optim {
 
-/// Liu et al. 2023, arXiv:2305.14342, Alg. 3, with Hutchinson's estimate of the diagonal of the
-/// Hessian (Alg. 1), ĥ = u ⊙ Hu for u of random signs, every k-th step:
-///   h = β₂h + (1−β₂)ĥ,  m = β₁m + (1−β₁)g,  θ ← (1 − ηλ)θ − η·clip(m/max(ρh, ε), 1).
-/// The Hessian-vector product differentiates the gradient: the closure must call backward() on a
-/// loss made of Descent's operators. Its cost is shared by k steps.
+/// Sophia. Source: Liu et al. 2023, arXiv:2305.14342, Alg. 3, with Hutchinson's estimate of the
+/// diagonal of the Hessian (Alg. 1). Every k-th step takes ĥ = u ⊙ Hu, for u of random signs:
+///   h = β₂h + (1−β₂)ĥ,  m = β₁m + (1−β₁)g,  θ ← (1 − ηλ)θ − η·clip(m/max(ρh, ε), ±1).
+/// Deviation: u has random signs, where Alg. 1 draws normal numbers.
+///
+/// The product Hu differentiates the gradient. The closure must therefore call backward() on a loss
+/// that is made of Descent's operators. Hu costs as much as a gradient, once in k steps.
 struct Sophia {
+  /// lr: rate η, the longest step of a weight. beta1, beta2: share of m and h that each step keeps.
+  /// rho: factor of h, ρ; a larger ρ makes shorter steps. eps: ε, the least divisor. weight_decay:
+  /// decay λ.
   Hyper lr = 1e-4, beta1 = 0.965, beta2 = 0.99, rho = 0.04, eps = 1e-12, weight_decay = 0,
-        every = 10;
+        every = 10;  ///< every: steps between two estimates, k; a fraction is cut off
 
   static constexpr Card card{
       .name = "sophia",
@@ -28,6 +33,7 @@ struct Sophia {
           "off; where h ≤ 0 the step is ±η.",
       .state = 2,
       .gradient_evaluations = 1.1};
+  /// m: moving average of g. h: moving average of the estimates of the Hessian's diagonal.
   static constexpr std::array slot_names{"m", "h"};
   static void fields(auto& r, auto&& f) {
     f("lr", r.lr, kNonNegative);
@@ -38,6 +44,7 @@ struct Sophia {
     f("weight_decay", r.weight_decay, kNonNegative);
     f("every", r.every, Range{1, kInfinity});
   }
+  /// Returns true at every k-th step.
   bool wants_curvature(Step s) const {
     return s.schedule % static_cast<std::int64_t>(every(s)) == 0;
   }
