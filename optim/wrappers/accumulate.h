@@ -1,4 +1,4 @@
-// Gradient accumulation: one step for several batches.
+// Gradient accumulation: one step with the gradients of several batches.
 #pragma once
 
 #include <descent/autograd/ops.h>
@@ -8,10 +8,11 @@
 
 namespace descent::optim {
 
-/// Sums the gradients of k calls of step() and hands their mean on at the k-th; the other calls
-/// change nothing. A parameter without a gradient in a call counts as zero there.
+/// Adds up the gradients of k calls of step(). The k-th call makes a step with the mean of the k
+/// gradients; the other calls change no weight. If a parameter has no gradient in one of the calls,
+/// its gradient counts as 0 in that call. Source: common practice.
 struct Accumulate {
-  Hyper steps = 2;  ///< calls to a step, k; a fraction is cut off
+  Hyper steps = 2;  ///< calls for a step, k; a fraction is cut off
 
   static constexpr Card card{
       .name = "accumulate",
@@ -23,16 +24,18 @@ struct Accumulate {
       .traps =
           "Schedules count the inner steps, not the calls. Batch norm still sees micro-batches.",
       .state = 1};
-  static constexpr Role role = Role::changes_gradients;
-  static constexpr bool elementwise = true;
+  static constexpr Role role = Role::changes_gradients;  ///< the rule sees other gradients
+  static constexpr bool elementwise = true;              ///< an element needs no other element
   static void fields(auto& o, auto&& f) { f("steps", o.steps, Range{1, kInfinity}); }
+  /// Lists the count and the sums.
   void state(auto& visit) {
     visit("count", count);
     visit("sum", sums, false);
   }
 
+  /// Adds the gradients up. At the k-th call, makes the step with their mean.
   void apply(Update& u) {
-    if (u.refused()) return u.skip();  // before a bad gradient could spoil the sum
+    if (u.refused()) return u.skip();  // otherwise a NaN would stay in the sums
     sums.resize(u.size());
     for (std::size_t i = 0; i < u.size(); ++i) {
       const Tensor g = u.gradient(i);
@@ -46,16 +49,17 @@ struct Accumulate {
     for (std::size_t i = 0; i < u.size(); ++i)
       u.set_gradient(i,
                      sums[i].defined() ? sums[i] * (1.0 / static_cast<double>(count)) : Tensor());
-    u.inner();  // if the step throws, the sums are kept
+    u.inner();  // may throw; the sums are cleared only afterwards
     sums.clear();
     count = 0;
   }
 
-  std::vector<Tensor> sums = {};  // empty between steps
-  std::int64_t count = 0;         // calls since the last step
+  std::vector<Tensor> sums = {};  ///< sums of gradients, one for each parameter; empty after a step
+  std::int64_t count = 0;         ///< calls since the last step
 };
 
-/// Gradient accumulation around `inner`; see Accumulate.
+/// Puts gradient accumulation over `steps` calls around an optimizer. See Accumulate; throws as
+/// wrap().
 inline Optimizer accumulate(Optimizer inner, Hyper steps) {
   return wrap(std::move(inner), Accumulate{std::move(steps)});
 }

@@ -1,4 +1,5 @@
-// Adaptive gradient clipping: each unit's gradient is clipped relative to the unit's weights.
+// Adaptive gradient clipping: the gradient of each unit is clipped relative to the weights of the
+// unit.
 #pragma once
 
 #include <descent/autograd/ops.h>
@@ -8,12 +9,12 @@
 
 namespace descent::optim {
 
-/// Brock et al. 2021, arXiv:2102.06171, eq. 3. A unit is a row (all elements of one index of the
-/// first dimension), or a whole vector. The gradient of each unit is scaled to a norm of at most
-/// clip·max(‖weights of the unit‖, eps).
+/// Adaptive gradient clipping. Source: Brock et al. 2021, arXiv:2102.06171, eq. 3. A unit of a
+/// matrix is a row: all elements with one index in the first dimension. A vector is one unit. The
+/// gradient of each unit is scaled to a norm of at most clip·max(‖weights of the unit‖, eps).
 struct Agc {
-  Hyper clip = 0.01;  ///< largest ratio of a unit's gradient to its weights
-  Hyper eps = 1e-3;   ///< a unit's weights count as at least this long
+  Hyper clip = 0.01;  ///< largest ratio of the norms of gradient and weights, λ
+  Hyper eps = 1e-3;   ///< least norm that a unit's weights count with, ε
 
   static constexpr Card card{
       .name = "agc",
@@ -23,12 +24,13 @@ struct Agc {
       .when = "Deep networks without batch norm, at large batches and rates.",
       .avoid = "The last layer, as the authors found.",
       .traps = "A unit whose weights start at zero is held to λε until it has grown."};
-  static constexpr Role role = Role::changes_gradients;
+  static constexpr Role role = Role::changes_gradients;  ///< the rule sees other gradients
   static void fields(auto& o, auto&& f) {
     f("clip", o.clip, kPositive);
     f("eps", o.eps, kNonNegative);
   }
 
+  /// Clips the gradient of each unit, then makes the step.
   void apply(Update& u) {
     for (std::size_t i = 0; i < u.size(); ++i) {
       const Tensor g = u.gradient(i), w = u.weight(i);
@@ -39,20 +41,21 @@ struct Agc {
     u.inner();
   }
 
-  /// The norm of each row, (rows, 1, …), or that of a vector, (1).
+  /// Returns the norm of each row of x, (rows, 1, …), or that of a vector, (1).
   static Tensor unit_norm(const Tensor& x) {
     if (x.dim() == 0) return abs(x);
     Dims dims;
     for (std::int64_t d = x.dim() > 1 ? 1 : 0; d < x.dim(); ++d) dims.push_back(d);
     const Tensor norm = sqrt(sum(square(x), dims, true));
     if (std::isfinite(sum(norm).item())) return norm;
-    // Squares overflow long before the norm does: here each unit is measured by its largest.
+    // A square overflowed, although the norm may be finite: divide each unit by its largest
+    // element.
     const Tensor largest = max(abs(x), dims, true), unit = where(largest > 0, largest, 1.0);
     return unit * sqrt(sum(square(x / unit), dims, true));
   }
 };
 
-/// Adaptive gradient clipping around `inner`; see Agc.
+/// Puts adaptive gradient clipping around an optimizer. See Agc; throws as wrap().
 inline Optimizer agc(Optimizer inner, Agc options = {}) {
   return wrap(std::move(inner), std::move(options));
 }

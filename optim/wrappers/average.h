@@ -1,4 +1,4 @@
-// What SWA and EMA share: an average of the weights that follows them.
+// What SWA and EMA share: bringing an average of the weights up to date.
 #pragma once
 
 #include <descent/autograd/ops.h>
@@ -8,8 +8,9 @@
 
 namespace descent::optim::detail {
 
-/// average += (weights − average)·share. The first time, the average is a copy of the weights.
-/// Throws StateError, in the name of `wrapper`, if a weight has another dtype by now.
+/// Does average += (weights − average)·share. At the first call, the average becomes a copy of the
+/// weights. Throws StateError if the dtype of a parameter has changed. `wrapper` begins the
+/// message.
 inline void follow(std::string_view wrapper, std::vector<Tensor>& average, const Update& u,
                    double share) {
   const bool first = average.empty();

@@ -1,4 +1,4 @@
-// Clipping by the norm of all gradients, and PyTorch's functions that clip in place.
+// Clipping by the norm of all gradients, and two functions that clip in place as PyTorch's do.
 #pragma once
 
 #include <descent/optim/engine/wrapper.h>
@@ -7,11 +7,11 @@
 
 namespace descent::optim {
 
-/// If the norm of all gradients together exceeds max_norm, every gradient is scaled by
-/// max_norm/norm. Pascanu, Mikolov & Bengio 2013, arXiv:1211.5063. Exactly that formula: PyTorch
-/// divides by norm + 1e-6.
+/// Clipping by norm. If the norm of all gradients together exceeds max_norm, every gradient is
+/// multiplied by max_norm/norm. Source: Pascanu, Mikolov & Bengio 2013, arXiv:1211.5063, Alg. 1.
+/// Deviation from PyTorch: PyTorch divides by norm + 1e-6.
 struct ClipNorm {
-  Hyper max_norm = kInfinity;  ///< the largest norm; required
+  Hyper max_norm = kInfinity;  ///< largest norm of all gradients together, c; required
 
   static constexpr Card card{
       .name = "clip_norm",
@@ -23,9 +23,10 @@ struct ClipNorm {
       .traps =
           "With Adam's kind the scale cancels out in the long run; a bound far below the usual "
           "norm is a lower rate in disguise."};
-  static constexpr Role role = Role::changes_gradients;
+  static constexpr Role role = Role::changes_gradients;  ///< the rule sees other gradients
   static void fields(auto& o, auto&& f) { f("max_norm", o.max_norm, kPositive); }
 
+  /// Scales all gradients by one factor, then makes the step.
   void apply(Update& u) {
     double norm = 0;
     for (std::size_t i = 0; i < u.size(); ++i) norm = std::hypot(norm, u.gradient_norm(i));
@@ -37,16 +38,19 @@ struct ClipNorm {
   }
 };
 
-/// Clipping by the norm of all gradients around `inner`; see ClipNorm.
+/// Puts clipping by norm around an optimizer. See ClipNorm; throws as wrap().
 inline Optimizer clip_norm(Optimizer inner, Hyper max_norm) {
   return wrap(std::move(inner), ClipNorm{std::move(max_norm)});
 }
 
-/// Scales the gradients in place, as torch.nn.utils.clip_grad_norm_. Returns the norm before.
-/// Throws ValueError for max_norm <= 0, NonFiniteError if the norm is not finite.
+/// Scales the gradients in place, so that their common norm is at most max_norm. Returns the norm
+/// before. Throws ValueError if max_norm is not above 0, NonFiniteError if the norm is not finite.
+///
+///   loss.backward();
+///   optim::clip_grad_norm_(model.parameters(), 1.0);
 double clip_grad_norm_(const Parameters& parameters, double max_norm);
-/// Limits every element of the gradients to [−max_value, max_value] in place. Throws ValueError for
-/// max_value <= 0.
+/// Limits every element of the gradients to [−max_value, max_value] in place. Throws ValueError if
+/// max_value is not above 0.
 void clip_grad_value_(const Parameters& parameters, double max_value);
 
 template <>

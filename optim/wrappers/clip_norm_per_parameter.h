@@ -1,4 +1,4 @@
-// Clipping of each gradient by its own norm.
+// Clipping of the gradient of each parameter by the norm of that gradient.
 #pragma once
 
 #include <descent/optim/engine/wrapper.h>
@@ -7,9 +7,11 @@
 
 namespace descent::optim {
 
-/// Each parameter's gradient is scaled on its own to a norm of at most max_norm.
+/// Clipping by norm, each parameter by itself. If the norm of the gradient of a parameter exceeds
+/// max_norm, that gradient is multiplied by max_norm/norm. Source: Pascanu, Mikolov & Bengio 2013,
+/// arXiv:1211.5063, Alg. 1. Deviation: the paper clips by the norm of all gradients together.
 struct ClipNormPerParameter {
-  Hyper max_norm = kInfinity;  ///< the largest norm of a tensor; required
+  Hyper max_norm = kInfinity;  ///< largest norm of the gradient of a parameter, c; required
 
   static constexpr Card card{
       .name = "clip_norm_per_parameter",
@@ -20,9 +22,10 @@ struct ClipNormPerParameter {
       .avoid = "Comparisons with published settings: those clip the norm of all.",
       .traps =
           "Changes the direction of the step, and depends on how weights are split in tensors."};
-  static constexpr Role role = Role::changes_gradients;
+  static constexpr Role role = Role::changes_gradients;  ///< the rule sees other gradients
   static void fields(auto& o, auto&& f) { f("max_norm", o.max_norm, kPositive); }
 
+  /// Scales each gradient by a factor of its own, then makes the step.
   void apply(Update& u) {
     const double most = max_norm(u.step());
     for (std::size_t i = 0; i < u.size(); ++i) {
@@ -34,7 +37,8 @@ struct ClipNormPerParameter {
   }
 };
 
-/// Clipping of each gradient by its own norm around `inner`; see ClipNormPerParameter.
+/// Puts clipping by norm, each parameter by itself, around an optimizer. See ClipNormPerParameter;
+/// throws as wrap().
 inline Optimizer clip_norm_per_parameter(Optimizer inner, Hyper max_norm) {
   return wrap(std::move(inner), ClipNormPerParameter{std::move(max_norm)});
 }

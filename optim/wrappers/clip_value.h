@@ -5,10 +5,10 @@
 
 namespace descent::optim {
 
-/// Every element of a gradient is limited to [−max_value, max_value], which changes the direction
-/// of the step.
+/// Clipping by value. Every element of a gradient is limited to [−max_value, max_value]. This
+/// changes the direction of the step. Source: Mikolov 2012, PhD thesis.
 struct ClipValue {
-  Hyper max_value = kInfinity;  ///< the largest magnitude; required
+  Hyper max_value = kInfinity;  ///< largest magnitude of an element, c; required
 
   static constexpr Card card{.name = "clip_value",
                              .title = "Gradient clipping by value",
@@ -17,17 +17,18 @@ struct ClipValue {
                              .when = "A few wild elements among many.",
                              .avoid = "Where the direction matters: clip_norm keeps it.",
                              .traps = "Changes the direction of the step."};
-  static constexpr Role role = Role::changes_gradients;
-  static constexpr bool elementwise = true;
+  static constexpr Role role = Role::changes_gradients;  ///< the rule sees other gradients
+  static constexpr bool elementwise = true;              ///< an element needs no other element
   static void fields(auto& o, auto&& f) { f("max_value", o.max_value, kPositive); }
 
+  /// Limits each element of the gradients, then makes the step.
   void apply(Update& u) {
     for (std::size_t i = 0; i < u.size(); ++i) u.limit_gradient(i, max_value(u.step()));
     u.inner();
   }
 };
 
-/// Clipping of each element around `inner`; see ClipValue.
+/// Puts clipping by value around an optimizer. See ClipValue; throws as wrap().
 inline Optimizer clip_value(Optimizer inner, Hyper max_value) {
   return wrap(std::move(inner), ClipValue{std::move(max_value)});
 }

@@ -6,10 +6,12 @@
 
 namespace descent::optim {
 
-/// e = d·e + (1 − d)·θ, the first copied. Polyak & Juditsky 1992; Tarvainen & Valpola 2017,
-/// arXiv:1703.01780. See swap_average() and AverageGuard for using e.
+/// Exponential moving average of the weights. Sources: Polyak & Juditsky 1992; Tarvainen & Valpola
+/// 2017, arXiv:1703.01780:
+///   e = d·e + (1 − d)·θ,  and e = θ after the first step.
+/// To use e, see Optimizer::swap_average() and AverageGuard.
 struct Ema {
-  Hyper decay = 0.999;  ///< d; the average remembers about 1/(1 − d) steps
+  Hyper decay = 0.999;  ///< share of e that each step keeps, d; e remembers about 1/(1 − d) steps
 
   static constexpr Card card{
       .name = "ema",
@@ -20,14 +22,16 @@ struct Ema {
       .avoid = "Runs shorter than 1/(1−d) steps.",
       .traps = "Remembers about 1/(1−d) steps: too long for a short run.",
       .state = 1};
-  static constexpr Role role = Role::averages;
-  static constexpr bool elementwise = true;
+  static constexpr Role role = Role::averages;  ///< keeps an average of the weights
+  static constexpr bool elementwise = true;     ///< an element needs no other element
   static void fields(auto& o, auto&& f) { f("decay", o.decay, kClosedUnit); }
+  /// Lists the count and the average.
   void state(auto& visit) {
     visit("count", count);
     visit("average", average, count > 0);
   }
 
+  /// Makes the step, then brings the average up to date.
   void apply(Update& u) {
     const double share = 1 - decay(u.step());
     if (!u.inner()) return;
@@ -35,11 +39,13 @@ struct Ema {
     ++count;
   }
 
-  std::vector<Tensor> average = {};
-  std::int64_t count = 0;  // steps so far
+  std::vector<Tensor> average =
+      {};                  ///< e, one tensor for each parameter; empty before the first step
+  std::int64_t count = 0;  ///< steps so far
 };
 
-/// An exponential moving average of the weights around `inner`; see Ema.
+/// Puts an exponential moving average of the weights around an optimizer. See Ema; throws as
+/// wrap().
 inline Optimizer ema(Optimizer inner, Hyper decay = 0.999) {
   return wrap(std::move(inner), Ema{std::move(decay)});
 }

@@ -8,12 +8,14 @@
 
 namespace descent::optim {
 
-/// Zhang et al. 2019, arXiv:1907.08610, Alg. 1. Every k steps of the inner optimizer:
-/// slow += α(fast − slow), fast = slow. The slow weights start as the weights before the first
-/// step. The inner state is kept when weights are brought together.
+/// Lookahead. Source: Zhang et al. 2019, arXiv:1907.08610, Alg. 1. The fast weights are those that
+/// the inner optimizer trains. The slow weights start as the weights before the first step. After
+/// every k steps of the inner optimizer:
+///   slow += α(fast − slow),  fast = slow.
+/// The inner optimizer keeps its state then: the paper tries this and two other ways.
 struct Lookahead {
-  Hyper k = 5;        ///< inner steps between synchronisations; a fraction is cut off
-  Hyper alpha = 0.5;  ///< how far the slow weights follow
+  Hyper k = 5;        ///< inner steps between two moves of the slow weights; a fraction is cut off
+  Hyper alpha = 0.5;  ///< how far the slow weights follow, from 0 to 1, α
 
   static constexpr Card card{
       .name = "lookahead",
@@ -25,17 +27,19 @@ struct Lookahead {
       .traps =
           "The inner state is kept at a synchronisation. Evaluate after one for the best loss.",
       .state = 1};
-  static constexpr Role role = Role::moves_weights;
-  static constexpr bool elementwise = true;
+  static constexpr Role role = Role::moves_weights;  ///< moves the weights after a step
+  static constexpr bool elementwise = true;          ///< an element needs no other element
   static void fields(auto& o, auto&& f) {
     f("k", o.k, Range{1, kInfinity});
     f("alpha", o.alpha, kClosedUnit);
   }
+  /// Lists the count and the slow weights.
   void state(auto& visit) {
     visit("since", since);
     visit("slow", slow, since >= 0);
   }
 
+  /// Makes the step. At every k-th step, moves the slow weights and resets the fast weights.
   void apply(Update& u) {
     if (slow.empty()) {
       for (std::size_t i = 0; i < u.size(); ++i) slow.push_back(u.weight(i).clone());
@@ -51,11 +55,11 @@ struct Lookahead {
     }
   }
 
-  std::vector<Tensor> slow = {};
-  std::int64_t since = -1;  // inner steps since the weights were brought together; −1: none yet
+  std::vector<Tensor> slow = {};  ///< the slow weights, one tensor for each parameter
+  std::int64_t since = -1;  ///< inner steps since the slow weights moved; −1 before the first step
 };
 
-/// Lookahead around `inner`; see Lookahead.
+/// Puts Lookahead around an optimizer. See Lookahead; throws as wrap().
 inline Optimizer lookahead(Optimizer inner, Lookahead options = {}) {
   return wrap(std::move(inner), std::move(options));
 }

@@ -10,17 +10,21 @@
 
 namespace descent::optim {
 
-/// Foret et al. 2021, arXiv:2010.01412, Alg. 1. With N = ‖g‖₂ over all parameters: climb θ +=
-/// ρ·g/N, take the gradient there, put θ back exactly, and step with that gradient. Adaptive (Kwon
-/// et al. 2021, arXiv:2102.11600): with T = |θ| + 0.01, climb θ += ρ·T²g/‖T·g‖.
+/// SAM. Source: Foret et al. 2021, arXiv:2010.01412, Alg. 1. The norm N = ‖g‖₂ runs over all
+/// parameters:
+///   climb θ += ρ·g/N;  take the gradient there;  put θ back;  make the step with that gradient.
+/// `adaptive`: Kwon et al. 2021, arXiv:2102.11600, Alg. 1. With T = |θ| + 0.01 elementwise:
+///   climb θ += ρ·T²g/‖T·g‖.
+/// θ is put back from a copy, with the same bits. Deviation: in the authors' code
+/// of the adaptive form T of biases is 1. Here T is the same for all parameters.
 ///
-/// A step evaluates the gradient twice, so step() needs a closure; it returns the loss before the
-/// climb. In the second evaluation layers leave their running statistics alone, and the thread's
-/// default generator repeats its draws, so that dropout drops the same units. If N is 0 or not
+/// A step evaluates the gradient twice, so step() needs a closure. step() returns the loss before
+/// the climb. In the second evaluation, layers leave their running statistics alone. The thread's
+/// default generator repeats its draws then, so dropout drops the same units. If N is 0 or not
 /// finite, there is no climb and no second evaluation.
 struct Sam {
-  Hyper rho = 0.05;       ///< radius of the climb; 0.5 suits the adaptive form
-  bool adaptive = false;  ///< the climb is measured relative to each weight
+  Hyper rho = 0.05;       ///< length of the climb, ρ; use 0.5 if `adaptive` is true
+  bool adaptive = false;  ///< measures the climb relative to each weight
 
   static constexpr Card card{
       .name = "sam",
@@ -31,11 +35,12 @@ struct Sam {
       .avoid = "Where time is what is short: the base optimizer gets two steps for one.",
       .traps = "Two gradient evaluations a step: compare it at equal cost. Needs a closure.",
       .gradient_evaluations = 2};
-  static constexpr Role role = Role::climbs;
+  static constexpr Role role = Role::climbs;  ///< the gradient is that of other weights
   static void fields(auto& o, auto&& f) {
     f("rho", o.rho, kNonNegative);
     f("adaptive", o.adaptive);
   }
+  /// asam.
   static std::vector<Preset<Sam>> presets() {
     return {{"asam",
              {.rho = 0.5, .adaptive = true},
@@ -46,14 +51,15 @@ struct Sam {
               .traps = "Its ρ is ten times SAM's."}}};
   }
 
-  // A compiled step records each part by itself. Each replay then decides whether to climb; without
-  // a climb the second evaluation is at the same place and changes nothing.
+  /// Evaluates the gradient, climbs, evaluates the gradient there, and puts the weights back. A
+  /// compiled step records each part by itself, so each replay decides anew whether to climb. If a
+  /// replay does not climb, the second evaluation gives the same gradient again.
   double evaluate(Evaluation& e) {
     e.perform([this](const Parameters&, std::int64_t) { draws = default_generator().state(); });
     const double loss = e.inner();
     e.perform([this](const Parameters& all, std::int64_t t) { climb(all, rho(t)); });
     if (saved.empty() && !e.recording()) return loss;
-    struct Descend {  // also if the closure throws
+    struct Descend {  // a destructor, because the closure may throw
       Evaluation& e;
       Sam& sam;
       ~Descend() {
@@ -67,6 +73,7 @@ struct Sam {
     return loss;
   }
 
+  /// Copies the weights and climbs by `radius`. Copies nothing if the norm is 0 or not finite.
   void climb(const Parameters& all, double radius) {
     saved.clear();
     double norm = 0;
@@ -81,22 +88,24 @@ struct Sam {
       w.add_(adaptive ? square(scale_of(w)) * g : g, radius / norm);
     }
   }
-  /// Puts the weights back, the last first: two parameters may be views of one tensor.
+  /// Puts the weights back, in reverse order, because two parameters may be views of one tensor.
   void descend() {
     for (auto i = saved.rbegin(); i != saved.rend(); ++i) i->first.copy_(i->second);
     saved.clear();
   }
-  static Tensor scale_of(const Tensor& w) { return abs(w) + 0.01; }  // T
+  /// T of the adaptive form.
+  static Tensor scale_of(const Tensor& w) { return abs(w) + 0.01; }
 
-  std::vector<std::pair<Tensor, Tensor>> saved = {};  // weights, and what they were
-  Generator::State draws = {};
+  std::vector<std::pair<Tensor, Tensor>> saved =
+      {};                       ///< weights, each with a copy from before the climb
+  Generator::State draws = {};  ///< the generator before the first evaluation
 };
 
-/// Sharpness-aware minimisation around `base`; see Sam.
+/// Puts sharpness-aware minimisation around an optimizer. See Sam; throws as wrap().
 inline Optimizer sam(Optimizer base, Sam options = {}) {
   return wrap(std::move(base), std::move(options));
 }
-/// sam() in the adaptive form, at its usual radius.
+/// Puts SAM in its adaptive form around an optimizer. See Sam; throws as wrap().
 inline Optimizer asam(Optimizer base, Hyper rho = 0.5) {
   return wrap(std::move(base), Sam{.rho = std::move(rho), .adaptive = true});
 }

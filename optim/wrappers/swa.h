@@ -8,12 +8,15 @@
 
 namespace descent::optim {
 
-/// ā += (θ − ā)/(n + 1), the first snapshot copied. Izmailov et al. 2018, arXiv:1803.05407, Alg. 1.
-/// See swa_lr() for the rate, swap_average() and AverageGuard for using ā, and
-/// nn::update_batch_norm() for the statistics that belong to ā.
+/// Stochastic weight averaging. Source: Izmailov et al. 2018, arXiv:1803.05407, Alg. 1. With n
+/// snapshots so far, a snapshot of the weights changes the average ā:
+///   ā += (θ − ā)/(n + 1).
+/// swa_lr() is the schedule for the rate. To use ā, see Optimizer::swap_average() and AverageGuard.
+/// nn::update_batch_norm() computes the statistics of batch normalisation for ā.
 struct Swa {
-  Hyper start = 0;  ///< the first step after which the weights are averaged, from 0
-  Hyper every = 1;  ///< steps between snapshots; a fraction is cut off
+  Hyper start =
+      0;  ///< number of the step after which the first snapshot is taken; steps count from 0
+  Hyper every = 1;  ///< steps from one snapshot to the next; a fraction is cut off
 
   static constexpr Card card{
       .name = "swa",
@@ -27,17 +30,19 @@ struct Swa {
           "Batch-norm statistics must be computed anew for ā. Averaging from the start averages "
           "in bad weights.",
       .state = 1};
-  static constexpr Role role = Role::averages;
-  static constexpr bool elementwise = true;
+  static constexpr Role role = Role::averages;  ///< keeps an average of the weights
+  static constexpr bool elementwise = true;     ///< an element needs no other element
   static void fields(auto& o, auto&& f) {
     f("start", o.start, kNonNegative);
     f("every", o.every, Range{1, kInfinity});
   }
+  /// Lists the count and the average.
   void state(auto& visit) {
     visit("count", count);
     visit("average", average, count > 0);
   }
 
+  /// Makes the step. If a snapshot is due, brings the average up to date.
   void apply(Update& u) {
     const auto now = static_cast<double>(u.step());
     const double first = std::floor(start(u.step())), period = std::floor(every(u.step()));
@@ -46,11 +51,11 @@ struct Swa {
     ++count;
   }
 
-  std::vector<Tensor> average = {};
-  std::int64_t count = 0;  // snapshots so far
+  std::vector<Tensor> average = {};  ///< ā, one tensor for each parameter; empty before a snapshot
+  std::int64_t count = 0;            ///< snapshots so far, n
 };
 
-/// Stochastic weight averaging around `inner`; see Swa.
+/// Puts stochastic weight averaging around an optimizer. See Swa; throws as wrap().
 inline Optimizer swa(Optimizer inner, Swa options = {}) {
   return wrap(std::move(inner), std::move(options));
 }
