@@ -7,13 +7,13 @@
 namespace descent::optim {
 namespace {
 
-/// Code points: what a terminal shows as one column each.
+/// Counts code points. A terminal shows each as one column.
 std::size_t columns_of(std::string_view text) {
   return static_cast<std::size_t>(
       std::count_if(text.begin(), text.end(), [](char c) { return (c & 0xC0) != 0x80; }));
 }
 
-/// Breaks text into lines of at most `width` columns (code points), indented.
+/// Breaks text into lines of at most `width` columns, each indented by `indent` columns.
 std::string wrap_text(std::string_view text, std::size_t width, std::size_t indent) {
   std::string out, line;
   std::size_t columns = 0;
@@ -79,7 +79,7 @@ std::string compare_cards(const std::vector<std::string>& names, std::size_t wid
     fail<ValueError>("compare_cards", "got ", names.size(), " optimizers for a width of ", width,
                      ", expected at most ", (width + gap) / (18 + gap));
   std::string s;
-  // One section: each card's text in its own column, line by line.
+  // Adds one section: a title, and the text of each card in a column of its own.
   const auto section = [&](std::string_view title, const auto& text_of) {
     std::vector<std::vector<std::string>> columns;
     std::size_t most = 0;

@@ -86,7 +86,7 @@ bool to_number(const std::string& text, double& x) {
   return result.ec == std::errc() && result.ptr == end;
 }
 
-/// The arguments of a schedule, one after the other.
+/// Reads the arguments of a schedule by position.
 class Arguments {
  public:
   Arguments(const Expression& e, const char* signature) : e_(e), signature_(signature) {}
@@ -105,7 +105,7 @@ class Arguments {
   }
   std::int64_t count(std::size_t i) const { return to_count(number(i)); }
   std::string word(std::size_t i) const { return i < size() ? e_.arguments[i].value.text : ""; }
-  /// The pairs of joined(10: a, 1: b).
+  /// Reads all arguments as pairs, for joined(10: a, 1: b).
   std::vector<std::pair<std::int64_t, Hyper>> pairs() const {
     std::vector<std::pair<std::int64_t, Hyper>> all;
     for (const auto& [key, value] : e_.arguments) {
@@ -226,7 +226,7 @@ Hyper parse_hyper(const Expression& e) {
     fail<ValueError>("optimizer", "got the value '", e.text,
                      "', expected a number, true, false, or a schedule such as cosine(0.001, 500)");
   }
-  // Version 0.1 wrote ramp as linear.
+  // In version 0.1 the schedule ramp was called linear.
   const auto found = makers().find(e.text == "linear" ? "ramp" : e.text);
   if (found == makers().end()) {
     std::vector<std::string> names;

@@ -1,5 +1,5 @@
-// Optimizers and schedules as text: "sam(clip_norm(adamw(lr=0.001), 1), rho=0.05)", the form in
-// which they are printed, saved and asked for.
+// Optimizers and schedules as text: "sam(clip_norm(adamw(lr=0.001), 1), rho=0.05)". to_string()
+// prints this text, and make() reads it.
 #pragma once
 
 #include <descent/optim/hyper.h>
@@ -12,26 +12,29 @@ namespace descent::optim {
 
 struct Argument;
 
-/// name, name(…) or a number.
+/// A piece of text, taken apart: a number, a name, or a name with arguments in parentheses.
 struct Expression {
-  std::string text;
-  bool called = false;  // with parentheses
-  std::vector<Argument> arguments;
+  std::string text;                 ///< the number or the name
+  bool called = false;              ///< true if parentheses follow the name
+  std::vector<Argument> arguments;  ///< what stands between the parentheses
 
-  /// Throws ValueError, which shows where, for text that is none.
+  /// Takes a text apart. Throws ValueError if the text is malformed; the message shows where.
   static Expression parse(std::string_view text);
-  std::string to_string() const;
+  std::string to_string() const;  ///< the text, in the form that parse() reads
 };
 
-/// Its key is "" for none, "rho" of rho=0.05, or "10:" of 10: 0.1.
+/// An argument of an Expression.
 struct Argument {
-  std::string key;
-  Expression value;
+  std::string key;   ///< "rho" for rho=0.05, "10:" for 10: 0.1, empty for a value alone
+  Expression value;  ///< what follows the key
 };
 
-/// A number or a schedule: "0.001", "cosine(0.001, 500)", "warmup(50, cosine(0.001, 500))". Throws
-/// ValueError.
+/// Reads a number, a switch or a schedule. true and false read as 1 and 0. Throws ValueError for
+/// other text, for an unknown schedule, and for arguments that the schedule does not take.
 Hyper parse_hyper(const Expression& e);
+/// Reads a number, a switch or a schedule from text. Throws as above, and as Expression::parse().
+///
+///   parse_hyper("warmup(50, cosine(0.001, 500))")
 Hyper parse_hyper(std::string_view text);
 
 }  // namespace descent::optim

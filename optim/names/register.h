@@ -1,8 +1,9 @@
-// Rules and wrappers of your own by name: after
+// register_optimizer: gives names to rules and wrappers of your own.
 //
 //   optim::register_optimizer<Centralise>();
 //
-// make("centralise(adamw)", …), `explain` and the conformance tests know Centralise.
+// After this call make("centralise(adamw)", …), explain() and the conformance tests know
+// Centralise.
 #pragma once
 
 #include <descent/optim/engine/wrapper.h>
@@ -15,9 +16,10 @@ namespace descent::optim {
 
 namespace detail {
 
+/// All entries, to be added to.
 std::vector<Entry>& entries();
 
-/// The settings of a rule or wrapper, as they stand.
+/// Returns the settings of a rule or wrapper with their present values.
 template <class T>
 std::vector<Field> list_fields(T value) {
   std::vector<Field> all;
@@ -29,7 +31,8 @@ std::vector<Field> list_fields(T value) {
   return all;
 }
 
-/// value with some settings changed; `left` must hold no other names.
+/// Returns `value` with some settings replaced. Throws ValueError if `left` names an unknown
+/// setting.
 template <class T>
 T with_settings(T value, Entry::Settings left) {
   const std::string_view owner = T::card.name;
@@ -55,7 +58,8 @@ T with_settings(T value, Entry::Settings left) {
                    near.empty() ? "" : to_text(". Hint: did you mean '", near, "'?"));
 }
 
-/// A rule or wrapper, or a preset of one.
+/// Makes the entry of a rule or wrapper, or of a preset. Parts of `by` that are not empty replace
+/// parts of the card.
 template <class T>
 Entry entry(std::string name, T preset, const Card& by) {
   Entry e;
@@ -83,8 +87,8 @@ Entry entry(std::string name, T preset, const Card& by) {
     e.add_group = [preset](Optimizer& o, Parameters parameters, const Entry::Settings& settings) {
       o.add_group(std::move(parameters), with_settings(preset, settings));
     };
-    const auto rule =
-        erase<T, simd::Configuration>(preset);  // a preset may keep more than its rule
+    // A preset may use more slots than the rule does at its defaults, so the slots are counted.
+    const auto rule = erase<T, simd::Configuration>(preset);
     if (rule->kind == RuleKind::element && !static_cast<const ElementRule&>(*rule).measures) {
       const auto used = rule->slots_in_use(kFloat32);
       e.card.state = static_cast<int>(std::count(used.begin(), used.end(), true));
@@ -95,8 +99,10 @@ Entry entry(std::string name, T preset, const Card& by) {
 
 }  // namespace detail
 
-/// Adds a rule or wrapper to the registry, under its card's name. Throws ValueError if the name is
-/// taken. Call it before other threads use names, and before you keep references to entries.
+/// Adds a rule or wrapper of your own to the registry, under the name on its card. Throws
+/// ValueError if the name is taken. Call register_optimizer() before other threads use the
+/// registry, and before you keep references to entries: a new entry may move the others. Presets
+/// are not added.
 template <class T>
 void register_optimizer() {
   for (const Entry& e : registry())

@@ -1,5 +1,6 @@
-// Every optimizer by name. A rule or wrapper joins by a line in rules.h or wrappers.h: in this file
-// DESCENT_BUILT_IN, with which the headers of rules and wrappers end, compiles it and lists it.
+// All optimizers by name. A rule or wrapper joins by its line in rules.h or wrappers.h. Its header
+// ends with DESCENT_BUILT_IN(Name). In other files the macro does not exist. In this file the macro
+// compiles the rule or wrapper, and numbers it for the list.
 #include <descent/core/error.h>
 #include <descent/optim/engine/rule.h>
 #include <descent/optim/engine/wrapper.h>
@@ -22,7 +23,7 @@ Optimizer Compiled<T>::wrap(Optimizer inner, T wrapper) requires is_wrapper<T> {
   return wrap_in(std::move(inner), std::move(wrapper));
 }
 
-/// The n-th of the built-in ones.
+/// The built-in rule or wrapper with number n.
 template <int n>
 struct BuiltIn;
 constexpr int kFirst = __COUNTER__ + 1;
@@ -44,7 +45,7 @@ namespace {
 constexpr int kBuiltIn = __COUNTER__ - detail::kFirst;
 using Settings = Entry::Settings;
 
-/// Muon for the hidden matrices, AdamW at its defaults for the rest.
+/// The entry muon_adamw: Muon for the hidden matrices, and AdamW at its defaults for the rest.
 Entry muon_adamw() {
   Entry e = detail::entry(
       "muon_adamw", Muon{},

@@ -1,5 +1,6 @@
-// The optimizers by name: what `descent explain`, `descent train --optimizer` and the README table
-// know. A new rule joins by one entry in registry.cpp.
+// The registry: all optimizers by name. `descent explain`, `descent train --optimizer` and the
+// table in optim/README.md read the registry. Built-in rules and wrappers join by their line in
+// rules.h or wrappers.h. Those of your own join by register_optimizer().
 #pragma once
 
 #include <descent/optim/names/description.h>
@@ -9,45 +10,56 @@
 
 namespace descent::optim {
 
+/// A rule, a wrapper, or a preset, in the registry.
 struct Entry {
-  using Settings = std::map<std::string, Hyper>;
-  std::string name;  // as asked for: "adamw"; a preset of a rule has a name of its own: "nesterov"
-  Card card;         // of the rule or wrapper
-  bool is_wrapper;
-  /// Its settings at their defaults. The text of one without a default is "required".
+  using Settings = std::map<std::string, Hyper>;  ///< values by name: {{"momentum", 0.9}}
+  std::string name;                               ///< "adamw"; or the name of a preset: "nesterov"
+  Card card;                                      ///< of the rule, wrapper or preset
+  bool is_wrapper;                                ///< false for a rule
+  /// All settings at their defaults. If a setting has no default, its text is "required".
   std::vector<Field> fields;
-  /// The rule over parameters, with some fields set; throws as Optimizer does. Empty for a wrapper.
+  /// Makes an optimizer: the rule over parameters, with some settings replaced. Throws as
+  /// Optimizer's constructor. Empty for a wrapper.
   std::function<Optimizer(Parameters, const Settings&)> make;
-  /// Adds a group with the rule to an optimizer. Empty for a wrapper.
+  /// Adds a group with this rule to an optimizer. Empty for a wrapper, and for a name that makes
+  /// several groups.
   std::function<void(Optimizer&, Parameters, const Settings&)> add_group;
-  /// The wrapper around an optimizer. Empty for a rule.
+  /// Puts the wrapper around an optimizer. Throws as optim::wrap(). Empty for a rule.
   std::function<Optimizer(Optimizer, const Settings&)> wrap;
 };
 
+/// All entries: rules, then wrappers, then those of your own.
 const std::vector<Entry>& registry();
-/// Throws ValueError with the list and the nearest name.
+/// Returns the entry of this name. Throws ValueError for an unknown name; the message lists all
+/// names and suggests the nearest. The reference is valid until the next register_optimizer().
 const Entry& find_optimizer(std::string_view name);
 
-/// An optimizer of one group from its description, which is what to_string() prints:
+/// Makes an optimizer from its description, the text that Optimizer::to_string() prints. The first
+/// argument of a wrapper is the optimizer inside. Further arguments without a name are the settings
+/// of the wrapper, in their order. `settings` are settings of the rule; the text overrides them.
+/// Throws ValueError for malformed text, an unknown name, or a value out of range; and as
+/// Optimizer's constructor.
+///
 ///   make("sgd", p, {{"momentum", 0.9}})
-///   make("sam(clip_norm(adamw(lr=warmup(50, cosine(1e-3, 500)), weight_decay=0.05), 1),
-///   rho=0.05)", p)
-/// The first argument of a wrapper is what it goes around; further ones without a name are its
-/// fields in order. `settings` are the rule's, unless the text has them. Throws ValueError.
+///   make("sam(clip_norm(adamw(lr=warmup(50, cosine(1e-3, 500))), 1), rho=0.05)", p)
 Optimizer make(std::string_view description, Parameters parameters,
                const Entry::Settings& settings = {});
-/// The same of a description that is read already.
+/// Makes the same of a description that is parsed already. Throws as make() of a text.
 Optimizer make(const Expression& description, Parameters parameters,
                const Entry::Settings& settings = {});
-/// The name of the rule in a description: "adamw" of "sam(adamw(lr=0.1))".
+/// Returns the name of the rule in a description. Throws ValueError as make().
+///
+///   rule_of("sam(adamw(lr=0.1))")  // "adamw"
 std::string rule_of(std::string_view description);
 
-/// The card in full: formula, paper, fields with defaults and ranges, cost, advice.
+/// Returns the card in full: formula, source, settings with defaults and ranges, cost, advice.
+/// Lines have at most `width` columns where words allow it.
 std::string explain(const Entry& entry, std::size_t width = 80);
-/// Cards side by side.
+/// Returns several cards side by side, `width` columns in all. Throws ValueError for no names, an
+/// unknown name, or more names than fit at 18 columns each.
 std::string compare_cards(const std::vector<std::string>& names, std::size_t width = 80);
 
-/// All cards as a table in Markdown, as it stands in the README.
+/// Returns all cards as a table in Markdown, as in optim/README.md.
 std::string markdown_table();
 
 }  // namespace descent::optim

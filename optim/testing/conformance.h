@@ -1,20 +1,21 @@
-// The rules that hold for every optimizer, as a suite for GoogleTest: for those of Descent and for
-// your own.
+// The conformance tests: what holds for every optimizer, as a suite for GoogleTest. Descent's own
+// optimizers pass it, and you can run it on a rule or wrapper of your own.
 //
 //   #include <descent/optim/testing/conformance.h>
 //
 //   DESCENT_CONFORMANCE(Mine, optim::conformance::subject("mine", Mine{.lr = 0.1}));
 //
 // Mine is a rule or a wrapper. The suite tests that
-// - a parameter without a gradient is skipped, and a parameter whose gradient is zero is not;
-// - the optimizer converges on four problems at some rate;
-// - two groups of one rule are as one;
-// - every setting is read, set, scheduled and checked;
-// - after saving and loading a run goes on with the same bits;
-// - threads, layout in memory and size change nothing;
-// - no gradient is written, and a gradient that is not finite changes nothing.
-// Include this header in one source file of a program that links GTest::gtest_main. It is not part
-// of descent.h.
+// - a parameter without a gradient is skipped, and a parameter whose gradient is 0 is updated;
+// - the optimizer converges on four problems, at one of eleven rates;
+// - two groups with the same rule give what one group gives;
+// - every setting can be read, set and scheduled, and is checked;
+// - a run that is saved and loaded goes on with the same bits;
+// - the number of threads, the layout in memory and the size of a parameter change nothing;
+// - no gradient is written, and a gradient that is not finite changes no weight.
+//
+// Include this header in one source file of a program that links GTest::gtest_main. descent.h does
+// not include it.
 #pragma once
 
 #include <descent/autograd/ops.h>
@@ -35,15 +36,15 @@
 
 namespace descent::optim::conformance {
 
-/// What is tested. Everything about it but the name is found out by asking it.
+/// An optimizer that is tested.
 struct Subject {
-  std::string name;  // of letters, digits and underscores
-  std::function<Optimizer(Parameters)> make;
-  /// The same rule for more parameters; empty for what takes one group.
+  std::string name;  ///< for the name of the test: letters, digits and underscores
+  std::function<Optimizer(Parameters)> make;  ///< makes the optimizer
+  /// Adds a group with the same rule. If it is empty, groups are not tested.
   std::function<void(Optimizer&, Parameters)> add_group = {};
 };
 
-/// A rule of your own; or a wrapper of your own, around AdamW.
+/// Makes a subject of a rule of your own, or of a wrapper of your own around AdamW.
 template <class Rule>
 Subject subject(std::string name, Rule rule) {
   if constexpr (detail::is_wrapper<Rule>)
@@ -54,7 +55,7 @@ Subject subject(std::string name, Rule rule) {
     return {std::move(name), [rule](Parameters p) { return Optimizer(std::move(p), rule); },
             [rule](Optimizer& o, Parameters p) { o.add_group(std::move(p), rule); }};
 }
-/// A description: "sam(adamw(lr=0.01))".
+/// Makes a subject of a description: subject("sam(adamw(lr=0.01))").
 inline Subject subject(const std::string& description) {
   std::string name;
   for (const char c : description)
@@ -65,19 +66,27 @@ inline Subject subject(const std::string& description) {
   return {name, [description](Parameters p) { return optim::make(description, std::move(p)); }};
 }
 
+/// @name For GoogleTest
+/// @{
+
+/// Gives the name of a subject to GoogleTest.
 inline std::string name_of(const ::testing::TestParamInfo<Subject>& info) {
   return info.param.name;
 }
 inline void PrintTo(const Subject& s, std::ostream* out) { *out << s.name; }
+/// @}
 
-/// A small problem with a gradient written by hand: f(x) and ∂f/∂x.
+/// A small problem whose gradient is written by hand.
 struct Problem {
-  const char* name;
-  std::vector<double> start;
-  double goal;  // of f
+  const char* name;           ///< for messages
+  std::vector<double> start;  ///< x at the start
+  double goal;                ///< an optimizer must reach f(x) <= goal
+  /// Returns f(x) and writes its gradient to g.
   std::function<double(const std::vector<double>& x, std::vector<double>& g)> f;
 };
 
+/// The problems on which an optimizer must converge: a quadratic, Rosenbrock's and Beale's
+/// functions, and a logistic regression.
 inline std::vector<Problem> problems() {
   using V = std::vector<double>;
   return {
@@ -133,12 +142,15 @@ inline std::vector<Problem> problems() {
   };
 }
 
+/// The suite, and what its tests share.
 class OptimizerConformance : public ::testing::TestWithParam<Subject> {
  protected:
+  /// Makes the tested optimizer for parameters p.
   Optimizer make(Parameters p) const { return GetParam().make(std::move(p)); }
 
-  /// A vector of n as this optimizer takes it: a row where it takes matrices only.
+  /// The shape of n numbers: (n), or (1, n) if the optimizer takes only matrices.
   Shape vec(std::int64_t n) const { return takes_vectors() ? Shape{n} : Shape{1, n}; }
+  /// False if the optimizer refuses a vector.
   bool takes_vectors() const {
     try {
       make({{"v", ones({3}, kFloat64).requires_grad_()}});
@@ -147,28 +159,33 @@ class OptimizerConformance : public ::testing::TestWithParam<Subject> {
       return false;
     }
   }
+  /// A parameter with these values.
   Tensor leaf(const Tensor& values) const { return values.clone().detach().requires_grad_(); }
 
+  /// Two parameters.
   struct Pair {
-    Tensor a, b;
+    Tensor a, b;  ///< a is (2, 3); b has 4 elements
+    /// Both, with their names.
     Parameters parameters() const { return {{"a", a}, {"b", b}}; }
+    /// All ten values.
     std::vector<double> values() const {
       return cat({a.detach().reshape({-1}), b.detach().reshape({-1})}).to_vector();
     }
   };
+  /// Two parameters with the values sin(1), …, sin(10).
   Pair pair(DType dtype = kFloat64) const {
     const Tensor x = sin(arange(1, 11, 1, kFloat64));
     return {leaf(x.slice(0, 0, 6).reshape({2, 3}).to(dtype)),
             leaf(x.slice(0, 6).reshape(vec(4)).to(dtype))};
   }
-  /// A step with gradients as they are (undefined for none).
+  /// Makes a step with these gradients. An undefined tensor stands for no gradient.
   static double step(Optimizer& o, const Parameters& all, const std::vector<Tensor>& grads) {
     return o.step([&] {
       for (std::size_t i = 0; i < all.size(); ++i) all[i].value.set_grad(grads[i]);
       return 0.0;
     });
   }
-  /// A step on a bowl with ripples, by autograd.
+  /// Makes a step on a bowl with ripples, whose gradient comes from autograd. Returns the loss.
   static double descend(Optimizer& o, const Pair& p, double sign = 1) {
     return o.step([&] {
       const Tensor w = cat({p.a.reshape({-1}), p.b.reshape({-1})});
@@ -177,17 +194,19 @@ class OptimizerConformance : public ::testing::TestWithParam<Subject> {
       return loss;
     });
   }
-  /// The number of updates that a parameter has had, from the state.
+  /// The number of updates of a parameter, read from the state. −1 if the state has none.
   static double updates(const Optimizer& o, const std::string& parameter) {
     for (const auto& [key, t] : o.state_dict())
       if (key.ends_with("/step/" + parameter)) return t.item();
     return -1;
   }
+  /// True if the optimizer climbs: its setting `maximize` is on.
   static bool maximizes(const Optimizer& o) {
     for (const Field& f : o.fields())
       if (f.name == "maximize") return f.value != 0;
     return false;
   }
+  /// The message of the error that f throws; "no error" if f throws none.
   template <class F>
   static std::string error_of(F f) {
     try {
@@ -204,7 +223,7 @@ TEST_P(OptimizerConformance, SkipsAParameterWithoutAGradientAndUpdatesOneWithZer
   Optimizer o = make(p.parameters());
   const std::vector<double> b = p.b.to_vector();
   for (int i = 0; i < 6; ++i) step(o, p.parameters(), {p.a.detach() * 0.1 + 1, Tensor()});
-  if (!o.searches()) {  // L-BFGS moves all together: a missing gradient counts as zero there
+  if (!o.searches()) {  // for L-BFGS a missing gradient counts as 0
     EXPECT_EQ(p.b.to_vector(), b);
     EXPECT_EQ(updates(o, "b"), 0);
   }
@@ -232,7 +251,7 @@ TEST_P(OptimizerConformance, CountsStepsPerParameterNotPerTensor) {
     step(ten, pieces, gs);
   }
   for (const Parameter& q : pieces) EXPECT_EQ(updates(ten, q.name), updates(one, "w"));
-  if (!one.elementwise()) return;  // its values depend on how elements are put together
+  if (!one.elementwise()) return;  // values depend on how weights are divided into parameters
   std::vector<Tensor> values;
   for (const Parameter& q : pieces) values.push_back(q.value.detach().reshape({-1}));
   EXPECT_TRUE(allclose(cat(values), whole.detach().reshape({-1}), 1e-14, 1e-15));
@@ -249,7 +268,7 @@ TEST_P(OptimizerConformance, ConvergesAtSomeRate) {
       o.set_non_finite(NonFinite::skip);
       constexpr std::int64_t kSteps = 16000;
       o.set("lr", o.searches() ? Hyper(rate) : Hyper(cosine(rate, kSteps)));
-      for (const Field& f : o.fields())  // SAM keeps off a sharp minimum, by its radius
+      for (const Field& f : o.fields())  // SAM stays away from a sharp minimum by its radius rho
         if (f.name == "adaptive") o.set("rho", 1e-3);
       std::vector<double> g(problem.start.size());
       const auto evaluate = [&] { return problem.f(w.detach().to_vector(), g); };
@@ -312,7 +331,7 @@ TEST_P(OptimizerConformance, ReadsSetsSchedulesAndChecksEveryField) {
     }
     expect_refused(f.range.low - 1);
     if (std::isfinite(f.range.high)) expect_refused(f.range.high + 1);
-    // Two values well inside the range; what another field forbids is left out.
+    // Takes two values inside the range. If another setting forbids the first, the test goes on.
     const double width = std::fmin(1, f.range.high - f.range.low);
     const double x = f.range.low + 0.5 * width, y = f.range.low + 0.25 * width;
     try {
@@ -399,8 +418,8 @@ TEST_P(OptimizerConformance, GivesTheSameBitsForAnyNumberOfThreads) {
 }
 
 TEST_P(OptimizerConformance, TreatsEveryLayoutAndPositionAlike) {
-  // The same numbers as a row-major matrix, a transposed one, a view with gaps, and one by one: the
-  // vectorised body of a loop, its tail and a loop of one give the same.
+  // The same numbers as a row-major matrix, as a transposed matrix, as a view with gaps, and one by
+  // one. The vectorised part of a loop, the rest, and a loop over one number must agree.
   Generator generator(5);
   const Tensor start = randn({5, 37}, generator), grad = randn({5, 37}, generator);
   const auto run = [&](const Parameters& parameters, const std::vector<Tensor>& grads) {
@@ -416,7 +435,7 @@ TEST_P(OptimizerConformance, TreatsEveryLayoutAndPositionAlike) {
     for (std::size_t i = 0; i < got.size(); ++i)
       if (exact)
         ASSERT_EQ(got[i], expected[i]) << layout << ", element " << i;
-      else  // sums are taken in the order of memory
+      else  // sums depend on the order in memory
         ASSERT_NEAR(got[i], expected[i], 1e-4 * (1 + std::fabs(expected[i]))) << layout;
   };
   const Tensor transposed = start.t().contiguous().t().detach().requires_grad_();
@@ -498,7 +517,7 @@ TEST_P(OptimizerConformance, ABadGradientChangesNothing) {
     EXPECT_EQ(p.values(), before);
     for (int i = 0; i < 3; ++i) step(o, p.parameters(), good);
     for (const double x : p.values()) EXPECT_TRUE(std::isfinite(x)) << "the bad one came back";
-    // When asked to skip, it counts.
+    // With the policy `skip`, the step is counted.
     o.set_non_finite(NonFinite::skip);
     const std::int64_t so_far = o.skipped_steps();
     step(o, p.parameters(), {good[0], b.reshape(vec(4))});
@@ -531,7 +550,7 @@ TEST_P(OptimizerConformance, RefusesBadParameters) {
 
 }  // namespace descent::optim::conformance
 
-/// Tests the subjects under a name of your choice.
+/// Runs the suite on subjects, which follow the name that you choose for the tests.
 #define DESCENT_CONFORMANCE(Name, ...)                                                 \
   using descent::optim::conformance::OptimizerConformance;                             \
   INSTANTIATE_TEST_SUITE_P(Name, OptimizerConformance, ::testing::Values(__VA_ARGS__), \
