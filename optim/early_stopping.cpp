@@ -22,7 +22,7 @@ bool EarlyStopping::count(double metric) {
   return waited_ > options_.patience;
 }
 
-/// Copies: a model may hand out the very tensors that it goes on to train.
+/// Copies the tensors, because a model may return the tensors that it goes on training.
 void EarlyStopping::keep(const State& state) {
   State copies;
   for (const auto& [key, t] : state) copies[key] = t.detach().clone();

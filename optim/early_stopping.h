@@ -9,43 +9,48 @@
 
 namespace descent::optim {
 
+/// When EarlyStopping says stop.
 struct EarlyStoppingOptions {
-  std::int64_t patience = 10;  ///< epochs in a row without improvement that are let pass
-  double min_delta = 0;        ///< an improvement is larger than this
-  bool maximize = false;       ///< the metric is to grow
+  std::int64_t patience = 10;  ///< epochs in a row without improvement that are tolerated
+  double min_delta = 0;        ///< an epoch improves if the metric gains more than this
+  bool maximize = false;       ///< true if a larger metric is better
 };
 
-/// Counts epochs without improvement, and keeps a copy of the best state. A metric of NaN is no
-/// improvement.
+/// Counts epochs without improvement, and keeps a copy of the best weights. A metric of NaN counts
+/// as no improvement.
 class EarlyStopping {
  public:
-  /// Throws ValueError for a negative patience or min_delta.
+  /// Throws ValueError if patience or min_delta is negative.
   explicit EarlyStopping(EarlyStoppingOptions options = {});
 
-  /// Call it once an epoch, with anything that has state_dict(). Returns true if training should
-  /// stop: more than `patience` epochs have passed since the best.
+  /// Call step() once an epoch, with a model or anything else that has state_dict(). If the metric
+  /// improves, copies the model's state. Returns true if training should stop, because more than
+  /// `patience` epochs have passed since the best epoch.
   template <class Model>
   bool step(double metric, const Model& model) {
     const bool stop = count(metric);
     if (waited_ == 0) keep(model.state_dict());
     return stop;
   }
-  /// Loads the best state into the model. Throws StateError if no epoch has had a metric that is a
-  /// number.
+  /// Loads the state of the best epoch into the model. Throws StateError if every metric so far was
+  /// NaN, or if there was none.
   template <class Model>
   void restore(Model& model) const {
     check_kept();
     model.load_state_dict(best_state_);
   }
 
-  double best() const { return best_; }               ///< the best metric so far
-  std::int64_t best_epoch() const { return epoch_; }  ///< its epoch, from 0; −1 for none
+  double best() const { return best_; }  ///< the best metric so far
+  std::int64_t best_epoch() const {
+    return epoch_;
+  }  ///< the best epoch, from 0; −1 if there is none
 
-  /// What it has seen so far, the best state included, under "early_stopping/…".
+  /// What was seen so far, with the best state, under names that begin with "early_stopping/".
   State state_dict() const;
-  /// Loads what state_dict() gave. Throws StateError for another state; then nothing changes.
+  /// Loads what state_dict() returned. If the state does not fit, throws StateError and changes
+  /// nothing.
   void load_state_dict(const State& state);
-  /// Lists what is kept; see StateVisitor.
+  /// Lists what state_dict() saves; see StateVisitor.
   void state(StateVisitor& visit);
 
  private:

@@ -1,5 +1,5 @@
-// Hyper: a setting of a rule or wrapper, which is a number or a function of the step. A schedule
-// goes on any of them: AdamW{.lr = cosine(1e-3, 1000), .weight_decay = ramp(0, 0.1, 500)}.
+// Hyper: a setting of a rule or wrapper. A setting is a number or a schedule, which is a function
+// of the step: AdamW{.lr = cosine(1e-3, 1000), .weight_decay = ramp(0, 0.1, 500)}.
 #pragma once
 
 #include <cstdint>
@@ -9,27 +9,28 @@
 
 namespace descent::optim {
 
-/// When a rule is evaluated, and what it knows beside the weights.
+/// What a rule knows at a step, beside weights, gradients and slots.
 struct Step {
-  std::int64_t t;                ///< updates of this parameter, this one included: 1, 2, …
-  std::int64_t schedule;         ///< steps of the optimizer before this one: 0, 1, …
-  double* numbers = nullptr;     ///< the rule's own numbers of this parameter, to read and to write
-  const double* sums = kNoSums;  ///< what measure() summed; NaN without a measure()
+  std::int64_t t;             ///< updates of this parameter, with this one: 1, 2, …
+  std::int64_t schedule;      ///< steps of the optimizer before this one: 0, 1, …; for schedules
+  double* numbers = nullptr;  ///< the rule's numbers for this parameter; may be written
+  const double* sums = kNoSums;  ///< what measure() has summed; NaN if the rule has no measure()
 
   static constexpr double kNoSums[] = {
       __builtin_nan(""), __builtin_nan(""), __builtin_nan(""),
       __builtin_nan("")};  ///< sums of a rule that measures nothing
 };
 
-/// A function of the step, which counts from 0, with its text. See <descent/optim/schedule.h>.
+/// A function of the step, with its text. Steps count from 0. <descent/optim/schedule.h> makes
+/// schedules.
 struct Schedule {
-  std::function<double(std::int64_t)> at;  ///< the value at a step; any step, in any order
-  std::string text;                        ///< "cosine(0.001, 1000)", as printed
+  std::function<double(std::int64_t)> at;  ///< the value at a step; steps in any order
+  std::string text;                        ///< the schedule as text: "cosine(0.001, 1000)"
 
   double operator()(std::int64_t step) const { return at(step); }  ///< the value at a step
 };
 
-/// A number or a schedule.
+/// A setting: a number or a schedule.
 class Hyper {
  public:
   Hyper(double value) : value_(value) {}                                            ///< a number
@@ -38,8 +39,8 @@ class Hyper {
   /// The value at a step of the optimizer.
   double operator()(std::int64_t step) const { return schedule_ ? (*schedule_)(step) : value_; }
   double operator()(const Step& step) const { return (*this)(step.schedule); }  ///< the same
-  bool is_constant() const { return !schedule_; }                               ///< a number
-  std::string text() const;  ///< "0.001", or the schedule's text
+  bool is_constant() const { return !schedule_; }  ///< true for a number
+  std::string text() const;                        ///< "0.001", or the text of the schedule
 
  private:
   double value_ = 0;

@@ -43,7 +43,8 @@ void Optimizer::wrap(const std::function<std::unique_ptr<Layer>(std::unique_ptr<
   rules();
   *current_ = false;
   current_ = std::make_shared<bool>(true);
-  Groups* const groups = std::exchange(groups_, nullptr);  // if make() throws, this is an empty one
+  Groups* const groups =
+      std::exchange(groups_, nullptr);  // if make() throws, *this is as moved from
   layer_ = make(std::move(layer_));
   groups_ = groups;
 }
@@ -119,7 +120,7 @@ void Optimizer::apply() {
     const NoGradGuard guard;
     layer->check_schedules();
     if (groups->tracer) {
-      const Tracer tracer = groups->tracer;  // a copy: it may be turned off from inside
+      const Tracer tracer = groups->tracer;  // a copy, because the tracer may call set_tracer()
       return apply_traced(*layer, tracer);
     }
     Update update(*groups);
@@ -147,7 +148,7 @@ void Optimizer::apply_traced(Layer& layer, const Tracer& tracer) {
   const Parameters& all = groups.parameters();
   const std::int64_t step = groups.steps();
   std::vector<Tensor> before, gradients;
-  std::vector<double> norms;  // now: a line search evaluates further gradients in the same place
+  std::vector<double> norms;  // taken now, because a line search overwrites the gradients
   for (const Parameter& p : all) {
     before.push_back(p.value.detach().clone());
     gradients.push_back(p.value.grad());
@@ -176,7 +177,7 @@ void Optimizer::apply_traced(Layer& layer, const Tracer& tracer) {
   } catch (...) {
     try {
       report();
-    } catch (...) {  // the step's own error says more
+    } catch (...) {  // the error of the step says more than this one
     }
     throw;
   }

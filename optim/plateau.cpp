@@ -26,7 +26,8 @@ bool ReduceOnPlateau::step(double metric) {
   const auto optimizer = optimizer_.lock();
   if (!optimizer)
     fail<StateError>("plateau", "got an optimizer that was destroyed, expected one that lives");
-  // PyTorch's relative threshold; at an infinite best every number is better.
+  // PyTorch's relative threshold. Before the first metric, best_ is infinite, and every number is
+  // better.
   const bool first = best_ == kInfinity || best_ == -kInfinity;
   const bool better = first               ? metric == metric
                       : options_.maximize ? metric > best_ * (1 + options_.threshold)

@@ -5,34 +5,41 @@
 
 namespace descent::optim {
 
+/// When ReduceOnPlateau lowers a setting, and by how much.
 struct PlateauOptions {
-  double factor = 0.1;         ///< what the setting is multiplied by, in (0, 1)
-  std::int64_t patience = 10;  ///< bad epochs in a row that are let pass
-  double threshold = 1e-4;  ///< better is below best·(1 − threshold), or above best·(1 + threshold)
-  std::int64_t cooldown = 0;  ///< epochs after a reduction that do not count
+  double factor = 0.1;         ///< the setting is multiplied by this, in (0, 1)
+  std::int64_t patience = 10;  ///< bad epochs in a row that are tolerated
+  /// A metric is better if it is below best·(1 − threshold); with `maximize`, above best·(1 +
+  /// threshold).
+  double threshold = 1e-4;
+  std::int64_t cooldown = 0;  ///< epochs after a reduction that are not judged
   double min = 0;             ///< the setting never falls below this
-  bool maximize = false;      ///< the metric is to grow
+  bool maximize = false;      ///< true if a larger metric is better
 };
 
-/// PyTorch's ReduceLROnPlateau, for any setting, in all groups. A metric of NaN is a bad epoch.
+/// Lowers a setting in all groups when a metric has stopped improving. Works as PyTorch's
+/// ReduceLROnPlateau, for any setting. An epoch is bad if its metric is not better than the best so
+/// far, or is NaN.
 ///
 ///   optim::ReduceOnPlateau plateau(optimizer, {.patience = 3});
 ///   plateau.step(validation_loss);
 class ReduceOnPlateau {
  public:
-  /// Follows an optimizer, which may be moved or wrapped later. Throws ValueError for options out
-  /// of range, and for a setting that the optimizer does not have.
+  /// Lowers the setting `field` of this optimizer. The optimizer may be moved or wrapped later.
+  /// Throws ValueError if an option is out of range, or if the optimizer has no such setting.
   explicit ReduceOnPlateau(Optimizer& optimizer, PlateauOptions options = {},
                            std::string field = "lr");
-  /// Call it once an epoch. Lowers the setting if the metric has been bad for long enough. Returns
-  /// true if a setting became smaller. Throws StateError if the optimizer is destroyed.
+  /// Call step() once an epoch. If more than `patience` epochs in a row were bad, lowers the
+  /// setting. Returns true if the setting became smaller in a group. Throws StateError if the
+  /// optimizer was destroyed.
   bool step(double metric);
 
-  /// What it has seen so far, under "plateau/…".
+  /// What was seen so far, under names that begin with "plateau/".
   State state_dict() const;
-  /// Loads what state_dict() gave. Throws StateError for another state; then nothing changes.
+  /// Loads what state_dict() returned. If the state does not fit, throws StateError and changes
+  /// nothing.
   void load_state_dict(const State& state);
-  /// Lists what is kept; see StateVisitor.
+  /// Lists what state_dict() saves; see StateVisitor.
   void state(StateVisitor& visit);
 
  private:

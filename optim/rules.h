@@ -1,4 +1,5 @@
-// Every built-in rule, in the order of tables. A new one joins by a line here.
+// All built-in rules, in the order of tables. A new built-in rule needs a line here and no other
+// line.
 #pragma once
 
 // clang-format off

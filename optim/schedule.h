@@ -1,10 +1,11 @@
-// Schedules: settings that change from step to step, for any setting of any rule or wrapper.
+// Schedules: values that change from step to step. Any setting of any rule or wrapper takes a
+// schedule.
 //
 //   optim::AdamW{.lr = optim::warmup(100, optim::cosine(1e-3, 5000))}
 //
-// Every schedule is a closed form of the step t, which counts from 0, so that any step can be asked
-// for. Formulas are PyTorch's if PyTorch has the schedule. All throw ValueError for a count of
-// steps below 1 and for numbers that are not finite.
+// Steps t count from 0. Every schedule is a closed form of t, so its value at any step can be asked
+// for. If PyTorch has a schedule, the formula is that of PyTorch. Every function throws ValueError
+// if a count of steps is below 1, or if a number is NaN or infinite.
 #pragma once
 
 #include <descent/optim/hyper.h>
@@ -15,58 +16,67 @@
 namespace descent::optim {
 
 /// @name Schedules that fall
-/// `value` is the setting at t = 0, `steps` is the length, and `end` is where the schedule stays.
+/// `value` is the value at t = 0, `steps` is the length in steps, and `end` is the value after
+/// `steps`.
 /// @{
-/// value · gamma^⌊t/every⌋
+
+/// value · gamma^⌊t/every⌋: multiplied by gamma after every `every` steps.
 Schedule step_decay(double value, std::int64_t every, double gamma = 0.1);
-/// value · gamma^n, n the number of milestones that t has reached.
+/// value · gamma^n, with n the number of milestones (steps) that t has reached.
 Schedule multi_step(double value, double gamma, std::vector<std::int64_t> milestones);
-/// value · gamma^t
+/// value · gamma^t: multiplied by gamma after every step.
 Schedule exponential(double value, double gamma);
-/// end + (value − end)·(1 − t/steps)^power
+/// end + (value − end)·(1 − t/steps)^power. power = 1 falls along a straight line.
 Schedule polynomial(double value, std::int64_t steps, double power = 1, double end = 0);
-/// end + (value − end)(1 + cos πt/steps)/2: Loshchilov & Hutter 2017, arXiv:1608.03983. PyTorch's
-/// goes up again after `steps`; this one stays at `end`.
+/// end + (value − end)·(1 + cos(πt/steps))/2. Source: Loshchilov & Hutter 2017, arXiv:1608.03983.
+/// Deviation: after `steps` the value stays at `end`. In PyTorch the value rises again.
 Schedule cosine(double value, std::int64_t steps, double end = 0);
-/// cosine() over `first` steps, again over first·multiply, first·multiply², …: SGDR, the same
-/// paper.
+/// Falls as cosine() over `first` steps, then again from `value` over first·multiply steps, then
+/// over first·multiply² steps, and so on. Source: SGDR, Loshchilov & Hutter 2017, arXiv:1608.03983.
 Schedule cosine_restarts(double value, std::int64_t first, std::int64_t multiply = 1,
                          double end = 0);
-/// value / √(t + 1): the rate of the theory of convex problems.
+/// value / √(t + 1). The theory of convex problems uses this rate.
 Schedule sqrt_decay(double value);
 /// @}
 
 /// The same value at every step.
 Schedule constant(double value);
-/// Goes straight from `from` to `to` over `steps`, then stays at `to`.
+/// Goes along a straight line from `from` to `to` in `steps` steps, then stays at `to`.
 Schedule ramp(double from, double to, std::int64_t steps);
-/// Rises from `low` to `high` in `up` steps and falls in `down`, again and again. The height is
-/// multiplied by `decay` after each cycle: Smith 2017, arXiv:1506.01186 (½ is PyTorch's
-/// triangular2).
+/// Rises from `low` to `high` in `up` steps and falls back in `down` steps, again and again. After
+/// each cycle the height is multiplied by `decay`. Source: Smith 2017, arXiv:1506.01186. A decay of
+/// 0.5 is what PyTorch calls triangular2.
 Schedule cyclic(double low, double high, std::int64_t up, std::int64_t down, double decay = 1);
-/// value · min((t + 1)/warmup, √(warmup/(t + 1))): Vaswani et al. 2017, arXiv:1706.03762.
+/// value · min((t + 1)/warmup, √(warmup/(t + 1))): rises over `warmup` steps, then falls as 1/√t.
+/// Source: Vaswani et al. 2017, arXiv:1706.03762.
 Schedule inverse_sqrt(double value, std::int64_t warmup = 1);
-/// Rises as (t + 1)/steps of the first value of `then`; after `steps`, follows `then` from its step
-/// 0.
+/// Rises in `steps` steps to the first value of `then`, by then(0)·(t + 1)/steps. Afterwards
+/// follows `then` from its step 0 on.
+///
+///   warmup(100, cosine(1e-3, 5000))
 Schedule warmup(std::int64_t steps, Hyper then);
-/// Follows each part for its number of steps, counted from 0 anew, and the last part for ever.
+/// Follows each part for its number of steps, and the last part for ever. Each part begins at its
+/// step 0. Throws ValueError if there is no part.
 ///
 ///   joined({{100, 0.1}, {1, cosine(0.01, 500)}})  // 0.1 for 100 steps, then a cosine
 Schedule joined(std::vector<std::pair<std::int64_t, Hyper>> parts);
 
+/// The shape of one_cycle().
 struct OneCycleOptions {
   double pct_start = 0.3;         ///< share of the steps that rise, from 0 to 1
   double div_factor = 25;         ///< the first value is max/div_factor
-  double final_div_factor = 1e4;  ///< the last value is the first/final_div_factor
+  double final_div_factor = 1e4;  ///< the last value is the first value/final_div_factor
 };
-/// Rises to `max` and falls again, along cosines: Smith & Topin 2018, arXiv:1708.07120. Throws
-/// ValueError for options out of range.
+/// Rises along a cosine to `max` and falls along a cosine, in `total_steps` steps. Source: Smith &
+/// Topin 2018, arXiv:1708.07120. Throws ValueError if pct_start is not in [0, 1] or a factor is not
+/// above 0.
 Schedule one_cycle(double max, std::int64_t total_steps, OneCycleOptions options = {});
 
-/// How swa_lr() goes to its rate: along a cosine or straight.
+/// How swa_lr() goes to its rate: along a cosine or along a straight line.
 enum class Anneal { cosine, linear };
-/// The rate of SWA: `before` up to step `start`, then annealed over `anneal_steps` to `swa_lr`,
-/// which stays. Izmailov et al. 2018, arXiv:1803.05407.
+/// The rate for stochastic weight averaging. Follows `before` up to step `start`, goes to `swa_lr`
+/// in `anneal_steps` steps, and stays there. Source: Izmailov et al. 2018, arXiv:1803.05407, in the
+/// form of PyTorch's SWALR. Throws ValueError if `start` is below 0.
 Schedule swa_lr(Hyper before, std::int64_t start, double swa_lr, std::int64_t anneal_steps = 10,
                 Anneal anneal = Anneal::cosine);
 

@@ -1,4 +1,5 @@
-// Every built-in wrapper, in the order of tables. A new one joins by a line here.
+// All built-in wrappers, in the order of tables. A new built-in wrapper needs a line here and no
+// other line.
 #pragma once
 
 // clang-format off
