@@ -1,11 +1,12 @@
-// Lesson 2: an optimizer of your own, in forty lines. It gets groups, schedules, saving, threads,
-// vector instructions and the same tests as the built-in ones.
+// Lesson 2: an optimizer of your own, in forty lines. A struct with settings and a formula gets
+// groups, schedules, saving, threads, vector instructions and the tests of the built-in optimizers.
+// optim/README.md explains how this works; optim/engine/rule.h lists what else a rule may have.
 #include <descent/descent.h>
 #include <descent/optim/testing/conformance.h>
 
 using namespace descent;
 
-/// θ ← (1−ηλ)θ − η·clip(m/(√v̂ + ε), ±1), with m and v as Adam keeps them.
+/// θ ← (1−ηλ)θ − η·clip(m/(√v̂ + ε), ±1). m and v are the moving averages of g and g², as in Adam.
 struct Bounded {
   optim::Hyper lr = 1e-3, beta1 = 0.9, beta2 = 0.99, eps = 1e-8, weight_decay = 0;
 
@@ -13,7 +14,9 @@ struct Bounded {
       .name = "bounded",
       .title = "Adam whose step is never longer than its rate",
       .formula = "m, v as Adam,  θ ← (1−ηλ)θ − η clip(m / (√v̂ + ε), ±1)"};
-  static constexpr std::array slot_names{"m", "v"};  // kept for each parameter, zero at first
+  // Slots: two numbers that are kept for each weight and start at 0.
+  static constexpr std::array slot_names{"m", "v"};
+  // The settings with their legal values: for checking, schedules, saving and printing.
   static void fields(auto& rule, auto&& f) {
     f("lr", rule.lr, optim::kNonNegative);
     f("beta1", rule.beta1, optim::kUnit);
@@ -22,8 +25,10 @@ struct Bounded {
     f("weight_decay", rule.weight_decay, optim::kNonNegative);
   }
 
+  // Runs once a step. Computes in double what is the same for all weights, and returns the formula
+  // for one weight: the lambda takes weight, gradient and the two slots.
   template <class T>
-  auto at(optim::Step s) const {  // once a step: scalars in double, then one formula per element
+  auto at(optim::Step s) const {
     const T eta = T(lr(s)), keep = T(1 - lr(s) * weight_decay(s)), e = T(eps(s));
     const T b1 = T(beta1(s)), k1 = T(1 - beta1(s)), b2 = T(beta2(s)), k2 = T(1 - beta2(s));
     const T root = T(1 / std::sqrt(1 - std::pow(beta2(s), static_cast<double>(s.t))));
@@ -53,5 +58,5 @@ TEST(Lesson, TrainsOnDigits) {
   EXPECT_GT(nn::accuracy(model(test.x), test.y), 0.93) << optimizer.to_string();
 }
 
-// Everything that holds for Descent's own optimizers, tested for this one.
+// The conformance tests: what holds for every optimizer of Descent must hold for this one.
 DESCENT_CONFORMANCE(Yours, optim::conformance::subject("bounded", Bounded{}));

@@ -1,12 +1,14 @@
-// Lesson 3: wrappers of your own. A wrapper is one struct around any optimizer. It gets text,
-// saving, checking, the order of wrappers and the same tests as the built-in ones.
+// Lesson 3: wrappers of your own. A wrapper is a struct, and wrap() puts it around any optimizer.
+// The wrapper gets text, saving, checking, the rules for orders and the tests of the built-in
+// wrappers. optim/README.md explains how this works; optim/engine/wrapper.h lists what else a
+// wrapper may have.
 #include <descent/descent.h>
 #include <descent/optim/testing/conformance.h>
 
 using namespace descent;
 
-/// Gradient centralisation (Yong et al. 2020, arXiv:2004.01461): the gradient of each unit, a row
-/// of a matrix, loses its mean.
+/// Gradient centralisation. Source: Yong et al. 2020, arXiv:2004.01461. From each row of a matrix's
+/// gradient, subtracts the mean of the row. Vectors stay as they are.
 struct Centralise {
   static constexpr optim::Card card{.name = "centralise",
                                     .title = "Gradient centralisation",
@@ -20,14 +22,16 @@ struct Centralise {
       const Tensor g = u.gradient(i);
       if (g.defined() && g.dim() > 1) u.set_gradient(i, g - g.mean({-1}, true));
     }
-    u.inner();  // the step of what is inside
+    u.inner();  // makes the step of the optimizer inside
   }
 };
 
-/// Cautious update (Liang et al. 2024, arXiv:2411.16085): of what a step did to the weights, only
-/// the part that goes against the gradient stays, scaled by n/(kept + 1).
+/// Cautious update. Source: Liang et al. 2024, arXiv:2411.16085. If a step moved a weight along its
+/// gradient, the weight goes back. The other weights of a parameter move n/(kept + 1) times as far:
+/// n counts all weights of the parameter, `kept` those that did not go back. The paper masks the
+/// update of the rule; this wrapper masks what the whole step changed, weight decay included.
 struct Cautious {
-  optim::Hyper strength = 1;  // 0: the plain step, 1: the paper's
+  optim::Hyper strength = 1;  // 0 leaves the step as it is, 1 is the paper's update
 
   static constexpr optim::Card card{.name = "cautious",
                                     .title = "Cautious update",
@@ -55,7 +59,7 @@ struct Cautious {
     }
   }
 
-  std::int64_t kept = 0;  // weights of the last parameter that moved in the last step
+  std::int64_t kept = 0;  // of the last parameter in the last step
 };
 
 TEST(Lesson, ComposesWithEverything) {
@@ -84,10 +88,10 @@ TEST(Lesson, HasTextThatIsReadAgain) {
   const char* text = "ema(cautious(centralise(sgd(lr=0.1)), strength=0.5), decay=0.9)";
   const std::string printed = optim::make(text, parameters).to_string();
   EXPECT_EQ(optim::make(printed, parameters).to_string(), printed);
-  // The order is checked as that of any wrapper: an average goes outside.
+  // Orders are checked by the role: a wrapper that moves weights goes inside an average.
   EXPECT_THROW(optim::make("cautious(ema(sgd))", parameters), ValueError);
 }
 
-// Everything that holds for Descent's own wrappers, tested for these.
+// The conformance tests: what holds for every wrapper of Descent must hold for these.
 DESCENT_CONFORMANCE(Yours, optim::conformance::subject("centralise", Centralise{}),
                     optim::conformance::subject("cautious", Cautious{}));
