@@ -19,7 +19,7 @@ struct TraceRow {
   double ratio;                ///< update_norm / weight_norm; 0 if weight_norm is 0
   double effective_rate;       ///< update_norm / used_norm; 0 if used_norm is 0
   bool clipped;                ///< true if a wrapper made the gradient shorter
-  std::int64_t non_finite;  ///< the first element of the gradient that is NaN or infinite, or −1
+  std::int64_t non_finite;     ///< index of the first NaN or infinity in the gradient, or −1
 };
 
 /// Is called with a row for each parameter that has a gradient: see Optimizer::set_tracer().

@@ -53,7 +53,8 @@ class AnyRule {
 /// under these names.
 template <class Rule>
 constexpr bool names_differ() {
-  std::string_view taken[1 + kMaxSlots + kMaxNumbers] = {"step"};  // the count of updates
+  // "step" names the count of updates.
+  std::string_view taken[1 + kMaxSlots + kMaxNumbers] = {"step"};
   std::size_t n = 1;
   const auto add = [&](std::string_view name) {
     for (std::size_t i = 0; i < n; ++i)

@@ -137,8 +137,9 @@ bool ElementStage::plan_again(const Update& update, bool check_finite) {
   return holds_ = true;
 }
 
-/// Keeps the plan if nothing but values can change before the next step: gradients lie in the
-/// memory of a compiled step, nothing was copied, and no rule measures or needs curvature.
+/// Keeps the plan if nothing but values can change before the next step. For this,
+/// gradients must lie in the memory of a compiled step, nothing was copied, and no rule measures or
+/// needs curvature.
 void ElementStage::hold_plan() {
   const auto stays = [&](const Work& item) {
     const ElementRule& rule = rule_of(item.index);
@@ -231,8 +232,8 @@ void ElementStage::measure() {
   }
 }
 
-/// If a rule shares its sums, all its parameters have the same numbers, those without a gradient
-/// too: copies the numbers of the first updated parameter to the others.
+/// If a rule shares its sums, all parameters of the rule have the same numbers, also parameters
+/// without a gradient. Copies the numbers of the first updated parameter to the others.
 void ElementStage::share_numbers() {
   const auto first = std::find_if(work_.begin(), work_.end(), [this](const Work& item) {
     return rule_of(item.index).shares_sums;

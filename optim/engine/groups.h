@@ -57,9 +57,9 @@ class Groups final : public Layer {
   ElementStage elements_;
   TensorStage tensors_;
   std::unique_ptr<SearchStage> search_;
-  std::set<std::string> names_;       // of the parameters
-  std::set<const void*> identities_;  // of their tensors
-  std::vector<Tensor> training_;      // weights that are exchanged for their average
+  std::set<std::string> names_;       // names of all parameters
+  std::set<const void*> identities_;  // addresses of their tensors
+  std::vector<Tensor> training_;      // the training weights, while the average is in their place
   bool warned_ = false;               // a step without any gradient was reported
 };
 

@@ -25,9 +25,9 @@ struct GradientView {
 
 }  // namespace detail
 
-/// A step that is being made. The apply() of a wrapper reads gradients from the Update, says how
-/// the rule is to see the gradients, and calls inner() for the step itself. Meanwhile autograd does
-/// not record.
+/// A step that is being made. The apply() of a wrapper reads gradients from the Update and says how
+/// the rule is to see the gradients. Then apply() calls inner() for the step itself. Meanwhile
+/// autograd does not record.
 ///
 /// Parameters are numbered from 0. A gradient is what backward() left, with the changes that
 /// wrappers further out have made. Update never writes the gradients that the parameters hold.
@@ -74,9 +74,9 @@ class Update {
   /// @name For the engine
   /// @{
 
-  /// A part that only the engine uses: a gradient without its view, the view (negated by
-  /// `maximize`), whether a wrapper replaced a gradient, and whether a norm was reported as not
-  /// finite.
+  /// A part that only the engine uses. raw() is a gradient without its view. view() is the view,
+  /// with the opposite sign for `maximize`. has_made(): a wrapper replaced a gradient.
+  /// non_finite(): a norm was reported as not finite.
   explicit Update(detail::Groups& groups);
   const Tensor& raw(std::size_t i) const;
   detail::GradientView view(std::size_t i) const;

@@ -133,7 +133,7 @@ class Arguments {
 
 struct Maker {
   const char* signature;
-  std::size_t most;  // arguments
+  std::size_t most;  // the most arguments
   std::function<Schedule(const Arguments&)> make;
 };
 

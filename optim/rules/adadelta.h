@@ -1,4 +1,4 @@
-// Adadelta: AdaGrad with moving averages, whose step has the unit of the parameters.
+// Adadelta: AdaGrad with moving averages. Its step has the unit of the weights.
 #pragma once
 
 #include <descent/optim/engine/rule.h>

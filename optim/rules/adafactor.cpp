@@ -50,7 +50,8 @@ class Factored {
 
   /// Updates R and C with the means of G = g² + ε₁ in each row and in each column. Returns Σθ².
   double observe(double beta, double eps) {
-    PoolVector<T> above(static_cast<std::size_t>(bands_ * columns_));  // ΣG of each band's columns
+    // For each band, ΣG of each column.
+    PoolVector<T> above(static_cast<std::size_t>(bands_ * columns_));
     const double weights = each_band([&](std::int64_t band, std::int64_t first, std::int64_t end) {
       T* const sums = above.data() + band * columns_;
       for (std::int64_t i = first; i < end; ++i) {
@@ -112,7 +113,7 @@ class Factored {
     });
   }
 
-  /// θ ← keep·θ − step·u
+  /// Makes the step: θ ← keep·θ − step·u.
   void move(double keep, double step) {
     each_band([&](std::int64_t band, std::int64_t first, std::int64_t end) {
       for (std::int64_t i = first; i < end; ++i)

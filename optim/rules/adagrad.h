@@ -1,4 +1,4 @@
-// AdaGrad: each parameter's rate falls with the squares of its own gradients.
+// AdaGrad: the rate of each weight falls with the sum of the squares of its gradients.
 #pragma once
 
 #include <descent/optim/engine/rule.h>
@@ -50,7 +50,7 @@ struct AdaGrad {
       if (start != 0) G += start;
       G += g * g;
       const auto root = inside ? sqrt(G + e) : sqrt(G) + e;
-      w -= ratio(eta * g, root);  // 0/0 where every gradient was 0
+      w -= ratio(eta * g, root);  // 0 where every gradient was 0
     };
   }
 };

@@ -1,4 +1,5 @@
-// Adam: momentum and a rate for each parameter, both corrected for their start at zero.
+// Adam: momentum, and a rate of its own for each weight. Both averages are corrected for starting
+// at 0.
 #pragma once
 
 #include <descent/optim/rules/adam_moments.h>

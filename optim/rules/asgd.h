@@ -1,4 +1,4 @@
-// ASGD: gradient descent whose answer is the average of its path.
+// ASGD: gradient descent whose result is the average of all weights on the way.
 #pragma once
 
 #include <descent/core/tensor.h>

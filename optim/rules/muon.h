@@ -1,4 +1,4 @@
-// Muon: momentum for matrices, made orthogonal.
+// Muon: momentum for matrices. The step is made orthogonal.
 #pragma once
 
 #include <descent/autograd/parameter.h>

@@ -1,4 +1,4 @@
-// SWA: stochastic weight averaging.
+// SWA: stochastic weight averaging, the plain average of snapshots of the weights.
 #pragma once
 
 #include <descent/optim/engine/wrapper.h>
