@@ -23,7 +23,9 @@ class Generator {
 
   /// Everything that decides the numbers to come.
   struct State {
-    std::uint64_t seed, stream, counter;
+    std::uint64_t seed;     ///< as given to the constructor
+    std::uint64_t stream;   ///< as given to the constructor
+    std::uint64_t counter;  ///< how many blocks of four numbers were drawn
     friend bool operator==(const State&, const State&) = default;
   };
   /// The state, to be put back later.

@@ -37,6 +37,8 @@ using Dims = Shape;
 /// The end of a slice when none is given.
 inline constexpr std::int64_t kEnd = std::numeric_limits<std::int64_t>::max();
 
+/// A handle to a reference-counted, strided array of numbers of one type. Copying a Tensor copies
+/// the handle: both handles name the same numbers. See the top of this file.
 class Tensor {
  public:
   /// An undefined tensor. All but defined() throw ValueError for it.
@@ -255,11 +257,14 @@ class Tensor {
   detail::RefPtr<detail::Body> body_;
 };
 
-// Integers are read exactly, and not by way of a double.
+/// @name item() of integers
+/// Integers and truth values are read exactly, and not by way of a double.
+/// @{
 template <>
 std::int64_t Tensor::item<std::int64_t>() const;
 template <>
 bool Tensor::item<bool>() const;
+/// @}
 extern template std::vector<float> Tensor::to_vector<float>() const;
 extern template std::vector<double> Tensor::to_vector<double>() const;
 extern template std::vector<std::int64_t> Tensor::to_vector<std::int64_t>() const;

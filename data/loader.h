@@ -32,6 +32,7 @@ class DataLoader {
   /// different numbers of rows, ValueError for a batch size below 1 or if an epoch would have no
   /// batch.
   DataLoader(Tensor x, Tensor y, LoaderOptions options = {});
+  /// The same for the x and y of a data set.
   explicit DataLoader(const Dataset& d, LoaderOptions options = {})
       : DataLoader(d.x, d.y, options) {}
 
@@ -40,10 +41,12 @@ class DataLoader {
    public:
     /// Copies the batch out of the data set.
     Batch operator*() const;
+    /// Goes to the next batch.
     Iterator& operator++() {
       ++batch_;
       return *this;
     }
+    /// True if the two are at different batches.
     bool operator!=(const Iterator& o) const { return batch_ != o.batch_; }
 
    private:

@@ -46,6 +46,7 @@ struct Identity : Module {
 /// gelu(x, form).
 class GELU : public Module {
  public:
+  /// form: exact, or by the approximation with tanh.
   explicit GELU(GeluForm form = GeluForm::exact)
       : Module(form == GeluForm::exact ? "GELU" : "GELU tanh"), form_(form) {}
   Tensor forward(const Tensor& x) override { return gelu(x, form_); }
@@ -57,6 +58,7 @@ class GELU : public Module {
 /// leaky_relu(x, negative_slope).
 class LeakyReLU : public Module {
  public:
+  /// negative_slope: the slope for x < 0.
   explicit LeakyReLU(double negative_slope = 0.01)
       : Module(to_text("LeakyReLU slope=", negative_slope)), slope_(negative_slope) {}
   Tensor forward(const Tensor& x) override { return leaky_relu(x, slope_); }
@@ -68,6 +70,7 @@ class LeakyReLU : public Module {
 /// elu(x, alpha).
 class ELU : public Module {
  public:
+  /// alpha: the layer tends to −alpha for x → −∞.
   explicit ELU(double alpha = 1.0) : Module(to_text("ELU alpha=", alpha)), alpha_(alpha) {}
   Tensor forward(const Tensor& x) override { return elu(x, alpha_); }
 
@@ -78,6 +81,7 @@ class ELU : public Module {
 /// softmax(x, dim).
 class Softmax : public Module {
  public:
+  /// dim: the dimension along which the results sum to 1; negative counts from the last.
   explicit Softmax(std::int64_t dim) : Module(to_text("Softmax dim=", dim)), dim_(dim) {}
   Tensor forward(const Tensor& x) override { return softmax(x, dim_); }
 
@@ -88,6 +92,7 @@ class Softmax : public Module {
 /// log_softmax(x, dim).
 class LogSoftmax : public Module {
  public:
+  /// dim: the dimension along which the exponentials of the results sum to 1.
   explicit LogSoftmax(std::int64_t dim) : Module(to_text("LogSoftmax dim=", dim)), dim_(dim) {}
   Tensor forward(const Tensor& x) override { return log_softmax(x, dim_); }
 

@@ -128,6 +128,7 @@ class Module {
 /// each of them has the mode that it had: a layer that was frozen with eval() stays so.
 class TrainingGuard {
  public:
+  /// The module must outlive the guard.
   explicit TrainingGuard(Module& module, bool on = true);
   ~TrainingGuard();
   TrainingGuard(const TrainingGuard&) = delete;

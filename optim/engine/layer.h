@@ -38,6 +38,8 @@ class Layer {
   virtual bool needs_closure() const = 0;  ///< true if step() without a closure must be refused
   /// True if the update of each element depends on the gradients of that element alone.
   virtual bool elementwise() const = 0;
+  /// True for a layer that evaluates the gradient at other weights, as SAM.
+  virtual bool climbs() const { return false; }
   /// True for a layer that keeps an average of the weights.
   virtual bool keeps_average() const { return false; }
   /// True if the average has begun.

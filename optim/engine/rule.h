@@ -100,7 +100,10 @@ template <class Rule, class Configuration = simd::Configuration>
 std::unique_ptr<AnyRule> make_rule(Rule rule) {
   if constexpr (requires(const Rule& r, Search& s) { r.minimize(s); })
     return std::make_unique<SearchRuleOf<Rule>>(std::move(rule));
-  else if constexpr (names_update<Rule>)
+  else if constexpr (names_update<Rule> ||
+                     requires(const Rule& r, Step s, const Tensor& t, std::span<Tensor> kept) {
+                       r.update(s, t, t, kept);
+                     })
     return std::make_unique<TensorRuleOf<Rule>>(std::move(rule));
   else
     return std::make_unique<ElementRuleOf<Rule, Configuration>>(std::move(rule));

@@ -10,8 +10,8 @@ void check_order(std::string_view wrapper, Role role, Layer& inner) {
   };
   Layer* rules = &inner;
   for (; rules->inner(); rules = rules->inner()) {
-    if (role == Role::climbs && rules->name() == wrapper)
-      refuse("SAM inside SAM would climb twice");
+    if (role == Role::climbs && rules->climbs())
+      refuse("a step of SAM or its like inside another would climb twice");
     if (role == Role::moves_weights && rules->keeps_average())
       refuse("the average would be of weights that are moved afterwards. Hint: put it outside");
   }

@@ -51,7 +51,7 @@ namespace descent::optim {
 /// roles.
 enum class Role {
   changes_gradients,  ///< changes the gradients that the rule sees. Not around L-BFGS
-  climbs,             ///< evaluates the gradient at other weights. Not around itself or L-BFGS
+  climbs,             ///< evaluates the gradient at other weights. Not around another, nor L-BFGS
   averages,           ///< keeps an average of the weights. Not around a rule that averages itself
   moves_weights,      ///< changes the weights after the step. Not around what keeps an average
   neither             ///< none of these. May go anywhere
@@ -135,6 +135,7 @@ class WrapperOf final : public Wrapper {
     else
       Wrapper::apply(update);
   }
+  bool climbs() const override { return W::role == Role::climbs; }
   bool needs_closure() const override { return kEvaluates || Wrapper::needs_closure(); }
   bool elementwise() const override { return kElementwise && Wrapper::elementwise(); }
   void check_schedules() override;

@@ -16,9 +16,6 @@ namespace descent::optim {
 
 namespace detail {
 
-/// All entries, to be added to.
-std::vector<Entry>& entries();
-
 /// Returns the settings of a rule or wrapper with their present values.
 template <class T>
 std::vector<Field> list_fields(T value) {
@@ -97,19 +94,28 @@ Entry entry(std::string name, T preset, const Card& by) {
   return e;
 }
 
+/// The entry of a rule or wrapper, and one for each of its presets.
+template <class T>
+void list(std::vector<Entry>& all) {
+  all.push_back(entry(std::string(T::card.name), T{}, {}));
+  if constexpr (requires { T::presets(); })
+    for (const Preset<T>& p : T::presets()) all.push_back(entry(p.name, p.value, p.card));
+}
+
+/// Adds entries to the registry. Throws ValueError if a name is taken, and then adds none.
+void add_entries(std::vector<Entry> entries);
+
 }  // namespace detail
 
-/// Adds a rule or wrapper of your own to the registry, under the name on its card. Throws
-/// ValueError if the name is taken. Call register_optimizer() before other threads use the
-/// registry, and before you keep references to entries: a new entry may move the others. Presets
-/// are not added.
+/// Adds a rule or wrapper of your own to the registry, under the name on its card, and its presets
+/// under theirs. Throws ValueError if a name is taken. Call register_optimizer() before other
+/// threads use the registry, and before you keep references to entries: a new entry may move the
+/// others.
 template <class T>
 void register_optimizer() {
-  for (const Entry& e : registry())
-    if (e.name == T::card.name)
-      fail<ValueError>("register_optimizer", "got the name '", e.name,
-                       "', which is taken, expected a new one");
-  detail::entries().push_back(detail::entry(std::string(T::card.name), T{}, {}));
+  std::vector<Entry> entries;
+  detail::list<T>(entries);
+  detail::add_entries(std::move(entries));
 }
 
 }  // namespace descent::optim

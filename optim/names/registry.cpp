@@ -71,18 +71,13 @@ Entry muon_adamw() {
   return e;
 }
 
-template <class T>
-void list(std::vector<Entry>& all) {
-  all.push_back(detail::entry(std::string(T::card.name), T{}, {}));
-  if constexpr (requires { T::presets(); })
-    for (const Preset<T>& p : T::presets()) all.push_back(detail::entry(p.name, p.value, p.card));
-  if constexpr (std::is_same_v<T, Muon>) all.push_back(muon_adamw());
-}
-
 template <int... n>
 std::vector<Entry> list_all(std::integer_sequence<int, n...>) {
   std::vector<Entry> all;
-  (list<typename detail::BuiltIn<n>::type>(all), ...);
+  (detail::list<typename detail::BuiltIn<n>::type>(all), ...);
+  const auto muon =
+      std::find_if(all.begin(), all.end(), [](const Entry& e) { return e.name == "muon"; });
+  all.insert(muon + 1, muon_adamw());
   return all;
 }
 
@@ -123,14 +118,23 @@ Optimizer build(const Expression& e, Parameters& parameters, const Settings& set
   return entry.wrap(build(*inner, parameters, settings), own);
 }
 
-}  // namespace
-
-std::vector<Entry>& detail::entries() {
+std::vector<Entry>& entries() {
   static std::vector<Entry> all = list_all(std::make_integer_sequence<int, kBuiltIn>());
   return all;
 }
 
-const std::vector<Entry>& registry() { return detail::entries(); }
+}  // namespace
+
+const std::vector<Entry>& registry() { return entries(); }
+
+void detail::add_entries(std::vector<Entry> more) {
+  for (const Entry& e : more)
+    for (const Entry& known : registry())
+      if (e.name == known.name)
+        fail<ValueError>("register_optimizer", "got the name '", e.name,
+                         "', which is taken, expected a new one");
+  for (Entry& e : more) entries().push_back(std::move(e));
+}
 
 const Entry& find_optimizer(std::string_view name) {
   std::vector<std::string> names;

@@ -132,11 +132,20 @@ struct Final final {
   }
 };
 
+struct FinalTensor final {
+  static constexpr Card card{.name = "final_tensor"};
+  static constexpr std::array<const char*, 0> slot_names{};
+  static void fields(auto&, auto&&) {}
+  void update(Step, const Tensor& w, const Tensor& g, std::span<Tensor>) const { w -= g * 0.5; }
+};
+
 TEST(OwnRule, MayBeFinal) {
   const Tensor w = ones({3}).requires_grad_();
   w.set_grad(ones({3}));
   Optimizer({{"w", w}}, Final{}).step();
   EXPECT_EQ(w.detach().to_vector(), std::vector<double>(3, 0.5));
+  Optimizer({{"w", w}}, FinalTensor{}).step();
+  EXPECT_EQ(w.detach().to_vector(), std::vector<double>(3, 0));
 }
 
 /// Keeps where its first step led, and the gradient before.
