@@ -5,6 +5,7 @@
 #include <descent/autograd/ops.h>
 #include <descent/autograd/parameter.h>
 #include <descent/core/create.h>
+#include <descent/core/kernels/accumulate.h>
 #include <descent/core/kernels/copy.h>
 #include <descent/core/kernels/pointwise.h>
 #include <descent/core/launch.h>
@@ -190,16 +191,28 @@ const Tensor& write(const char* name, const Tensor& t, const Tensor& value) {
   return t;
 }
 
+/// Adds factor·o to t in one pass, if nothing is recorded and both lie in memory alike. Returns
+/// whether it did. The bits are those of t + o·factor.
+bool add_at_once(const Tensor& t, const Tensor& o, double factor) {
+  if (grad_enabled() || !kernel::can_accumulate(t, o)) return false;
+  kernel::accumulate(t, o, factor);
+  detail::count_write(t);
+  return true;
+}
+
 }  // namespace
 
 const Tensor& Tensor::add_(const Tensor& o) const {
+  if (add_at_once(*this, o, 1)) return *this;
   return write("add_", *this, add(before_write(*this), o));
 }
 const Tensor& Tensor::add_(const Tensor& o, Scalar alpha) const {
+  if (add_at_once(*this, o, alpha.to_double())) return *this;
   return write("add_", *this,
                add(before_write(*this), (o.is_same(*this) ? before_write(o) : o) * alpha));
 }
 const Tensor& Tensor::sub_(const Tensor& o) const {
+  if (add_at_once(*this, o, -1)) return *this;
   return write("sub_", *this, sub(before_write(*this), o));
 }
 const Tensor& Tensor::mul_(const Tensor& o) const {
