@@ -61,4 +61,18 @@ std::string nearest_match(std::string_view name, const Names& candidates) {
   return best;
 }
 
+/// What an error says after a name that nobody knows: the names that there are, and the one that
+/// was meant if it is near. Without any names it says "expected none".
+///
+///   expected_one_of("adm", {"adam", "sgd"})  // "expected one of adam, sgd. Hint: did you mean
+///   'adam'?"
+template <class Names>
+std::string expected_one_of(std::string_view name, const Names& names) {
+  std::string all, near = nearest_match(name, names);
+  for (const auto& known : names) all += to_text(all.empty() ? "" : ", ", known);
+  if (all.empty()) return "expected none";
+  return to_text("expected one of ", all,
+                 near.empty() ? "" : to_text(". Hint: did you mean '", near, "'?"));
+}
+
 }  // namespace descent

@@ -40,7 +40,6 @@ struct Cautious {
   static constexpr optim::Role role = optim::Role::moves_weights;
   static void fields(auto& o, auto&& f) { f("strength", o.strength, optim::kClosedUnit); }
   void state(auto& visit) { visit("kept", kept); }  // saved with the optimizer
-
   void apply(optim::Update& u) {
     std::vector<Tensor> before, gradients;
     for (std::size_t i = 0; i < u.size(); ++i) {
@@ -51,9 +50,10 @@ struct Cautious {
     if (!u.inner()) return;  // no step was made
     for (std::size_t i = 0; i < u.size(); ++i) {
       if (!gradients[i].defined()) continue;
-      const Tensor w = u.weight(i), change = w - before[i], agrees = change * gradients[i] < 0;
+      const Tensor w = u.weight(i), change = w - before[i];
+      const Tensor agrees = change * gradients[i] * u.sign(i) < 0;
       kept = agrees.sum().item<std::int64_t>();
-      const double scale = static_cast<double>(w.numel()) / static_cast<double>(kept + 1);
+      const double scale = double(w.numel()) / double(kept + 1);
       const Tensor cautious = where(agrees, change * scale, 0.0);
       w.copy_(before[i] + change + (cautious - change) * share);
     }
@@ -79,6 +79,14 @@ TEST(Lesson, ComposesWithEverything) {
       });
   const optim::AverageGuard averaged(optimizer);
   EXPECT_GT(nn::accuracy(model(test.x), test.y), 0.93) << optimizer.to_string();
+}
+
+TEST(Lesson, KnowsRulesThatMaximise) {
+  const Tensor w = ones({4}).requires_grad_();
+  auto optimizer = optim::wrap({{{"w", w}}, optim::SGD{.lr = 0.1, .maximize = true}}, Cautious{});
+  w.set_grad(ones({4}));
+  optimizer.step();
+  EXPECT_GT(w.detach().min().item(), 1);
 }
 
 TEST(Lesson, HasTextThatIsReadAgain) {

@@ -32,11 +32,7 @@ std::vector<FieldRef> find(Layer& outermost, std::string_view op, std::string_vi
   std::set<std::string> names;
   for (Layer* s = &outermost; s; s = s->inner())
     s->visit_fields([&](const FieldRef& f) { names.emplace(f.name); }, group, {});
-  std::string all;
-  for (const std::string& n : names) all += (all.empty() ? "" : ", ") + n;
-  const std::string near = nearest_match(wanted, names);
-  fail<ValueError>(op, "got the name '", name, "', expected one of ", all,
-                   near.empty() ? "" : to_text(". Hint: did you mean '", near, "'?"));
+  fail<ValueError>(op, "got the name '", name, "', ", expected_one_of(wanted, names));
 }
 
 }  // namespace

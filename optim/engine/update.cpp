@@ -25,6 +25,8 @@ detail::GradientView Update::view(std::size_t i) const {
   return v;
 }
 
+double Update::sign(std::size_t i) const { return groups_->maximizes(i) ? -1 : 1; }
+
 bool Update::has_gradient(std::size_t i) const { return raw(i).defined(); }
 
 Tensor Update::gradient(std::size_t i) const {

@@ -47,6 +47,8 @@ class Update {
   Tensor gradient(std::size_t i) const;
   /// The Euclidean norm of gradient(i), summed in double. 0 if the parameter has no gradient.
   double gradient_norm(std::size_t i) const;
+  /// 1, or −1 if the rule of parameter i maximises: the rule goes along −sign(i)·gradient(i).
+  double sign(std::size_t i) const;
 
   /// Multiplies the gradient of parameter i by `by`. Takes no pass through memory: the rule
   /// multiplies as it reads the gradient.

@@ -4,6 +4,7 @@
 
 #include <charconv>
 #include <cmath>
+#include <cstring>
 #include <functional>
 #include <map>
 
@@ -137,68 +138,72 @@ struct Maker {
   std::function<Schedule(const Arguments&)> make;
 };
 
+/// The i-th argument of a schedule as its function takes it. An absent one has the default value.
+template <class T>
+T argument(const Arguments& a, std::size_t i, double otherwise) {
+  if constexpr (std::is_same_v<T, Hyper>) return a.hyper(i);
+  if constexpr (std::is_same_v<T, std::int64_t>)
+    return i < a.size() || std::isnan(otherwise) ? a.count(i) : static_cast<T>(otherwise);
+  if constexpr (std::is_same_v<T, double>)
+    return i < a.size() || std::isnan(otherwise) ? a.number(i) : otherwise;
+}
+
+/// A schedule whose function takes numbers, counts and schedules. The defaults are those of its
+/// last parameters.
+template <class... P>
+Maker plain(const char* signature, Schedule (*make)(P...), std::vector<double> defaults = {}) {
+  defaults.insert(defaults.begin(), sizeof...(P) - defaults.size(), std::nan(""));
+  return {signature, sizeof...(P), [make, defaults](const Arguments& a) {
+            return [&]<std::size_t... K>(std::index_sequence<K...>) {
+              return make(argument<P>(a, K, defaults[K])...);
+            }
+            (std::index_sequence_for<P...>());
+          }};
+}
+
+constexpr std::size_t kAnyNumber = 1000;
+
 const std::map<std::string, Maker>& makers() {
   using A = Arguments;
-  static const std::map<std::string, Maker> all{
-      {"constant", {"constant(value)", 1, [](const A& a) { return constant(a.number(0)); }}},
-      {"step_decay",
-       {"step_decay(value, every, gamma)", 3,
-        [](const A& a) { return step_decay(a.number(0), a.count(1), a.number(2, 0.1)); }}},
-      {"multi_step",
-       {"multi_step(value, gamma, milestone, …)", 1000,
-        [](const A& a) {
-          std::vector<std::int64_t> milestones;
-          for (std::size_t i = 2; i < a.size(); ++i) milestones.push_back(a.count(i));
-          return multi_step(a.number(0), a.number(1), std::move(milestones));
-        }}},
-      {"exponential",
-       {"exponential(value, gamma)", 2,
-        [](const A& a) { return exponential(a.number(0), a.number(1)); }}},
-      {"ramp",
-       {"ramp(from, to, steps)", 3,
-        [](const A& a) { return ramp(a.number(0), a.number(1), a.count(2)); }}},
-      {"polynomial",
-       {"polynomial(value, steps, power, end)", 4,
-        [](const A& a) {
-          return polynomial(a.number(0), a.count(1), a.number(2, 1), a.number(3, 0));
-        }}},
-      {"cosine",
-       {"cosine(value, steps, end)", 3,
-        [](const A& a) { return cosine(a.number(0), a.count(1), a.number(2, 0)); }}},
-      {"cosine_restarts",
-       {"cosine_restarts(value, first, multiply, end)", 4,
-        [](const A& a) {
-          return cosine_restarts(a.number(0), a.count(1), a.size() > 2 ? a.count(2) : 1,
-                                 a.number(3, 0));
-        }}},
-      {"one_cycle",
-       {"one_cycle(max, total_steps, pct_start, div_factor, final_div_factor)", 5,
-        [](const A& a) {
-          return one_cycle(a.number(0), a.count(1),
-                           {a.number(2, 0.3), a.number(3, 25), a.number(4, 1e4)});
-        }}},
-      {"cyclic",
-       {"cyclic(low, high, up, down, decay)", 5,
-        [](const A& a) {
-          return cyclic(a.number(0), a.number(1), a.count(2), a.count(a.size() > 3 ? 3 : 2),
-                        a.number(4, 1));
-        }}},
-      {"inverse_sqrt",
-       {"inverse_sqrt(value, warmup)", 2,
-        [](const A& a) { return inverse_sqrt(a.number(0), a.count(1)); }}},
-      {"sqrt_decay", {"sqrt_decay(value)", 1, [](const A& a) { return sqrt_decay(a.number(0)); }}},
-      {"warmup",
-       {"warmup(steps, schedule)", 2, [](const A& a) { return warmup(a.count(0), a.hyper(1)); }}},
-      {"joined",
-       {"joined(steps: schedule, …)", 1000, [](const A& a) { return joined(a.pairs()); }}},
-      {"swa_lr",
-       {"swa_lr(before, start, swa_lr, anneal_steps, linear)", 5,
-        [](const A& a) {
-          if (a.size() > 4 && a.word(4) != "linear" && a.word(4) != "cosine") a.refuse();
-          return swa_lr(a.hyper(0), a.count(1), a.number(2), a.size() > 3 ? a.count(3) : 10,
-                        a.word(4) == "linear" ? Anneal::linear : Anneal::cosine);
-        }}},
-  };
+  static const std::map<std::string, Maker> all = [] {
+    std::map<std::string, Maker> named;
+    for (const Maker& m : std::initializer_list<Maker>{
+             plain("constant(value)", constant),
+             plain("step_decay(value, every, gamma)", step_decay, {0.1}),
+             plain("exponential(value, gamma)", exponential),
+             plain("ramp(from, to, steps)", ramp),
+             plain("polynomial(value, steps, power, end)", polynomial, {1, 0}),
+             plain("cosine(value, steps, end)", cosine, {0}),
+             plain("cosine_restarts(value, first, multiply, end)", cosine_restarts, {1, 0}),
+             plain("inverse_sqrt(value, warmup)", inverse_sqrt, {1}),
+             plain("sqrt_decay(value)", sqrt_decay),
+             plain("warmup(steps, schedule)", warmup),
+             {"joined(steps: schedule, …)", kAnyNumber,
+              [](const A& a) { return joined(a.pairs()); }},
+             {"multi_step(value, gamma, milestone, …)", kAnyNumber,
+              [](const A& a) {
+                std::vector<std::int64_t> milestones;
+                for (std::size_t i = 2; i < a.size(); ++i) milestones.push_back(a.count(i));
+                return multi_step(a.number(0), a.number(1), std::move(milestones));
+              }},
+             {"one_cycle(max, total_steps, pct_start, div_factor, final_div_factor)", 5,
+              [](const A& a) {
+                return one_cycle(a.number(0), a.count(1),
+                                 {a.number(2, 0.3), a.number(3, 25), a.number(4, 1e4)});
+              }},
+             {"cyclic(low, high, up, down, decay)", 5,
+              [](const A& a) {
+                return cyclic(a.number(0), a.number(1), a.count(2), a.count(a.size() > 3 ? 3 : 2),
+                              a.number(4, 1));
+              }},
+             {"swa_lr(before, start, swa_lr, anneal_steps, linear)", 5, [](const A& a) {
+                if (a.size() > 4 && a.word(4) != "linear" && a.word(4) != "cosine") a.refuse();
+                return swa_lr(a.hyper(0), a.count(1), a.number(2), a.size() > 3 ? a.count(3) : 10,
+                              a.word(4) == "linear" ? Anneal::linear : Anneal::cosine);
+              }}})
+      named.emplace(std::string(m.signature, std::strchr(m.signature, '(')), m);
+    return named;
+  }();
   return all;
 }
 
@@ -230,14 +235,8 @@ Hyper parse_hyper(const Expression& e) {
   const auto found = makers().find(e.text == "linear" ? "ramp" : e.text);
   if (found == makers().end()) {
     std::vector<std::string> names;
-    std::string list;
-    for (const auto& [name, maker] : makers()) {
-      names.push_back(name);
-      list += (list.empty() ? "" : ", ") + name;
-    }
-    const std::string near = nearest_match(e.text, names);
-    fail<ValueError>("schedule", "got '", e.text, "', expected one of ", list,
-                     near.empty() ? "" : to_text(". Hint: did you mean '", near, "'?"));
+    for (const auto& [name, maker] : makers()) names.push_back(name);
+    fail<ValueError>("schedule", "got '", e.text, "', ", expected_one_of(e.text, names));
   }
   const Arguments arguments(e, found->second.signature);
   arguments.at_most(found->second.most);

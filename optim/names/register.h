@@ -47,12 +47,8 @@ T with_settings(T value, Entry::Settings left) {
     left.erase(found);
   });
   if (left.empty()) return value;
-  std::string all;
-  for (const std::string& name : names) all += (all.empty() ? "" : ", ") + name;
-  const std::string near = nearest_match(left.begin()->first, names);
-  fail<ValueError>(owner, "got the setting '", left.begin()->first, "', expected ",
-                   all.empty() ? "none" : "one of " + all,
-                   near.empty() ? "" : to_text(". Hint: did you mean '", near, "'?"));
+  const std::string& unknown = left.begin()->first;
+  fail<ValueError>(owner, "got the setting '", unknown, "', ", expected_one_of(unknown, names));
 }
 
 /// Makes the entry of a rule or wrapper, or of a preset. Parts of `by` that are not empty replace

@@ -138,15 +138,11 @@ void detail::add_entries(std::vector<Entry> more) {
 
 const Entry& find_optimizer(std::string_view name) {
   std::vector<std::string> names;
-  std::string list;
   for (const Entry& e : registry()) {
     if (e.name == name) return e;
     names.push_back(e.name);
-    list += (list.empty() ? "" : ", ") + e.name;
   }
-  const std::string near = nearest_match(name, names);
-  fail<ValueError>("optimizer", "got '", name, "', expected one of ", list,
-                   near.empty() ? "" : to_text(". Hint: did you mean '", near, "'?"));
+  fail<ValueError>("optimizer", "got '", name, "', ", expected_one_of(name, names));
 }
 
 Optimizer make(std::string_view description, Parameters parameters, const Settings& settings) {
