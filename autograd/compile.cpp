@@ -10,7 +10,7 @@
 namespace descent::detail {
 
 struct Recordings::Recording {
-  std::vector<Tensor> inputs;  // buffers of its own, which each call fills
+  std::vector<Tensor> inputs;  // the recording's own buffers, which each call fills
   std::vector<Tensor> outputs;
   bool grad_mode = grad_enabled();
   Tape tape;
@@ -53,7 +53,8 @@ const std::vector<Tensor>& Recordings::replay_or_record(std::span<const Tensor> 
     recordings_.erase(recordings_.begin());
   }
   auto fresh = std::make_unique<Recording>();
-  for (const Tensor& x : inputs) fresh->inputs.push_back(kernel::clone(x));  // has x's strides
+  // A clone has x's strides.
+  for (const Tensor& x : inputs) fresh->inputs.push_back(kernel::clone(x));
   {
     const RecordOn record(&fresh->tape);
     fresh->outputs = f_(fresh->inputs);
@@ -69,8 +70,8 @@ const std::vector<Tensor>& Recordings::replay_or_record(std::span<const Tensor> 
 }
 
 std::vector<Tensor> Recordings::run(std::span<const Tensor> inputs) {
-  // Inside another recording the step becomes a part of that one. Under an AnomalyGuard each
-  // operator is to be looked at.
+  // If the thread already records another step, f_ runs and becomes a part of the other recording.
+  // Under an AnomalyGuard f_ runs too, because each operator has to check its values.
   const bool eager = recording() || anomaly_enabled();
   std::vector<Tensor> outputs = eager ? f_(inputs) : replay_or_record(inputs);
   for (Tensor& y : outputs)

@@ -16,25 +16,29 @@
 // takes part: schedules, clipping, SAM, averages, batch normalisation, second derivatives, and
 // dropout, which draws anew at each replay.
 //
-// What the function decides, it decides while it is recorded:
+// The function's C++ code runs only while it is recorded, and not at a replay:
 // - Reading a value (item(), to_vector(), data_ptr(), printing) throws GraphError.
 // - optimizer.step(closure) gives NaN in place of the loss.
-// - Ordinary variables keep what they had. State that changes from step to step belongs in tensors
-//   that are made outside the function and written in place.
-// - Hooks run only while recording; the operators that they call are replayed.
+// - Ordinary C++ variables, such as counters, keep the values that they had. If a state changes
+//   from step to step, keep it in a tensor that is made outside the function, and write the tensor
+//   in place.
+// - Hooks run only while recording. The operators that a hook calls are replayed.
 //
-// Some changes outside are noticed and lead to a new recording: Module::train() and eval(); a
-// parameter that was frozen, unfrozen or given other memory; an optimizer that was replaced or
-// wrapped; gradients that are there at the start of the step, or not. After any other change call
-// reset(). Under an AnomalyGuard the function runs as always.
+// After some changes outside the function, the next call makes a new recording:
+// - Module::train() or eval() was called;
+// - a parameter was frozen, unfrozen or given other memory;
+// - an optimizer was replaced or wrapped;
+// - a gradient is there at the start of the step and was not there while recording, or the reverse.
+// After any other change call reset(). Under an AnomalyGuard the function runs without a recording.
 //
-// Memory: the inputs are copies, so writing to one does not reach the caller's tensor. Gradients,
-// and whatever else the step made, lie in the step's memory, which the next replay fills anew:
-// clone() what is to be kept. What the step returns is a copy without a history.
+// Memory: the function gets copies of the inputs, so writing to an input does not reach the
+// caller's tensor. Gradients and other tensors that the step made lie in the memory of the step.
+// The next replay writes over this memory: clone() a tensor that you want to keep. The tensors that
+// the step returns are copies without a history.
 //
 // Lifetime: optimizers, modules, generators and everything else that the function refers to must
-// outlive the compiled step. Threads: a compiled step is not thread-safe; recording concerns the
-// calling thread alone.
+// outlive the compiled step. Threads: a compiled step is not thread-safe. Only the calling thread
+// records.
 #pragma once
 
 #include <descent/core/tensor.h>
@@ -50,8 +54,8 @@ namespace descent {
 
 /// Options of compile().
 struct CompileOptions {
-  /// Recordings that are kept, one for each set of input shapes. If there are more, the one that
-  /// was not used for longest goes. At least 1.
+  /// How many recordings are kept, at least 1. There is a recording for each set of input shapes
+  /// and types. If there are too many, the least recently used recording is dropped.
   std::size_t cache = 8;
 };
 
@@ -68,13 +72,13 @@ class Recordings {
 
   /// Replays the recording that fits the inputs, or makes one. Returns copies of the outputs.
   std::vector<Tensor> run(std::span<const Tensor> inputs);
-  /// As run(), for a function with one output.
+  /// The same as run(), for a function with one output. Returns a copy of the output.
   Tensor run_for_one(std::span<const Tensor> inputs);
   /// Forgets all recordings.
   void clear();
-  /// Recordings at present.
+  /// The number of recordings that are kept now.
   std::size_t size() const;
-  /// Kernels and other actions in the recording that was used last.
+  /// The number of kernels and other actions in the recording that was used last.
   std::size_t kernels() const;
   /// Memory of all recordings.
   std::size_t bytes() const;
@@ -85,13 +89,13 @@ class Recordings {
 
   Function f_;
   CompileOptions options_;
-  std::vector<std::unique_ptr<Recording>> recordings_;  // the one used last in front
+  std::vector<std::unique_ptr<Recording>> recordings_;  // sorted by use, the latest in front
 };
 
 }  // namespace detail
 
-/// What compile() gives: a function object that replays its recordings. It owns the function and
-/// the recordings; it can be moved, not copied.
+/// The result of compile(): a function object that replays its recordings. A CompiledStep owns the
+/// function and the recordings. It can be moved, but not copied.
 template <class F>
 class CompiledStep {
  public:
@@ -101,8 +105,8 @@ class CompiledStep {
                     options) {}
 
   /// Runs the step. Takes as many tensors as the function, of any shape. Returns what the function
-  /// returns: a Tensor, a vector of them, or nothing. Throws GraphError for an input that requires
-  /// a gradient, and whatever the function throws.
+  /// returns: a Tensor, a vector of tensors, or nothing. Throws GraphError for an input that
+  /// requires a gradient. Passes on every exception of the function.
   template <class... T>
   requires(std::is_convertible_v<const T&, Tensor>&&...) auto operator()(const T&... inputs) {
     const std::array<Tensor, sizeof...(T)> all{inputs...};
@@ -117,9 +121,9 @@ class CompiledStep {
 
   /// Forgets all recordings.
   void reset() { recordings_.clear(); }
-  /// Recordings at present.
+  /// The number of recordings that are kept now.
   std::size_t recordings() const { return recordings_.size(); }
-  /// Kernels and other actions in the recording that was used last.
+  /// The number of kernels and other actions in the recording that was used last.
   std::size_t kernels() const { return recordings_.kernels(); }
   /// Bytes that the recordings own: inputs and everything made inside.
   std::size_t bytes() const { return recordings_.bytes(); }
@@ -160,7 +164,7 @@ class CompiledStep {
 };
 
 /// Compiles f, a function of up to eight const Tensor&, for each set of input shapes and types that
-/// it meets. Throws ValueError for a cache of 0. See the top of this file.
+/// the step meets. Throws ValueError for a cache of 0. See the top of this file.
 template <class F>
 CompiledStep<F> compile(F f, CompileOptions options = {}) {
   return CompiledStep<F>(std::move(f), options);
