@@ -23,14 +23,15 @@ bool sole_owner(const Tensor& t) {
 
 const Node* current_node() noexcept { return static_cast<const Node*>(t_running_node); }
 
-/// One run. The nodes that have received a gradient wait in a heap, sorted by their order. All
-/// consumers of the node with the largest order are done, so its gradient is complete.
+/// One run of backward() or grad(). The nodes that have received a gradient wait in a heap, sorted
+/// by their order. All consumers of the node with the largest order are done, so the gradient of
+/// this node is complete.
 struct Backward {
-  const char* op;  // what the user called
+  const char* op;  // the function that the user called, for errors
   bool create_graph, retain_graph;
   PoolVector<RefPtr<Node>> heap;
-  // For grad(): the nodes from which a wanted input can be reached, sorted by address. Empty means
-  // all.
+  // For grad(): the nodes from which a wanted input can be reached, sorted by address. If the list
+  // is empty, all nodes are useful.
   PoolVector<Node*> useful;
   bool collect_leaves = true;
 
@@ -40,7 +41,7 @@ struct Backward {
         retain_graph(options.retain_graph.value_or(options.create_graph)) {}
   Backward(const Backward&) = delete;
   Backward& operator=(const Backward&) = delete;
-  ~Backward() {  // after an exception, waiting nodes are left as they were found
+  ~Backward() {  // after an exception, resets the nodes that wait
     for (const auto& node : heap) {
       node->pending = Tensor();
       node->run = nullptr;
@@ -51,7 +52,8 @@ struct Backward {
     return useful.empty() || std::binary_search(useful.begin(), useful.end(), node);
   }
 
-  /// Adds g to the gradient that the node has received so far: in place, if nobody else holds that.
+  /// Adds g to the gradient that the node has received so far. If nobody else holds this gradient,
+  /// adds in place.
   void give(RefPtr<Node> owned, Tensor g) {
     Node* node = owned.get();
     if (node->run && node->run != this)
@@ -89,7 +91,7 @@ struct Backward {
   }
 
   void collect(Leaf& leaf, Tensor g) {
-    // A leaf's gradient lies in dense memory that nobody else holds.
+    // A leaf's gradient must lie in dense memory that nobody else holds.
     if (!sole_owner(g) || !kernel::is_dense(g)) g = g.clone();
     const Tensor& so_far = leaf_grad(leaf);
     if (!so_far.defined())
@@ -120,13 +122,14 @@ struct Backward {
     for (std::size_t i = 0; i < inputs.size(); ++i) {
       if (!inputs[i] || !grads[i].defined() || !is_useful(inputs[i].get())) continue;
       if (anomaly_enabled()) check_for_nan(to_text("gradient of ", node.name).c_str(), grads[i]);
-      // A graph that is freed is taken apart on the way: a node that nobody else holds goes at
-      // once, while its memory is in the cache.
+      // Unless the graph is kept, the run takes it apart on the way. If nobody else holds a node,
+      // the node is destroyed at once, while its memory is in the cache.
       give(retain_graph ? inputs[i] : std::move(inputs[i]), std::move(grads[i]));
     }
   }
 
-  /// Calls found(node, gradient) for each node that is reached, when its gradient is complete.
+  /// Calls found(node, gradient) for each node that is reached, once the node's gradient is
+  /// complete.
   template <class Found>
   void run(Found found) {
     const GradModeGuard mode(create_graph);
@@ -174,7 +177,8 @@ void start(Backward& run, std::span<const Tensor> outputs, std::span<const Tenso
   }
 }
 
-/// All nodes from which one of `wanted` can be reached (itself included), sorted by address.
+/// All nodes from which a node of `wanted` can be reached, and the nodes of `wanted` too, sorted by
+/// address.
 PoolVector<Node*> nodes_towards(const std::vector<Tensor>& outputs,
                                 const std::vector<Node*>& wanted) {
   PoolVector<Node*> all, pending;
@@ -188,11 +192,11 @@ PoolVector<Node*> nodes_towards(const std::vector<Tensor>& outputs,
     node->mark = Node::Mark::seen;
     all.push_back(node);
     if (std::find(wanted.begin(), wanted.end(), node) != wanted.end()) continue;
-    if (node->released) freed = node;  // where it led is not known any more
+    if (node->released) freed = node;  // the inputs of this node are forgotten
     for (const auto& input : node->inputs)
       if (input && input->mark == Node::Mark::none) pending.push_back(input.get());
   }
-  std::sort(all.begin(), all.end(), kEarlier);  // inputs before what uses them
+  std::sort(all.begin(), all.end(), kEarlier);  // a node comes after its inputs
   PoolVector<Node*> useful;
   for (Node* node : all) {
     bool leads = std::find(wanted.begin(), wanted.end(), node) != wanted.end();

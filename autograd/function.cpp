@@ -31,7 +31,8 @@ Tensor record_function(const char* name, Tensor value, std::vector<Tensor> input
                        std::function<std::vector<Tensor>(const Tensor&)> backward) {
   for (auto& kept : context->kept_)
     for (const Tensor& input : inputs) kept.argument |= kept.tensor.is_same(input);
-  // An alias, so that a forward that returns its argument does not give the argument a new history.
+  // An alias: forward() may have returned its argument, and the argument must not get a new
+  // history.
   const Tensor result = value.detach();
   for (const Tensor& input : inputs) result.body().is_view |= result.shares_storage(input);
   return detail::record_many(

@@ -13,9 +13,9 @@
 //   Tensor y = Cube::apply(x);
 //
 // forward() computes the value; nothing in it is recorded. backward() gets the gradient g of the
-// value and gives one gradient for each Tensor argument of forward(), in their order. An undefined
-// gradient means zero. If backward() is written in Descent's operators, it can be differentiated
-// again.
+// value. It returns one gradient for each Tensor argument of forward(), in the order of the
+// arguments. An undefined gradient means zero. If backward() is written in Descent's operators, it
+// can be differentiated again.
 #pragma once
 
 #include <descent/core/tensor.h>
@@ -27,12 +27,12 @@ namespace descent {
 /// What forward() hands to backward().
 class FunctionContext {
  public:
-  /// Keeps a tensor for backward(). Save arguments rather than intermediate results: a second
-  /// derivative goes through arguments only.
+  /// Keeps a tensor for backward(). Save arguments of forward() rather than intermediate results:
+  /// only arguments allow a second derivative.
   void save(const Tensor& t);
   /// The i-th tensor that was saved, counted from 0. Throws ValueError if there is none, GraphError
   /// if the tensor was changed in place since. Under create_graph, throws GraphError if the tensor
-  /// is no argument: its dependence on the arguments is lost.
+  /// is not an argument of forward(): nothing recorded how the tensor depends on the arguments.
   Tensor saved(std::size_t i) const;
 
  private:
@@ -50,8 +50,8 @@ class FunctionContext {
   std::vector<Kept> kept_;
 };
 
-/// Gives `value` the history of a Function. Function::apply() calls it. `name` must outlive the
-/// graph.
+/// Gives `value` the history of a Function. Function::apply() calls this function. `name` must
+/// outlive the graph.
 Tensor record_function(const char* name, Tensor value, std::vector<Tensor> inputs,
                        std::shared_ptr<FunctionContext> context,
                        std::function<std::vector<Tensor>(const Tensor&)> backward);
@@ -62,9 +62,9 @@ struct Function {
   /// What errors and grad_fn() call the operator; F may have a name of its own.
   static constexpr const char* name = "Function";
 
-  /// Runs the operator. The arguments are those of forward() behind the context; those that are
-  /// tensors may require a gradient. Throws GraphError in backward() if F gives another number of
-  /// gradients.
+  /// Runs the operator. The arguments are the arguments of forward() without the context. A tensor
+  /// among the arguments may require a gradient. If F::backward() returns the wrong number of
+  /// gradients, the backward() of the graph throws GraphError.
   template <class... Args>
   static Tensor apply(const Args&... args) {
     auto context = std::make_shared<FunctionContext>();
@@ -84,7 +84,7 @@ struct Function {
 };
 
 namespace detail {
-/// f(), under a NoGradGuard.
+/// Calls f() under a NoGradGuard and returns its result.
 Tensor call_without_recording(const std::function<Tensor()>& f);
 }  // namespace detail
 template <class F>

@@ -26,16 +26,16 @@ struct GradcheckOptions {
 struct GradcheckResult {
   bool ok = true;                                ///< all gradients agree
   double worst = 0;                              ///< the largest |analytic − numeric|
-  std::string message;                           ///< where it failed, with both numbers
+  std::string message;                           ///< where the check failed, with both numbers
   explicit operator bool() const { return ok; }  ///< ok
 };
 
 /// Compares the gradient of f with differences, for every element of every input that requires a
 /// gradient. The output of f is summed with random weights first. Throws DTypeError if such an
-/// input is float32, in which differences are too coarse.
+/// input is float32, because differences in float32 are too coarse.
 GradcheckResult gradcheck(const TensorFunction& f, const std::vector<Tensor>& inputs,
                           GradcheckOptions options = {});
-/// As gradcheck(), for the gradient of f: checks second derivatives.
+/// Checks second derivatives: does what gradcheck() does, but with the gradient of f in place of f.
 GradcheckResult gradgradcheck(const TensorFunction& f, const std::vector<Tensor>& inputs,
                               GradcheckOptions options = {
                                   .step = 1e-5, .atol = 1e-5, .rtol = 1e-4});

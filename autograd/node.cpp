@@ -12,8 +12,8 @@ namespace {
 
 std::atomic<NodeCount*> g_node_counts{nullptr};
 
-// Nodes without a reference wait here to be destroyed. A chain of a million operators is thus taken
-// apart in a loop, and not by recursion, which would overflow the stack.
+// Nodes without a reference wait here to be destroyed. A loop destroys them one by one. Recursion
+// through a chain of a million operators would overflow the stack.
 constinit thread_local Node* t_disposed = nullptr;
 constinit thread_local bool t_disposing = false;
 
@@ -46,8 +46,8 @@ void Leaf::destroy_self() noexcept {
 
 namespace {
 
-/// If a recording first meets a leaf's gradient as the caller left it, a replay must find the same
-/// tensor there.
+/// If a recording reads the gradient that a leaf had before the recording, a replay must find the
+/// same tensor as the leaf's gradient. Adds this condition to the tape.
 void rely_on_grad(const Leaf& leaf) {
   const auto node = RefPtr<GradEdge>::share(const_cast<Leaf*>(&leaf));
   if (!t_tape->first_touch(node)) return;

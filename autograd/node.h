@@ -1,4 +1,4 @@
-// The graph: a node per recorded operator, and `record`, with which every operator is written.
+// The graph: a node for each recorded operator, and record(), which every operator calls.
 //
 //   Tensor mul(const Tensor& a, const Tensor& b) {  // ∂(ab)/∂a = b, ∂(ab)/∂b = a
 //     return record("mul", kernel::mul(a, b), {a, b},
@@ -12,10 +12,10 @@
 // - A rule is written in differentiable operators, so second and higher order need no code.
 // - Where a kernel computes the gradient in one pass, the rule begins with
 //   `if (one_pass()) return Grads(kernel::…_grad(…));`.
-// - A rule that needs the output y takes it as its second argument, (g, y, need). A rule that
-// captured y
-//   would keep the graph alive for ever.
-// - A rule that hands g on may take it as Tensor&&.
+// - If a rule needs the output y, it takes y as its second argument: (g, y, need). A rule that
+//   captured y would keep the graph alive for ever.
+// - If a rule passes g on as a gradient, it may take g as Tensor&&.
+//
 // The engine sums the gradient of a broadcast input back to the input's shape, and converts its
 // type.
 #pragma once
@@ -41,15 +41,15 @@ class Need {
  public:
   /// Bit i stands for input i.
   explicit Need(std::uint64_t bits) : bits_(bits) {}
-  /// True if input i needs a gradient. Of more than 64 inputs, all beyond the 64th count as needing
-  /// one.
+  /// True if input i needs a gradient. If a node has more than 64 inputs, every input beyond the
+  /// 64th counts as needing a gradient.
   bool operator[](std::size_t i) const { return i >= 64 || (bits_ >> i & 1) != 0; }
 
  private:
   std::uint64_t bits_;
 };
 
-/// The gradients of a node's inputs; an undefined one means zero.
+/// The gradients of a node's inputs. An undefined gradient means zero.
 class Grads {
  public:
   /// @name A few, or a vector of them
@@ -70,7 +70,8 @@ class Grads {
   std::size_t count_;
 };
 
-/// A tensor kept for backward. Reading it after it was changed in place is a GraphError.
+/// A tensor that is kept for backward(). If the tensor was changed in place since, reading it
+/// throws GraphError.
 class Saved {
  public:
   Saved() = default;
@@ -89,15 +90,15 @@ class Saved {
   std::uint32_t version_ = 0;
 };
 
-/// True if a rule may compute its gradients by a kernel in one pass: nobody asked for a history of
-/// them. Otherwise the rule has to use differentiable operators.
+/// True if a rule may compute its gradients by a kernel in one pass, because nobody needs a history
+/// of the gradients. If false, the rule has to use differentiable operators.
 inline bool one_pass() noexcept { return !grad_enabled(); }
 
 struct Backward;  // a run of the engine
 
-/// The number of nodes that a thread made, less those that it destroyed. Only that thread writes
-/// its count, so that counting costs no shared atomic. live_nodes() sums over all threads, also
-/// those that have ended.
+/// The number of nodes that a thread made, minus the number of nodes that it destroyed. Only the
+/// thread itself writes its count, so that counting needs no atomic operation on shared memory.
+/// live_nodes() sums over all threads, also those that have ended.
 struct NodeCount {
   std::atomic<std::int64_t> live{0};
   NodeCount* next = nullptr;
@@ -115,13 +116,13 @@ inline void count_nodes(std::int64_t n) noexcept {
 class Node : public GradEdge {
  public:
   const char* name;     // a literal, or a string that outlives the node
-  std::uint64_t order;  // larger than that of every input; 0 for a leaf
+  std::uint64_t order;  // larger than the order of every input; 0 for a leaf
   Shape shape;          // of the output, to which gradients are summed
   DType dtype;
 
   /// Rarely used parts, made on demand.
   struct Extra {
-    Tensor grad;  // when retained
+    Tensor grad;  // if retain_grad() was called
     bool retain = false;
     std::vector<std::function<Tensor(const Tensor&)>> hooks;
   };
@@ -138,7 +139,7 @@ class Node : public GradEdge {
 
   // For the engine, during a run.
   Tensor pending;
-  Backward* run = nullptr;  // the run that goes through this node now
+  Backward* run = nullptr;  // the run of the engine that goes through this node now
   enum class Mark : std::uint8_t { none, seen, useful } mark = Mark::none;
   bool released = false;
 
@@ -166,29 +167,31 @@ class Leaf final : public Node {
   void destroy_self() noexcept override;
 };
 
-/// Makes g the gradient of a leaf. A recorded step does so again at each replay.
+/// Makes g the gradient of a leaf. In a recorded step, each replay does it again.
 void set_leaf_grad(Leaf& leaf, Tensor g);
-/// The gradient that a leaf has collected. A recorded step is only replayed if the leaf has the
-/// same tensor again.
+/// The gradient that a leaf has collected. A step that is being recorded will only be replayed if
+/// the leaf has the same gradient tensor again.
 const Tensor& leaf_grad(const Leaf& leaf);
 
 inline constinit thread_local std::uint64_t t_order = 0;
-/// A number for a new node: larger than any that this thread gave and than all inputs'.
+/// The order of a new node: larger than every order that this thread gave, and than the order of
+/// every input.
 inline std::uint64_t next_order(std::span<const RefPtr<Node>> inputs) noexcept {
   for (const auto& input : inputs)
-    if (input && input->order > t_order) t_order = input->order;  // made by another thread
+    if (input && input->order > t_order) t_order = input->order;  // another thread made the input
   return ++t_order;
 }
 [[noreturn]] void throw_released(const char* name);
 void check_for_nan(const char* name, const Tensor& value);
 [[noreturn]] void throw_stale_view(const char* name);
 
-/// The node that made t, or t's leaf; null for a tensor without one. Valid as long as t has it.
+/// The node of the operator that made t, or t's leaf. Null if t has no node. The pointer is valid
+/// as long as t has this node.
 inline Node* node_of(const Tensor& t) noexcept {
   return t.defined() ? static_cast<Node*>(t.body().edge.get()) : nullptr;
 }
-/// Throws GraphError for a view whose base was changed in place after the view was taken: the view
-/// has values that its history does not know.
+/// Throws GraphError if t is a view whose base was changed in place after the view was taken. The
+/// history of such a view does not know its new values.
 inline void check_view(const Tensor& t, const char* name) {
   if (t.defined() && t.body().is_view && t.body().recorded_at != t.body().storage->recorded)
       [[unlikely]]
@@ -256,8 +259,8 @@ Tensor attach(const char* name, Tensor&& value, Inputs&& edges, Rule&& rule) {
   return std::move(value);
 }
 
-/// A reference to an input, so that a braced list of inputs counts no references. Lives for one
-/// call of record().
+/// Refers to an input without counting a reference, for the braced list of inputs of record().
+/// Lives for one call of record().
 struct Input {
   const Tensor* tensor;
   Input(const Tensor& t) : tensor(&t) {}
@@ -271,8 +274,8 @@ template <std::size_t N, std::size_t... kAt>
 }
 
 /// Gives `value` a history, if operators are recorded and an input requires a gradient. Returns
-/// value. rule: (const Tensor& g, Need) → Grads, or with the output, (g, const Tensor& y, Need) →
-/// Grads. Throws GraphError for a stale view among the inputs.
+/// value. rule: (const Tensor& g, Need) → Grads. A rule that needs the output y: (g, const Tensor&
+/// y, Need) → Grads. Throws GraphError for a stale view among the inputs.
 template <std::size_t N, class Rule>
 Tensor record(const char* name, Tensor value, const Input (&inputs)[N], Rule rule) {
   if (anomaly_enabled()) [[unlikely]]
@@ -284,7 +287,7 @@ Tensor record(const char* name, Tensor value, const Input (&inputs)[N], Rule rul
   if (!any) return value;
   return attach(name, std::move(value), std::move(edges), std::move(rule));
 }
-/// As record(), for any number of inputs.
+/// The same as record(), for any number of inputs.
 template <class Rule>
 Tensor record_many(const char* name, Tensor value, const std::vector<Tensor>& inputs, Rule rule) {
   if (anomaly_enabled()) [[unlikely]]

@@ -8,7 +8,7 @@
 
 namespace descent {
 
-/// A tensor that is trained, and the name by which messages and saved states call it.
+/// A tensor that is trained, with its name. Messages and saved states use the name.
 struct Parameter {
   std::string name;  ///< dotted path of the modules: "fc1.weight"
   Tensor value;      ///< a leaf that requires a gradient
@@ -17,16 +17,16 @@ struct Parameter {
 /// The parameters of a module or an optimizer, in a fixed order.
 using Parameters = std::vector<Parameter>;
 
-/// The gradient that a tensor has collected, as Tensor::grad() gives it, but without counting a
-/// reference: for loops over many parameters. Returns an undefined tensor if there is none.
+/// The gradient that a tensor has collected. It does what Tensor::grad() does without counting a
+/// reference, for loops over many parameters. If there is no gradient, returns an undefined tensor.
 /// The reference is valid until the next backward(), set_grad() or zero_grad() of the tensor.
 ///
 ///   for (const Parameter& p : model.parameters())
 ///     if (const Tensor& g = grad_of(p.value); g.defined()) total += g.square().sum().item();
 const Tensor& grad_of(const Tensor& parameter);
 
-/// Replaces the values, shape and dtype of t behind every handle to t. The gradient is dropped.
-/// For converting a module. Throws GraphError unless t is a leaf.
+/// Replaces the values, shape and dtype of t behind every handle to t. Drops the gradient of t.
+/// Module::to() uses it. Throws GraphError unless t is a leaf.
 void set_data(const Tensor& t, const Tensor& value);
 
 }  // namespace descent

@@ -128,8 +128,8 @@ void set_data(const Tensor& t, const Tensor& value) {
   if (!t.is_leaf())
     fail<GraphError>("set_data", "got the result of '", node_of(t)->name, "', expected a leaf");
   detail::Body &to = t.body(), &from = value.body();
-  from.storage->version =
-      std::max(from.storage->version, to.storage->version) + 1;  // what was saved is stale
+  // Marks whatever rules saved of t as stale.
+  from.storage->version = std::max(from.storage->version, to.storage->version) + 1;
   to.storage = from.storage;
   to.shape = from.shape;
   to.strides = from.strides;
@@ -147,9 +147,9 @@ void set_data(const Tensor& t, const Tensor& value) {
 
 namespace {
 
-/// t as it is before a write. While operators are recorded, that is a copy with t's history, which
-/// a rule may keep. A rule that kept t itself would find it changed, and would be part of its own
-/// history.
+/// The value of t before a write. While operators are recorded, returns a copy with t's history,
+/// which a rule may keep. If a rule kept t itself, t would have other values in backward(), and the
+/// rule would be part of its own history.
 Tensor before_write(const Tensor& t) {
   if (!grad_enabled()) return t;
   Tensor old = kernel::clone(t);
@@ -157,8 +157,8 @@ Tensor before_write(const Tensor& t) {
   return old;
 }
 
-/// Writes `value` to t; the history of `value` becomes t's. A leaf that requires a gradient can be
-/// written to only if nothing is recorded, as an optimizer does.
+/// Writes `value` to t; the history of `value` becomes t's. If operators are recorded, throws
+/// GraphError for a leaf that requires a gradient.
 const Tensor& write(const char* name, const Tensor& t, const Tensor& value) {
   detail::Body& body = t.body();
   const bool records = grad_enabled() && (t.requires_grad() || value.requires_grad());
@@ -191,8 +191,9 @@ const Tensor& write(const char* name, const Tensor& t, const Tensor& value) {
   return t;
 }
 
-/// Adds factor·o to t in one pass, if nothing is recorded and both lie in memory alike. Returns
-/// whether it did. The bits are those of t + o·factor.
+/// If operators are not recorded and t and o have the same layout in memory, adds factor·o to t in
+/// one pass and returns true. Otherwise changes nothing and returns false. The result has the same
+/// bits as t + o·factor.
 bool add_at_once(const Tensor& t, const Tensor& o, double factor) {
   if (grad_enabled() || !kernel::can_accumulate(t, o)) return false;
   kernel::accumulate(t, o, factor);
