@@ -1,9 +1,9 @@
-// Activations: each with its derivative beside it.
-// Legend: g the gradient of the output, y the output.
+// Activations: each activation with its derivative beside it. Legend: g the gradient of the output,
+// y the output.
 //
 // A rule comes in two forms. If the gradient needs no history, one_pass() is true and a kernel
-// computes the gradient in one pass; value and one-pass gradient stand together in
-// core/kernels/activation.cpp. Otherwise the rule is written in differentiable operators.
+// computes the gradient in one pass. The kernels of value and gradient stand together in
+// core/kernels/activation.cpp. Otherwise the rule uses differentiable operators.
 #include <descent/autograd/node.h>
 #include <descent/autograd/ops.h>
 #include <descent/autograd/ops/fused.h>

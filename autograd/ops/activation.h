@@ -7,7 +7,7 @@
 namespace descent {
 
 /// @name Activations
-/// Element by element; the result has x's shape. Integers become float32.
+/// These work element by element. The result has x's shape. Integers become float32.
 /// @{
 Tensor relu(const Tensor& x);      ///< max(x, 0); gradient 0 at 0
 Tensor tanh(const Tensor& x);      ///< (eˣ − e⁻ˣ)/(eˣ + e⁻ˣ)
@@ -29,8 +29,8 @@ enum class GeluForm {
 Tensor gelu(const Tensor& x, GeluForm form = GeluForm::exact);
 
 /// @name Softmax
-/// Along dimension dim; the result has x's shape. x is shifted by its maximum first, so that
-/// nothing overflows. Integers become float32.
+/// These work along dimension dim. The result has x's shape. First the maximum along dim is
+/// subtracted from x, so that nothing overflows. Integers become float32.
 /// @{
 Tensor softmax(const Tensor& x, std::int64_t dim);      ///< eˣ / Σ eˣ
 Tensor log_softmax(const Tensor& x, std::int64_t dim);  ///< x − log Σ eˣ

@@ -1,5 +1,5 @@
-// Arithmetic, comparison, choice, and functions of one variable: each with its derivative beside
-// it. Legend: g the gradient of the output, y the output.
+// Arithmetic, comparison, choice, and functions of one variable: each operator with its derivative
+// beside it. Legend: g the gradient of the output, y the output.
 #include <descent/autograd/node.h>
 #include <descent/autograd/ops.h>
 #include <descent/core/create.h>
@@ -62,7 +62,8 @@ Tensor neg(const Tensor& x) {
 
 namespace {
 
-// The share of each side in the larger (or smaller): 1, 0, or ½ where they are equal.
+// The gradient of maximum() and minimum(): where a is chosen, its share is 1, where b is chosen, 0,
+// and where both are equal, ½. b gets the rest.
 template <class Value>
 Tensor larger(const char* name, Tensor value, const Tensor& a, const Tensor& b, Value difference) {
   return record(name, std::move(value), {a, b},
@@ -95,7 +96,8 @@ Tensor where(const Tensor& condition, const Tensor& a, const Tensor& b) {
 }
 
 // ---- a number in place of a tensor ----
-// It becomes a scalar of the type in which the number meets the other operand.
+// The number becomes a scalar tensor, of the type that promote() gives for the number and the other
+// operand.
 
 namespace {
 Tensor number(Scalar s, const Tensor& other) {

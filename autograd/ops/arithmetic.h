@@ -7,8 +7,9 @@
 namespace descent {
 
 /// @name Arithmetic
-/// Element by element; shapes broadcast. Integers stay integers, except that division gives a
-/// floating type. A number counts as a tensor of one element that never widens the other's type.
+/// These work element by element, and shapes broadcast. Integers stay integers, except that
+/// division gives a floating type. A number counts as a tensor of one element. It follows the rule
+/// for numbers in <descent/core/dtype.h>.
 /// @{
 Tensor add(const Tensor& a, const Tensor& b);
 Tensor sub(const Tensor& a, const Tensor& b);
@@ -31,9 +32,9 @@ Tensor operator-(const Tensor& x);
 /// @}
 
 /// @name Arithmetic in place
-/// Writes the result to a and returns a, as Tensor::add_() and its kin: the result must have a's
-/// shape and no wider type. While operators are recorded, throws GraphError if a is a view, or a
-/// leaf that requires a gradient.
+/// Writes the result to a and returns a, as Tensor::add_(), sub_(), mul_() and div_() do. The
+/// result must have a's shape, and its type must not be wider than a's. While operators are
+/// recorded, throws GraphError if a is a view, or a leaf that requires a gradient.
 /// @{
 const Tensor& operator+=(const Tensor& a, const Tensor& b);
 const Tensor& operator-=(const Tensor& a, const Tensor& b);
@@ -54,8 +55,8 @@ Tensor pow(Scalar a, const Tensor& b);
 /// @}
 
 /// @name Larger and smaller
-/// The larger (or smaller) of two elements; NaN if either is. Of equal elements each gets half of
-/// the gradient.
+/// The larger (or smaller) of two elements. If one of the two elements is NaN, the result is NaN.
+/// If both are equal, each gets half of the gradient.
 /// @{
 Tensor maximum(const Tensor& a, const Tensor& b);
 Tensor maximum(const Tensor& a, Scalar b);
@@ -99,8 +100,8 @@ Tensor operator>=(const Tensor& a, Scalar b);
 /// @}
 
 /// @name Functions of one variable
-/// Element by element; the result has x's shape. Integers become float32, except in abs, sign and
-/// square.
+/// These work element by element. The result has x's shape. Integers become float32, except in abs,
+/// sign and square.
 /// @{
 Tensor abs(const Tensor& x);         ///< |x|; gradient 0 at 0
 Tensor sign(const Tensor& x);        ///< −1, 0 or 1; NaN stays NaN; gradient 0

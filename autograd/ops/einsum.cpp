@@ -19,14 +19,15 @@ struct Term {
 
 bool holds(const std::string& s, char c) { return s.find(c) != std::string::npos; }
 
-/// The diagonal over every letter that stands twice: ii → i.
+/// If a letter stands twice in t, takes the diagonal over its two dimensions: ii → i.
 Term diagonal(Term t) {
   for (std::size_t i = 0; i < t.labels.size(); ++i) {
     std::size_t j;
     while ((j = t.labels.find(t.labels[i], i + 1)) != std::string::npos) {
       const auto a = static_cast<std::int64_t>(i), b = static_cast<std::int64_t>(j);
       const std::int64_t n = t.tensor.size(a);
-      // Move both last, flatten them, and take every (n + 1)-th.
+      // Moves both dimensions to the end, flattens the two into one, and takes every (n + 1)-th
+      // element.
       Dims order;
       for (std::int64_t d = 0; d < t.tensor.dim(); ++d)
         if (d != a && d != b) order.push_back(d);
@@ -158,7 +159,7 @@ Tensor einsum(std::string_view equation, const std::vector<Tensor>& operands) {
       bad(equation,
           to_text("expected each letter of the result once, and in an operand: '", right[i], "'"));
 
-  for (Term& t : terms) {  // a dimension of 1 behind "..." is repeated to the common extent
+  for (Term& t : terms) {  // "..." broadcasts: an extent of 1 is repeated
     Shape shape = t.tensor.shape();
     for (std::size_t d = 0; d < t.labels.size(); ++d)
       if (t.labels[d] < ' ')

@@ -17,7 +17,8 @@ Tensor softmax_cross_entropy(const Tensor& input, const Tensor& label_input, std
   const Tensor logits = is_floating(input.dtype()) ? input : input.to(kFloat32);
   const Tensor labels = kernel::contiguous(label_input);
   kernel::CrossEntropy forward = kernel::cross_entropy(logits, labels, ignore, mean);
-  // Both forms of the rule compute ∂/∂logits = (softmax − one-hot)·share, and 0 for ignored rows.
+  // The rule has two forms: a kernel, and differentiable operators. Both compute ∂/∂logits =
+  // (softmax − one-hot)·share. For ignored rows the gradient is 0.
   Tensor loss = std::move(forward.loss);
   return detail::record(
       "cross_entropy", std::move(loss), {logits},

@@ -1,6 +1,6 @@
-// Operators that do in one pass what a composition of others does, for layers and losses. They are
-// differentiable to any order, and give the values of the composition to rounding.
-// Legend: N batch, C classes, … any shape.
+// Fused operators, for layers and losses: each does in one pass what several operators do one after
+// the other. A fused operator can be differentiated to any order. Its values differ from the values
+// of the separate operators only by rounding. Legend: N batch, C classes, … any shape.
 #pragma once
 
 #include <descent/core/activation.h>
@@ -20,14 +20,16 @@ Tensor activation_grad(Activation activation, const Tensor& g, const Tensor& y);
 Tensor softmax_cross_entropy(const Tensor& logits, const Tensor& labels, std::int64_t ignore_index,
                              bool mean);
 
-/// The mean (or sum) of (x − t)²: (…), (…) → (), of one floating type, which the caller has
-/// checked.
+/// The mean (or sum) of (x − t)²: (…), (…) → (), of one floating type. The caller has checked
+/// shapes and types.
 Tensor squared_error(const Tensor& x, const Tensor& t, bool mean);
-/// The mean (or sum) of −t·log σ(x) − (1 − t)·log(1 − σ(x)), as squared_error().
+/// The mean (or sum) of −t·log σ(x) − (1 − t)·log(1 − σ(x)). Shapes and types are those of
+/// squared_error().
 Tensor logistic_loss(const Tensor& x, const Tensor& t, bool mean);
 
-/// −t·log p − (1 − t)·log(1 − p), element by element: (…), (…) → (…). As in PyTorch, logarithms are
-/// limited to −100 from below, and the denominator of the gradient (p − t)/(p(1 − p)) to 1e-12.
+/// −t·log p − (1 − t)·log(1 − p), element by element: (…), (…) → (…). As in PyTorch, a logarithm
+/// below −100 counts as −100. In the gradient (p − t)/(p(1 − p)), a denominator below 1e-12 counts
+/// as 1e-12.
 Tensor binary_cross_entropy(const Tensor& p, const Tensor& t);
 
 }  // namespace descent

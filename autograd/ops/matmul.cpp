@@ -40,7 +40,7 @@ Tensor matmul(const Tensor& a, const Tensor& b) {
   if (a.dim() == 1 && b.dim() == 1) return sum(a * b);
   if (a.dim() == 1) return product(a.unsqueeze(0), b).squeeze(-2);
   if (b.dim() == 1) return product(a, b.unsqueeze(1)).squeeze(-1);
-  // Batches against one matrix are one product of many rows.
+  // If b is one matrix, the batches of a count as more rows, in one product.
   if (a.dim() > 2 && b.dim() == 2) {
     Shape shape = a.shape();
     shape[shape.rank() - 1] = b.size(1);
@@ -85,8 +85,8 @@ Tensor linear_activation(const Tensor& x, const Tensor& w, const Tensor& bias,
     return linear_activation(x.dim() == 1 ? x.unsqueeze(0) : x.flatten(0, -2), w, bias, activation)
         .reshape(shape);
   }
-  // The rule of the product, without the activation. The gradient of w is made as (xᵀ·g)ᵀ, which
-  // gives it w's own layout, (in, out) in memory.
+  // The rule of the product, without the activation. The gradient of w is computed as (xᵀ·g)ᵀ. It
+  // therefore lies in memory as w does: as (in, out).
   const auto rule = [x = Saved(x), w = Saved(w)](const Tensor& g, Need need) {
     if (one_pass()) {
       kernel::AffineGrads d = kernel::affine_grad(g, x, w, need[0], need[1], need[2]);

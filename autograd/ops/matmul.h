@@ -6,7 +6,7 @@
 
 namespace descent {
 
-/// The matrix product, for vectors, matrices and batches of matrices, as torch.matmul:
+/// The matrix product of vectors, matrices and batches of matrices. It follows torch.matmul:
 ///   (n), (n) → ()             (m, k), (k, n) → (m, n)
 ///   (m, k), (k) → (m)         (…, m, k), (…, k, n) → (…, m, n), where … broadcast
 /// Throws ShapeError if the inner extents (k) differ, or for a scalar.

@@ -16,8 +16,8 @@ using detail::Saved;
 
 namespace {
 
-/// y, which came from reducing `shape` over `set`, with extents of 1 in place of the reduced
-/// dimensions.
+/// Puts extents of 1 into y in place of the reduced dimensions. y is the result of reducing a
+/// tensor of this shape over the dimensions in `set`.
 Tensor keep_dims(const Tensor& y, const Shape& shape, unsigned set) {
   return y.reshape(kernel::reduced_shape(shape, set, true));
 }
@@ -80,7 +80,7 @@ Tensor prod(const Tensor& x, const Dims& dims, bool keepdim) {
   Shape kept = kernel::reduced_shape(x.shape(), set, false);
   auto n = static_cast<std::int64_t>(count(x.shape(), set));
   const Shape out = kernel::reduced_shape(x.shape(), set, keepdim);
-  if (n == 0) return sum(x, dims, keepdim) + 1;  // with a history, as any other
+  if (n == 0) return sum(x, dims, keepdim) + 1;  // a product with a history too
   kept.push_back(n);
   Tensor y = (rank > 0 ? x.permute(order) : x).reshape(kept);
   const int last = kept.rank() - 1;
@@ -129,7 +129,7 @@ Tensor logsumexp(const Tensor& input, const Dims& dims, bool keepdim) {
   const Tensor x = floating(input);
   const unsigned set = kernel::dim_set("logsumexp", dims, x.shape().rank());
   const Tensor m = kernel::max(x, dims, true);
-  // An infinite maximum must not turn into inf − inf.
+  // If the maximum is infinite, x − maximum would be inf − inf.
   const Tensor shift = kernel::where(kernel::lt(kernel::abs(m), full({}, INFINITY, m.dtype())), m,
                                      zeros({}, m.dtype()));
   const Tensor y = log(sum(exp(x - shift), dims, true)) + shift;
@@ -143,7 +143,7 @@ Tensor norm(const Tensor& input, double p, const Dims& dims, bool keepdim) {
   if (p == 0) return sum((x != 0).to(x.dtype()), dims, keepdim);
   if (p == 1) return sum(abs(x), dims, keepdim);
   const unsigned set = kernel::dim_set("norm", dims, x.shape().rank());
-  if (p != 2) {  // zeros are kept out of the powers, whose derivative there may be infinite
+  if (p != 2) {  // powers may have an infinite derivative at 0
     const Tensor zero = x.detach() == 0;
     const Tensor powers = sum(where(zero, 0.0, pow(abs(where(zero, 1.0, x)), p)), dims, keepdim);
     const Tensor empty = powers.detach() == 0;

@@ -14,7 +14,7 @@ using detail::record;
 
 namespace {
 
-/// `shape` with its -1 replaced by the extent that x's number of elements leaves for it.
+/// `shape`, where an extent of -1 is replaced so that the number of elements is x's.
 Shape complete_shape(const char* op, const Tensor& x, const Shape& shape) {
   Shape out = shape;
   std::int64_t known = 1;
@@ -179,7 +179,8 @@ Tensor Tensor::slice(std::int64_t dim, std::int64_t begin, std::int64_t end,
   if (shape().rank() == 0) fail<ShapeError>("slice", "got a scalar, expected a dimension to cut");
   if (step < 1) fail<ValueError>("slice", "got step ", step, ", expected 1 or more");
   const std::int64_t n = shape()[d];
-  const auto clip = [n](std::int64_t i) {  // as in Python: from the end if negative, then limited
+  // As in Python, a negative index counts from the end. The result is limited to [0, n].
+  const auto clip = [n](std::int64_t i) {
     if (i < 0) i += n;
     return i < 0 ? 0 : i > n ? n : i;
   };

@@ -11,7 +11,7 @@ namespace descent {
 /// @name Views
 /// The members of Tensor as functions; see <descent/core/tensor.h>. The result shares x's storage.
 /// @{
-Tensor reshape(const Tensor& x, const Shape& shape);  ///< copies if no view can do it
+Tensor reshape(const Tensor& x, const Shape& shape);  ///< if no view has this shape, copies
 Tensor flatten(const Tensor& x, std::int64_t first = 0, std::int64_t last = -1);
 Tensor transpose(const Tensor& x, std::int64_t a, std::int64_t b);
 Tensor permute(const Tensor& x, const Dims& order);
@@ -21,8 +21,8 @@ Tensor unsqueeze(const Tensor& x, std::int64_t dim);
 Tensor expand(const Tensor& x, const Shape& shape);
 /// @}
 
-/// Joins tensors along dimension dim; their other extents agree. Types are promoted.
-/// Throws ValueError for an empty list, ShapeError for other extents that differ.
+/// Joins tensors along dimension dim. Types are promoted. Throws ValueError for an empty list. If
+/// the tensors differ in an extent other than dim, throws ShapeError.
 ///
 ///   cat({zeros({2, 3}), ones({1, 3})})  // (3, 3)
 Tensor cat(const std::vector<Tensor>& tensors, std::int64_t dim = 0);
