@@ -62,8 +62,8 @@ Tensor neg(const Tensor& x) {
 
 namespace {
 
-// The gradient of maximum() and minimum(): where a is chosen, its share is 1, where b is chosen, 0,
-// and where both are equal, ½. b gets the rest.
+// Records maximum() or minimum(). The share of a in the gradient is 1 where a is chosen, ½ where
+// both are equal, and 0 elsewhere. b gets the rest.
 template <class Value>
 Tensor larger(const char* name, Tensor value, const Tensor& a, const Tensor& b, Value difference) {
   return record(name, std::move(value), {a, b},

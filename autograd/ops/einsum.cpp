@@ -98,7 +98,8 @@ Tensor einsum(std::string_view equation, const std::vector<Tensor>& operands) {
   std::string text;
   for (const char c : equation)
     if (c != ' ') text += c;
-  // "..." stands for leading dimensions without a letter. Here they get upper-case letters.
+  // "..." stands for leading dimensions without a letter. Here each such dimension gets a character
+  // below the space: '\x01' for the last dimension, '\x02' for the dimension before, and so on.
   const std::size_t arrow = text.find("->");
   std::string left = text.substr(0, arrow),
               right = arrow == std::string::npos ? "" : text.substr(arrow + 2);
@@ -116,7 +117,7 @@ Tensor einsum(std::string_view equation, const std::vector<Tensor>& operands) {
   extents.fill(-1);
   std::size_t ellipsis = 0;
   std::vector<Term> terms;
-  const auto stand_in = [](std::size_t length) {  // "…CBA": aligned at the end, as broadcasting is
+  const auto stand_in = [](std::size_t length) {  // aligned at the end, to broadcast
     std::string s;
     for (std::size_t i = length; i > 0; --i) s += static_cast<char>('\x01' + i - 1);
     return s;
