@@ -1,4 +1,4 @@
-// Activation: the functions that a matrix product can apply to its result on the way.
+// Activation: the functions that a matrix product can apply to its result in the same pass.
 #pragma once
 
 namespace descent {

@@ -103,7 +103,7 @@ Archive load_tensors(const std::string& path) {
     if (!shape.is_array() || shape.size() > Shape::kMaxRank)
       bad(path, to_text("whose tensor '", name, "' has shape ", shape.dump()));
     Shape extents;
-    std::uint64_t elements = 1, span = 1;  // span: the elements, were no extent zero
+    std::uint64_t elements = 1, span = 1;  // span: the product of the extents that are not 0
     for (const json& extent : shape) {
       if (!extent.is_number_unsigned() || extent.get<std::uint64_t>() > (std::uint64_t{1} << 40))
         bad(path, to_text("whose tensor '", name, "' has shape ", shape.dump()));

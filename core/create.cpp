@@ -96,7 +96,7 @@ Tensor tensor(std::initializer_list<NestedList> list, DType dtype) {
 }
 
 Tensor tensor(const NestedList& list) {
-  // The widest number anywhere decides; a list without numbers is float32.
+  // The widest type of all numbers decides. A list without numbers is float32.
   std::vector<const NestedList*> pending{&list};
   bool any = false;
   DType dtype = kBool;

@@ -15,7 +15,7 @@ namespace descent {
 class Generator;  // core/random.h
 
 /// @name Filled tensors
-/// Row-major, of the given shape.
+/// The tensors are row-major and have the given shape.
 /// @{
 Tensor empty(const Shape& shape, DType dtype = kFloat32);  ///< whatever the memory holds
 Tensor zeros(const Shape& shape, DType dtype = kFloat32);
@@ -24,7 +24,8 @@ Tensor full(const Shape& shape, Scalar value, DType dtype = kFloat32);
 /// @}
 
 /// @name Filled tensors like another one
-/// Of t's shape and dtype. If t's elements fill one block of memory, also of t's strides.
+/// The tensors have t's shape and dtype. If t's elements fill one block of memory, they have t's
+/// strides too.
 /// @{
 Tensor empty_like(const Tensor& t);  ///< whatever the memory holds
 Tensor zeros_like(const Tensor& t);
@@ -32,11 +33,12 @@ Tensor ones_like(const Tensor& t);
 Tensor full_like(const Tensor& t, Scalar value);
 /// @}
 
-/// Ones on the diagonal, else zeros: (rows, columns), square if columns is -1.
+/// A matrix (rows, columns) with ones on the diagonal and zeros elsewhere. If columns is -1, the
+/// matrix is square.
 Tensor eye(std::int64_t rows, std::int64_t columns = -1, DType dtype = kFloat32);
 
 /// @name Ranges
-/// begin, begin + step, … as long as they lie below end (above it, for a negative step): (n).
+/// The numbers begin, begin + step, … that lie below end, or above end if step is negative: (n).
 /// Without a dtype: int64 if all numbers are integers, else float32. Throws ValueError if step is 0
 /// or leads away from end.
 ///
@@ -48,7 +50,7 @@ Tensor arange(Scalar end);
 Tensor arange(Scalar begin, Scalar end, Scalar step, DType dtype);
 /// @}
 
-/// `steps` numbers from begin to end, both included, at equal distances: (steps).
+/// `steps` numbers at equal distances, from begin to end, both included: (steps).
 Tensor linspace(double begin, double end, std::int64_t steps, DType dtype = kFloat32);
 
 /// A number, or a list of numbers or lists, for tensor(): `{{1, 2}, {3, 4}}`.
@@ -80,8 +82,8 @@ Tensor tensor(std::initializer_list<NestedList> list, DType dtype);
 
 /// @name Tensors from a vector
 /// A copy of a vector of bool, std::int64_t, float or double, in row-major order. The shape is
-/// (values.size(),) unless given. The dtype is T's. Throws ShapeError if the shape has another
-/// number of elements.
+/// (values.size(),) unless another shape is given. The dtype is the dtype of T. Throws ShapeError
+/// if the shape has another number of elements.
 /// @{
 template <class T>
 Tensor tensor(const std::vector<T>& values);
@@ -90,14 +92,15 @@ Tensor tensor(const std::vector<T>& values, const Shape& shape);
 /// @}
 
 /// A tensor over the caller's memory, row-major, without a copy. The memory must outlive the
-/// tensor, all its views, and every compiled step that used one of them. If `deleter` is given, it
-/// is called with the pointer when the last of them is gone.
+/// tensor, all its views, and every compiled step that used the tensor or a view. If `deleter` is
+/// given, it is called with the pointer when all of these are gone.
 template <class T>
 Tensor from_blob(T* data, const Shape& shape, std::function<void(void*)> deleter = {});
 
 /// @name Random tensors
-/// Drawn from the generator, or from the calling thread's default_generator() if none is given. The
-/// same state gives the same numbers on every platform, for any number of threads (see random.h).
+/// The numbers are drawn from the generator. If no generator is given, they are drawn from the
+/// calling thread's default_generator(). The same state of the generator gives the same numbers on
+/// every platform, for any number of threads (see random.h).
 /// @{
 Tensor rand(const Shape& shape, DType dtype = kFloat32);  ///< uniform in [0, 1)
 Tensor rand(const Shape& shape, Generator& generator, DType dtype = kFloat32);
@@ -106,10 +109,10 @@ Tensor randn(const Shape& shape, Generator& generator, DType dtype = kFloat32);
 /// int64, uniform in [low, high). Throws ValueError unless low < high.
 Tensor randint(std::int64_t low, std::int64_t high, const Shape& shape);
 Tensor randint(std::int64_t low, std::int64_t high, const Shape& shape, Generator& generator);
-/// 0 … n − 1 in a random order: (n), int64. Throws ValueError for a negative n.
+/// The numbers 0 … n − 1 in a random order: (n), int64. Throws ValueError for a negative n.
 Tensor randperm(std::int64_t n);
 Tensor randperm(std::int64_t n, Generator& generator);
-/// 1 with probability p, else 0. Throws ValueError unless 0 <= p <= 1.
+/// Each element is 1 with probability p, and otherwise 0. Throws ValueError unless 0 <= p <= 1.
 Tensor bernoulli(const Shape& shape, double p, DType dtype = kFloat32);
 Tensor bernoulli(const Shape& shape, double p, Generator& generator, DType dtype = kFloat32);
 /// @}

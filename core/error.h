@@ -1,5 +1,5 @@
-// Errors: every mistake of a user throws one of these, and its text names the operation, what was
-// got, what was expected and what to do.
+// Errors: if a user makes a mistake, the program throws an Error of this file. The text names the
+// operation, what was got, what was expected, and what to do.
 //
 //   [matmul] got (2, 3) and (4, 5), expected inner dimensions to agree (3 != 4). Hint: …
 //
@@ -19,11 +19,11 @@ class Error : public std::exception {
  public:
   /// An error with this text.
   explicit Error(std::string message) : message_(std::move(message)), text_(message_) {}
-  /// The text, with the path of modules if there is one. Valid as long as the error.
+  /// The text, with the path of modules if there is one. The pointer is valid as long as the error.
   const char* what() const noexcept override { return text_.c_str(); }
 
-  /// Adds a module to the path, which is told from the innermost module outwards. Only the first
-  /// call keeps the configuration.
+  /// Adds a module in front of the path: the innermost module calls add_module() first. Only the
+  /// first call keeps the configuration.
   void add_module(std::string_view name, std::string_view configuration);
 
  private:
@@ -46,7 +46,7 @@ struct ValueError : Error {
 struct GraphError : Error {
   using Error::Error;
 };
-/// Saved state that does not match what it is loaded into.
+/// A saved state that does not fit the object that loads it.
 struct StateError : Error {
   using Error::Error;
 };

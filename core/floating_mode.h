@@ -1,9 +1,9 @@
 // Denormal numbers, and the mode in which the processor treats them as zero.
 //
-// A network that is trained to a loss near zero fills gradients and moments with denormal numbers,
-// on which arithmetic is ten times slower. While a FlushDenormals lives, its thread, and the tasks
-// that parallel_for() starts from it, treat such numbers as zero. Afterwards the host's setting is
-// back.
+// If a network is trained to a loss near zero, its gradients and moments become denormal numbers.
+// Arithmetic on denormal numbers is about ten times slower. While a FlushDenormals object lives,
+// its thread treats denormal numbers as zero. The tasks that this thread starts with parallel_for()
+// do the same. The destructor puts back the setting that the thread had before.
 #pragma once
 
 #if defined(__SSE2__)
@@ -12,7 +12,8 @@
 
 namespace descent::detail {
 
-/// The calling thread's floating-point control word; 0 on a processor without one.
+/// The calling thread's floating-point control word. Returns 0 on a processor that has no such
+/// word.
 inline unsigned floating_mode() noexcept {
 #if defined(__SSE2__)
   return _mm_getcsr();
@@ -21,7 +22,7 @@ inline unsigned floating_mode() noexcept {
 #endif
 }
 
-/// Sets the thread's floating-point control word, and puts back what it found.
+/// Sets the thread's floating-point control word. The destructor puts back the earlier word.
 class FloatingMode {
  public:
   explicit FloatingMode([[maybe_unused]] unsigned mode) noexcept : before_(floating_mode()) {
@@ -41,11 +42,12 @@ class FloatingMode {
   unsigned before_;
 };
 
-/// While one lives, the thread treats denormal numbers as zero.
+/// While a FlushDenormals object lives, its thread treats denormal numbers as zero.
 struct FlushDenormals : FloatingMode {
   static constexpr unsigned kFlushToZero = 0x8000, kDenormalsAreZero = 0x0040;
   FlushDenormals() noexcept : FloatingMode(floating_mode() | kFlushToZero | kDenormalsAreZero) {}
-  /// Turns flushing on or off for this thread, until a FloatingMode around it puts it back.
+  /// Turns flushing on or off for this thread. If the call is inside the life of a FloatingMode
+  /// object, the object's destructor puts back the earlier setting.
   static void set([[maybe_unused]] bool on) noexcept {
 #if defined(__SSE2__)
     const unsigned rest = floating_mode() & ~(kFlushToZero | kDenormalsAreZero);

@@ -50,7 +50,7 @@ struct SizeClasses {
 };
 inline constexpr SizeClasses kClasses;
 
-/// As compute_class(), by the table.
+/// Gives the result of compute_class(), by looking it up in the table.
 inline int class_of(std::size_t bytes) {
   return bytes <= SizeClasses::kTabled ? kClasses.small[(bytes + 15) / 16] : compute_class(bytes);
 }
@@ -61,7 +61,7 @@ inline void poison([[maybe_unused]] void* p, [[maybe_unused]] std::size_t n) {
   __asan_poison_memory_region(p, n);
 #endif
 }
-/// Ends poison().
+/// Undoes poison(): the block may be used again.
 inline void unpoison([[maybe_unused]] void* p, [[maybe_unused]] std::size_t n) {
 #ifdef DESCENT_POISON
   __asan_unpoison_memory_region(p, n);
@@ -73,15 +73,16 @@ struct Block {
   Block* next;
 };
 
-/// A thread's free lists. They are initialised at compile time and have no destructor, so that
-/// reaching them costs no check. When the thread ends, memory.cpp hands the blocks to the shared
+/// The free lists of a thread. They are initialised at compile time and have no destructor, so that
+/// using the lists costs no check. When the thread ends, memory.cpp hands the blocks to the shared
 /// list.
 struct FreeLists {
   Block* head[kSizeClasses] = {};
   int room[kSizeClasses] = {};  // how many more blocks may be kept
   bool open = false;            // the thread has begun and not ended
-  /// Change of the live bytes that other threads do not know yet. It is published in lumps, so that
-  /// a block costs no shared atomic.
+  /// The change of this thread's live bytes that is not yet in the shared count. The thread adds
+  /// the change to the shared count from time to time, so that a block needs no atomic operation on
+  /// shared memory.
   std::int64_t drift = 0;
   static constexpr std::int64_t kLump = 65536;
 };

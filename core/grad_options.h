@@ -5,17 +5,19 @@
 
 namespace descent {
 
-/// Options of Tensor::backward(), backward() and grad(). Unless said otherwise the gradients have
-/// no history, and the graph is freed while the run goes through it.
+/// Options of Tensor::backward(), backward() and grad(). By default the gradients have no history,
+/// and the run frees each part of the graph as soon as it has used the part.
 ///
 ///   loss.backward({}, {.retain_graph = true});  // a second backward() may follow
 struct GradOptions {
-  /// The gradients get a history of their own, so that they can be differentiated again.
+  /// If true, the gradients get a history of their own, so that the gradients can be differentiated
+  /// again.
   bool create_graph = false;
-  /// The graph is kept for another run. Without a value: as create_graph.
+  /// If true, the graph is kept for another run. If there is no value, create_graph decides.
   std::optional<bool> retain_graph = {};
-  /// grad() gives an undefined tensor for an input that the outputs do not depend on. Otherwise
-  /// grad() throws GraphError. backward() has no inputs and ignores this.
+  /// What grad() does with an input that the outputs do not depend on. If true, grad() returns an
+  /// undefined tensor for the input. If false, grad() throws GraphError. backward() has no inputs
+  /// and ignores this option.
   bool allow_unused = false;
 };
 

@@ -7,7 +7,7 @@
 // Normally launch() only calls the work. While a tape records on this thread (see tape.h), launch()
 // also keeps a copy of the work. The work therefore looks nothing up: no shape, no mode, no tensor.
 //
-// A write that no launch() makes, by a raw pointer, is told to count_write().
+// If code writes through a raw pointer, without launch(), the code must call count_write().
 #pragma once
 
 #include <descent/core/tape.h>
@@ -19,9 +19,9 @@
 namespace descent::detail {
 
 /// Does the work of a kernel: `work` writes the tensors `writes` and reads the tensors `reads`.
-/// `op` is the operator's name, for errors. Undefined tensors may stand in both lists.
-/// While a tape records: throws GraphError if `work` reads values that no replay would make, or
-/// writes a constant.
+/// `op` is the operator's name, for errors. Undefined tensors may stand in both lists. While a tape
+/// records, throws GraphError if `work` reads values that no replay would make, or writes a
+/// constant.
 template <class F>
 void launch(std::string_view op, Tape::Tensors writes, Tape::Tensors reads, const F& work) {
   for (const Tensor* t : writes)
@@ -36,14 +36,15 @@ void launch(std::string_view op, Tape::Tensors writes, Tape::Tensors reads, cons
 }
 
 /// Does work that is no kernel, such as an optimizer's update; each replay does the work again. A
-/// copy of `work` lives as long as the recording, and so does what the copy holds. What the copy
-/// only points to must outlive the recording.
+/// copy of `work` lives as long as the recording, and keeps its members alive. If a member is a
+/// pointer, the object that it points to must outlive the recording.
 template <class F>
 void perform(const F& work) {
   launch("", {}, {}, work);
 }
 
-/// The tensor that make() gives. A recording calls make() once: its replays only read the tensor.
+/// The tensor that make() returns. While a tape records, make() is called once, and the replays
+/// only read the tensor.
 template <class F>
 Tensor constant(const F& make) {
   if (!recording()) [[likely]]
@@ -55,8 +56,8 @@ Tensor constant(const F& make) {
 }
 
 /// Counts one write in place to t's storage: what autograd saved before is stale from now on. A
-/// recorded step counts again at each replay. Call it after every write that goes past Tensor's own
-/// members; kernel::overwrite() does so itself.
+/// recorded step counts again at each replay. Call count_write() after every write that does not
+/// use a member of Tensor. kernel::overwrite() calls count_write() itself.
 inline void count_write(const Tensor& t) {
   Storage& storage = *t.body().storage;
   if (!recording() || storage.pool) [[likely]] {
@@ -66,7 +67,8 @@ inline void count_write(const Tensor& t) {
   perform([kept = t.body().storage] { ++kept->version; });
 }
 
-/// Throws GraphError: `op` reads values, and values differ from replay to replay.
+/// Throws GraphError, which says that `op` reads values, and that values differ from replay to
+/// replay.
 [[noreturn]] void throw_reads_values(std::string_view op);
 
 /// Throws GraphError while a tape records. `op` is the operation that wants to read values.

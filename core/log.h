@@ -1,5 +1,5 @@
-// Messages to whoever runs the program, on the standard error stream. A run in which nothing is
-// remarkable gives none.
+// Messages to whoever runs the program, on the standard error stream. If nothing remarkable
+// happens, a run prints no messages.
 #pragma once
 
 #include <string_view>
@@ -9,8 +9,8 @@ namespace descent::logging {
 /// How much a message matters, rising.
 enum class Level { debug, info, warning, error, off };
 
-/// Drops messages below `level` from now on. At first the level is `warning`, or the one that the
-/// environment variable DESCENT_LOG names.
+/// Drops messages below `level` from now on. At first the level is the level that the environment
+/// variable DESCENT_LOG names, or else `warning`.
 void set_level(Level level);
 
 /// @name Messages of each level

@@ -1,9 +1,9 @@
 // Memory: every tensor and every graph node takes its block from free lists.
 //
 // A block is rounded up to a size class, of which there are four to a power of two, and aligned to
-// 64 bytes. A freed block goes to the free list of its thread; if that list is full, to a shared
-// one. After a few training steps all blocks come from the lists: memory_stats().system_allocations
-// then stands still.
+// 64 bytes. A freed block goes to the free list of the thread that frees it. If that list is full,
+// the block goes to a shared list. After a few training steps all blocks come from the lists:
+// memory_stats().system_allocations then stands still.
 #pragma once
 
 #include <cstddef>
@@ -19,13 +19,14 @@ struct MemoryStats {
   std::uint64_t cached_bytes;        ///< kept in free lists
 };
 
-/// The present counts. Other threads' latest 64 KiB may be missing.
+/// The present counts. For each other thread, the last 64 KiB of changes may be missing.
 MemoryStats memory_stats() noexcept;
 
 /// Starts a new peak at the present live_bytes.
 void reset_peak_memory() noexcept;
 
-/// Returns the calling thread's and the shared free lists to the system.
+/// Returns to the system the blocks in the calling thread's free lists and in the shared free
+/// lists.
 void release_cached_memory() noexcept;
 
 namespace detail {

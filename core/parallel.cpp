@@ -70,13 +70,13 @@ void detail::parallel_ranges(std::int64_t n, std::int64_t grain, Share share, Ra
     for (std::int64_t i = 0; i < pieces; ++i) piece(i);
     return;
   }
-  // The arena is held by value: another thread may change the number of threads meanwhile. It asks
-  // for no more threads than TBB allows, which would only print a warning.
+  // The arena is held by value: another thread may change the number of threads meanwhile. The
+  // arena has no more threads than TBB allows: with more threads TBB would print a warning.
   const auto allowed =
       tbb::global_control::active_value(tbb::global_control::max_allowed_parallelism);
   const auto arena = arena_of(std::min(limit, static_cast<int>(allowed)));
-  // Isolated: a thread that waits here takes no task of another kind. Such a task would find this
-  // thread's modes and generator as a caller left them.
+  // isolate() makes a thread that waits here take no other tasks. Such a task would run with the
+  // modes and the generator that this thread's caller has set.
   arena->execute([&] {
     tbb::this_task_arena::isolate([&] {
       if (share == Share::in_runs)

@@ -1,8 +1,8 @@
 // The one owner of threads.
 //
-// A range is cut into pieces of `grain` elements, whatever the number of threads, and one thread
-// works a piece. If pieces are independent, or combined in their order, results therefore have the
-// same bits for 1, 2 or 7 threads.
+// A range is cut into pieces of `grain` elements, and one thread computes a piece. The cut does not
+// depend on the number of threads. If the pieces are independent, or are combined in their order,
+// the results therefore have the same bits for 1, 2 or 7 threads.
 //
 // The number of threads concerns Descent alone. The host program's settings of TBB and BLAS stay.
 #pragma once
@@ -12,8 +12,9 @@
 
 namespace descent {
 
-/// Sets the number of threads that Descent may use, the caller's included. At first that is the
-/// environment variable DESCENT_NUM_THREADS, else the number of cores. Throws ValueError for n < 1.
+/// Sets the number of threads that Descent may use, the caller's included. At first this number is
+/// the value of the environment variable DESCENT_NUM_THREADS, or else the number of cores. Throws
+/// ValueError for n < 1.
 void set_num_threads(int n);
 /// The number of threads that Descent may use. Throws ValueError if DESCENT_NUM_THREADS is no whole
 /// number of at least 1.
@@ -23,8 +24,8 @@ int num_threads();
 enum class Share {
   /// A thread that is done takes pieces from another one.
   as_they_finish,
-  /// Each thread has a run of neighbouring pieces from the start. For short pieces of equal length:
-  /// each thread finds its share in its cache from call to call.
+  /// Each thread gets its own run of neighbouring pieces at the start. It suits short pieces of
+  /// equal length: from call to call, each thread finds its pieces in its cache.
   in_runs
 };
 
@@ -35,8 +36,9 @@ void parallel_ranges(std::int64_t n, std::int64_t grain, Share share, RangeBody 
 }  // namespace detail
 
 /// Calls f(begin, end) for the pieces [0, grain), [grain, 2·grain), … of [0, n), perhaps at the
-/// same time. A single piece runs on the calling thread. If calls throw, one of the errors is
-/// thrown again. Tasks start with the modes of their own thread; see thread_state.h.
+/// same time. A single piece runs on the calling thread. If calls of f throw, parallel_for() throws
+/// the exception of one such call. Tasks start with the modes of their own thread; see
+/// thread_state.h.
 ///
 ///   parallel_for(n, 65536, [=](std::int64_t begin, std::int64_t end) {
 ///     for (std::int64_t i = begin; i < end; ++i) y[i] = 2 * x[i];

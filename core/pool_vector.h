@@ -1,5 +1,5 @@
-// PoolVector: a std::vector whose memory comes from the free lists of memory.h, so that growing it
-// calls no system allocator once the lists are filled. Internal.
+// PoolVector: a std::vector whose memory comes from the free lists of memory.h. Once the lists are
+// filled, a PoolVector grows without a call of the system allocator. Internal.
 #pragma once
 
 #include <descent/core/memory.h>

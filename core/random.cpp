@@ -89,8 +89,9 @@ namespace {
 
 constexpr std::int64_t kGrain = 16384;  // elements a task; a multiple of four
 
-/// Null if this is the calling thread's generator: a recorded step may be replayed on another
-/// thread, and then draws from that one's.
+/// Returns null for the calling thread's default generator, and otherwise the address of the
+/// generator. If a recorded step is replayed on another thread, null stands for the other thread's
+/// default generator.
 Generator* own_or_default(Generator& generator) {
   return &generator == &default_generator() ? nullptr : &generator;
 }

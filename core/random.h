@@ -21,16 +21,16 @@ class Generator {
   explicit Generator(std::uint64_t seed = 0, std::uint64_t stream = 0) noexcept
       : state_{seed, stream, 0} {}
 
-  /// Everything that decides the numbers to come.
+  /// Everything that decides which numbers come next.
   struct State {
     std::uint64_t seed;     ///< as given to the constructor
     std::uint64_t stream;   ///< as given to the constructor
     std::uint64_t counter;  ///< how many blocks of four numbers were drawn
     friend bool operator==(const State&, const State&) = default;
   };
-  /// The state, to be put back later.
+  /// The present state. set_state() can put it back later.
   const State& state() const noexcept { return state_; }
-  /// Goes on as the generator whose state s was.
+  /// Makes this generator go on exactly where the generator with state s was.
   void set_state(const State& s) noexcept { state_ = s; }
 
   /// The next 128 random bits.
@@ -52,10 +52,10 @@ class Generator {
   State state_;
 };
 
-/// The calling thread's generator, which is used wherever none is given. Its seed is 0 at first.
-/// The reference is valid as long as the thread runs.
+/// The calling thread's generator. Functions use it if they are not given a generator. Its seed is
+/// 0 at first. The reference is valid as long as the thread runs.
 Generator& default_generator() noexcept;
-/// Starts the calling thread's generator anew, from this seed.
+/// Restarts the calling thread's generator from this seed.
 void manual_seed(std::uint64_t seed) noexcept;
 
 namespace detail {

@@ -19,7 +19,8 @@ class RefCounted {
 
   /// Counts one more reference.
   void add_ref() noexcept { count_.fetch_add(1, std::memory_order_relaxed); }
-  /// Counts one less, and returns true if that was the last. A sole owner skips the atomic write.
+  /// Counts one reference less. Returns true if this was the last reference. A sole owner skips the
+  /// atomic write.
   bool drop_ref() noexcept {
     return count_.load(std::memory_order_acquire) == 1 ||
            count_.fetch_sub(1, std::memory_order_acq_rel) == 1;
@@ -31,15 +32,15 @@ class RefCounted {
   std::atomic<std::uint32_t> count_{1};
 };
 
-/// A counted reference to a T, or null. T derives from RefCounted and has
-/// `static void destroy(T*) noexcept`, which the last reference calls.
+/// A counted reference to a T, or null. T derives from RefCounted and has `static void destroy(T*)
+/// noexcept`. When the last reference ends, it calls destroy().
 template <class T>
 class RefPtr {
  public:
   RefPtr() noexcept = default;
-  /// Takes over the reference that `new` made.
+  /// Takes over the first reference of a new object.
   explicit RefPtr(T* p) noexcept : p_(p) {}
-  /// One more reference to p, which others hold already.
+  /// Makes one more reference to p. Somebody must hold a reference to p already.
   static RefPtr share(T* p) noexcept {
     if (p) p->add_ref();
     return RefPtr(p);
@@ -56,7 +57,7 @@ class RefPtr {
     if (p_ && p_->drop_ref()) T::destroy(p_);
   }
 
-  /// The pointer, valid as long as some reference lives.
+  /// The pointer. It is valid as long as a reference to the object lives.
   T* get() const noexcept { return p_; }
   T& operator*() const noexcept { return *p_; }
   T* operator->() const noexcept { return p_; }

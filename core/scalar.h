@@ -1,5 +1,5 @@
-// Scalar: a C++ number that stands in place of a tensor, as 2 in `x * 2`. It remembers whether it
-// was a bool, an integer or a floating number.
+// Scalar: a C++ number that stands in place of a tensor, such as the 2 in `x * 2`. A Scalar
+// remembers whether the number was a bool, an integer or a floating number.
 #pragma once
 
 #include <descent/core/dtype.h>
@@ -27,7 +27,7 @@ class Scalar {
   bool is_integral() const { return dtype_ != kFloat64; }
   /// The number as a double; integers beyond 2⁵³ are rounded.
   double to_double() const { return double_; }
-  /// The integer given, or the floating number truncated.
+  /// The number as an integer. A floating number is truncated.
   std::int64_t to_int() const { return is_integral() ? int_ : static_cast<std::int64_t>(double_); }
 
  private:
