@@ -12,7 +12,8 @@
 #endif
 
 #ifdef DESCENT_POISON
-// Blocks in the free lists are poisoned and hold the pointers to the next ones: they are no leaks.
+// A block in a free list is poisoned and holds the pointer to the next block. This option lets the
+// leak checker follow such pointers, so that it reports no leaks.
 extern "C" [[gnu::weak]] const char* __lsan_default_options() { return "use_poisoned=1"; }
 #endif
 
@@ -38,7 +39,7 @@ constexpr int blocks_kept(std::size_t bytes) {
 
 std::atomic<std::uint64_t> g_system{0}, g_peak{0};
 std::atomic<std::int64_t> g_live{0},
-    g_held{0};  // g_held: what the system gave and did not get back
+    g_held{0};  // g_held: bytes taken from the system and not returned
 
 std::size_t bytes_of(int c) { return detail::kClasses.bytes[c]; }
 
@@ -61,9 +62,9 @@ void free_list(Block* head, std::size_t bytes) {
   }
 }
 
-// A thread makes a Flusher when it first takes a block from elsewhere. When the thread ends, the
-// Flusher hands the thread's blocks to the shared lists. Blocks that other thread-locals free later
-// still find no room in the thread's lists, and go to the shared lists too.
+// A thread makes a Flusher when it first takes a block from the shared lists or the system. When
+// the thread ends, the Flusher hands the thread's blocks to the shared lists. If another
+// thread-local variable frees a block after that, the block goes to the shared lists too.
 struct Flusher {
   Flusher() {
     for (int c = 0; c < kSizeClasses; ++c) t_lists.room[c] = blocks_kept(bytes_of(c));

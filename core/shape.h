@@ -12,8 +12,8 @@
 
 namespace descent {
 
-/// The extents of a tensor; see the top of this file. Making one of more than kMaxRank extents
-/// throws ShapeError.
+/// The extents of a tensor; see the top of this file. Throws ShapeError for more than kMaxRank
+/// extents.
 class Shape {
  public:
   static constexpr int kMaxRank = 8;  ///< the most extents
@@ -45,7 +45,8 @@ class Shape {
   /// True for rank 0.
   bool empty() const noexcept { return rank_ == 0; }
   /// @name Extents
-  /// Extent d, 0 <= d < rank(), which is not checked; the first, and one behind the last.
+  /// Access to extent d, with 0 <= d < rank(), which is not checked. begin() points to the first
+  /// extent, end() behind the last extent.
   /// @{
   std::int64_t& operator[](int d) noexcept { return extent_[d]; }
   std::int64_t operator[](int d) const noexcept { return extent_[d]; }
@@ -66,7 +67,7 @@ class Shape {
 
   /// Product of the extents: 1 for a scalar.
   std::int64_t numel() const noexcept {
-    std::uint64_t n = 1;  // wraps where it overflows: no tensor is made of such a shape
+    std::uint64_t n = 1;  // may overflow and wrap: no tensor has such a shape
     for (int d = 0; d < rank_; ++d) n *= static_cast<std::uint64_t>(extent_[d]);
     return static_cast<std::int64_t>(n);
   }
@@ -92,12 +93,12 @@ std::string to_string(const Shape& shape);
 /// Writes to_string(shape).
 std::ostream& operator<<(std::ostream& out, const Shape& shape);
 
-/// The shape to which a and b broadcast, by NumPy's rule: extents are compared from the last one
-/// back, and an extent of 1 is repeated. Throws ShapeError, which names `op`, if other extents
-/// differ.
+/// The shape to which a and b broadcast, by NumPy's rule. Extents are compared from the last to the
+/// first, and an extent of 1 is repeated. If two extents differ and neither is 1, throws
+/// ShapeError, which names `op`.
 Shape broadcast_shapes(std::string_view op, const Shape& a, const Shape& b);
-/// dim as a number in [0, rank): a negative one counts from the last. A scalar accepts 0 and -1.
-/// Throws ValueError, which names `op`, out of range.
+/// Returns dim as a number in [0, rank). A negative dim counts from the last dimension. A scalar
+/// accepts 0 and -1. If dim is out of range, throws ValueError, which names `op`.
 int normalize_dim(std::string_view op, std::int64_t dim, int rank);
 
 }  // namespace descent

@@ -19,19 +19,21 @@
 
 namespace descent::detail {
 
-/// The memory of a tensor and of all its views, with what is known of its values.
+/// The memory of a tensor and of all its views, with some facts about the values.
 struct Storage : RefCounted {
   void* data = nullptr;  // valid as long as this storage lives
   std::size_t bytes = 0;
-  /// Counts writes in place. What autograd saved for backward() compares it; see count_write().
+  /// Counts writes in place. A Saved tensor notices by this count that it was changed before
+  /// backward(); see count_write().
   std::uint32_t version = 0;
-  /// Counts those writes that entered a graph. A view compares it with Body::recorded_at.
+  /// Counts the writes in place that operators recorded. A view compares this count with
+  /// Body::recorded_at.
   std::uint32_t recorded = 0;
   bool foreign = false;   // the memory is the caller's
   bool written = false;   // a recorded kernel writes it
-  bool constant = false;  // it was made once, during a recording, and no replay writes it
+  bool constant = false;  // it was made once while recording, and no replay writes it
   bool exposed = false;   // data_ptr() was asked for: values may change unseen
-  /// The version, plus one, at which all values were found finite; 0 if that is not known.
+  /// If all values were found finite: the version at that time, plus one. Otherwise 0.
   std::uint32_t finite_at = 0;
   RefPtr<TapePool> pool;  // owns the memory, if the tensor was made during a recording
   std::unique_ptr<std::function<void(void*)>> deleter;  // for the caller's memory; may be null
@@ -39,12 +41,13 @@ struct Storage : RefCounted {
   /// Memory for `bytes` bytes: from the tape that records on this thread, else from the free lists.
   /// Up to 2048 bytes lie in one block with the Storage itself.
   static RefPtr<Storage> make(std::size_t bytes);
-  /// The caller's memory. It must outlive the storage, unless `deleter` frees it.
+  /// A storage in the caller's memory. Unless `deleter` frees the memory, the memory must outlive
+  /// the storage.
   static RefPtr<Storage> borrow(void* data, std::size_t bytes, std::function<void(void*)> deleter);
   static void destroy(Storage*) noexcept;
 };
 
-/// What autograd hangs on a tensor. Core only counts its references.
+/// Connects a tensor to autograd's graph. Core only counts the references to a GradEdge.
 struct GradEdge : RefCounted {
   static void destroy(GradEdge* e) noexcept { e->dispose(); }
 
@@ -63,7 +66,7 @@ struct Body : RefCounted {
   bool contiguous = true;
   bool is_view = false;
   std::uint32_t recorded_at = 0;  // storage->recorded when this view was taken
-  RefPtr<GradEdge> edge;          // the node that made the tensor, or its leaf; null without one
+  RefPtr<GradEdge> edge;          // the node that made the tensor, or its leaf; may be null
 
   Body() = default;
   /// A body with the shape, strides and layout of `like`, and its own type and storage.

@@ -1,16 +1,16 @@
 // Tape: work that was done once and can be done again. Internal to compile(); kernels use launch.h.
 //
-// A step is recorded by running it: launch() does each kernel's work and gives the tape a copy. The
-// copies hold addresses and numbers. replay() calls them in their order, on the same memory,
-// without tensors, graph or allocation.
+// To record a step, the step is run: launch() does the work of each kernel and gives the tape a
+// copy of the work. The copies hold addresses and numbers. replay() calls the copies in their
+// order, on the same memory, without tensors, graph or allocation.
 //
-// Tensors that are made while recording take their memory from the tape's pool. The pool reuses
-// what dies during the recording, so the memory plan of the recording is the plan of every replay.
-// If a kernel reads memory of the pool that no recorded kernel wrote, the recording throws
-// GraphError: work that went past launch() cannot be lost silently.
+// Tensors that are made while recording take their memory from the tape's pool. If a tensor dies
+// during the recording, the pool uses its block again. Every replay uses the blocks as the
+// recording did. If a kernel reads memory of the pool that no recorded kernel wrote, the recording
+// throws GraphError. Otherwise a replay could silently miss work that did not go through launch().
 //
-// Lifetime: the tape keeps alive what kernels read and write (storages, by reference counts), and
-// what guards, actions and clean-ups hold. It does not keep alive what those only point to.
+// Lifetime: the tape keeps alive the storages that kernels read and write, and the members of
+// guards, actions and clean-ups. If such a member is a pointer, its object must outlive the tape.
 #pragma once
 
 #include <descent/core/floating_mode.h>
@@ -33,11 +33,11 @@ class Tape {
 
   /// Does all of the work again. If some work throws, runs the clean-ups and throws the same error.
   void replay() const;
-  /// Kernels and other actions.
+  /// The number of kernels and other actions.
   std::size_t size() const { return items_.size(); }
   /// Bytes that the tape owns.
   std::size_t bytes() const { return pool_->bytes; }
-  /// True if everything that the recording took for granted still holds. Else it must be made anew.
+  /// True if all conditions of the recording still hold. If false, a new recording must be made.
   bool holds() const;
 
   // ---- while recording ----
@@ -55,13 +55,13 @@ class Tape {
   }
   /// Adds a condition for holds(). Whatever f points to must outlive the tape.
   void guard(std::function<bool()> f) { guards_.push_back(std::move(f)); }
-  /// True the first time that the recording meets this leaf, whose gradient it may rely on.
+  /// True if the recording meets this leaf for the first time.
   bool first_touch(const RefPtr<GradEdge>& leaf);
-  /// Adds a clean-up: when a replay throws, f puts back what the replay began. Whatever f points to
-  /// must outlive the tape.
+  /// Adds a clean-up: if a replay throws, f undoes what the replay began. Whatever f points to must
+  /// outlive the tape.
   void at_failure(std::function<void()> f) { cleanups_.push_back(std::move(f)); }
-  /// Keeps a tensor from outside. holds() is false once the tensor has other memory or another
-  /// history.
+  /// Keeps a tensor that was made outside the recording. Once the tensor has other memory or
+  /// another history, holds() is false.
   void rely_on(const Tensor& t);
   /// Memory of the tape for a new tensor.
   RefPtr<Storage> make_storage(std::size_t bytes);

@@ -5,7 +5,8 @@ namespace descent::detail {
 
 void* TapePool::take(std::size_t size) {
   if (size == 0) return nullptr;
-  // The block given back last, which is still in the cache, unless half of it would be wasted.
+  // Of all free blocks that are large enough, takes the block that was given back last: it is still
+  // in the cache. Leaves out blocks that are more than about twice as large as needed.
   Block* best = nullptr;
   for (Block& b : blocks)
     if (b.free && b.size >= size && b.size <= 2 * size + 64 && (!best || b.freed > best->freed))

@@ -1,7 +1,7 @@
 // TapePool: the memory of a recorded step (see tape.h). Internal.
 //
-// While a step is recorded, every new tensor takes a block from the pool, and a tensor that dies
-// gives its block back for the next one. A replay then finds each block where the recording had it.
+// While a step is recorded, every new tensor takes a block from the pool. When the tensor dies, the
+// pool may give its block to another tensor. A replay uses the same blocks.
 #pragma once
 
 #include <descent/core/ref.h>
@@ -12,8 +12,8 @@
 
 namespace descent::detail {
 
-/// The blocks of one recorded step. The tape and every tensor that lies in a block share the pool,
-/// so a tensor that the caller keeps is valid after the tape is gone.
+/// The blocks of one recorded step. The tape and every tensor that lies in a block share the pool.
+/// If the caller keeps a tensor, the tensor stays valid after the tape is gone.
 struct TapePool : RefCounted {
   struct Block {
     void* data;

@@ -14,7 +14,8 @@ namespace {
 constexpr std::size_t kHeader = 64, kSmall = 2048;  // bytes
 static_assert(sizeof(Storage) <= kHeader);
 
-/// The size class of the block that holds a Storage, and behind it the values if these are small.
+/// The size class of the block that holds a Storage. If the values are small, they lie in the same
+/// block, behind the Storage.
 int storage_class(std::size_t bytes) {
   return class_of(bytes <= kSmall ? kHeader + bytes : sizeof(Storage));
 }

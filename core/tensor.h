@@ -3,17 +3,17 @@
 //   Tensor x = tensor({{1.0, 2.0}, {3.0, 4.0}});  // float32, (2, 2)
 //   Tensor y = x.t().matmul(x);
 //
-// A Tensor is a handle. Copying a Tensor copies the handle: both name the same tensor. clone()
-// copies the values. A view, such as x.t(), is another tensor in the same memory.
+// A Tensor is a handle. Copying a Tensor copies the handle: both handles name the same tensor.
+// clone() copies the values. A view, such as x.t(), is another tensor in the same memory.
 //
-// Members are const if they leave the handle alone, also where they write values: add_() is const
-// as
-// `*p += 1` is for a const pointer p.
+// A member is const if it does not change the handle, even if it writes values: add_() is const.
+// A const pointer works in the same way: it does not forbid writing to what it points to.
 //
 // Threads: several threads may read one tensor. While a thread writes to a tensor, no other thread
 // may use it or a view of it.
 //
-// Autograd defines the members that differentiate; core declares them so that there is one type.
+// Autograd defines the members that differentiate. Core declares these members, so that there is
+// only one type Tensor.
 #pragma once
 
 #include <descent/core/dtype.h>
@@ -32,16 +32,16 @@
 
 namespace descent {
 
-/// A list of dimensions, stored inline as a shape is. To a reduction an empty one means all.
+/// A list of dimensions. For a reduction an empty list means all dimensions.
 using Dims = Shape;
-/// The end of a slice when none is given.
+/// The default end of a slice: the last index and everything before it.
 inline constexpr std::int64_t kEnd = std::numeric_limits<std::int64_t>::max();
 
 /// A handle to a reference-counted, strided array of numbers of one type. Copying a Tensor copies
 /// the handle: both handles name the same numbers. See the top of this file.
 class Tensor {
  public:
-  /// An undefined tensor. All but defined() throw ValueError for it.
+  /// An undefined tensor. All members but defined() throw ValueError for an undefined tensor.
   Tensor() noexcept = default;
 
   // ---- what it is ----
@@ -52,7 +52,8 @@ class Tensor {
   const Shape& shape() const { return body().shape; }
   /// As shape().
   const Shape& sizes() const { return shape(); }
-  /// The distances of neighbours along each dimension, in elements; 0 where elements are repeated.
+  /// For each dimension the distance of neighbours in memory, in elements. The distance is 0 where
+  /// elements are repeated.
   const Shape& strides() const { return body().strides; }
   /// Number of dimensions.
   std::int64_t dim() const { return body().shape.rank(); }
@@ -66,9 +67,9 @@ class Tensor {
   std::int64_t size(std::int64_t d) const;
   /// True if both handles name the same tensor.
   bool is_same(const Tensor& o) const noexcept { return body_.get() == o.body_.get(); }
-  /// True if both lie in the same memory, as a view and its base do.
+  /// True if both tensors lie in the same memory, as a view and its base do.
   bool shares_storage(const Tensor& o) const;
-  /// Number of writes in place to the memory, by this tensor and all that share it.
+  /// How often this tensor, or a tensor that shares its memory, was written to in place.
   std::uint32_t version() const { return body().storage->version; }
 
   // ---- its values ----
@@ -76,13 +77,13 @@ class Tensor {
   /// The address of the first element; neighbours lie strides() apart. T must be the exact type:
   /// bool, std::int64_t, float or double. Throws DTypeError otherwise, GraphError inside compile().
   /// The address is valid as long as a tensor shares the memory, and until Module::to() or
-  /// set_data() replaces it. Autograd does not see what is written through it.
+  /// set_data() replaces the memory. Autograd does not notice a write through the pointer.
   template <class T>
   T* data_ptr() const {
     check_pointer(dtype_of<T>);
     return static_cast<T*>(raw());
   }
-  /// As data_ptr(), without a type and without checks. For kernels.
+  /// The address that data_ptr() returns, without a type and without checks. For kernels.
   void* raw() const {
     return static_cast<char*>(body().storage->data) +
            static_cast<std::size_t>(body().offset) * size_of(body().dtype);
@@ -100,10 +101,11 @@ class Tensor {
 
   // ---- autograd ----
 
-  /// True for a leaf that collects a gradient, and for what was computed from one.
+  /// True for a leaf that collects a gradient, and for a tensor that was computed from such a leaf.
   bool requires_grad() const noexcept;
-  /// Makes this a leaf that collects a gradient, or stops that. Returns this tensor. Throws
-  /// GraphError unless it is a leaf, DTypeError unless it is of a floating type.
+  /// If `on` is true, makes this leaf collect a gradient. If false, makes it stop. Returns this
+  /// tensor. Throws GraphError unless the tensor is a leaf, DTypeError unless the tensor has a
+  /// floating type.
   const Tensor& requires_grad_(bool on = true) const;
   /// True unless a recorded operator made the tensor.
   bool is_leaf() const noexcept;
@@ -117,17 +119,19 @@ class Tensor {
   void zero_grad() const { set_grad(Tensor()); }
   /// Adds d(this)/d(leaf) to the gradient of every leaf that this tensor was computed from.
   /// gradient: d(loss)/d(this), of this tensor's shape; 1 by default, if there is one element.
-  /// Throws ShapeError for several elements without a gradient, or for a gradient of another shape;
-  /// GraphError for a tensor without a history, or a graph that was freed by an earlier run.
+  /// Throws ShapeError if this tensor has several elements and no gradient is given, or if the
+  /// given gradient has another shape. Throws GraphError if this tensor has no history, or if an
+  /// earlier run freed the graph.
   ///
   ///   Tensor loss = mean(square(model(x) - y));
   ///   loss.backward();
   void backward(const Tensor& gradient = {}, GradOptions options = {}) const;
-  /// Lets backward() keep the gradient of a tensor that is no leaf; grad() then gives it.
+  /// Makes backward() keep the gradient of a tensor that is not a leaf. grad() then returns this
+  /// gradient.
   void retain_grad() const;
-  /// Lets backward() call f with the gradient of this tensor, once it is complete. A tensor that f
-  /// returns replaces the gradient; an undefined one leaves it. Throws GraphError unless the tensor
-  /// requires a gradient.
+  /// Makes backward() call f with the gradient of this tensor, once the gradient is complete. If f
+  /// returns a defined tensor, this tensor replaces the gradient. If f returns an undefined tensor,
+  /// the gradient stays. Throws GraphError unless the tensor requires a gradient.
   void register_hook(std::function<Tensor(const Tensor&)> f) const;
   /// A tensor with the same memory and without a history.
   Tensor detach() const;
@@ -146,10 +150,10 @@ class Tensor {
 
   // ---- views: they share the memory, and are differentiable ----
 
-  /// The same elements in another shape; one extent may be -1 and follows from the others. Copies
-  /// if no view can do it. Throws ShapeError unless the numbers of elements agree.
+  /// The same elements in another shape. One extent may be -1: it then follows from the others. If
+  /// no view can have this shape, copies. Throws ShapeError unless the numbers of elements agree.
   Tensor reshape(const Shape& shape) const;
-  /// As reshape(), but throws ShapeError rather than copy.
+  /// Does what reshape() does, but throws ShapeError if a copy would be needed.
   Tensor view(const Shape& shape) const;
   /// Joins the dimensions first … last into one. A scalar becomes (1,).
   Tensor flatten(std::int64_t first = 0, std::int64_t last = -1) const;
@@ -166,11 +170,12 @@ class Tensor {
   Tensor squeeze(std::int64_t d) const;
   /// Inserts an extent of 1 as dimension d.
   Tensor unsqueeze(std::int64_t d) const;
-  /// Repeats extents of 1 to those of `shape`, without a copy; -1 keeps an extent. Throws
-  /// ShapeError if another extent would change.
+  /// Repeats the elements along dimensions of extent 1, without a copy, so that the result has the
+  /// shape `shape`. An extent of -1 in `shape` keeps the present extent. Throws ShapeError if
+  /// another extent would change.
   Tensor expand(const Shape& shape) const;
-  /// Every step-th index of [begin, end) along d, with the limits of Python: a negative one counts
-  /// from the end, one beyond the end is cut. Throws ValueError for a step below 1.
+  /// Every step-th index of [begin, end) along d. As in Python, a negative limit counts from the
+  /// end, and a limit beyond the end counts as the end. Throws ValueError for a step below 1.
   ///
   ///   arange(10).slice(0, 2, 8, 3)  // 2, 5
   Tensor slice(std::int64_t d, std::int64_t begin, std::int64_t end = kEnd,
@@ -183,8 +188,8 @@ class Tensor {
   Tensor operator[](std::int64_t index) const { return select(0, index); }
 
   /// @name Operators that can be chained
-  /// Each is the free function of its name, documented in <descent/autograd/ops.h>, with this
-  /// tensor as the first operand. std() is stddev().
+  /// Each member is the free function with the same name, with this tensor as the first operand.
+  /// <descent/autograd/ops.h> documents the functions. std() is stddev().
   /// @{
   Tensor index_select(std::int64_t d, const Tensor& index) const;
   Tensor gather(std::int64_t d, const Tensor& index) const;

@@ -26,8 +26,8 @@ inline void append(std::string& s, unsigned long n) { s += std::to_string(n); }
 void append(std::string& s, double x);
 }  // namespace detail
 
-/// Writes its arguments one after the other: text, numbers, shapes and element types. A double gets
-/// as few digits as read back as the same number.
+/// Writes its arguments one after the other: text, numbers, shapes and element types. A double is
+/// written with as few digits as possible, so that reading gives the same number.
 ///
 ///   to_text("got ", Shape{2, 3}, ", rate ", 1e-3)  // "got (2, 3), rate 0.001"
 template <class... Parts>
@@ -42,7 +42,7 @@ std::size_t edit_distance(std::string_view a, std::string_view b);
 }
 
 /// The candidate closest to `name` by edit distance, for "did you mean". Returns "" if no candidate
-/// is near. Of two candidates equally near, one as long as `name` wins.
+/// is near. If two candidates are equally near, a candidate as long as `name` wins.
 ///
 ///   nearest_match("adm", std::vector<std::string>{"sgd", "adam"})  // "adam"
 template <class Names>

@@ -1,12 +1,14 @@
 // Thread state: every mode that belongs to the calling thread, and the guard that sets it.
 //
-// A mode is ambient: code deep inside an operator reads it, although no argument says so. Each mode
-// below has one variable, one guard and one function or variable to read. A guard sets the mode
-// when it is made and puts back what it found when it dies, also when an exception passes. Guards
-// nest, and die in the reverse order of their making; make them as local variables only.
+// A mode works without an argument: code deep inside an operator reads the mode of its thread. Each
+// mode below has a variable, a guard that sets the mode, and a function that reads the mode. A
+// guard sets the mode in its constructor and puts back the earlier value in its destructor. The
+// destructor runs also when an exception passes. Guards may nest. Make guards as local variables
+// only, so that they are destroyed in the reverse order.
 //
-// A new thread starts with the values written here. parallel_for() hands none of these modes to its
-// tasks: a kernel therefore reads no mode, and whoever starts a kernel reads it first.
+// A new thread starts with the values that this file gives. parallel_for() does not pass these
+// modes on to its tasks. A kernel therefore reads no mode. If a kernel depends on a mode, its
+// caller reads the mode before the kernel starts.
 //
 //   Mode                      Guard                          Read by
 //   record for backward       NoGradGuard, EnableGradGuard   grad_enabled()
@@ -22,7 +24,8 @@
 //   random numbers            core/random.h: default_generator(); state() and set_state()
 //   denormals                 core/floating_mode.h: FloatingMode and FlushDenormals
 //
-// The other thread-local variables are caches or queues and no modes: no result depends on them.
+// The other thread-local variables are caches, queues or counters, but not modes. No result depends
+// on these variables.
 //   core/free_lists.h         t_lists: the blocks that the thread keeps; memory.cpp flushes it
 //   autograd/node.h           t_node_count: the counter behind live_nodes()
 //   autograd/node.h           t_order: the last number that the thread gave to a node
@@ -39,7 +42,7 @@ struct GradEdge;       // core/storage.h; autograd's Node derives from it
 class Tape;            // core/tape.h
 struct SummaryShapes;  // nn/module.cpp
 
-/// Sets a thread's mode, and puts back what it found. The mode must be of the calling thread.
+/// Sets a mode of the calling thread. The destructor puts back the value that the mode had before.
 template <class T>
 class ModeGuard {
  public:
@@ -53,7 +56,7 @@ class ModeGuard {
   T before_;
 };
 
-// The modes, of the calling thread. Read them through the functions below.
+// The modes of the calling thread. Read a mode through its function below.
 inline constinit thread_local bool t_grad_enabled = true;
 inline constinit thread_local bool t_anomaly_enabled = false;
 inline constinit thread_local bool t_create_graph = false;
@@ -66,14 +69,14 @@ inline constinit thread_local SummaryShapes* t_summary = nullptr;
 }  // namespace detail
 
 /// @name Recording for backward
-/// Whether operators record themselves for backward(). On at first.
+/// Whether operators record themselves for backward(). A new thread records.
 /// @{
 
 /// True if operators on this thread record themselves.
 inline bool grad_enabled() noexcept { return detail::t_grad_enabled; }
 
-/// While one lives, operators on this thread record nothing: for evaluation, and for writing to
-/// parameters.
+/// While a NoGradGuard lives, operators on its thread record nothing. Use it to evaluate a model
+/// and to write to parameters.
 ///
 ///   const NoGradGuard no_grad;
 ///   weight.mul_(0.5);
@@ -81,25 +84,28 @@ struct NoGradGuard : detail::ModeGuard<bool> {
   NoGradGuard() noexcept : ModeGuard(detail::t_grad_enabled, false) {}
 };
 
-/// While one lives, operators on this thread record themselves, also inside a NoGradGuard.
+/// While an EnableGradGuard lives, operators on its thread record themselves, even inside a
+/// NoGradGuard.
 struct EnableGradGuard : detail::ModeGuard<bool> {
   EnableGradGuard() noexcept : ModeGuard(detail::t_grad_enabled, true) {}
 };
 
 namespace detail {
-/// While one lives, operators on this thread record themselves if `on` is true.
+/// While a GradModeGuard lives, operators on its thread record themselves if `on` is true, and
+/// record nothing if `on` is false.
 struct GradModeGuard : ModeGuard<bool> {
   explicit GradModeGuard(bool on) noexcept : ModeGuard(t_grad_enabled, on) {}
 };
 
-/// While one lives, backward() on this thread makes gradients that can be differentiated again, as
-/// with GradOptions::create_graph. An optimizer of second order puts one around the closure.
+/// While a CreateGraphGuard lives, backward() on its thread acts as if GradOptions::create_graph
+/// were true: the gradients can be differentiated again. An optimizer that needs second derivatives
+/// runs the closure inside such a guard.
 struct CreateGraphGuard : ModeGuard<bool> {
   CreateGraphGuard() noexcept : ModeGuard(t_create_graph, true) {}
 };
 
-/// While one lives, `node` is the operator that errors of this thread name. The node must outlive
-/// the guard.
+/// While a RunningNodeGuard lives, errors on its thread name the operator `node`. The node must
+/// outlive the guard.
 struct RunningNodeGuard : ModeGuard<const GradEdge*> {
   explicit RunningNodeGuard(const GradEdge* node) noexcept : ModeGuard(t_running_node, node) {}
 };
@@ -112,8 +118,9 @@ struct RunningNodeGuard : ModeGuard<const GradEdge*> {
 /// True if this thread checks every value and gradient for NaN.
 inline bool anomaly_enabled() noexcept { return detail::t_anomaly_enabled; }
 
-/// While one lives, this thread checks every value and gradient for NaN. The first operator that
-/// makes one throws NonFiniteError with its name. This is slow: use it to find a bug.
+/// While an AnomalyGuard lives, its thread checks every value and every gradient for NaN. The first
+/// operator that makes a NaN throws NonFiniteError, which names the operator. The check is slow:
+/// use it to find a bug.
 struct AnomalyGuard : detail::ModeGuard<bool> {
   explicit AnomalyGuard(bool on = true) noexcept : ModeGuard(detail::t_anomaly_enabled, on) {}
 };
@@ -123,20 +130,21 @@ struct AnomalyGuard : detail::ModeGuard<bool> {
 /// How batch normalisation treats its running mean and variance in a forward pass of training.
 /// @{
 
-/// True if layers leave their running statistics alone.
+/// True if layers on this thread leave their running statistics unchanged.
 inline bool statistics_frozen() noexcept { return detail::t_statistics_frozen; }
 
-/// While one lives, layers on this thread leave their running statistics alone: for a forward pass
-/// that only probes, such as the second pass of SAM.
+/// While a FrozenStatisticsGuard lives, layers on its thread leave their running statistics
+/// unchanged. It is for extra forward passes, such as the second pass of SAM.
 struct FrozenStatisticsGuard : detail::ModeGuard<bool> {
   FrozenStatisticsGuard() noexcept : ModeGuard(detail::t_statistics_frozen, true) {}
 };
 
-/// True if running statistics are the plain average of all batches.
+/// True if layers on this thread compute running statistics as the plain average of all batches.
 inline bool statistics_cumulative() noexcept { return detail::t_statistics_cumulative; }
 
-/// While one lives, running statistics on this thread become the plain average of all batches since
-/// they were reset. Otherwise a new batch has the weight BatchNormOptions::momentum.
+/// While a CumulativeStatisticsGuard lives, running statistics on its thread become the plain
+/// average of all batches since the last reset. Without the guard, a new batch has the weight
+/// BatchNormOptions::momentum.
 struct CumulativeStatisticsGuard : detail::ModeGuard<bool> {
   CumulativeStatisticsGuard() noexcept : ModeGuard(detail::t_statistics_cumulative, true) {}
 };
@@ -149,15 +157,15 @@ namespace detail {
 /// True if a tape records on this thread.
 inline bool recording() noexcept { return t_tape != nullptr; }
 
-/// While one lives, this thread records on `tape`; with null it records nothing. The tape must
-/// outlive the guard.
+/// While a RecordOn lives, its thread records on `tape`. If `tape` is null, the thread records
+/// nothing. The tape must outlive the guard.
 struct RecordOn : ModeGuard<Tape*> {
   explicit RecordOn(Tape* tape) noexcept : ModeGuard(t_tape, tape) {}
 };
 /// @}
 
-/// While one lives, modules on this thread note the shape of their output in `shapes`, for
-/// Module::summary(). The shapes must outlive the guard.
+/// While a SummaryGuard lives, modules on its thread write the shape of their output into `shapes`,
+/// for Module::summary(). `shapes` must outlive the guard.
 struct SummaryGuard : ModeGuard<SummaryShapes*> {
   explicit SummaryGuard(SummaryShapes* shapes) noexcept : ModeGuard(t_summary, shapes) {}
 };
