@@ -1,5 +1,5 @@
-// Activations: the value of each, and beside it the gradient in one pass.
-// Legend: v an element of the input, w of the output, d of the output's gradient.
+// Activations: the value of each activation, and beside it the gradient in one pass. Legend: v an
+// element of the input, w of the output, d of the output's gradient.
 #include <descent/core/kernels/activation.h>
 #include <descent/core/kernels/elementwise.h>
 #include <descent/core/kernels/math.h>
@@ -56,7 +56,7 @@ Tensor gelu(const Tensor& x) {
       "gelu", x, math::kNormalMost, [](float v) { return v * math::normal_within(v).cdf; },
       [](auto v) {
         const auto phi = math::normal(v).cdf;
-        return phi == 0 ? decltype(v)(0) : v * phi;  // also of −∞
+        return phi == 0 ? decltype(v)(0) : v * phi;  // −∞ · 0 would be NaN
       });
 }
 Tensor gelu_grad(const Tensor& g, const Tensor& x) {

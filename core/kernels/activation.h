@@ -1,9 +1,9 @@
-// Activations, without gradients, and the gradients that one pass computes. Element by element;
-// integers become float32.
+// The values of activations, and the gradients that a kernel computes in one pass. All work element
+// by element, and integers become float32.
 //
-// The next activation goes into activation.cpp: value and gradient side by side. Its rule, which
-// chooses between the one-pass gradient and differentiable operators, goes into
-// autograd/ops/activation.cpp.
+// To add an activation, write its value and its gradient side by side in activation.cpp. Write its
+// rule in autograd/ops/activation.cpp: the rule chooses between the one-pass gradient and
+// differentiable operators.
 #pragma once
 
 #include <descent/core/tensor.h>
@@ -23,7 +23,8 @@ Tensor leaky_relu(const Tensor& x, double slope);
 /// @}
 
 /// @name Gradients in one pass
-/// The gradient of x, from the gradient g of the output and, as named, the output y or x itself.
+/// The gradient of x. g is the gradient of the output. The second argument is the output y or the
+/// input x, as its name says.
 /// @{
 Tensor relu_grad(const Tensor& g, const Tensor& y);
 Tensor tanh_grad(const Tensor& g, const Tensor& y);

@@ -2,7 +2,7 @@
 
 #include <mutex>
 
-// Declared here: the header of another BLAS, if that is the one found, lacks them.
+// Declared here, because the header of another BLAS would lack these functions.
 extern "C" {
 void openblas_set_num_threads(int);
 int openblas_get_num_threads(void);

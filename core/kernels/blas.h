@@ -3,8 +3,8 @@
 
 namespace descent::kernel {
 
-/// While one lives, OpenBLAS uses one thread in the whole program. When the last one dies, OpenBLAS
-/// has the number of threads that the first one found.
+/// While a SingleThreadedBlas lives, OpenBLAS uses one thread in the whole program. When the last
+/// such object dies, OpenBLAS gets back the number of threads that it had before the first.
 class SingleThreadedBlas {
  public:
   SingleThreadedBlas();

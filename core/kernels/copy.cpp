@@ -52,8 +52,8 @@ Tensor view_of(const Tensor& t, const Shape& shape, const Shape& strides, std::i
 
 std::optional<Shape> view_strides(const Tensor& t, const Shape& shape) {
   if (t.is_contiguous()) return shape.contiguous_strides();
-  // From the last dimension back: old dimensions that lie one behind the other form a run, and the
-  // new dimensions divide the run up.
+  // Goes from the last dimension to the first. Old dimensions whose elements lie one behind the
+  // other form a run. The new dimensions divide the run.
   const Shape &old = t.shape(), &step = t.strides();
   Shape strides = Shape::filled(shape.rank(), 1);
   int n = shape.rank() - 1;
@@ -71,7 +71,7 @@ std::optional<Shape> view_strides(const Tensor& t, const Shape& shape) {
       served *= shape[n];
     }
   }
-  return strides;  // the numbers of elements are equal, so the new extents that are left are ones
+  return strides;  // all new extents that are left are 1
 }
 
 Tensor broadcast_to(const Tensor& t, const Shape& shape) {
@@ -85,8 +85,8 @@ Tensor broadcast_to(const Tensor& t, const Shape& shape) {
 
 bool is_dense(const Tensor& t) {
   if (t.is_contiguous()) return true;
-  // A tensor is dense if, with its dimensions sorted by stride, each steps exactly over those
-  // before.
+  // Sorts the dimensions by stride. A tensor is dense if each stride is the number of elements in
+  // the dimensions before.
   Shape shape = t.shape(), strides = t.strides();
   std::int64_t expected = 1;
   for (int placed = 0; placed < shape.rank(); ++placed) {
@@ -130,8 +130,8 @@ To convert(From x) {
   }
 }
 
-// Copies a matrix that is read down its columns. It goes by blocks of 16 × 16, which use each cache
-// line whole.
+// Copies a matrix that is read down its columns. It copies blocks of 16 × 16, so that every byte of
+// a cache line is used.
 template <class U>
 void copy_transposed(const U* from, std::int64_t from_row, std::int64_t from_col, U* to,
                      std::int64_t rows, std::int64_t columns) {

@@ -20,7 +20,7 @@ Tensor empty_as(const Tensor& t, DType dtype);
 
 /// A view of t's storage, without a history. `offset`, in elements, counts from t's first element.
 Tensor view_of(const Tensor& t, const Shape& shape, const Shape& strides, std::int64_t offset);
-/// The strides with which t can be seen as `shape` without a copy; nothing if there are none.
+/// The strides of a view of t with this shape. Returns nothing if such a view needs a copy.
 std::optional<Shape> view_strides(const Tensor& t, const Shape& shape);
 /// A view of t, broadcast to `shape`: the stride is 0 where t is repeated. The caller has checked
 /// that t broadcasts.
@@ -28,22 +28,22 @@ Tensor broadcast_to(const Tensor& t, const Shape& shape);
 
 /// True if t's elements fill one block of memory in some order of its dimensions.
 bool is_dense(const Tensor& t);
-/// t itself if it is row-major, else a row-major copy.
+/// Returns t itself if t is row-major, and otherwise a row-major copy.
 Tensor contiguous(const Tensor& t);
 /// A copy. A dense tensor keeps its strides.
 Tensor clone(const Tensor& t);
-/// t itself if it has the type, else a converted copy. A floating number that becomes an integer is
-/// truncated toward zero; NaN becomes 0, and a number that does not fit becomes the nearest limit.
-/// Any number but 0 becomes true.
+/// Returns t itself if t has the type, and otherwise a converted copy. If a floating number becomes
+/// an integer, it is truncated toward zero. NaN becomes 0. A number that does not fit becomes the
+/// nearest limit of the integer type. Any number but 0 becomes true.
 Tensor cast(const Tensor& t, DType dtype);
-/// Writes `from`, broadcast and converted, to every element of `to`. Counts no write: for a tensor
-/// that nobody has seen yet.
+/// Writes `from`, broadcast and converted, to every element of `to`. Does not count the write. For
+/// a new tensor that nobody else uses yet.
 void copy(const Tensor& from, const Tensor& to);
 /// Writes `source`, broadcast and converted, to every element of `target`, and counts the write:
-/// what autograd saved of the target before is stale. For a tensor that others know, such as a
+/// what autograd saved of the target before is stale. For a tensor that others use too, such as a
 /// parameter.
 void overwrite(const Tensor& source, const Tensor& target);
-/// Writes `value`, converted, to every element of t. Counts no write.
+/// Writes `value`, converted, to every element of t. Does not count the write.
 void fill(const Tensor& t, Scalar value);
 
 }  // namespace descent::kernel

@@ -56,7 +56,7 @@ Tensor orthonormal(const Tensor& a) {
     const SingleThreadedBlas single;
     const int length = 32 * n;
     const Tensor tau = empty({n}, kFloat64), work = empty({length}, kFloat64);
-    int info = 0;  // of wrong arguments only
+    int info = 0;  // only wrong arguments cause an error
     double *columns = q.data_ptr<double>(), *reflections = tau.data_ptr<double>();
     dgeqrf_(&n, &n, columns, &n, reflections, work.data_ptr<double>(), &length, &info);
     dorgqr_(&n, &n, &n, columns, &n, reflections, work.data_ptr<double>(), &length, &info);

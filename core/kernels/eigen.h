@@ -15,9 +15,10 @@ struct Eigen {
 /// is read. Throws ShapeError unless a is square, NonFiniteError if LAPACK finds no result.
 Eigen eigh(const Tensor& a);
 
-/// Q of the decomposition a = QR of a square float matrix (n, n): orthonormal columns, of which the
-/// first k span the first k columns of a. Computed in double, by Householder's reflections; the
-/// sign of each column is LAPACK's. Throws ShapeError unless a is square.
+/// The matrix Q of the decomposition a = QR, for a square float matrix a (n, n). The columns of Q
+/// are orthonormal, and for each k the first k columns of Q span the first k columns of a. Q is
+/// computed in double, by Householder's reflections. LAPACK chooses the sign of each column. Throws
+/// ShapeError unless a is square.
 Tensor orthonormal(const Tensor& a);
 
 }  // namespace descent::kernel

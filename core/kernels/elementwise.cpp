@@ -20,8 +20,8 @@ struct Operand {
   std::int64_t inner;  // innermost stride, in bytes
 };
 
-// The dimensions of the walk. Two neighbours become one if every operand steps through both as
-// through one.
+// Merges dimensions, so that the walk has fewer. Two neighbouring dimensions become one if every
+// operand can step through both with one stride.
 Shape merge_dimensions(Shape shape, Operand* operands, int count) {
   for (int d = shape.rank() - 2; d >= 0; --d) {
     bool merges = true;
@@ -56,7 +56,8 @@ void gather(const Operand& o, const char* from, std::int64_t n, void* to) {
     gather<std::uint8_t>(from, o.inner, n, to);
 }
 
-// Computes a row, or a piece of one: n elements of each operand, from the given first elements on.
+// Computes a row or a piece of a row: n elements, starting at the given first element of each
+// operand.
 struct RowWorker {
   RowWorker(const Operand* operands, int n,
             const SpanFunction& formula)  // leaves the buffers unset
@@ -121,7 +122,8 @@ bool same_dense_strides(const Tensor* const* inputs, int count) {
 
 namespace {
 
-/// The work if all operands are contiguous, or dense in one order: the memory of each is one span.
+/// The work if all operands are contiguous, or are dense with the same strides. Each operand is
+/// then one span of memory.
 struct FlatWork {
   SpanFunction f;
   std::int64_t n;
@@ -139,7 +141,7 @@ struct FlatWork {
   }
 };
 
-/// The work for any operands: row by row of the innermost dimension.
+/// The work for operands with any strides. It computes rows along the innermost dimension.
 struct StridedWork {
   SpanFunction f;
   Shape walk;

@@ -1,8 +1,8 @@
 // The driver of every elementwise kernel.
 //
-// A formula sees contiguous spans only. If an operand is strided or repeated, the driver first
-// gathers a tile of it into a small buffer. Each formula is therefore compiled for one kind of
-// access, and only the driver knows how to walk eight dimensions.
+// A formula gets contiguous spans only. If an operand is strided or repeated, the driver first
+// copies a tile of the operand into a small buffer. Each formula is therefore compiled once, and
+// only the driver has to walk through eight dimensions.
 #pragma once
 
 #include <descent/core/create.h>
@@ -41,8 +41,8 @@ class SpanFunction {
   void (*call_)(const void*, void*, const void* const*, std::int64_t);
 };
 
-/// x in the given type: x itself if it has that type, else a converted copy. Lives for one call; x
-/// must outlive it.
+/// Holds x in the given type: x itself if x has the type, and otherwise a converted copy. An object
+/// lives for one call, and x must outlive the object.
 class As {
  public:
   As(const Tensor& x, DType dtype) : tensor_(&x) {
@@ -61,7 +61,7 @@ class As {
   const Tensor* tensor_;
 };
 
-/// How an output lies in memory: like its inputs if these agree, or row-major.
+/// How an output lies in memory: row-major, or like its inputs if all inputs have the same layout.
 enum class Layout { as_inputs, row_major };
 
 /// Broadcasts up to three inputs, and applies f to all elements. If the inputs are dense and have
@@ -115,7 +115,7 @@ Tensor map2(std::string_view op, const Tensor& x, const Tensor& y, F f) {
   });
 }
 
-/// As map2(), but integers stay int64; bool becomes int64.
+/// The same as map2(), but integers stay int64, and bool becomes int64.
 template <class F>
 Tensor map2_numeric(std::string_view op, const Tensor& x, const Tensor& y, F f) {
   const DType dtype = promote(promote(x.dtype(), y.dtype()), kInt64);
@@ -147,7 +147,7 @@ Tensor compare(std::string_view op, const Tensor& x, const Tensor& y, F f) {
 /// is NaN; what was written for that element is then wrong.
 template <class F>
 bool span_within(std::int64_t n, float most, F within, const float* v, float* o) {
-  std::uint32_t largest = 0;  // as bits, which order magnitudes, with NaN above all
+  std::uint32_t largest = 0;  // as bits: their order is that of |v|, and NaN is above all
   simd::call([ =, &largest ]() __attribute__((always_inline)) {
     const float* __restrict from = v;
     float* __restrict to = o;
@@ -162,9 +162,9 @@ bool span_within(std::int64_t n, float most, F within, const float* v, float* o)
   return largest <= std::bit_cast<std::uint32_t>(most);
 }
 
-/// As map(f), but faster. within() costs less than f and gives the same bits for every float in
-/// [−most, most]. Each block is computed with within(), and again with f if an element lies
-/// outside.
+/// Gives the result of map(f), but faster. within() costs less than f, and gives the same bits as f
+/// for every float in [−most, most]. Each block is computed with within(), and again with f if an
+/// element lies outside.
 template <class Within, class F>
 Tensor map_within(std::string_view op, const Tensor& x, float most, Within within, F f) {
   if (promote_to_floating(x.dtype()) != kFloat32) return map(op, x, f);

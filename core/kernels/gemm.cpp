@@ -141,8 +141,8 @@ void activate(Activation activation, T* c, std::int64_t c_row, std::int64_t rows
 }
 
 /// A product that is cut into units of work, each a block of C. The cut depends on the sizes alone,
-/// and every element of C is summed in the order of k. The bits of the result therefore depend
-/// neither on the cut nor on the number of threads.
+/// and every element of C is summed in the order of k. The result therefore has the same bits for
+/// any cut and any number of threads.
 template <class T>
 class Product {
  public:
@@ -155,8 +155,8 @@ class Product {
                 (p.b_row * kSize >= kLongStride && p.M >= 192 && p.K >= 64);
     rows_ = std::min<std::int64_t>(p.M, a_packed_ ? 256 : 512);
     columns_ = std::min((p.N + own.panel - 1) / own.panel * own.panel, kColumns);
-    // Several threads share the work. An operand that is packed is not cut: both parts would pack
-    // it.
+    // If there is enough work for several threads, cuts the product into more units. Does not cut
+    // an operand that is packed: both units would have to pack the operand.
     if (work() >= kParallelWork) {
       while (units() < kUnits && !a_packed_ && columns_ > own.panel)
         columns_ = (columns_ / 2 + own.panel - 1) / own.panel * own.panel;
@@ -215,9 +215,9 @@ class Product {
         const std::int64_t beyond = (own.lanes - width % own.lanes) % own.lanes;
         alignas(64) T bias[64];
         if (beyond > 0) {
-          // If a row of C is no wider than this panel, the vectors that stick out of it write to
-          // the rows behind. That is harmless in the first pass over K, before those rows hold
-          // sums.
+          // If a row of C is no wider than this panel, its last vector sticks out and overwrites
+          // the start of the next row. In the first pass over K this does no harm, because the next
+          // row holds no sums yet.
           s.full_rows = p_.N == width && blocks == 1 ? rows - (beyond + width - 1) / width : 0;
           if (s.bias) {
             std::memset(bias + width - width % own.lanes, 0, sizeof(T) * own.lanes);
@@ -232,8 +232,8 @@ class Product {
   }
 
  private:
-  // The most elements of C in a unit, and of K in a pass. Rows with a stride of more bytes than
-  // kFar are packed: each lies on a page of its own, and few of them fit the cache together.
+  // kColumns: the most columns of C in a unit. kDepth: the most elements of K in a pass. If rows
+  // lie kLongStride bytes or more apart, they are packed: few such rows fit the cache together.
   static constexpr std::int64_t kSize = sizeof(T), kColumns = 1024, kDepth = 512, kUnits = 8,
                                 kLongStride = 2048;
 
@@ -272,12 +272,13 @@ struct BlasOperand {
   int ld;
 };
 
-/// Nothing if neither stride is 1, or if a number is out of BLAS's range.
+/// Returns nothing if neither stride is 1, or if a number is out of BLAS's range.
 std::optional<BlasOperand> blas_operand(std::int64_t rows, std::int64_t columns, std::int64_t row,
                                         std::int64_t col) {
   constexpr std::int64_t kMost = 1 << 30;
   if (rows >= kMost || columns >= kMost) return {};
-  // The stride of an extent of 1 is arbitrary. BLAS gets the one that a dense operand would have.
+  // If an extent is 1, its stride is arbitrary. BLAS gets the stride that a dense operand would
+  // have.
   if (columns == 1) col = 1;
   if (rows == 1) row = columns;
   if (col == 1 && row >= columns && row < kMost) return {{CblasNoTrans, static_cast<int>(row)}};
@@ -313,7 +314,7 @@ void blas_gemm(const Problem<double>& p, BlasOperand a, BlasOperand b) {
   });
 }
 
-/// True if OpenBLAS computed the product.
+/// Lets OpenBLAS compute the product if it is large enough. Returns true if OpenBLAS computed it.
 bool by_blas(const Problem<float>&) { return false; }
 bool by_blas(const Problem<double>& p) {
   const double work =
@@ -338,7 +339,7 @@ Problem<T> problem_of(const Tensor& a, const Tensor& b, const Tensor& c) {
   return p;
 }
 
-/// A product, ready to run.
+/// A product that is ready to run.
 template <class T>
 class Gemm {
  public:

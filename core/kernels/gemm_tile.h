@@ -13,7 +13,8 @@ namespace descent::kernel {
 
 inline constexpr int kMaxRows = 6;
 
-/// Copies n < kMost elements, in two copies of a power of two, which may overlap.
+/// Copies n < kMost elements by two copies, which may overlap. The length of both copies is the
+/// same power of two.
 template <int kMost, class T>
 [[gnu::always_inline]] inline void copy_few(T* to, const T* from, std::int64_t n) {
   if constexpr (kMost > 1) {
@@ -24,8 +25,8 @@ template <int kMost, class T>
   }
 }
 
-/// Copies the rows of a tile to C, or back. Of rows from `full` on it copies `columns` elements
-/// only.
+/// Copies the rows of a tile to C, or back. The first `full` rows are copied as whole vectors. Of
+/// the other rows only `columns` elements are copied.
 template <class T>
 [[gnu::noinline]] void copy_rows(const T* from, std::int64_t from_row, T* to, std::int64_t to_row,
                                  std::int64_t rows, std::int64_t full, std::int64_t columns,
@@ -34,10 +35,10 @@ template <class T>
     std::copy_n(from + r * from_row, r < full ? width : columns, to + r * to_row);
 }
 
-/// Computes one tile of C over k in [0, K), from the bias on or, with go_on, from C itself. Each
-/// row of B, and the bias, can be read as NV whole vectors, of whose elements `columns` count. The
-/// first `full` rows of C can be written as whole vectors too: the rows behind them overwrite what
-/// sticks out.
+/// Computes one tile of C: a sum over k in [0, K). The sum starts from the bias, or from C itself
+/// if go_on is true. Each row of B, and the bias, can be read as NV whole vectors, but only the
+/// first `columns` elements belong to the tile. The first `full` rows of C can be written as whole
+/// vectors too: the next rows overwrite the elements that stick out.
 template <class V, int MR, int NV, class T>
 [[gnu::always_inline]] inline void tile(std::int64_t K, const T* a, std::int64_t a_row,
                                         std::int64_t a_col, const T* b, std::int64_t b_row, T* c,
@@ -104,7 +105,7 @@ struct Strip {
   std::int64_t c_row;
   const T* bias;  // whole vectors
   bool go_on;
-  std::int64_t full_rows;  // of which whole vectors may be written
+  std::int64_t full_rows;  // rows of C that may be written as whole vectors
 };
 
 template <class V, int MR, int NV, class T>
@@ -137,7 +138,8 @@ template <class V, class T>
   T* c = s.c;
   for (std::int64_t left = s.rows; left > 0;) {
     const std::int64_t full = s.full_rows - (s.rows - left);
-    // Narrow strips go twelve rows at a time, to have as many sums at work as a wide tile.
+    // A narrow strip takes twelve rows at a time, so that it has as many independent sums as a wide
+    // tile.
     if (left >= 2 * kMaxRows && s.columns <= 2 * kLanes && s.a_block == kMaxRows * s.a_row) {
       tile_columns<V, 2 * kMaxRows>(s, a, c, full);
       a += 2 * s.a_block;
@@ -145,7 +147,8 @@ template <class V, class T>
       left -= 2 * kMaxRows;
       continue;
     }
-    // Six rows at a time. The last 7 to 11 rows are halved: 8 = 4 + 4 and not 6 + 2.
+    // Takes six rows at a time. If 7 to 11 rows are left, takes half of these: 8 = 4 + 4 and not 6
+    // + 2.
     const std::int64_t rows = left >= 2 * kMaxRows || s.a_block != kMaxRows * s.a_row
                                   ? std::min<std::int64_t>(left, kMaxRows)
                               : left > kMaxRows ? (left + 1) / 2

@@ -8,16 +8,20 @@ namespace descent::kernel {
 
 /// Slices index[0], index[1], … of x along dim; index has shape (n,).
 Tensor index_select(const Tensor& x, std::int64_t dim, const Tensor& index);
-/// Zeros of `shape`, to which src is added: slice i of src to slice index[i], along dim.
+/// Starts with zeros of the shape `shape`. Adds slice i of src to slice index[i] of the result,
+/// along dim.
 Tensor index_add(const Shape& shape, std::int64_t dim, const Tensor& index, const Tensor& src);
-/// out[i][j] = x[i][index[i][j]], for two dimensions and dim = 1; shaped like index.
+/// Picks elements along dim: out[i][j] = x[i][index[i][j]], for two dimensions and dim = 1. The
+/// result has the shape of index.
 Tensor gather(const Tensor& x, std::int64_t dim, const Tensor& index);
-/// A copy of x, to which src is added at the places that gather() would read, in the order of src.
+/// A copy of x. Each element of src, in the order of src, is added at the place that gather() would
+/// read.
 Tensor scatter_add(const Tensor& x, std::int64_t dim, const Tensor& index, const Tensor& src);
-/// A 1 at each label, else 0: (…) → (…, classes). classes = −1 takes as many as the labels need.
-/// Throws ValueError for a label outside [0, classes).
+/// For each label a row with a 1 at the label and 0 elsewhere: (…) → (…, classes). If classes is
+/// −1, the number of classes is the largest label plus 1. Throws ValueError for a label outside [0,
+/// classes).
 Tensor one_hot(const Tensor& labels, std::int64_t classes, DType dtype);
-/// Joins tensors along dim. Their other extents agree; types are promoted.
+/// Joins tensors along dim. All extents but dim must agree. Types are promoted.
 Tensor cat(const std::vector<Tensor>& tensors, std::int64_t dim);
 
 }  // namespace descent::kernel

@@ -22,8 +22,8 @@ constexpr std::int64_t kGrain = 16384;  // elements a task
 constexpr std::int64_t kFewClasses = 64;
 constexpr std::int64_t kBatch = 64;  // rows whose losses are added up at a time
 
-/// Computes rows [begin, end): their probabilities, and in `losses` their losses. An ignored row
-/// has a loss of 0.
+/// For rows [begin, end), writes the probabilities, and writes the losses to `losses`. An ignored
+/// row has a loss of 0.
 template <class T>
 class CrossEntropyRows {
  public:
@@ -59,7 +59,8 @@ class CrossEntropyRows {
     });
   }
 
-  /// Sixteen rows at a time, one in each lane: for few classes, which would leave lanes idle.
+  /// Sixteen rows at a time, one row in each lane. For few classes: a single row would leave lanes
+  /// idle.
   void few_classes(std::int64_t begin, std::int64_t end, T* losses) const {
     const CrossEntropyRows c = *this;
     simd::call([=]() __attribute__((always_inline)) {
@@ -152,7 +153,7 @@ CrossEntropy cross_entropy(const Tensor& input, const Tensor& labels, std::int64
       for (std::int64_t i = 0; i < pieces; ++i) sum += to[i];
       std::int64_t counted = 0;
       for (std::int64_t r = 0; r < N; ++r) counted += label[r] != ignore;
-      // If no row counts, the mean is NaN and its gradient 0.
+      // If every row is ignored, the mean is 0/0 = NaN. Its gradient is 0.
       *loss = static_cast<T>(mean ? sum / static_cast<double>(counted) : sum);
       *share = static_cast<T>(!mean ? 1 : counted > 0 ? 1 / static_cast<double>(counted) : 0);
     });
@@ -264,8 +265,8 @@ Tensor squared_error_grad(const Tensor& g, const Tensor& x, const Tensor& t, dou
 }
 
 Tensor logistic_loss(const Tensor& x, const Tensor& t, double scale) {
-  // Two forms of one loss, each where its terms do not cancel: (1 − t)·x + log(1 + e⁻ˣ) for x >= 0,
-  // and −t·x + log(1 + eˣ) for x < 0.
+  // The loss has two equal forms: (1 − t)·x + log(1 + e⁻ˣ) and −t·x + log(1 + eˣ). The first form
+  // is exact for x >= 0, the second for x < 0, because their terms do not cancel there.
   return pair_loss("bce_with_logits", x, t, scale, [](auto v, auto w) {
     using T = decltype(v);
     return (v < 0 ? -w : T(1) - w) * v + math::log1p(math::exp(v < 0 ? v : -v));

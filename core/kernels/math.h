@@ -1,9 +1,9 @@
 // Elementary functions of float that a compiler can vectorise: no branch, no call, no table.
 //
-// Each is within 4 ulp of the true value over its whole range (tanh within 6), and handles
-// infinities, NaN and subnormal numbers; tests/core/math_test.cpp checks it. The versions for
-// double call the C++ library: double serves checking, where accuracy counts and speed does not.
-// The coefficients come from tests/reference/fit_polynomials.py.
+// Over its whole range, each function is within 4 ulp of the true value, and tanh within 6 ulp. All
+// functions handle infinities, NaN and subnormal numbers. tests/core/math_test.cpp checks both. The
+// versions for double call the C++ library: double serves checking, where accuracy counts and speed
+// does not. The coefficients come from tests/reference/fit_polynomials.py.
 #pragma once
 
 #include <bit>
@@ -28,8 +28,8 @@ template <class... C>
     return c0 + x * polynomial(x, c...);
 }
 
-/// x limited to [−most, most]; NaN stays NaN. The two choices stand one after the other, which
-/// takes half the instructions of a nested choice.
+/// x limited to [−most, most]; NaN stays NaN. Two choices one after the other take half the
+/// instructions of a nested choice.
 [[gnu::always_inline]] inline float limited(float x, float most) {
   const float below = x > most ? most : x;
   return below < -most ? -most : below;
@@ -55,14 +55,15 @@ struct ExpParts {
 }
 }  // namespace detail
 
-/// e^x for |x| <= 87, with the bits of exp(x). Needs no care for overflow and subnormal numbers.
+/// e^x for |x| <= 87, with the same bits as exp(x). In this range the result neither overflows nor
+/// is subnormal.
 inline constexpr float kExpMost = 87.0f;
 [[gnu::always_inline]] inline float exp_within(float x) {
   return detail::scaled(detail::exp_parts(x));
 }
 
 [[gnu::always_inline]] inline float exp(float x) {
-  const bool small = x < -87.0f;  // the result may be subnormal: made 2^64 times too large
+  const bool small = x < -87.0f;  // may be subnormal: computes 2^64 times the result first
   detail::ExpParts e = detail::exp_parts(x > -104.0f ? x : -104.0f);
   e.exponent += small ? 64u << 23 : 0u;
   const float y = detail::scaled(e) * (small ? 0x1p-64f : 1.0f);
@@ -72,7 +73,7 @@ inline constexpr float kExpMost = 87.0f;
 /// e^x for x <= 0; 0 where the result would be subnormal.
 [[gnu::always_inline]] inline float exp_below_zero(float x) {
   const detail::ExpParts e = detail::exp_parts(x);
-  const float scale = std::bit_cast<float>(e.exponent + 0x3f800000u);  // a NaN in p stays one
+  const float scale = std::bit_cast<float>(e.exponent + 0x3f800000u);  // a NaN in p stays NaN
   return x < -87.3f ? 0.0f : e.p * scale;
 }
 

@@ -174,7 +174,8 @@ bool span_is_finite(const T* p, std::int64_t n) {
   bool finite = true;
   bool* result = &finite;
   simd::call([=]() __attribute__((always_inline)) {
-    // x − x is 0 for a number and NaN for anything else; blocks let it vectorise and end early.
+    // x − x is 0 for a finite number, and NaN for NaN or infinity. The loop goes by blocks, so that
+    // it can be vectorised and can end early.
     for (std::int64_t i = 0; i < n && *result; i += 4096) {
       const std::int64_t length = n - i < 4096 ? n - i : 4096;
       int bad = 0;
@@ -196,7 +197,8 @@ bool all_finite(const Tensor& x) {
   detail::check_may_read("all_finite");
   if (!is_floating(x.dtype())) return true;
   detail::Storage& storage = *x.body().storage;
-  // Unchanged since the last look, as far as anybody can tell.
+  // True if every write to the values is counted, so that storage.version tells whether the values
+  // have changed since the last check.
   const bool seen = !storage.pool && !storage.exposed && !storage.foreign;
   if (seen && storage.finite_at == storage.version + 1) return true;
   const Tensor flat = is_dense(x) ? x : contiguous(x);
@@ -205,7 +207,8 @@ bool all_finite(const Tensor& x) {
     const std::int64_t n = flat.numel();
     if (n <= kElementwiseGrain) return span_is_finite(p, n);
     std::atomic<bool> all{true};
-    // From the end: what is read last, the beginning, is still in the cache when an update starts.
+    // Reads from the end to the beginning. The beginning, which an optimizer's update reads first,
+    // is then still in the cache.
     parallel_for(n, kElementwiseGrain, [&](std::int64_t begin, std::int64_t end) {
       if (!span_is_finite(p + (n - end), end - begin)) all.store(false, std::memory_order_relaxed);
     });

@@ -1,6 +1,7 @@
-// Elementwise kernels, without gradients. Each is one line in pointwise.cpp, and the value of the
-// operator of its name in <descent/autograd/ops/arithmetic.h>. Functions of real numbers turn
-// integers into float32; the others keep int64. Activations stand in activation.h.
+// Elementwise kernels, without gradients. Each kernel computes the value of the operator with the
+// same name in <descent/autograd/ops/arithmetic.h>. Each kernel is one line in pointwise.cpp.
+// Functions of real numbers turn integers into float32; the others keep int64. Activations stand in
+// activation.h.
 #pragma once
 
 #include <descent/core/tensor.h>
@@ -15,7 +16,7 @@ Tensor sub(const Tensor& a, const Tensor& b);
 Tensor mul(const Tensor& a, const Tensor& b);
 Tensor div(const Tensor& a, const Tensor& b);      ///< always floating
 Tensor pow(const Tensor& a, const Tensor& b);      ///< always floating
-Tensor maximum(const Tensor& a, const Tensor& b);  ///< NaN when either is
+Tensor maximum(const Tensor& a, const Tensor& b);  ///< NaN if either operand is NaN
 Tensor minimum(const Tensor& a, const Tensor& b);
 
 /// @}

@@ -105,7 +105,7 @@ void sum_columns(const T* x, T* out, std::int64_t outer, std::int64_t n, std::in
                });
 }
 
-/// x with the dimensions of `set` moved to the end, row-major.
+/// A row-major tensor: x with the dimensions of `set` moved to the end.
 Tensor reduced_last(const Tensor& x, unsigned set) {
   Shape shape, strides;
   for (const bool reduced : {false, true})
@@ -117,8 +117,8 @@ Tensor reduced_last(const Tensor& x, unsigned set) {
   return contiguous(view_of(x, shape, strides, 0));
 }
 
-/// Moves the dimensions of `set` last, which makes rows of them, and calls f(row, n, number of the
-/// row) for each row. x must have elements along `set`.
+/// Moves the dimensions of `set` to the end: their n elements form a row. Calls f(row, n, number of
+/// the row) for each row. n must not be 0.
 template <class T, class F>
 void for_rows(const char* op, const Tensor& x, unsigned set, Tensor& out, F f) {
   const Tensor flat = reduced_last(x, set);
@@ -262,8 +262,8 @@ Tensor sum(const Tensor& input, const Dims& dims, bool keepdim) {
     fill(out, 0);
     return out;
   }
-  // If the reduced dimensions are neighbours and kept ones follow, columns are summed where they
-  // lie.
+  // If the reduced dimensions are neighbours and kept dimensions follow, sums the columns in place,
+  // without moving dimensions.
   int first = 0;
   while (first < rank && (set >> first & 1) == 0) ++first;
   int last = first;
@@ -419,9 +419,9 @@ Tensor log_softmax_grad(const Tensor& g, const Tensor& y) {
 
 namespace {
 
-// The square of a number beyond 2^±512 leaves double's range. Numbers that are scaled by one of
-// these factors first stay inside, however many there are. A square that then underflows is too
-// small beside the others to matter.
+// If |x| is above 2^512 or below 2^-512, the square of x leaves the range of double. In this case
+// all numbers are scaled by kShrink or kGrow. Then even a sum of very many squares stays in range.
+// If a scaled square underflows, it is too small beside the others to matter.
 constexpr double kShrink = 0x1p-600, kGrow = 0x1p600;
 
 /// True if a sum of squares has neither overflowed nor lost digits to underflow.

@@ -55,11 +55,11 @@ template <class T>
   return {m, fold_lanes(sum, [](T a, T b) { return a + b; })};
 }
 
-/// Writes p = exp(x) in one pass, without a shift, and returns the sum of p. Only for rows of
-/// numbers in [−40, 40]: for any other row returns 0, and p is meaningless. p must not be x.
+/// Writes p = exp(x) in one pass, without a shift, and returns the sum of p. If a number of the row
+/// lies outside [−40, 40], returns 0, and p is meaningless. p must not be x.
 [[gnu::always_inline]] inline float small_exp_row(const float* x, float* p, std::int64_t n) {
   float sum[kRowLanes] = {};
-  std::uint32_t high[kRowLanes] = {};  // magnitudes, as bits, among which NaN is the largest
+  std::uint32_t high[kRowLanes] = {};  // |x| as bits, where NaN is the largest
   const auto magnitude = [](float v) { return std::bit_cast<std::uint32_t>(v) & 0x7fffffffu; };
   const std::int64_t whole = n / kRowLanes * kRowLanes;
   for (std::int64_t i = 0; i < whole; i += kRowLanes)
