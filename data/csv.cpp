@@ -20,7 +20,8 @@ std::string_view trim(std::string_view s) {
   return s;
 }
 
-/// The number that a field holds, if a float can hold it; a number that is too small becomes 0.
+/// The number that a field holds. Returns nothing if the field holds no number, or a number too
+/// large for a float. A number that is too small for a float becomes 0.
 std::optional<double> number(std::string_view field) {
   if (field.size() > 1 && field[0] == '+' && field[1] != '-') field.remove_prefix(1);
   double x = 0;
@@ -31,7 +32,7 @@ std::optional<double> number(std::string_view field) {
   return x;
 }
 
-/// True for text that is no number, not even one that is too large or too small.
+/// True for text that is not a number. A number that is too large or too small is not a word.
 bool is_word(std::string_view field) {
   double x = 0;
   if (field.size() > 1 && field[0] == '+') field.remove_prefix(1);
@@ -57,7 +58,7 @@ Row fields(std::string_view line, char separator) {
       }
       if (i < line.size()) ++i;
       for (; i < line.size() && line[i] != separator; ++i)
-        if (line[i] != ' ') field += line[i];  // such a field is refused later, as no number
+        if (line[i] != ' ') field += line[i];  // behind the quote: refused later, as no number
     } else {
       const std::size_t end = std::min(line.find(separator, i), line.size());
       field = trim(line.substr(i, end - i));
@@ -98,8 +99,9 @@ Dataset parse_csv(std::string_view text, const CsvOptions& options, const std::s
     if (separator == 0) separator = separator_of(content);
     Row row = fields(content, separator);
     if (rows.empty() && header.empty()) {
-      // A first line with a word is a header, with one exception: the line is a sample whose class,
-      // in the last column, is a word. Then the last column of the second line is a word, too.
+      // A first line with a word is a header, with one exception. If the only word is in the last
+      // column, and the second line has a word there too, the first line is a sample and the word
+      // is its class.
       const auto words =
           std::count_if(row.begin(), row.end(), [](const std::string& f) { return is_word(f); });
       const std::string_view next = trim(text.substr(0, std::min(text.find('\n'), text.size())));

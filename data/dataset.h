@@ -28,12 +28,13 @@ struct Dataset {
   std::int64_t num_classes() const { return static_cast<std::int64_t>(classes.size()); }
   /// True if the targets are classes.
   bool is_classification() const { return !classes.empty(); }
-  /// The samples at `index`, int64 (n), in its order. Throws ValueError for an index out of range.
+  /// The samples with the numbers in `index`, int64 (n), in the order of `index`. Throws ValueError
+  /// for an index out of range.
   Dataset subset(const Tensor& index) const;
 };
 
 /// @name Data sets that ship
-/// They are part of the library itself. data/README.md names sources and licences.
+/// These data sets are part of the library itself. data/README.md names sources and licences.
 /// @{
 
 /// 1,797 handwritten digits, 8 × 8 pixels divided by 16: (1797, 64), 10 classes.
@@ -46,8 +47,8 @@ Dataset wine();
 
 /// @name Data sets made from a seed
 /// n samples; the same seed gives the same numbers on every platform. `noise` is the standard
-/// deviation of what is added to each coordinate (or to y). Each throws ValueError for a number out
-/// of range.
+/// deviation of the normal noise that is added to each coordinate (or to y). Each throws ValueError
+/// for a number out of range.
 /// @{
 
 /// Two interleaved half circles: (n, 2), 2 classes.
@@ -58,7 +59,7 @@ Dataset spirals(std::int64_t n = 500, std::int64_t arms = 2, double noise = 0.05
 /// Normal clouds around random centres in [-5, 5]^features.
 Dataset blobs(std::int64_t n = 500, std::int64_t centres = 3, std::int64_t features = 2,
               double std = 1.0, std::uint64_t seed = 0);
-/// Points of [-1, 1]², class 1 where the signs differ.
+/// Points of [-1, 1]². A point has class 1 if the signs of its two coordinates differ.
 Dataset xor_points(std::int64_t n = 500, double noise = 0.0, std::uint64_t seed = 0);
 /// y = x·w + 1 + noise, with w = (1, -2, 3, -4, …).
 Dataset linear_regression(std::int64_t n = 200, std::int64_t features = 1, double noise = 0.1,
@@ -75,13 +76,14 @@ struct Split {
 /// alone decides the order. Throws ValueError unless 0 < fraction < 1 and both parts hold a sample.
 Split split(const Dataset& all, double fraction = 0.8, std::uint64_t seed = 0);
 
-/// Shifts and scales each feature to mean 0 and standard deviation 1. It is fitted to training data
-/// and applied to all data alike.
+/// Shifts and scales each feature to mean 0 and standard deviation 1. Measure mean and deviation on
+/// the training data, and apply the same numbers to the test data.
 struct Standardizer {
   Tensor mean;  ///< (D)
   Tensor std;   ///< (D); 1 for a feature that is constant
 
-  /// Measures x (N, D). Throws ShapeError for another shape or no samples.
+  /// Measures mean and standard deviation of x (N, D). Throws ShapeError for another shape or no
+  /// samples.
   static Standardizer fit(const Tensor& x);
   /// (x − mean)/std: (N, D) → (N, D). Throws ShapeError for another number of features.
   Tensor apply(const Tensor& x) const;

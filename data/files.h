@@ -8,43 +8,45 @@
 
 namespace descent::data {
 
-/// What the target of a table is; see CsvOptions::task.
+/// The kind of problem that a table poses; see CsvOptions::task.
 enum class Task { automatic, classification, regression };
 
 /// Options of csv().
 struct CsvOptions {
-  /// The column of the target: a name of the header, or a number from 0; negative counts from the
-  /// last.
+  /// The column of the target: a name in the header, or a number. Columns count from 0, and a
+  /// negative number counts from the last column.
   std::variant<std::int64_t, std::string> target = std::int64_t{-1};
-  /// Columns to leave out: names of the header, or numbers from 0.
+  /// Columns to leave out: names in the header, or numbers that count from 0.
   std::vector<std::string> drop = {};
-  /// Whether the first line holds names. Without a value: yes if it holds a word, unless that word
-  /// is the target of a first sample.
+  /// Whether the first line holds the names of the columns. If there is no value, csv() decides: a
+  /// first line that holds a word is a header, unless the word is the target of a sample.
   std::optional<bool> header = {};
-  /// automatic: classification if the target holds words, or if it holds at most 50 different whole
-  /// numbers that repeat; else regression.
+  /// `automatic` is classification if the target holds words. It is classification too if the
+  /// target holds at most 50 different whole numbers, and numbers repeat. Otherwise it is
+  /// regression.
   Task task = Task::automatic;
 };
 
 /// Reads a table of numbers, separated by commas, semicolons or tabs. Only the target may hold
-/// words. Class labels become 0 … C − 1, in the order of their values. Throws FileError, which
-/// names line and column, for a field that is no finite number, a line of another length, or an
-/// empty table. Throws ValueError for a column that is not there.
+/// words. Class labels become 0 … C − 1, in the order of their values. Throws FileError for a field
+/// that is not a finite number, a line of another length, or an empty table. The error names line
+/// and column. If a column of the options is not in the table, throws ValueError.
 ///
 ///   const data::Dataset houses = data::csv("houses.csv", {.target = "price", .drop = {"id"}});
 Dataset csv(const std::string& path, const CsvOptions& options = {});
-/// As csv(), from text. `name` stands in messages.
+/// Does what csv() does, but with the text of a table. Messages call the table `name`.
 Dataset parse_csv(std::string_view text, const CsvOptions& options = {},
                   const std::string& name = "csv");
 
-/// Reads one IDX file of bytes. A file of one dimension holds labels and gives int64 (N). Any other
-/// gives float32, from 0 to 255. Throws FileError for a wrong magic number or length.
+/// Reads one IDX file of bytes. If the file has one dimension, it holds labels, and the result is
+/// int64 (N). Otherwise the result is float32, with values from 0 to 255. Throws FileError for a
+/// wrong magic number or length.
 Tensor load_idx(const std::string& path);
-/// Reads a file of images and one of labels: x (N, rows·columns), from 0 to 1, and y (N). Throws
-/// FileError if the files are malformed or hold different numbers.
+/// Reads a file of images and a file of labels: x (N, rows·columns), from 0 to 1, and y (N). Throws
+/// FileError if a file is malformed, or if the numbers of images and labels differ.
 Dataset idx(const std::string& images, const std::string& labels);
-/// Reads the two files of a folder that are called as MNIST's: train-images… and train-labels…, or,
-/// if these are not there, t10k-images… and t10k-labels…. Throws FileError if neither pair is
+/// Reads a pair of files with MNIST's names from a folder: train-images… and train-labels…. If this
+/// pair is not there, reads t10k-images… and t10k-labels…. Throws FileError if neither pair is
 /// there.
 Dataset idx_folder(const std::string& folder);
 

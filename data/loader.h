@@ -11,7 +11,7 @@
 
 namespace descent::data {
 
-/// Some samples and their targets, in memory of their own.
+/// Some samples and their targets: copies, in new memory.
 struct Batch {
   Tensor x;  ///< (n, …), n samples
   Tensor y;  ///< (n, …), their targets
@@ -21,22 +21,22 @@ struct Batch {
 struct LoaderOptions {
   std::int64_t batch_size = 32;  ///< samples in a batch
   bool shuffle = true;           ///< a new order for each epoch
-  std::uint64_t seed = 0;        ///< of the orders
+  std::uint64_t seed = 0;        ///< decides the orders
   bool drop_last = false;        ///< leave out a last batch that is smaller
 };
 
 /// Gives the batches of a data set; each call of begin() starts an epoch.
 class DataLoader {
  public:
-  /// x (N, …) and y (N, …), which are shared and not copied. Throws ShapeError if they have
-  /// different numbers of rows, ValueError for a batch size below 1 or if an epoch would have no
-  /// batch.
+  /// Loads from x (N, …) and y (N, …), which are shared and not copied. Throws ShapeError if x and
+  /// y have different numbers of rows. Throws ValueError for a batch size below 1, or if an epoch
+  /// would have no batch.
   DataLoader(Tensor x, Tensor y, LoaderOptions options = {});
   /// The same for the x and y of a data set.
   explicit DataLoader(const Dataset& d, LoaderOptions options = {})
       : DataLoader(d.x, d.y, options) {}
 
-  /// A place in an epoch. The loader must outlive it and stay where it is.
+  /// A place in an epoch. The loader must outlive the iterator and must not be moved meanwhile.
   class Iterator {
    public:
     /// Copies the batch out of the data set.
@@ -46,7 +46,7 @@ class DataLoader {
       ++batch_;
       return *this;
     }
-    /// True if the two are at different batches.
+    /// True if the two iterators are at different batches.
     bool operator!=(const Iterator& o) const { return batch_ != o.batch_; }
 
    private:
@@ -62,12 +62,12 @@ class DataLoader {
   Iterator begin();
   /// The end of every epoch.
   Iterator end() const { return {this, Tensor(), batches()}; }
-  /// Batches in an epoch. Dataset::size() counts samples.
+  /// The number of batches in an epoch. Dataset::size() counts samples.
   std::int64_t batches() const;
   /// Number of epochs begun so far.
   std::int64_t epoch() const { return epoch_; }
-  /// Sets the number of epochs begun: a run that is resumed sees the orders that it would have
-  /// seen.
+  /// Sets the number of epochs begun so far. A run that is resumed then continues with the same
+  /// orders as without the interruption.
   void set_epoch(std::int64_t epoch) { epoch_ = epoch; }
 
  private:

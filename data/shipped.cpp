@@ -1,5 +1,5 @@
-// The data sets that ship. Their files become part of the library, so that a program finds them
-// whether the library was installed or not.
+// The data sets that ship with Descent. Their files become part of the library, so that a program
+// finds them whether the library was installed or not.
 #include <descent/core/files.h>
 #include <descent/data/dataset.h>
 #include <descent/data/files.h>
