@@ -1,5 +1,5 @@
-// The activations as modules, for Sequential. Each applies the operator of its name, which
-// <descent/autograd/ops/activation.h> documents: (…) → (…).
+// The activations as modules, for Sequential. Each module applies the operator with the same name:
+// (…) → (…). <descent/autograd/ops/activation.h> documents the operators.
 #pragma once
 
 #include <descent/autograd/ops/activation.h>

@@ -1,8 +1,8 @@
 // Batch normalisation: the layer, its running statistics, and how to compute the statistics anew.
 //
 // The running mean and variance are buffers: they are saved with the module and not trained. Two
-// guards decide what a forward pass of training does with them; both are documented in
-// <descent/core/thread_state.h>:
+// guards decide how a forward pass in training changes the running statistics.
+// <descent/core/thread_state.h> documents both guards:
 //   FrozenStatisticsGuard       leaves the running statistics alone
 //   CumulativeStatisticsGuard   makes them the plain average of all batches
 // Legend: N batch, D features.
@@ -24,8 +24,8 @@ struct BatchNormOptions {
 ///
 /// While training, a batch is normalised by its own mean and biased variance. The batch's mean and
 /// unbiased variance then enter the running statistics. While evaluating, a batch is normalised by
-/// the running statistics. Throws ShapeError for another shape. If a training batch has one row,
-/// throws ShapeError: its variance would be 0.
+/// the running statistics. If x does not have the shape (N, D), throws ShapeError. If a training
+/// batch has one row, throws ShapeError: its variance would be 0.
 class BatchNorm1d : public Module {
  public:
   /// Throws ValueError for features < 1 or an option out of range.
@@ -36,20 +36,21 @@ class BatchNorm1d : public Module {
   Tensor bias;                 ///< shift (D), starts at 0; undefined without affine
   Tensor running_mean;         ///< buffer (D), starts at 0
   Tensor running_var;          ///< buffer (D), starts at 1
-  Tensor num_batches_tracked;  ///< buffer (), int64: batches in the running statistics
+  Tensor num_batches_tracked;  ///< buffer (), int64: number of batches so far
 
  private:
   BatchNormOptions options_;
 };
 
 namespace detail {
-/// Sets the running statistics of a module, and of all below it, to their start.
+/// Resets the running statistics of a module, and of all modules below it, to their initial values.
 void reset_batch_norm(const Module& module);
 }  // namespace detail
 
-/// Computes the running statistics anew: the plain average over one pass through `batches`. For
-/// weights that were averaged (SWA), for which the old statistics are wrong. `batches` is any range
-/// that gives `auto [x, y]`. Afterwards each module trains or evaluates as before.
+/// Computes the running statistics again, as the plain average over one pass through `batches`.
+/// Call it after the weights were averaged (SWA), because the old statistics do not fit the
+/// averaged weights. `batches` is any range that gives `auto [x, y]`. Afterwards each module is in
+/// its earlier mode, training or evaluation.
 ///
 ///   optimizer.swap_average();
 ///   nn::update_batch_norm(model, loader);

@@ -5,9 +5,9 @@
 
 namespace descent::nn {
 
-/// While training, zeroes each element with probability p and scales the others by 1/(1 − p), so
-/// that the expected value stays. While evaluating, gives x itself. Any shape. Draws from
-/// default_generator(). Srivastava et al. 2014.
+/// While training, sets each element to 0 with probability p and multiplies the other elements by
+/// 1/(1 − p). The expected value of an element stays the same. While evaluating, returns x itself.
+/// x may have any shape. The random numbers come from default_generator(). Srivastava et al. 2014.
 class Dropout : public Module {
  public:
   /// Throws ValueError unless 0 <= p <= 1.

@@ -5,8 +5,8 @@
 
 namespace descent::nn {
 
-/// Rows of a table: int64 (…) → (…, dim). Throws ValueError for an index outside [0, count),
-/// DTypeError for anything but int64.
+/// Picks a row of the table for each index: int64 (…) → (…, dim). Throws ValueError for an index
+/// outside [0, count), DTypeError for anything but int64.
 class Embedding : public Module {
  public:
   /// Throws ValueError for an extent below 1.

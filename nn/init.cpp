@@ -70,7 +70,7 @@ const Tensor& orthogonal_(const Tensor& t, double gain) {
     fail<ShapeError>("orthogonal_", "got shape ", t.shape(), ", expected two dimensions");
   const std::int64_t rows = t.size(0), columns = t.size(1);
   const std::int64_t n = std::min(rows, columns), d = std::max(rows, columns);
-  const Tensor vectors = randn({n, d}, kFloat64);  // n of them, made orthonormal one by one
+  const Tensor vectors = randn({n, d}, kFloat64);  // n vectors, made orthonormal one by one
   double* v = vectors.data_ptr<double>();
   const auto dot = [d](const double* a, const double* b) {
     double s = 0;

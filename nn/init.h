@@ -2,9 +2,10 @@
 //
 //   nn::init::kaiming_normal_(layer.weight);
 //
-// All draw from default_generator(). For a weight (out, in, …), fan_in is the number of elements
-// behind one output: size(1) times all extents behind it. fan_out is size(0) times those extents.
-// Initialisers that need fans throw ShapeError for fewer than two dimensions.
+// All random values come from default_generator(). For a weight (out, in, …), fan_in is size(1)
+// times all extents after dimension 1. It is the number of inputs of one output. fan_out is size(0)
+// times the same extents. Initialisers that need fans throw ShapeError for fewer than two
+// dimensions.
 #pragma once
 
 #include <descent/core/tensor.h>
@@ -25,24 +26,26 @@ const Tensor& xavier_uniform_(const Tensor& t, double gain = 1);
 const Tensor& xavier_normal_(const Tensor& t, double gain = 1);
 /// @}
 
-/// Which of the two fans an initialiser divides by: `in` keeps the variance of values on the way
-/// forward, `out` that of gradients on the way back.
+/// The fan by which an initialiser divides the variance. With `in` the forward pass keeps the
+/// variance of the values. With `out` the backward pass keeps the variance of the gradients.
 enum class Fan { in, out };
 
 /// @name Kaiming
-/// Variance gain²/fan. He et al. 2015, arXiv:1502.01852. The gain defaults to the one for relu, √2.
+/// Variance gain²/fan. He et al. 2015, arXiv:1502.01852. The default gain √2 is for relu.
 /// @{
 const Tensor& kaiming_uniform_(const Tensor& t, Fan fan = Fan::in,
                                double gain = 1.4142135623730951);
 const Tensor& kaiming_normal_(const Tensor& t, Fan fan = Fan::in, double gain = 1.4142135623730951);
 /// @}
 
-/// Orthonormal rows (or columns, if there are more rows than columns), times gain; uniform over all
-/// such matrices. Saxe et al. 2013, arXiv:1312.6120. Throws ShapeError unless t is a matrix.
+/// A random matrix with orthonormal rows, times gain. If there are more rows than columns, the
+/// columns are orthonormal instead. All such matrices are equally likely. Saxe et al. 2013,
+/// arXiv:1312.6120. Throws ShapeError unless t is a matrix.
 const Tensor& orthogonal_(const Tensor& t, double gain = 1);
 
-/// The gain that keeps the variance through an activation: relu √2, tanh 5/3, leaky_relu
-/// √(2/(1 + slope²)), selu 3/4, linear and sigmoid 1. Throws ValueError for another name.
+/// The gain that keeps the variance of values through an activation. It is √2 for relu, 5/3 for
+/// tanh, √(2/(1 + slope²)) for leaky_relu, 3/4 for selu, and 1 for linear and sigmoid. Throws
+/// ValueError for any other name.
 double calculate_gain(std::string_view nonlinearity, double slope = 0.01);
 
 }  // namespace descent::nn::init

@@ -5,9 +5,9 @@
 
 namespace descent::nn {
 
-/// Normalises each sample over its last dimension, by its mean and biased variance:
-/// (…, D) → (…, D). Training and evaluation are alike. Ba et al. 2016, arXiv:1607.06450. Throws
-/// ShapeError unless x's last extent is D.
+/// Normalises each sample over its last dimension, by its mean and biased variance: (…, D) → (…,
+/// D). Training and evaluation do not differ. Ba et al. 2016, arXiv:1607.06450. Throws ShapeError
+/// unless x's last extent is D.
 class LayerNorm : public Module {
  public:
   /// eps is added to the variance; affine learns a scale and a shift. Throws ValueError for

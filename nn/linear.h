@@ -1,5 +1,4 @@
-// Linear: the fully connected layer.
-// Legend: … any shape, also none.
+// Linear: the fully connected layer. Legend: … any number of dimensions, or none.
 #pragma once
 
 #include <descent/core/activation.h>
@@ -7,7 +6,7 @@
 
 namespace descent::nn {
 
-/// y = x·Wᵀ + b: (…, in) → (…, out). Weight and bias start uniform in ±1/√in, as PyTorch's. Throws
+/// y = x·Wᵀ + b: (…, in) → (…, out). As in PyTorch, weight and bias start uniform in ±1/√in. Throws
 /// ShapeError unless x's last extent is `in`, DTypeError unless x has the weight's type.
 ///
 /// In memory the weight lies as (in, out), so that the forward product runs along rows.
@@ -19,7 +18,8 @@ class Linear : public Module {
   /// Throws ValueError for an extent below 1.
   Linear(std::int64_t in, std::int64_t out, bool with_bias = true);
   Tensor forward(const Tensor& x) override;
-  /// As forward(), followed by an activation, in one pass over the product. Sequential uses it.
+  /// Does what forward() does, and applies an activation in the same pass. Sequential uses this
+  /// function.
   Tensor forward_activated(const Tensor& x, Activation activation);
 
   Tensor weight;  ///< (out, in)

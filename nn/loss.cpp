@@ -83,8 +83,8 @@ void check_labels(const char* op, const Tensor& labels, std::int64_t classes, st
   });
 }
 
-/// Labels as targets t (N, C), so that a row's loss is −Σ t·log p, with the number by which a mean
-/// divides: the sum of the rows' weights.
+/// Labels as targets t (N, C): the loss of a row is −Σ t·log p. `divisor` is the sum of the weights
+/// of all rows, and a mean divides by it.
 struct Targets {
   Tensor t;
   Tensor divisor;
@@ -133,7 +133,7 @@ Tensor cross_entropy(const Tensor& logits, const Tensor& target, const CrossEntr
     check_labels("cross_entropy", target, classes, o.ignore_index);
     const Targets targets =
         label_targets(target, classes, o.weight, o.ignore_index, o.label_smoothing, logits.dtype());
-    // where() and not a product: a class that does not count may have a logit of −∞.
+    // A product alone would give 0·(−∞) = NaN if a class with target 0 has a logit of −∞.
     const Tensor rows = -sum(where(targets.t != 0, log_softmax(logits, 1) * targets.t, 0.0), {1});
     return o.reduction == Reduction::mean ? sum(rows) / targets.divisor : reduce(rows, o.reduction);
   }
@@ -156,7 +156,7 @@ Tensor nll_loss(const Tensor& log_p, const Tensor& labels, const NllOptions& o) 
   check_labels("nll_loss", labels, log_p.size(1), o.ignore_index);
   const Targets targets =
       label_targets(labels, log_p.size(1), o.weight, o.ignore_index, 0, log_p.dtype());
-  // where() and not a product: the unused log-probabilities may be −∞.
+  // A product alone would give 0·(−∞) = NaN if an unused log-probability is −∞.
   const Tensor rows = -sum(where(targets.t != 0, log_p * targets.t, 0.0), {1});
   return o.reduction == Reduction::mean ? sum(rows) / targets.divisor : reduce(rows, o.reduction);
 }
@@ -179,7 +179,8 @@ Tensor bce_loss(const Tensor& input, const Tensor& target, Reduction r) {
 
 Tensor bce_with_logits(const Tensor& x, const Tensor& t, const Tensor& pos_weight, Reduction r) {
   check_same("bce_with_logits", x, t);
-  // −t·log σ(x) − (1 − t)·log(1 − σ(x)), from the side on which nothing cancels.
+  // Computes −t·log σ(x) − (1 − t)·log(1 − σ(x)). For x >= 0 and x < 0 it uses different forms, so
+  // that no digits cancel.
   if (!pos_weight.defined() && one_pass(x, t, r)) return logistic_loss(x, t, r == Reduction::mean);
   if (!pos_weight.defined())
     return reduce(where(x.detach() >= 0, (1 - t) * x + softplus(-x), softplus(x) - x * t), r);

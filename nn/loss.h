@@ -11,15 +11,15 @@
 
 namespace descent::nn {
 
-/// What becomes of the losses of the single elements (or rows).
+/// What a loss function returns for the losses of the single elements (or rows).
 enum class Reduction {
-  mean,  ///< their mean: ()
-  sum,   ///< their sum: ()
-  none   ///< they are returned as they are
+  mean,  ///< the mean of the losses: ()
+  sum,   ///< the sum of the losses: ()
+  none   ///< all losses, in their shape
 };
 
 /// @name Regression
-/// Input and target have one shape, (…). d is input − target.
+/// Input and target have the same shape, (…). d is input − target.
 /// @{
 
 /// d², Reduction::mean by default.
@@ -36,16 +36,17 @@ Tensor smooth_l1_loss(const Tensor& input, const Tensor& target, double beta = 1
 
 /// Options of cross_entropy().
 struct CrossEntropyOptions {
-  Tensor weight = {};                     ///< (C), a factor for each class; undefined means 1
+  Tensor weight = {};                     ///< (C), a factor for each class; if undefined, 1
   std::int64_t ignore_index = -100;       ///< a row with this label does not count
   double label_smoothing = 0;             ///< ε in [0, 1]: the target is (1 − ε)·label + ε/C
-  Reduction reduction = Reduction::mean;  ///< of the rows' losses
+  Reduction reduction = Reduction::mean;  ///< how the rows are combined
 };
 
-/// −log softmax(logits)[label], row by row. logits: (N, C). target: either labels, int64 (N), or
-/// probabilities (N, C) of a floating type. Returns (), or (N) without a reduction.
-/// The mean over labels is weighted: Σ weight·loss / Σ weight. The mean over probabilities is over
-/// N. Throws ValueError for a label outside [0, C) that is not ignore_index.
+/// The cross entropy of each row. With labels it is −log softmax(logits)[label]. With probabilities
+/// t it is −Σ t·log softmax(logits). logits: (N, C). target: either labels, int64 (N), or
+/// probabilities (N, C) of a floating type. Returns (), or (N) for Reduction::none. With labels the
+/// mean is weighted: Σ weight·loss / Σ weight. With probabilities the sum is divided by N. Throws
+/// ValueError if a label lies outside [0, C) and is not ignore_index.
 ///
 ///   nn::cross_entropy(logits, labels, {.label_smoothing = 0.1})
 Tensor cross_entropy(const Tensor& logits, const Tensor& target,
@@ -55,28 +56,29 @@ Tensor cross_entropy(const Tensor& logits, const Tensor& target,
 struct NllOptions {
   Tensor weight = {};                     ///< (C), a factor for each class; undefined means 1
   std::int64_t ignore_index = -100;       ///< a row with this label does not count
-  Reduction reduction = Reduction::mean;  ///< of the rows' losses
+  Reduction reduction = Reduction::mean;  ///< how the rows are combined
 };
 
 /// −log_probability[label], row by row: log_probabilities (N, C), labels int64 (N).
 /// nll_loss(log_softmax(x, 1), labels) is cross_entropy(x, labels). Errors as in cross_entropy().
 Tensor nll_loss(const Tensor& log_probabilities, const Tensor& labels, const NllOptions& o = {});
 
-/// −t·log p − (1 − t)·log(1 − p) for probabilities p (…) and targets t (…). Logarithms are limited
-/// to −100 from below, as in PyTorch. Throws ValueError for an input outside [0, 1]. For logits use
-/// bce_with_logits().
+/// −t·log p − (1 − t)·log(1 − p) for probabilities p (…) and targets t (…). As in PyTorch, a
+/// logarithm below −100 counts as −100. Throws ValueError for an input outside [0, 1]. For logits
+/// use bce_with_logits().
 Tensor bce_loss(const Tensor& input, const Tensor& target, Reduction r = Reduction::mean);
 
-/// bce_loss(sigmoid(logits), target) without overflow: (…), (…). pos_weight multiplies the term
-/// t·log p and broadcasts; undefined means 1.
+/// The same as bce_loss(sigmoid(logits), target), but without overflow: (…), (…). pos_weight
+/// multiplies the term t·log p and broadcasts. If pos_weight is undefined, it counts as 1.
 Tensor bce_with_logits(const Tensor& logits, const Tensor& target, const Tensor& pos_weight = {},
                        Reduction r = Reduction::mean);
 
-/// What becomes of kl_div()'s elements: as Reduction, and batchmean, the sum divided by N.
+/// How kl_div() combines its elements: mean, sum and none as in Reduction, and batchmean, the sum
+/// divided by N.
 enum class KlReduction { mean, sum, none, batchmean };
 
 /// t·(log t − input), element by element, for log-probabilities `input` (N, …) and probabilities
-/// `target` t (N, …). The divergence itself is the one with batchmean.
+/// `target` t (N, …). Only batchmean gives the Kullback-Leibler divergence, averaged over the rows.
 Tensor kl_div(const Tensor& input, const Tensor& target, KlReduction r = KlReduction::mean);
 
 /// max(0, 1 − target·input), for targets of −1 and 1: (…), (…).

@@ -9,9 +9,9 @@
 #include <cstdlib>
 #include <typeinfo>
 
-/// The shape that each module gave last, while a summary is made.
+/// While a summary is made: the shape of each module's latest output.
 struct descent::detail::SummaryShapes {
-  std::map<const void*, Shape> of;  // by the module's state
+  std::map<const void*, Shape> of;  // the key is the address of the module's state
 };
 
 namespace descent::nn {
@@ -22,8 +22,8 @@ struct Module::State {
   Parameters parameters, buffers;
   std::vector<std::pair<std::string, std::shared_ptr<State>>> children;
 
-  /// Calls f(state, path) once for this module and for each one below, parents first. A module that
-  /// is registered twice is visited where it is met first.
+  /// Calls f(state, path) once for this module and once for each module below it, parents first. If
+  /// a module is registered twice, it is visited only under its first path.
   template <class F>
   void visit(const F& f) {
     std::vector<const State*> seen;

@@ -32,20 +32,22 @@ class Module {
   /// The forward pass. An error that it throws names the path to the module.
   Tensor operator()(const Tensor& x);
 
-  /// All parameters, with dotted names: the module's own first, then those of its children. A
-  /// parameter that is reached twice counts where it is met first.
+  /// All parameters, with dotted names: first the module's own parameters, then the parameters of
+  /// its children. If a parameter is reached by several paths, it appears once, under the first
+  /// path.
   Parameters parameters() const;
-  /// As parameters().
+  /// The same as parameters().
   Parameters named_parameters() const { return parameters(); }
   /// All buffers, in the order and with the names of parameters().
   Parameters buffers() const;
   /// The names of the direct children, in the order of their registration.
   std::vector<std::string> children() const;
 
-  /// Lets this module and all below it train, or evaluate if `on` is false. Dropout and batch
-  /// normalisation behave differently in the two modes. A new module trains.
+  /// Sets this module and all modules below it to training mode, or to evaluation mode if `on` is
+  /// false. Dropout and batch normalisation behave differently in the two modes. A new module
+  /// trains.
   void train(bool on = true);
-  /// As train(false).
+  /// The same as train(false).
   void eval() { train(false); }
   /// True if the module trains.
   bool is_training() const;
@@ -54,17 +56,18 @@ class Module {
   void to(DType dtype);
   /// Drops the gradients of all parameters.
   void zero_grad();
-  /// Elements in all parameters.
+  /// The number of elements in all parameters.
   std::int64_t num_parameters() const;
 
-  /// Calls f for every module, children before their parents: with the module's path ("" for this
-  /// one), its configuration and its own parameters, whose names are not dotted.
+  /// Calls f for every module, children before their parents. f gets the module's path, its
+  /// configuration and its own parameters, without the path in their names. The path of this module
+  /// is "".
   void apply(const std::function<void(const std::string& path, const std::string& configuration,
                                       const Parameters& own)>& f) const;
 
   /// A table of the modules, with their configuration and number of parameters. With an example
-  /// input, one forward pass finds the shape that each module gives; the pass leaves gradients and
-  /// running statistics alone.
+  /// input, the table also shows the shape of each module's output. One forward pass finds the
+  /// shapes. The pass leaves gradients and running statistics unchanged.
   std::string summary(const Tensor& example = {});
 
   /// Copies of all parameters and buffers, by name. Later training leaves the copies alone.
@@ -74,7 +77,8 @@ class Module {
   void load_state_dict(const std::map<std::string, Tensor>& state);
   /// Writes state_dict() to a safetensors file, which is replaced atomically. Throws FileError.
   void save(const std::string& path) const;
-  /// As load_state_dict(), from a file. Throws FileError if the file cannot be read.
+  /// Does what load_state_dict() does, with the state in a file. Throws FileError if the file
+  /// cannot be read.
   void load(const std::string& path);
 
   /// What messages and summaries say of the module: "Linear 64 -> 10".
@@ -86,7 +90,8 @@ class Module {
   explicit Module(std::string configuration = "Module");
   /// What the module computes. Each module decides which shapes it takes.
   virtual Tensor forward(const Tensor& x);
-  /// Calls f(), as operator() calls forward(): an error names the path to the module.
+  /// Calls f() in the way in which operator() calls forward(): an error names the path to the
+  /// module.
   template <class F>
   Tensor run(const F& f) {
     try {
@@ -104,11 +109,11 @@ class Module {
   /// Adds t to the parameters, lets it require a gradient, and returns it. Throws ValueError for a
   /// name that was used before or holds a dot.
   Tensor register_parameter(const std::string& name, const Tensor& t);
-  /// Adds t to the buffers, which are saved but not trained, and returns it. Throws ValueError as
-  /// register_parameter().
+  /// Adds t to the buffers, which are saved but not trained, and returns it. Throws ValueError for
+  /// a name that was used before or holds a dot.
   Tensor register_buffer(const std::string& name, const Tensor& t);
-  /// Adds a child, and returns a handle to it, for a member of the class. Throws ValueError for a
-  /// name that was used before or holds a dot.
+  /// Adds a child and returns a handle to the child. Store the handle in a member of your class.
+  /// Throws ValueError for a name that was used before or holds a dot.
   template <class M>
   M register_module(const std::string& name, M module) {
     adopt(name, module);
@@ -124,8 +129,9 @@ class Module {
   std::shared_ptr<State> state_;
 };
 
-/// While one lives, a module and all below it train (or evaluate, if `on` is false). Afterwards
-/// each of them has the mode that it had: a layer that was frozen with eval() stays so.
+/// While a TrainingGuard lives, a module and all modules below it are in training mode, or in
+/// evaluation mode if `on` is false. The destructor puts back the earlier mode of each module. If a
+/// layer was set to eval() before, it is in evaluation mode again.
 class TrainingGuard {
  public:
   /// The module must outlive the guard.
@@ -135,7 +141,7 @@ class TrainingGuard {
   TrainingGuard& operator=(const TrainingGuard&) = delete;
 
  private:
-  std::shared_ptr<Module::State> root_;  // keeps all of them alive
+  std::shared_ptr<Module::State> root_;  // keeps all modules alive
   std::vector<std::pair<Module::State*, bool>> before_;
 };
 

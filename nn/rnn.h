@@ -14,7 +14,7 @@ class RNNCell : public Module {
  public:
   /// Throws ValueError for an extent below 1.
   RNNCell(std::int64_t input, std::int64_t hidden, RnnNonlinearity f = RnnNonlinearity::tanh);
-  /// The step from a hidden state of zeros: x (N, D) → (N, H).
+  /// The next hidden state, if the present hidden state is zero: x (N, D) → (N, H).
   Tensor forward(const Tensor& x) override;
   /// The next hidden state: x (N, D), h (N, H) → (N, H).
   Tensor step(const Tensor& x, const Tensor& h);
@@ -28,8 +28,9 @@ class RNNCell : public Module {
   RnnNonlinearity nonlinearity_;
 };
 
-/// A network of one or more layers over a sequence: x (T, N, D) → every hidden state of the last
-/// layer, (T, N, H). Each layer starts from zeros.
+/// A network of one or more recurrent layers over a sequence: x (T, N, D) → (T, N, H). The result
+/// holds the hidden states of the last layer at all T steps. In each layer the first hidden state
+/// is zero.
 ///
 ///   Tensor y = rnn(x);
 ///   Tensor last = y[-1];  // (N, H)

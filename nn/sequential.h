@@ -9,8 +9,8 @@
 
 namespace descent::nn {
 
-/// Each module's output is the next one's input. The children are called "0", "1", …. A Linear that
-/// stands before a ReLU, Tanh or Sigmoid runs with it as one operator; the values are the same.
+/// Each module's output is the next one's input. The children are called "0", "1", …. If a Linear
+/// stands before a ReLU, Tanh or Sigmoid, both run as one operator, with the same values.
 class Sequential : public Module {
  public:
   /// Takes modules by value: a module is a handle, so a copy shares its parameters.
@@ -32,10 +32,10 @@ class Sequential : public Module {
     if constexpr (std::is_same_v<M, Sigmoid>) step.activation = Activation::sigmoid;
     steps_.push_back(std::move(step));
   }
-  /// Modules.
+  /// The number of modules.
   std::size_t size() const { return steps_.size(); }
 
-  /// The output of the last module; x itself if there is none.
+  /// Returns the output of the last module. If there are no modules, returns x itself.
   Tensor forward(const Tensor& x) override {
     Tensor y = x;
     for (std::size_t i = 0; i < steps_.size(); ++i) {
