@@ -42,7 +42,7 @@ TEST(Compile, RecordsOnceForEachSetOfShapesAndForgetsTheOldest) {
     for (const std::int64_t n : {1, 2})
       EXPECT_EQ(f(rows(n, 1)).item(), sum(square(rows(n, 1))).item());
   EXPECT_EQ(runs, 2);
-  f(rows(5, 0));  // drops the one for 1 row
+  f(rows(5, 0));  // drops the recording for 1 row
   EXPECT_EQ(f.recordings(), 2u);
   f(rows(2, 0));
   EXPECT_EQ(runs, 3);
@@ -116,7 +116,7 @@ TEST(Compile, RefusesToReadAValue) {
     optim::clip_grad_norm_({}, 1.0);
     return t;
   });
-  EXPECT_EQ(x.item(), 1);  // and all is well afterwards
+  EXPECT_EQ(x.item(), 1);  // x is usable afterwards
 }
 
 TEST(Compile, RefusesACacheWithoutRoom) {
@@ -135,7 +135,7 @@ TEST(Compile, RefusesToWriteToAConstant) {
   auto f = compile([](const Tensor& x) {
     const NoGradGuard guard;
     Tensor total = tensor({0.0, 0.0});
-    total.add_(x);  // the second call would start from the first one's total
+    total.add_(x);  // a second call would start from the total of the first call
     return total;
   });
   EXPECT_TRUE(has_text(message_of<GraphError>([&] { f(ones({2})); }), "a constant of shape (2,)"));
@@ -151,7 +151,7 @@ TEST(Compile, RefusesToWriteToAConstant) {
 TEST(Compile, RefusesValuesThatNoKernelMade) {
   auto f = compile([](const Tensor& x) {
     const Tensor made = empty({2});
-    static_cast<float*>(made.raw())[0] = 1;  // lost on a replay
+    static_cast<float*>(made.raw())[0] = 1;  // a replay would not write this value
     return made + x;
   });
   EXPECT_TRUE(has_text(message_of<GraphError>([&] { f(ones({2})); }), "[add]"));
@@ -186,7 +186,7 @@ TEST(Compile, ChecksItsDataAtEveryReplay) {
 TEST(Compile, AccumulatesGradientsAsEagerStepsDo) {
   const Tensor w = rows(2, 1).requires_grad_(), v = w.detach().clone().requires_grad_();
   const auto loss = [](const Tensor& p, const Tensor& x) { return sum(square(p * x)); };
-  auto f = compile([&](const Tensor& x) { loss(w, x).backward(); });  // without zero_grad
+  auto f = compile([&](const Tensor& x) { loss(w, x).backward(); });  // never calls zero_grad()
   for (int i = 0; i < 5; ++i) {
     if (i == 3) w.zero_grad(), v.zero_grad();
     f(rows(2, i));
@@ -284,7 +284,7 @@ TEST(Compile, PlansMemoryThatIsUsedAgainAndGivesItBack) {
       return y;
     });
     f(ones({1000}));
-    EXPECT_LT(f.bytes(), 6 * 4000u);  // fifty steps need two or three vectors at a time
+    EXPECT_LT(f.bytes(), 6 * 4000u);  // needs two or three vectors at a time for 50 steps
     f.reset();
     EXPECT_EQ(f.recordings(), 0u);
   }
@@ -319,8 +319,8 @@ TEST(Compile, FlushesDenormalsWhereEagerBackwardDoes) {
   const Tensor x = full({64}, 1e-35);
   f(x);
   f(x);
-  EXPECT_EQ(w.grad().to_vector()[0], 0);            // 1e-41 in backward
-  EXPECT_NE((full({1}, 1e-30) * 1e-10).item(), 0);  // and the caller's mode is back
+  EXPECT_EQ(w.grad().to_vector()[0], 0);            // 1e-41, flushed in backward
+  EXPECT_NE((full({1}, 1e-30) * 1e-10).item(), 0);  // the caller does not flush
 }
 
 TEST(Compile, RecordsAnewWhenAParameterWasFrozenOrUnfrozen) {

@@ -298,7 +298,7 @@ void* long_chain(void*) {
   y.backward();
   EXPECT_EQ(x.grad().item(), 1);
   Tensor again = x;
-  for (int i = 0; i < 1000000; ++i) again = tanh(again);  // destroyed without a backward
+  for (int i = 0; i < 1000000; ++i) again = tanh(again);  // destroyed without a call of backward()
   return nullptr;
 }
 

@@ -1,4 +1,5 @@
-// The examples that stand in comments of public headers: they compile, and give what they say.
+// Examples in comments of public headers: each example compiles and gives the values that its
+// comment says.
 #include <descent/core/simd/pack.h>
 #include <descent/descent.h>
 

@@ -1,4 +1,5 @@
-// A program that opens our namespace, and defines the macros that Qt and <complex.h> define.
+// A program that says `using namespace descent` and defines the macros of Qt and <complex.h> must
+// compile.
 #define slots
 #define signals
 #define emit

@@ -1,8 +1,8 @@
-// Every operator, from one table: value and gradient against PyTorch, gradcheck and gradgradcheck,
-// the same on non-contiguous inputs, and in float32.
+// Tests every operator from one table. Values and gradients must agree with PyTorch in double, in
+// float, and for inputs that are not contiguous. gradcheck and gradgradcheck must pass.
 //
-// The table gives each case of tests/reference/operators.txt its function; a case without a
-// function, or a function without a case, fails.
+// The table has a function for each case of tests/reference/operators.txt. If a case has no
+// function, or a function has no case, the test fails.
 #include <descent/descent.h>
 
 #include "tests/support/reference.h"
@@ -236,7 +236,7 @@ std::map<std::string, Case> table() {
   return t;
 }
 
-/// cos(1), cos(2), …: the weights of the reference's loss.
+/// cos(1), cos(2), …: the reference multiplies the outputs by these weights and sums to a loss.
 Tensor loss_weights(const Tensor& y) {
   return cos(arange(1, y.numel() + 1, 1, kFloat64)).reshape(y.shape()).to(y.dtype());
 }
@@ -247,7 +247,7 @@ Inputs leaves(const std::vector<Tensor>& from, DType dtype) {
   return xs;
 }
 
-/// The same values with a gap between elements and the dimensions in another order in memory.
+/// The values of t, with gaps between elements and with another order of the dimensions in memory.
 Tensor scattered(const Tensor& t) {
   if (t.dim() == 0) return t.clone().detach();
   Shape wide = t.shape();

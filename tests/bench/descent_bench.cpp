@@ -7,8 +7,9 @@
 //   descent_bench --workload tiny --steps 1000        that many steps and nothing else, to count
 //                                                     instructions with another program
 //
-// Workloads: those of workloads.h; optim_RULE_1x10M and optim_RULE_100x10k; chain1000;
-// elementwise_{tanh,exp,gelu,softmax}_1M with --variant bwd for forward and backward.
+// Workloads: all names of workloads.h; optim_RULE_1x10M and optim_RULE_100x10k; chain1000;
+// elementwise_{tanh,exp,gelu,softmax}_1M. With --variant bwd an elementwise workload runs forward
+// and backward.
 #include "trainer.h"
 
 #include <descent/descent.h>

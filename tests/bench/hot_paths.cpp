@@ -1,5 +1,5 @@
 // Google Benchmark over every hot path: kernels by size, operators, steps, optimizer rules,
-// loaders. One thread unless DESCENT_NUM_THREADS says otherwise.
+// loaders. Runs on one thread, unless DESCENT_NUM_THREADS gives another number.
 //
 //   hot_paths --benchmark_filter=step --benchmark_repetitions=5
 //   --benchmark_report_aggregates_only=true

@@ -1,7 +1,8 @@
-// The time of one step of every rule on a million parameters, in one matrix, beside that of plain
-// loops which move the same bytes: for each of the rule's passes one that reads what it reads and
-// writes what it writes; for a pass that only reads, OpenBLAS's dot. One thread; medians of rounds
-// that take turns in the same memory.
+// Times one step of every rule on a matrix of a million parameters. Beside the rule, times plain
+// loops that move the same bytes through memory: one loop for each pass of the rule. The loop reads
+// and writes as many arrays as the pass. If a pass only reads, OpenBLAS's dot stands for the loop.
+// All runs use one thread. Rounds of rule and loops take turns in the same memory, and the medians
+// are printed.
 //
 //   rules [SIDE [RULE …]]     of the matrix, 1000 if not given; of all rules
 #include <descent/core/floating_mode.h>
@@ -36,13 +37,13 @@ void measure(const std::function<void()>& f, std::vector<double>& times) {
   for (int i = 0; i < kTimed; ++i) times.push_back(seconds(f));
 }
 
-/// How many arrays a pass through memory only reads, and how many it writes as well.
+/// A pass through memory: how many arrays are only read, and how many are read and written.
 struct Pass {
   int read, written;
 };
 
-/// What a rule moves in a step. An element-wise rule has one pass: it reads the gradient, and reads
-/// and writes weights and state.
+/// The passes of a rule in one step. An element-wise rule has one pass, which reads the gradient,
+/// and reads and writes weights and state.
 std::vector<Pass> passes(const optim::Entry& rule) {
   static const std::map<std::string, std::vector<Pass>> others{
       {"lars", {{2, 0}, {1, 2}}},               // w g; g, w b
@@ -55,7 +56,8 @@ std::vector<Pass> passes(const optim::Entry& rule) {
   return found != others.end() ? found->second : std::vector<Pass>{{1, 1 + rule.card.state}};
 }
 
-/// x = a·x + b·y for each array x that is written, y the sum of those that are read.
+/// Computes x = a·x + b·y for each array x that is written. y is the sum of the arrays that are
+/// only read.
 template <std::size_t... R, std::size_t... W>
 void triad(std::int64_t n, float* const* p, std::index_sequence<R...>, std::index_sequence<W...>) {
   constexpr std::size_t kRead = sizeof...(R);
@@ -69,7 +71,8 @@ void triad(std::int64_t n, float* const* p, std::index_sequence<R...>, std::inde
       static_cast<const float*>(p[R])..., p[kRead + W]...);
 }
 
-/// Reading is slower than these bytes' share of a triad, even to BLAS.
+/// Stands for a pass that only reads. Reading alone takes longer per byte than a triad, even in
+/// BLAS.
 void read(std::int64_t n, const float* x, const float* y) {
   volatile float sum = cblas_sdot(static_cast<int>(n), x, 1, y, 1);
   static_cast<void>(sum);
@@ -108,7 +111,8 @@ void triad(const Pass& pass, std::int64_t n, float* const* p) {
   }
 }
 
-/// Rules whose time is that of products and factorisations, or of the loss's own evaluations.
+/// True for rules that spend their time on matrix products, factorisations or evaluations of the
+/// loss.
 bool moves_more_than_memory(const optim::Entry& e) {
   return e.name.starts_with("muon") || e.name == "soap" || e.name == "lbfgs";
 }
@@ -135,7 +139,7 @@ int main(int argc, char** argv) {
     for (int round = 0; round < kRounds; ++round) {
       {
         optim::Optimizer o = e.make({{"w", w}}, {});
-        if (o.needs_closure()) {  // Sophia: the steps between those that look at curvature
+        if (o.needs_closure()) {  // Sophia: no step below measures curvature
           o.set("every", 1e9);
           o.step([&] {
             const Tensor loss = sum(square(w));
@@ -154,7 +158,8 @@ int main(int argc, char** argv) {
           measure([&] { o.step(); }, own);
         }
       }
-      // The memory that the state has just given back: where an array lies matters.
+      // The loops get the memory that the rule's state has just given back, because the place of an
+      // array in memory changes the time.
       float* p[6] = {static_cast<float*>(g.raw()), static_cast<float*>(w.raw())};
       std::vector<Tensor> arrays;
       for (int i = 2; i < 6; ++i)

@@ -1,4 +1,5 @@
-// A net of a workload with its data and optimizer, and a training step, written as anybody would.
+// The net of a workload with its data, its optimizer and its training step. The step is written as
+// users write it.
 #pragma once
 
 #include "workloads.h"

@@ -1,6 +1,6 @@
-// The workloads of descent_bench: nets, their data and their first weights. Every number is made
-// here from a small generator, so that a program on another library can train the same net on the
-// same data and the losses can be compared.
+// The workloads of descent_bench: nets, their data and their first weights. Every number comes from
+// a small generator in this file. A program on another library can therefore train the same net on
+// the same data, and its losses can be compared.
 #pragma once
 
 #include <cmath>
@@ -34,8 +34,8 @@ inline std::vector<int> deep(int in, int hidden, int layers, int out) {
   return widths;
 }
 
-/// Names as on the command line; "mlp:64,128,10/32" is a ReLU net under Adam with any widths and
-/// batch.
+/// Finds a workload by its name on the command line. "mlp:64,128,10/32" is a ReLU net with widths
+/// 64, 128 and 10, trained by Adam with batch 32.
 inline std::optional<Workload> find_workload(const std::string& name) {
   using enum Activation;
   using enum Rule;
@@ -87,7 +87,7 @@ struct Samples {
   std::vector<float> x;              // (rows, in)
   std::vector<float> y;              // (rows, out) targets, unless there are labels
   std::vector<std::int64_t> labels;  // (rows)
-  std::vector<std::int64_t> order;   // a fixed shuffle: step s takes batch s of it
+  std::vector<std::int64_t> order;   // a fixed order of the rows: step s takes the s-th batch
 };
 
 inline Samples make_samples(const Workload& w) {

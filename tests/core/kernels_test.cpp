@@ -1,5 +1,5 @@
-// Products, reductions and copies: against plain loops, and bit-identical for any number of
-// threads.
+// Products, reductions and copies are compared with plain loops. They must have the same bits for
+// any number of threads.
 #include "tests/support/threads.h"
 
 #include <descent/core/kernels/eigen.h>
@@ -222,7 +222,7 @@ TEST(Lapack, OrthonormalColumnsSpanTheSame) {
         EXPECT_NEAR(r[static_cast<std::size_t>(i * n + j)], 0, 1e-13 * static_cast<double>(n))
             << "seed " << kSeed;
   }
-  const Tensor flat = kernel::orthonormal(zeros({3, 3}));  // of nothing: still orthonormal
+  const Tensor flat = kernel::orthonormal(zeros({3, 3}));  // of zeros: still orthonormal
   EXPECT_LE(distance(matmul(flat.t(), flat), eye(3)), 1e-6);
 }
 

@@ -9,7 +9,7 @@
 namespace descent {
 namespace {
 
-/// |got − true value| in units of the last place of the true value, rounded to float.
+/// |got − truth|, in units of the last place that `truth` has as a float.
 double ulps(float got, double truth) {
   const auto rounded = static_cast<float>(truth);
   if (std::isnan(truth)) return std::isnan(got) ? 0 : INFINITY;
@@ -19,7 +19,8 @@ double ulps(float got, double truth) {
   return std::fabs(static_cast<double>(got) - truth) / ulp;
 }
 
-/// Every 997th float, of both signs, NaNs and infinities included.
+/// Compares `own` with `exact` at every 997th float, among them negative numbers, NaNs and
+/// infinities.
 template <class F, class G>
 void expect_within(double limit, F own, G exact) {
   double worst = 0;
@@ -65,7 +66,8 @@ TEST(Math, Sigmoid) {
 }
 
 TEST(Math, VectorisedAndAloneGiveTheSameBits) {
-  // Each function over a long array, and over each element by itself: body and tail must agree.
+  // Runs each function on a long array, and on each element alone. The vectorised loop and the loop
+  // for the rest must give the same bits.
   Generator generator(2);
   const Tensor x = randn({1003}, generator) * 3, y = abs(x) + 0.01;
   const std::vector<std::pair<const char*, std::function<Tensor(const Tensor&)>>> all{
@@ -103,7 +105,7 @@ TEST(Math, ShortFormsGiveTheSameBits) {
 }
 
 TEST(Math, ElementsOutsideTheShortFormsRange) {
-  // One of them in a block must not change its neighbours.
+  // An element outside the range must not change the other elements of its block.
   Generator generator(3);
   for (const float odd : {-200.0f, -90.0f, 9.0f, 89.0f, INFINITY, -INFINITY, NAN, 1e-42f}) {
     const Tensor x = randn({3000}, generator) * 2;
@@ -150,7 +152,8 @@ TEST(Softmax, DoesNotOverflowOrLoseRows) {
   EXPECT_EQ(p[2], 0.5);
   EXPECT_EQ(p[4], 1);
   EXPECT_NEAR(log_softmax(x, 1).to_vector()[0], -std::log1p(std::exp(1.0)), 1e-6);
-  // Rows that need no shift, beside rows that do: the same probabilities.
+  // Rows that need no shift, and the same rows plus 100, which need a shift, must give the same
+  // probabilities.
   Generator generator(5);
   const Tensor small = randn({7, 133}, generator) * 4;
   const Tensor shifted = softmax(small + 100, 1), plain = softmax(small, 1);
@@ -223,7 +226,7 @@ TEST(Packs, WhatIsLeftOverHasTheSameBits) {
   }
 }
 
-/// Σ a and Σ |a·b| with b doubled on the way.
+/// Returns Σ a and Σ |a·b|, and doubles b in the same pass.
 template <class T>
 std::array<double, 2> sums(std::vector<T> a, std::vector<T>& b) {
   const auto n = static_cast<std::int64_t>(a.size());
@@ -231,7 +234,7 @@ std::array<double, 2> sums(std::vector<T> a, std::vector<T>& b) {
   const auto terms = [](auto x, auto& y) {
     const auto product = x * y;
     y += y;
-    x += x;  // its own: the array stays as it is
+    x += x;  // x is a copy: the array does not change
     return std::array{x - x / 2, abs(product)};
   };
   const std::vector<T> before = a;
@@ -259,16 +262,16 @@ void expect_sums() {
     for (T& x : doubled) x += x;
     std::vector<T> changed = b, again = b;
     const auto got = sums(a, changed);
-    // Each term passes some 5 + 32 additions in T at most, one of them its own rounding.
+    // Each term goes through at most about 5 + 32 roundings in T.
     const double bound = 40 * static_cast<double>(std::numeric_limits<T>::epsilon());
     EXPECT_NEAR(got[0], static_cast<double>(first), bound * static_cast<double>(size)) << n;
     EXPECT_NEAR(got[1], static_cast<double>(second), bound * static_cast<double>(second)) << n;
     EXPECT_EQ(changed, doubled) << n << ", seed " << kSeed;
-    EXPECT_EQ(got, sums(a, again)) << n << ", seed " << kSeed;  // wherever it lies
+    EXPECT_EQ(got, sums(a, again)) << n << ", seed " << kSeed;  // at another address too
   }
 }
 
-/// Every function and operator of packs at one level, against the same of numbers.
+/// Compares every function and operator of packs at one level with the same function of numbers.
 template <class Set, class T>
 void expect_functions(const char* name) {
   constexpr std::uint64_t kSeed = 14;

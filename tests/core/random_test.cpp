@@ -34,7 +34,7 @@ TEST(Random, HasTheRightMoments) {
   const int n = 400000;
   for (const DType dtype : {kFloat32, kFloat64}) {
     const Tensor z = randn({n}, g, dtype).to(kFloat64), u = rand({n}, g, dtype).to(kFloat64);
-    // Five standard errors of each estimate.
+    // Each tolerance is five standard errors of the estimate.
     EXPECT_NEAR(mean(z).item(), 0, 5 / std::sqrt(n));
     EXPECT_NEAR(mean(square(z)).item(), 1, 5 * std::sqrt(2.0 / n));
     EXPECT_NEAR(mean(square(square(z))).item(), 3, 5 * std::sqrt(96.0 / n));

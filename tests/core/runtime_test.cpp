@@ -160,7 +160,7 @@ TEST(Archive, RefusesEveryCutAndDamagedFile) {
   }
   Generator generator(8);
   SCOPED_TRACE("seed 8");
-  for (int i = 0; i < 3000; ++i) {  // damaged anywhere: an error or other values, never a crash
+  for (int i = 0; i < 3000; ++i) {  // damaged: may throw or give wrong values, but not crash
     std::string damaged = whole;
     for (int k = 0; k < 3; ++k)
       damaged[generator.below(damaged.size())] = static_cast<char>(generator.next());

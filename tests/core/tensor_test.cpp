@@ -120,7 +120,7 @@ TEST(Views, HaveTheRightValues) {
   EXPECT_EQ(t.reshape({2, -1}).shape(), (Shape{2, 6}));
 }
 
-// reshape and view against plain copying, over random layouts.
+// Compares reshape() and view() with plain copying, for random layouts.
 TEST(Views, ReshapeAgreesWithCopyingForEveryLayout) {
   Generator generator(11);
   SCOPED_TRACE("seed 11");

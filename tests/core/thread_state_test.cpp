@@ -1,4 +1,4 @@
-// The modes of a thread: each guard puts back what it found.
+// The modes of a thread: each guard puts back the earlier value.
 #include <descent/autograd/engine.h>
 #include <descent/autograd/ops.h>
 #include <descent/core/create.h>

@@ -41,7 +41,7 @@ TEST(Csv, DetectsHeaderSeparatorAndTask) {
   EXPECT_EQ(b.y.shape(), (Shape{2, 1}));
   EXPECT_EQ(b.y.to_vector(), (Doubles{2.5, 4.25}));
   const data::Dataset c =
-      data::parse_csv("1,2,a\n3,4,b\n");  // a word only in the target: no header
+      data::parse_csv("1,2,a\n3,4,b\n");  // the only word is the target: no header
   EXPECT_EQ(c.size(), 2);
   const data::Dataset d = data::parse_csv("\"price, total\",\"a \"\"b\"\"\"\n1,7\n2,7\n3,8\n4,8\n",
                                           {.target = "price, total"});

@@ -25,8 +25,8 @@ TEST(Quartiles, ARunThatFailedIsBelowAll) {
 }
 
 TEST(Profile, IsTheShareOfProblemsSolvedWithinARatio) {
-  // Solver 0 is the cheapest on problem 0, and costs twice the least on problem 1. Solver 2 solves
-  // none.
+  // Solver 0 is the cheapest on problem 0, and costs twice the lowest cost on problem 1. Solver 2
+  // solves no problem.
   const std::vector<std::vector<double>> costs{{10, 40}, {30, 20}, {INFINITY, INFINITY}};
   EXPECT_DOUBLE_EQ(profile(costs, 0, 1), .5);
   EXPECT_DOUBLE_EQ(profile(costs, 0, 2), 1);
@@ -84,7 +84,7 @@ TEST(Search, LeavesOutWhatCannotGoIntoTheOptions) {
   for (const Entrant& e : all) EXPECT_TRUE(e.name.find("sam(sam(") == std::string::npos) << e.name;
   o = {};
   o.optimizer.clear();
-  o.swa = .5;  // --swa turns "adamw" into "swa(adamw)", which is one of the twelve too
+  o.swa = .5;  // --swa turns "adamw" into "swa(adamw)", which is in the list already
   std::vector<std::string> names;
   for (const Entrant& e : entrants_of(o)) names.push_back(e.name);
   EXPECT_EQ(std::count(names.begin(), names.end(), "swa(adamw)"), 1);

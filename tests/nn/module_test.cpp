@@ -148,7 +148,8 @@ TEST(Dropout, KeepsTheMeanAndIsOffInEvaluation) {
   EXPECT_TRUE(has_text(message_of<ValueError>([] { nn::Dropout(1.5); }), "got p = 1.5"));
 }
 
-// Asks for a summary of its own while another one is made.
+// A module whose forward pass makes a summary of its child, while the summary of the module itself
+// is being made.
 struct Asking : nn::Module {
   nn::Linear first = register_module("first", nn::Linear(4, 2));
   nn::Linear last = register_module("last", nn::Linear(2, 5));

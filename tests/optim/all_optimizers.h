@@ -1,5 +1,5 @@
-// The optimizers that tests run over: whatever is in the registry, with each switch, and every
-// wrapper.
+// The optimizers that tests run over: every rule of the registry, each rule with each of its
+// switches on, and every wrapper.
 #pragma once
 
 #include <descent/descent.h>
@@ -14,7 +14,7 @@ struct Described {
   std::string description;  // for optim::make
 };
 
-/// Arguments that a wrapper cannot do without.
+/// The arguments that a wrapper requires, as text.
 inline std::string required(const optim::Entry& e) {
   std::string s;
   for (const auto& f : e.fields)

@@ -1,5 +1,5 @@
-// A compiled step gives the bits of the eager one: for every optimizer and wrapper, every layer,
-// every loss.
+// A compiled step must give the same bits as the eager step, for every optimizer, wrapper, layer
+// and loss.
 #include "tests/optim/all_optimizers.h"
 #include "tests/support/threads.h"
 
@@ -10,7 +10,7 @@ namespace {
 
 using testing::all_optimizers;
 
-/// Losses of some steps and what they left: parameters, buffers and the optimizer's state.
+/// The losses of some steps, and the parameters, buffers and optimizer state after these steps.
 struct Outcome {
   std::vector<double> losses;
   std::map<std::string, std::vector<double>> state;
@@ -43,7 +43,8 @@ Outcome train(bool compiled, const MakeNet& make_net, const LossOf& loss_of,
   }
   for (const auto& [key, t] : net.state_dict()) run.state[key] = t.to_vector();
   for (const auto& [key, t] : optimizer.state_dict())
-    // A climb that is known to be none spares an eager step its second evaluation.
+    // If SAM's climb is 0, an eager step leaves out the second evaluation, but a compiled step does
+    // not.
     if (key != "optimizer/gradient_evaluations") run.state[key] = t.to_vector();
   return run;
 }
@@ -210,7 +211,7 @@ TEST(CompiledStep, ThrowsAndSkipsNonFiniteGradientsAsEagerStepsDo) {
   EXPECT_EQ(w.to_vector(), (std::vector<double>{0, 0}));
 }
 
-/// Runs `steps` of a one-parameter problem, letting `between` do something before each.
+/// Makes `steps` steps on a problem with one parameter. Calls between(t) before step t.
 std::vector<double> run_small(bool compiled, optim::Optimizer& optimizer, const Tensor& w,
                               int steps, const std::function<void(int)>& between) {
   const auto step = [&](const Tensor& x) {

@@ -1,5 +1,5 @@
-// The rules that hold for every optimizer (optim/testing/conformance.h), for every optimizer; and
-// what is peculiar to some.
+// Runs the conformance suite (optim/testing/conformance.h) on every optimizer, and tests what
+// single optimizers promise.
 #include "tests/optim/all_optimizers.h"
 #include "tests/optim/trajectory.h"
 #include "tests/support/allocations.h"
@@ -27,7 +27,8 @@ std::vector<conformance::Subject> subjects() {
     if (const Entry& e = find_optimizer(Expression::parse(description).text); e.add_group)
       all.back().add_group = [&e](Optimizer& o, Parameters p) { e.add_group(o, std::move(p), {}); };
   }
-  // With settings of its own, a second group of the registry's defaults would be another rule.
+  // If the description has settings, a second group with the registry's defaults would have another
+  // rule. Such subjects test no groups.
   for (conformance::Subject& s : all)
     if (s.name.find('_') != std::string::npos && s.name.find("schedule_free") != 0)
       s.add_group = {};
@@ -38,8 +39,8 @@ INSTANTIATE_TEST_SUITE_P(All, OptimizerConformance, ::testing::ValuesIn(subjects
 
 // ---- wrapper × rule ----
 
-/// Every wrapper around every rule: it works, and goes on after saving; or it is an error that says
-/// why.
+/// Puts every wrapper around every rule. Either the optimizer works and goes on after saving, or
+/// the error names the right order.
 TEST(Matrix, OfWrappersAndRules) {
   int worked = 0, refused = 0;
   for (const Entry& w : registry()) {
@@ -70,7 +71,7 @@ TEST(Matrix, OfWrappersAndRules) {
       }
       EXPECT_EQ(p.values().to_vector(), q.values().to_vector()) << text;
       for (const double x : p.values().to_vector()) ASSERT_TRUE(std::isfinite(x)) << text;
-      // What it prints is a description of itself.
+      // The text of an optimizer must describe the same optimizer.
       EXPECT_EQ(make(o.to_string(), q.parameters()).to_string(), o.to_string());
       ++worked;
     }
@@ -198,7 +199,8 @@ TEST(Accumulate, EqualsOneLargeBatch) {
 }
 
 TEST(Sophia, EstimatesTheDiagonalOfAHessianThatIsNotDiagonal) {
-  // f = ½ wᵀAw: E[u ⊙ Au] = diag A; with random signs the noise is the off-diagonal part.
+  // f = ½ wᵀAw. For random signs u, the mean of u ⊙ Au is diag A. The elements off the diagonal add
+  // noise.
   const Tensor a = tensor({{4.0, 0.5}, {0.5, 1.0}}, kFloat64);
   const Tensor w = tensor({{1.0}, {1.0}}, kFloat64).requires_grad_();
   Optimizer o({{"w", w}}, Sophia{.lr = 0, .beta2 = 0.99, .every = 1});
@@ -226,7 +228,7 @@ TEST(Lbfgs, SolvesRosenbrockAndSurvivesLossesThatAreNotFinite) {
   };
   for (int i = 0; i < 5; ++i) o.step(rosenbrock);
   EXPECT_TRUE(allclose(w, ones({2}, kFloat64), 1e-8, 1e-8)) << w;
-  // log x is NaN for x <= 0, where the first long step leads.
+  // The first long step leads to v <= 0, where log v is NaN.
   const Tensor v = tensor({0.1}, kFloat64).requires_grad_();
   Optimizer p({{"v", v}}, LBFGS{.lr = 100});
   for (int i = 0; i < 5; ++i)
@@ -248,7 +250,7 @@ TEST(Muon, MakesItsUpdateNearlyOrthogonal) {
   });
   const Tensor x = w.detach() / std::sqrt(1.5);
   for (const double square : kernel::eigh(matmul(x.t(), x)).values.to_vector()) {
-    EXPECT_GT(square, 0.4);  // of a singular value
+    EXPECT_GT(square, 0.4);  // the square of a singular value
     EXPECT_LT(square, 1.6);
   }
   nn::Sequential model(nn::Linear(8, 16), nn::ReLU(), nn::Linear(16, 16), nn::ReLU(),
@@ -277,7 +279,7 @@ TEST(OwnAverage, IsExchangedAndNotSavedMeanwhile) {
   }
 }
 
-// ---- what was once wrong ----
+// ---- what was wrong in earlier versions ----
 
 TEST(Adafactor, StaysFiniteInFloatWhereGradientsAreZeroTinyOrHuge) {
   for (const double size : {0.0, 1e-12, 1e-5, 1e20}) {
@@ -293,7 +295,8 @@ TEST(Adafactor, StaysFiniteInFloatWhereGradientsAreZeroTinyOrHuge) {
   }
 }
 
-/// One step of rate 1 from w, with the gradient g; returns what was subtracted.
+/// Makes one step of SGD with rate 1 from w, with the gradient g. Returns what the step subtracted
+/// from w.
 template <class Wrap>
 std::vector<double> subtracted(const Wrap& wrap, const Tensor& w, const Tensor& g) {
   const Tensor x = w.clone().requires_grad_();
@@ -330,7 +333,8 @@ TEST(Clipping, OfUnitsHoldsWhereTheSquaresOverflow) {
     const Tensor g = tensor({{-3 * huge, 4 * huge}, {0.03, 0.04}}, type);
     const auto used = subtracted(clip, w, g);
     const double expected[] = {-0.3, 0.4, 0.03, 0.04};
-    // Weights of size 4 are known to a unit in their last place, and so is their difference.
+    // The weights have the size 4 and are rounded to their last place. Their difference therefore
+    // has an error of about this size.
     for (std::size_t i = 0; i < 4; ++i)
       EXPECT_NEAR(used[i], expected[i], type == kFloat32 ? 5e-7 : 1e-15) << i;
     EXPECT_TRUE(has_text(message_of<NonFiniteError>([&] { subtracted(clip, w, g / 0.0); }),
@@ -412,7 +416,8 @@ TEST(Prodigy, FindsTheSameInAnyOrderOfGroups) {
 }
 
 TEST(Magnitudes, OfGradientsDoNotStopARule) {
-  // Steps that depend on the direction of the gradient alone, where its square is still a number.
+  // These steps depend only on the direction of the gradient, as long as the square of the gradient
+  // is in range.
   const auto moved = [](const char* rule, double size, DType dtype) {
     const Tensor w = ones({4, 4}, dtype).requires_grad_();
     Optimizer o = make(rule, {{"w", w}});
@@ -499,7 +504,7 @@ TEST(Tracer, TellsWhatAStepDid) {
   EXPECT_EQ(rows[0].non_finite, -1);
   EXPECT_THROW(step(0, NAN), NonFiniteError);
   ASSERT_EQ(rows.size(), 2u);
-  // It may turn itself off.
+  // A tracer may remove itself.
   EXPECT_EQ(rows[1].non_finite, 1);
   EXPECT_EQ(rows[1].update_norm, 0);
   o.set_tracer([&](const TraceRow& r) {
@@ -579,7 +584,7 @@ TEST(SteadyState, AllocatesNothing) {
     const Tensor w = ones({300, 40}).requires_grad_(), b = ones({1, 40}).requires_grad_();
     const Tensor gw = full({300, 40}, 0.1), gb = full({1, 40}, 0.1);
     Optimizer o = make(description, {{"w", w}, {"b", b}});
-    // Those of whole tensors, searches and curvature keep lists as they work.
+    // Rules of whole tensors, searches and curvature make lists in every step.
     if (!o.elementwise() || o.needs_closure() || name == "other_wrappers") continue;
     const auto step = [&] {
       o.step([&] {

@@ -1,4 +1,4 @@
-// Rules of a user's own: what they may do, and the mistakes that are named.
+// Rules that a user writes: what such a rule may do, and the errors for the mistakes of its author.
 #include "tests/support/errors.h"
 
 #include <descent/descent.h>
@@ -19,7 +19,8 @@ struct Plain {
   static void fields(auto& r, auto&& f) { f("lr", r.lr, kNonNegative); }
 };
 
-/// Gradient descent of a length that is a share of the weights', with a memory that it measures.
+/// A rule whose step is a share of the norm of the weights. It measures the norms of the weights
+/// and of its slot `memory`.
 struct Relative : Plain {
   static constexpr std::array slot_names{"memory"};
   template <class T>
@@ -148,7 +149,7 @@ TEST(OwnRule, MayBeFinal) {
   EXPECT_EQ(w.detach().to_vector(), std::vector<double>(3, 0));
 }
 
-/// Keeps where its first step led, and the gradient before.
+/// Keeps the weights after its first step, and the latest gradient.
 struct Keeps : Plain {
   static constexpr std::array slot_names{"first", "last"};
   void update(Step s, const Tensor& w, const Tensor& g, std::span<Tensor> kept) const {
@@ -170,7 +171,7 @@ TEST(OwnRule, KeepsATensorAsItIsWhenTheUpdateEnds) {
   EXPECT_EQ(state.at("own/last/w").to_vector(), std::vector<double>(3, 1.0));
 }
 
-/// Reads sums that nothing measures.
+/// A rule that reads sums, but has no measure().
 struct Unmeasured : Plain {
   template <class T>
   auto at(Step s) const {
@@ -186,7 +187,7 @@ TEST(OwnRule, FindsNoNumberWhereNothingWasSummed) {
   EXPECT_TRUE(std::isnan(w.detach().to_vector()[0]));
 }
 
-// A member that cannot be called as it should is found by its name.
+// A member with the right name and the wrong signature is still found by its name.
 struct Measures : Plain {
   void measure(Step, auto&&) {}
 };

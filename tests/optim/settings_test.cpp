@@ -1,4 +1,5 @@
-// Groups, settings and state of optimizers: how they are kept together, and what is refused.
+// Groups, settings and state of optimizers: how an optimizer keeps all three consistent, and what
+// it refuses.
 #include "tests/optim/trajectory.h"
 #include "tests/support/errors.h"
 
@@ -150,7 +151,7 @@ TEST(MovedAway, OptimizersSaySo) {
 TEST(Schedules, SetLaterAreRefusedWhereTheyLeaveTheRangeAndChangeNothing) {
   const Problem p;
   Optimizer o = accumulate(sam({p.parameters(), Adam{.lr = 0.1}}), 2);
-  for (int t = 0; t < 3; ++t) p.step(o);  // one step, and half of the next
+  for (int t = 0; t < 3; ++t) p.step(o);  // a whole step and half of the next step
   o.set("lr", ramp(0.1, -0.1, 2));
   p.step(o);
   const std::vector<double> before = p.values().to_vector();
@@ -210,7 +211,7 @@ TEST(Tracer, ThatThrowsDoesNotHideWhyTheStepDid) {
   EXPECT_EQ(rows, 2);
 }
 
-/// A model whose state is its tensors themselves, not copies.
+/// A model whose state_dict() returns the tensors of the model, and not copies.
 struct Handles {
   Tensor w = tensor({1.0, 2.0}).requires_grad_();
   State state_dict() const { return {{"w", w}}; }

@@ -1,4 +1,4 @@
-// States: files of earlier versions, and what a listing does when loading fails half-way.
+// Saved states: files of earlier versions are loaded, and if loading fails, nothing changes.
 #include "tests/optim/trajectory.h"
 #include "tests/support/errors.h"
 #include "tests/support/reference.h"
@@ -16,7 +16,7 @@ using testing::has_text;
 using testing::message_of;
 using testing::Problem;
 
-/// What an optimizer of version 0.1 is called today.
+/// The present description of an optimizer of version 0.1.
 std::string todays(const std::string& description) {
   static const std::map<std::string, std::string> renamed{
       {"adam(amsgrad=true)", "amsgrad"},
@@ -28,8 +28,8 @@ std::string todays(const std::string& description) {
   return found == renamed.end() ? description : found->second;
 }
 
-/// state_0_1.safetensors.gz was written by version 0.1: for every optimizer, its state after five
-/// steps, the weights then, and the weights after three more.
+/// Version 0.1 wrote state_0_1.safetensors.gz. For every optimizer the file holds the state after
+/// five steps, the weights after five steps, and the weights after three more steps.
 TEST(OldState, OfEveryOptimizerLoadsAndGoesOnAsBefore) {
   const std::string path =
       std::string(DESCENT_REFERENCE_DIR) + "/../optim/states/state_0_1.safetensors.gz";
@@ -67,7 +67,7 @@ TEST(State, IsAsBeforeIfLoadingFailsAtTheLastEntry) {
   other.set("lr", 0.5);
   for (int t = 0; t < 3; ++t) q.step(other);
   State state = other.state_dict();
-  state["z"] = zeros({});  // nothing knows it
+  state["z"] = zeros({});  // no part of the optimizer has this key
   const State before = o.state_dict();
   EXPECT_TRUE(has_text(message_of<StateError>([&] { o.load_state_dict(state); }), "unexpected: z"));
   const State now = o.state_dict();
@@ -86,7 +86,7 @@ TEST(State, WithAnUndefinedTensorIsRefused) {
 }
 
 TEST(Groups, OfVeryManyParametersAreMadeInLinearTime) {
-  // With work that grows as the square of their number, this test would take minutes.
+  // If the time grew as the square of the number of parameters, this test would take minutes.
   Parameters all;
   for (int i = 0; i < 200000; ++i) all.push_back({std::to_string(i), zeros({}).requires_grad_()});
   const Optimizer o(all, SGD{});

@@ -7,8 +7,8 @@
 
 namespace descent::testing {
 
-/// f(a, b) = Σ ½ k_i (w_i − c_i)² + 2 sin(3 w_i), w = (a, b): a (2, 3), b (4); the gradient changes
-/// sign and scale.
+/// f(a, b) = Σ ½ k_i (w_i − c_i)² + 2 sin(3 w_i), where w holds the elements of a (2, 3) and b (4).
+/// The gradient changes its sign and its size.
 struct Problem {
   Tensor a, b;
 

@@ -1,6 +1,7 @@
-// Every rule and wrapper against the trajectories of tests/reference/optimizers.py, whose cases are
-// named by the optimizer's own description: 250 steps (12 of L-BFGS) to 1e-10 relative in double,
-// and the first 10 to 1e-5 in float. optim/CONFORMANCE.md is made from the same numbers.
+// Compares the trajectory of every rule and wrapper with the trajectory that
+// tests/reference/optimizers.py computed. The name of a case is the description of its optimizer.
+// In double, 250 steps (12 for L-BFGS) must agree to a relative 1e-10. In float, the first 10 steps
+// must agree to 1e-5. optim/CONFORMANCE.md is made from the same numbers.
 #include "tests/optim/trajectory.h"
 
 #include "tests/support/reference.h"
@@ -24,7 +25,7 @@ struct Case {
   testing::ReferenceCase numbers;
 };
 
-/// Cases by name, without the source that follows it.
+/// The cases by description. In the file " @ " and the source follow the description.
 const std::map<std::string, Case>& reference() {
   static const auto cases = [] {
     std::map<std::string, Case> all;
@@ -45,11 +46,11 @@ Optimizer build(const Case& c, const Problem& p) {
 }
 
 struct Deviation {
-  double weights = 0, average = 0;  // largest relative ones
-  int at = 0;                       // the step of the first
+  double weights = 0, average = 0;  // the largest relative deviations
+  int at = 0;                       // the step where the weights deviate most
 };
 
-/// Runs a case and compares it with its reference at the steps that are written there.
+/// Runs a case and compares the weights with the reference, at the steps that the reference holds.
 /// With `rounded`, weights, gradients and losses are rounded to float at every step.
 Deviation follow(const Case& c, DType dtype, int most_steps, bool rounded = false) {
   const bool search = c.optimizer.starts_with("lbfgs");
@@ -112,13 +113,14 @@ TEST_P(Trajectory, EqualsTheReferenceInDouble) {
   EXPECT_LE(d.weights, kDouble) << "after step " << d.at;
   EXPECT_LE(d.average, kDouble);
 }
-// Some rules magnify a rounding: line searches, signs, eigenvectors. What starting from weights
-// that are rounded to float, once, does to a run in double shows by how much.
+// Line searches, signs and eigenvectors magnify rounding errors. To find out by how much, runs the
+// case in double too, and rounds weights, gradients and losses to float at every step. The
+// tolerance is 50 times the deviation of this run, and at least kFloat.
 TEST_P(Trajectory, EqualsTheReferenceInFloat) {
   const Case& c = reference().at(GetParam());
   const Deviation d = follow(c, kFloat32, 10), rounding = follow(c, kFloat64, 10, true);
-  // SOAP's bases are rounded too: along a direction that no gradient has had yet, a projection is
-  // rounding alone, divided by an eps of 1e-4.
+  // SOAP's bases are rounded too. Along a direction that no gradient has had yet, the projection of
+  // the gradient is only a rounding error. SOAP divides this error by an eps of 1e-4.
   const bool soap =
       c.optimizer.starts_with("soap(") && c.optimizer.find("eps=0.0001") != std::string::npos;
   EXPECT_LE(d.weights, soap ? 5e-4 : std::max(kFloat, 50 * rounding.weights))
@@ -146,16 +148,16 @@ TEST(TrajectoryTable, HasEveryRuleAndWrapper) {
     }
     seen.insert(e.text);
   }
-  // Noise is random, skipping changes nothing that is finite, muon_adamw is both of its parts: they
-  // have tests of their own.
+  // These three have other tests: noise is random, skip_non_finite changes no finite step, and
+  // muon_adamw consists of Muon and AdamW.
   for (const Entry& e : registry()) {
     if (e.name == "noise" || e.name == "skip_non_finite" || e.name == "muon_adamw") continue;
     EXPECT_TRUE(seen.contains(e.name)) << e.name << " has no reference";
   }
 }
 
-/// The page: rules and configurations with the largest deviation found, rounded up to a power of
-/// ten, so that it is the same on every machine that keeps to it.
+/// The text of optim/CONFORMANCE.md: each case with its largest deviation. The deviation is rounded
+/// up to a power of ten, so that machines with slightly different rounding give the same page.
 std::string page() {
   const auto bound = [](double d) {
     if (d == 0) return std::string("0");
@@ -213,7 +215,7 @@ TEST(ConformancePage, IsUpToDate) {
   std::ifstream in(path);
   std::stringstream written;
   written << in.rdbuf();
-  // Deviations may come out smaller elsewhere: a line agrees when all but these columns do.
+  // Another machine may have smaller deviations. All other columns of a line must be equal.
   const auto lines = [](std::istream&& text) {
     std::vector<std::vector<std::string>> all;
     for (std::string line; std::getline(text, line);) {
@@ -239,7 +241,7 @@ TEST(ConformancePage, IsUpToDate) {
     EXPECT_EQ(a[i][1], b[i][1]) << hint;
     EXPECT_EQ(a[i][4], b[i][4]) << hint;
     for (const std::size_t k : {std::size_t{2}, std::size_t{3}})
-      // One decade more, and the rounding of powers of ten.
+      // A deviation may be ten times as large, plus a little for the rounding of powers of ten.
       EXPECT_LE(std::stod(b[i][k]), 10.5 * std::stod(a[i][k])) << b[i][1] << ": " << hint;
   }
 }
@@ -252,7 +254,7 @@ TEST(Schedules, EqualTheReference) {
     const std::vector<double> expected = c.numbers.at("values")[0].to_vector();
     for (std::size_t t = 0; t < expected.size(); ++t)
       EXPECT_NEAR(s(static_cast<std::int64_t>(t)), expected[t], 1e-14) << name << " at " << t;
-    // And its text is a description of the same schedule.
+    // The text of a schedule must describe the same schedule.
     const Hyper again = parse_hyper(s.text());
     for (std::int64_t t = 0; t < 100; ++t) EXPECT_EQ(again(t), s(t)) << s.text();
     ++compared;

@@ -1,4 +1,5 @@
-// What a consumer needs of an installed library: headers, linking, and the data that ships.
+// A program that uses an installed library: it needs the headers, the library and the data sets
+// that ship with it.
 #include <descent/descent.h>
 
 #include <cstdio>

@@ -26,7 +26,8 @@ void operator delete[](void* p, std::size_t) noexcept { std::free(p); }
 namespace descent::testing {
 
 namespace {
-// operator new, and what the free lists took from the system, which does not pass through it.
+// The free lists take memory from the system without operator new, so their calls are counted apart
+// and added.
 long all() { return g_news + static_cast<long>(memory_stats().system_allocations); }
 }  // namespace
 

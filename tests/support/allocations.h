@@ -3,8 +3,8 @@
 
 namespace descent::testing {
 
-/// Calls of operator new, and of the system allocator by the free lists, since it was made, on all
-/// threads.
+/// Counts, from its construction on and on all threads, the calls of operator new and the calls of
+/// the system allocator by the free lists.
 class CountAllocations {
  public:
   CountAllocations();

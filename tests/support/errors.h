@@ -1,4 +1,4 @@
-// Checking what an error says, not only that there was one.
+// Helpers that check the text of an error, and not only that an error was thrown.
 #pragma once
 
 #include <descent/core/error.h>
@@ -8,7 +8,8 @@
 
 namespace descent::testing {
 
-/// The text of the E that f throws; a failure if it throws none, or another type.
+/// Returns the text of the exception of type E that f throws. If f throws no exception or another
+/// type, the test fails.
 template <class E, class F>
 std::string message_of(F f) {
   try {

@@ -12,7 +12,7 @@
 
 namespace descent::testing {
 
-/// One case: tensors by key, several of one key in their order. float64.
+/// A case: for each key its tensors, in the order of the file. All tensors are float64.
 using ReferenceCase = std::map<std::string, std::vector<Tensor>>;
 
 inline std::map<std::string, ReferenceCase> read_reference(const std::string& file) {
@@ -38,7 +38,8 @@ inline std::map<std::string, ReferenceCase> read_reference(const std::string& fi
   return cases;
 }
 
-/// The largest |a − b| / max(1, |b|) over all elements; infinite when shapes differ or a NaN shows.
+/// The largest |a − b| / max(1, |b|) over all elements. If the shapes differ or there is a NaN,
+/// returns infinity.
 inline double deviation(const Tensor& a, const Tensor& b) {
   if (!(a.shape() == b.shape())) return INFINITY;
   const std::vector<double> x = a.to_vector(), y = b.to_vector();

@@ -1,4 +1,5 @@
-// Runs with more threads than the machine has cores: TBB stops at those unless told otherwise.
+// Lets tests run with more threads than the machine has cores. By default TBB uses at most one
+// thread for each core.
 #pragma once
 
 #include <descent/core/parallel.h>
@@ -6,7 +7,8 @@
 
 namespace descent::testing {
 
-/// Descent may use n threads, and really does, while one lives.
+/// While a WithThreads object lives, Descent uses n threads, even if the machine has fewer cores.
+/// The destructor puts back the earlier number.
 class WithThreads {
  public:
   explicit WithThreads(int n)

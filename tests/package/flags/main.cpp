@@ -1,4 +1,5 @@
-// One rule in files with different flags: the program links, and every file computes the same bits.
+// Several files with different compiler flags use one rule. The program must link, and every file
+// must compute the same bits.
 #include "rule.h"
 
 #include <cstdio>

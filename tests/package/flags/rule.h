@@ -1,4 +1,4 @@
-// A rule in a header that several files include, each compiled with flags of its own.
+// A rule in a header. Several files include the header, and each file is compiled with other flags.
 #pragma once
 
 #include <descent/descent.h>
@@ -28,7 +28,8 @@ struct Shared final {
   }
 };
 
-/// The weights after 20 steps, in float and then in double, as each of the files computes them.
+/// The weights after 20 steps, first in float and then in double. Each function computes the
+/// weights in another file.
 std::vector<double> train_plain();
 std::vector<double> train_fast();
 std::vector<double> train_avx2();
