@@ -9,8 +9,8 @@ namespace {
 
 constexpr std::int64_t kFeatures = 40, kSamples = 2000, kBatch = 10, kEpochs = 5;
 
-/// The share of samples in which feature j is 1. It falls from a half for the first feature to a
-/// two-hundredth for the last feature; in all other samples the feature is 0.
+/// The share of samples in which feature j is 1. The share falls from 1/2 for the first feature to
+/// 1/200 for the last feature. In all other samples feature j is 0.
 double frequency(std::int64_t j) {
   return 0.5 * std::pow(0.01, static_cast<double>(j) / (kFeatures - 1));
 }

@@ -32,9 +32,8 @@ data::Split overfitting(std::uint64_t seed) {
 }
 
 struct Surface {
-  HeatMap map;  // test loss, a row for each rate, a column for each decay
-  std::vector<double>
-      best_decay;  // one for each rate at which decay lowers the loss by 1 % or more
+  HeatMap map;                     // test loss, a row for each rate, a column for each decay
+  std::vector<double> best_decay;  // one for each rate where decay lowers the loss by at least 1 %
 };
 
 /// Measures one rule at all rates and decays. The first decay must be 0.
@@ -65,7 +64,7 @@ Surface surface(const char* rule, const std::string& title, const std::array<dou
   return s;
 }
 
-/// By how many factors of ten the values differ.
+/// The range of the values, as a number of factors of ten.
 double decades(const std::vector<double>& v) {
   return std::log10(*std::max_element(v.begin(), v.end()) / *std::min_element(v.begin(), v.end()));
 }

@@ -21,7 +21,8 @@ void Evidence::equals(const std::string& what, double got, const std::string& ex
   const std::string digits = expected.substr(0, exponent);
   const std::size_t dot = digits.find('.');
   const int decimals = dot == std::string::npos ? 0 : static_cast<int>(digits.size() - dot - 1);
-  // The tolerance is half a unit of the last digit, and a little more for the rounding of doubles.
+  // The tolerance is half a unit of the last digit of `expected`, plus a little for the rounding of
+  // doubles.
   const double unit =
       std::pow(10, (exponent == std::string::npos ? 0 : std::stod(expected.substr(exponent + 1))) -
                        decimals);

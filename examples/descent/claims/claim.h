@@ -1,8 +1,8 @@
 // Claims about optimizers: what a claim is, and the evidence that a measurement collects.
 //
-// Each claim has a file of its own, which ends with the claim: its name, its sentence, its
-// experiment and the function that measures. To add a claim, write such a file and add its name to
-// APP_CLAIMS.
+// Each claim has its own file. The file ends with the claim: a name, a sentence, a description of
+// the experiment, and the function that measures. To add a claim, write such a file and add its
+// name to APP_CLAIMS.
 #pragma once
 
 #include "page/svg.h"

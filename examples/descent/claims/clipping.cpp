@@ -8,7 +8,7 @@ using namespace descent;
 namespace {
 
 /// Gradient descent on ½(w⁵⁰ − ½)² from w = 1.1 with η = 10⁻³. Returns the step at which the loss
-/// overflows, 0 for never, and the last w.
+/// overflows, or 0 if it never does. Also returns the last w.
 std::pair<int, double> cliff(bool clipped) {
   const Tensor w = point({1.1});
   optim::Optimizer optimizer =
@@ -43,8 +43,8 @@ struct Adding {
   }
 };
 
-/// The loss on fresh sequences while a recurrent network learns to add. If the loss is no number,
-/// the series ends.
+/// The loss on fresh sequences while a recurrent network learns to add. If the loss becomes NaN or
+/// infinite, the series ends.
 Series learning(const std::string& rule) {
   constexpr int kSteps = 2000;
   manual_seed(1);

@@ -10,7 +10,8 @@ using namespace descent;
 
 namespace {
 
-/// A function of two variables, where its paths start, and what part of it the picture shows.
+/// A function of two variables, the point where the paths start, and the area that the picture
+/// shows.
 struct Surface {
   const char *id, *name;
   std::array<double, 2> start;
@@ -57,7 +58,7 @@ const std::vector<Surface> kSurfaces{
      [](const Tensor& x, const Tensor& y) { return 0.5 * x.square() - 0.5 * y.square(); }},
 };
 
-/// The rules that share a picture, with the name of the picture.
+/// The name of a picture, and the rules whose paths it shows.
 const std::vector<std::pair<const char*, std::vector<const char*>>> kFamilies{
     {"Descent and momentum", {"sgd", "momentum", "nesterov", "asgd", "schedule_free_sgd", "rprop"}},
     {"Rates per parameter", {"adagrad", "rmsprop", "adadelta", "adafactor", "prodigy", "lbfgs"}},

@@ -8,9 +8,9 @@ using namespace descent;
 namespace {
 
 constexpr std::int64_t kSeeds = 200, kSteps = 20000;
-constexpr double kTop = 0.0;  // points above are in the wide well
+constexpr double kTop = 0.0;  // points above this value are in the wide well
 
-/// A sharp well at −1 and a wide one at 1.2, equally deep, in a shallow bowl.
+/// A shallow bowl with two equally deep wells: a sharp well at −1 and a wide well at 1.2.
 Tensor wells(const Tensor& x) {
   return 0.05 * x.square() - exp(-0.5 * (x + 1.0).square() / 0.0049) -
          exp(-0.5 * (x - 1.2).square() / 0.25);

@@ -19,7 +19,7 @@ struct Valley {
   double distance() const { return std::max(std::fabs(x[0].item()), std::fabs(x[1].item())); }
 };
 
-/// The setting of a method that theory gives as the best for eigenvalues 1 and κ.
+/// The best settings of a method for a quadratic with the eigenvalues 1 and κ, by theory.
 optim::SGD best_setting(int method, double kappa) {
   const double root = std::sqrt(kappa);
   if (method == 0) return {.lr = 2 / (1 + kappa)};

@@ -16,8 +16,8 @@ Tensor chain(const Tensor& x) {
   return 0.5 * (x[0].square() + rise.square().sum() + x[kN - 1].square()) - x[0];
 }
 
-/// f − f* at x₀, x₁, … of a run. The optimizer holds y, the point at which the gradient is taken:
-/// xₖ₊₁ = yₖ − ∇f(yₖ)/L. For gradient descent yₖ = xₖ.
+/// f(xₖ) − f* at the points x₀, x₁, … of a run. The optimizer's parameter is y, the point at which
+/// the gradient is taken: xₖ₊₁ = yₖ − ∇f(yₖ)/L. For gradient descent yₖ = xₖ.
 std::vector<double> gaps(bool nesterov) {
   const double least = -0.5 * (1 - 1.0 / (kN + 1));
   const Tensor y = point(std::vector<double>(kN, 0.0));

@@ -14,7 +14,8 @@ using namespace descent;
 
 namespace {
 
-/// The claims with these names; all claims for no names. Throws UsageError for an unknown name.
+/// The claims with these names. If there are no names, all claims. Throws UsageError for an unknown
+/// name.
 std::vector<const Claim*> chosen(const std::vector<std::string>& names) {
   if (names.empty()) return all_claims();
   std::vector<std::string> known;

@@ -1,4 +1,4 @@
-// descent compare: a fair comparison of tuned optimizers on any data. study/study.h has the
+// descent compare: a fair comparison of tuned optimizers on any data. study/study.h describes the
 // protocol.
 #include "commands/commands.h"
 #include "run/console.h"
@@ -26,7 +26,8 @@ void note_interrupt(int signal) {
   std::signal(signal, SIG_DFL);
 }
 
-/// Throws for data that is too small and for settings that an optimizer refuses, before any run.
+/// Checks everything before the first run: throws if the data is too small, or if an optimizer
+/// refuses its settings.
 void check(const Options& o, const std::vector<Entrant>& entrants,
            const std::vector<Source>& sources) {
   constexpr std::int64_t kLeast = 10;

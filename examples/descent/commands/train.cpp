@@ -14,8 +14,8 @@ using namespace descent;
 
 namespace {
 
-/// A setting as JSON: a number or a switch if the text is one, so that scripts need not convert
-/// texts.
+/// A setting as JSON. If the text is a number or a switch, the JSON value is a number or a bool, so
+/// that scripts need not convert text.
 nlohmann::ordered_json typed(const std::string& text) {
   if (text == "true" || text == "false") return text == "true";
   const auto parsed = nlohmann::ordered_json::parse(text, nullptr, false);

@@ -1,4 +1,4 @@
-// A page of HTML that needs no other file: its frame, its tables, and text made safe for it.
+// A page of HTML that needs no other file: its frame, its tables, and text with escaped characters.
 #pragma once
 
 #include <string>

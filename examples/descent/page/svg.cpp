@@ -17,7 +17,7 @@ constexpr double kWidth = 520, kHeight = 320, kLeft = 64, kRight = 16, kTop = 28
 
 std::string at(double v) { return format(v, "%.1f"); }
 
-/// A number beside a tick: "0.05"; on a logarithmic axis also "10⁻⁶".
+/// The text beside a tick, such as "0.05". On a logarithmic axis also "10⁻⁶".
 std::string number(double v, bool log) {
   const double power = v > 0 ? std::round(std::log10(v)) : 0;
   if (!log || std::fabs(power) < 4 || std::fabs(v / std::pow(10, power) - 1) > 1e-6)
@@ -29,7 +29,7 @@ std::string number(double v, bool log) {
   return "10" + exponent;
 }
 
-/// An axis: what it covers, and where its ticks are.
+/// An axis: the range that it covers, and the places of its ticks.
 struct Axis {
   double low, high;
   bool log, whole = false;        // whole: ticks stand at integers only
@@ -49,7 +49,7 @@ struct Axis {
             t.push_back(v);
         }
       if (t.size() >= 2) return t;
-      t.clear();  // the axis is shorter than a step of 1, 2, 5: take even steps
+      t.clear();  // no step of 1, 2, 5 fits: divide the axis evenly
     }
     const double raw = (high - low) / 6, power = std::pow(10, std::floor(std::log10(raw)));
     double step = raw / power < 1.5   ? power
@@ -189,7 +189,7 @@ class Plot {
             : 18 * std::ceil(static_cast<double>(named_) / static_cast<double>(across_)) + 8;
     std::string s = to_text(open(c_.title, kHeight + legend), landscape(), grid(),
                             labels(c_.x_label, c_.y_label));
-    // The inner picture cuts off what leaves the frame.
+    // The inner picture cuts off lines that leave the frame.
     s += to_text("<svg x=\"", kLeft, "\" y=\"", kTop, "\" width=\"", kWidth - kLeft - kRight,
                  "\" height=\"", kHeight - kTop - kBottom, "\" viewBox=\"", kLeft, " ", kTop, " ",
                  kWidth - kLeft - kRight, " ", kHeight - kTop - kBottom, "\">\n", crosses());
@@ -260,7 +260,7 @@ class Plot {
   /// The line or the dots of a series, and the dot at the end.
   std::string marks(const Series& line, std::size_t hue) const {
     std::string path;
-    bool pen = false;  // the last value was drawn, so that the line goes on from there
+    bool pen = false;  // true if the line goes on from the last value
     for (std::size_t k = 0; k < line.x.size(); ++k) {
       const bool drawn = drawable(line.x[k], line.y[k]);
       if (drawn && line.points)
@@ -301,7 +301,7 @@ class Plot {
   const Chart& c_;
   Axis x_, y_;
   std::size_t named_ = 0,
-              across_ = 1;  // series in the legend, and how many stand beside each other
+              across_ = 1;  // entries of the legend, and entries in one of its rows
 };
 
 }  // namespace

@@ -1,4 +1,4 @@
-// Choices: options whose value is one of several names, as --activation relu.
+// Choices: options that take a name from a list, such as --activation relu.
 //
 // Each such option has a table with one row for each name. A row is any struct with the members
 // `name` and `help`, and usually a factory. The list in --help, the check, the error text and the

@@ -81,7 +81,7 @@ Described::Described(const std::string& text) : expression_(optim::Expression::p
   const optim::Expression* e = &expression_;
   while ((rule_ = &optim::find_optimizer(e->text))->is_wrapper) {
     const auto inner = std::ranges::find(e->arguments, "", &optim::Argument::key);
-    if (inner == e->arguments.end()) return;  // optim::make() throws and says what is missing
+    if (inner == e->arguments.end()) return;  // optim::make() will throw and say what is missing
     e = &inner->value;
   }
   has_rate_ = std::ranges::find(e->arguments, "lr", &optim::Argument::key) != e->arguments.end();

@@ -1,5 +1,5 @@
 // The optimizer of a run: schedules, settings, the description of an optimizer, and how it is made.
-// Other files ask this one for rules by name; only `descent explain` reads the library's cards
+// Other files look up rules through this file. Only `descent explain` reads the library's cards
 // itself.
 #pragma once
 
@@ -63,11 +63,10 @@ class Described {
 std::vector<std::string> rule_names();
 
 /// Makes the optimizer that the options describe, over these parameters. `steps` is the length of
-/// the run, over which schedules extend. The options can add wrappers; from inside to outside these
-/// are
-/// --clip-value, --clip-norm, --sam, --ema and --swa.
-/// Throws UsageError if both the description and the options give a learning rate or a schedule.
-/// Throws ValueError if the library refuses the description or a setting.
+/// the run, over which schedules extend. The options can add wrappers. From the inside to the
+/// outside their order is --clip-value, --clip-norm, --sam, --ema, --swa. Throws UsageError if both
+/// the description and the options give a learning rate or a schedule. Throws ValueError if the
+/// library refuses the description or a setting.
 descent::optim::Optimizer make_optimizer(const Options& o, const descent::Parameters& parameters,
                                          std::int64_t steps);
 

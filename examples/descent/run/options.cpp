@@ -55,7 +55,7 @@ CLI::Validator one_of(const std::vector<std::string>& names) {
 const std::vector<std::string> kTasks{"auto", "classification", "regression"};
 const std::vector<std::string> kStandardize{"auto", "on", "off"};
 
-/// A number as text, with as few digits as it takes to read the same number again.
+/// A number as text, with as few digits as possible, so that reading gives the same number.
 std::string exact(double x) {
   char buffer[32];
   return {buffer, std::to_chars(buffer, buffer + sizeof buffer, x).ptr};

@@ -1,5 +1,5 @@
-// The options of `train` and `compare`: what the command line gives, what settings.json and the
-// report list, and what claims set for their runs.
+// The options of `train` and `compare`. The command line gives the options, settings.json and the
+// report list all options, and claims set options for their runs.
 #pragma once
 
 #include "run/choice.h"
@@ -48,8 +48,8 @@ struct Options {
 void add_options(CLI::App& command, Options& o, bool compare);
 
 /// The folder that --out names; "" names the present folder. Makes the folder if there is none.
-/// Throws FileError if the folder cannot be made or written into, so that a command fails before
-/// its work and not after it.
+/// Throws FileError if the folder cannot be made or written into. A command that calls
+/// output_folder() first therefore fails before its work and not after.
 std::string output_folder(const std::string& out);
 
 /// The options as name and text, in the order above, for printing and saving.

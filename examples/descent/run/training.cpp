@@ -25,7 +25,7 @@ Training::Training(const Options& o, nn::Sequential& model, const data::Dataset&
       train_(train),
       validation_(validation),
       // Batch normalisation throws for a batch of one sample. An incomplete last batch could have
-      // one sample, so it is left out.
+      // one sample, so every incomplete last batch is left out.
       loader_(train, {.batch_size = o.batch,
                       .seed = o.seed,
                       .drop_last = o.batch_norm && train.size() > o.batch}),
@@ -81,7 +81,7 @@ Run Training::run(const std::function<void(const Epoch&)>& watch) {
     }
     if (o_.swa > 0 || o_.ema > 0 || optimizer_.has_average()) {
       run.averaged = true;
-      optimizer_.swap_average();  // the averaged weights are the result, and stay
+      optimizer_.swap_average();  // the model keeps the averaged weights
       if (o_.batch_norm) nn::update_batch_norm(model_, loader_);
     }
     run.validation = evaluate(model_, validation_);

@@ -22,12 +22,12 @@ struct Epoch {
   std::int64_t epoch;  // from 1
   Score train, validation;
   double lr;       // at the first step of the epoch
-  double seconds;  // of training up to the end of the epoch, since the run began
+  double seconds;  // training time from the start of the run to the end of the epoch
 };
 
 struct Run {
   std::vector<Epoch> epochs;
-  Score validation;  // at the end, of the averaged weights if the optimizer keeps an average
+  Score validation;  // at the end; if the optimizer keeps an average, of the averaged weights
   std::int64_t gradient_evaluations = 0;
   double seconds = 0;     // of training alone, without evaluation
   bool averaged = false;  // true if the model is left with averaged weights
@@ -45,8 +45,8 @@ class Training {
            const descent::data::Dataset& validation);
 
   /// Trains the model. Call run() once. It calls `watch` after every epoch; an exception that
-  /// `watch` throws ends the run and reaches the caller. If a loss or gradient is no number, the
-  /// run ends, and the result says that the run diverged.
+  /// `watch` throws ends the run and reaches the caller. If a loss or gradient is NaN or infinite,
+  /// the run ends, and the result says that the run diverged.
   Run run(const std::function<void(const Epoch&)>& watch = {});
 
   const descent::optim::Optimizer& optimizer() const { return optimizer_; }

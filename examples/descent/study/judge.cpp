@@ -55,8 +55,8 @@ Standing standing_of(const Contender& c) {
   return s;
 }
 
-/// Finds what it costs to reach this validation score. A run reaches the score at the end of the
-/// first epoch whose score is as high.
+/// Finds the cost of reaching the validation score `target`. A run reaches the target at the end of
+/// the first epoch whose score is at least `target`.
 void reach(Standing& s, double target) {
   std::vector<double> evaluations, seconds;
   for (const Outcome& r : s.who->tuned.runs) {
@@ -69,7 +69,7 @@ void reach(Standing& s, double target) {
     evaluations.push_back(reached ? share * static_cast<double>(r.gradient_evaluations) : INFINITY);
     seconds.push_back(reached ? share * r.seconds : INFINITY);
   }
-  const auto middle = [](std::vector<double> v) {  // of two in the middle, the lower one
+  const auto middle = [](std::vector<double> v) {  // the lower of two middle values
     std::sort(v.begin(), v.end());
     return v.empty() ? INFINITY : v[(v.size() - 1) / 2];
   };
@@ -125,7 +125,7 @@ std::string sentence_of(const Judged& j, const Study& study, const Options& o) {
     list.push_back(other.who->entrant.name);
     if (&list != &level) continue;
     const auto cost =
-        [](const Standing& x) {  // at equal cost, the shorter name: it has fewer wrappers
+        [](const Standing& x) {  // at equal cost the shorter name wins: fewer wrappers
           return std::pair(x.to_target, x.who->entrant.name.size());
         };
     if (other.to_target < INFINITY && cost(other) < cost(*cheapest)) cheapest = &other;
@@ -170,7 +170,7 @@ std::string sentence_of(const Judged& j, const Study& study, const Options& o) {
   return s;
 }
 
-/// An alarm for each optimizer that ends below one that it contains.
+/// An alarm for each optimizer that ends below an optimizer that it contains; see contains().
 std::vector<std::string> alarms_of(const Judged& j) {
   std::vector<std::string> alarms;
   for (const Standing& outer : j.standings)
@@ -189,7 +189,8 @@ std::vector<std::string> alarms_of(const Judged& j) {
   return alarms;
 }
 
-/// What is not complete, and where better settings may lie outside of what was searched.
+/// Notes for the reader: which parts of the comparison are not complete, and which settings might
+/// be better outside of the searched box.
 std::vector<std::string> notes_of(const Judged& j, const Study& study, const Options& o) {
   std::vector<std::string> notes;
   if (j.standings.empty()) return notes;

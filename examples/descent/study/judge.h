@@ -40,9 +40,9 @@ std::string overall(const std::vector<Judged>& all);
 std::vector<std::vector<double>> costs_of(const std::vector<Judged>& all);
 inline constexpr double kMostRatio = 4;  // where performance profiles end
 
-/// True if a beats b by more than chance: the middle half of a's scores lies above the middle half
-/// of b's, and a has the higher score with every seed. If a and b are equally good, one of the two
-/// beats the other in fewer than one of 2^(seeds − 1) comparisons.
+/// True if a beats b by more than chance. The middle half of a's scores must lie above the middle
+/// half of b's scores, and a must have the higher score with every seed. If a and b are equally
+/// good, one of the two beats the other in fewer than one of 2^(seeds − 1) comparisons.
 bool ahead(const Tried& a, const Tried& b, bool test);
 /// The score of each run on test or validation data; −∞ for a run that diverged.
 std::vector<double> scores(const Tried& t, bool test);

@@ -11,7 +11,7 @@
 
 namespace app {
 
-/// What is kept of a finished run.
+/// The results of a finished run.
 struct Outcome {
   Score validation, test;  // at the end of the run; `test` only if the run was tested
   bool tested = false, diverged = false;
@@ -22,8 +22,8 @@ struct Outcome {
 
 class Records {
  public:
-  /// `identity` is what all runs depend on, by name. If `resume` is true and the file `path`
-  /// exists, the constructor reads the runs from the file. Throws UsageError if the file has
+  /// `identity` is everything that all runs depend on, by name. If `resume` is true and the file
+  /// `path` exists, the constructor reads the runs from the file. Throws UsageError if the file has
   /// another identity, and FileError if the file holds no results of a comparison.
   Records(std::string path, const nlohmann::ordered_json& identity, bool resume);
   ~Records();

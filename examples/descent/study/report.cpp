@@ -14,7 +14,7 @@ using namespace descent;
 
 namespace {
 
-/// The median and the middle half: "97.2 (96.9–97.5)".
+/// The cell of a table with median and quartiles: "97.2 (96.9–97.5)".
 std::string cell(const Quartiles& q, bool classification) {
   if (std::isnan(q.median)) return "–";
   if (!std::isfinite(q.median)) return "diverged";
@@ -50,7 +50,7 @@ std::string settings_table(const Judged& j) {
   return html_table(rows, 1);
 }
 
-/// The series with at most `most` points, spread evenly over its indices.
+/// Reduces the series to at most `most` points, spread evenly over its indices.
 Series thinned(const Series& s, std::size_t most = 100) {
   if (s.x.size() <= most) return s;
   Series t = s;
@@ -65,8 +65,8 @@ Series thinned(const Series& s, std::size_t most = 100) {
 
 constexpr std::ptrdiff_t kBands = 3;  // more bands would hide each other
 
-/// The median validation loss after each epoch, with the middle half as a band. The axis is the
-/// cost up to that epoch: seconds, or gradient evaluations.
+/// The median validation loss after each epoch, with a band from the lower to the upper quartile.
+/// The x axis is the cost up to the end of the epoch: seconds, or gradient evaluations.
 Series curve(const Contender& who, bool by_time) {
   Series s{who.entrant.name, {}, {}};
   std::size_t epochs = 0;
@@ -118,7 +118,7 @@ std::string ranges(const Judged& j) {
     r.rows.push_back(s.who->entrant.name);
     const auto mark = [&](const Quartiles& q) {
       const double scale = percent ? 100 : 1;
-      // R² has no lower end. A mark far below would squeeze all other marks together.
+      // R² can be very low. A mark far below the others would squeeze all other marks together.
       const bool far = !percent && q.low < best - 1;
       return far ? Ranges::Mark{NAN, NAN, NAN}
                  : Ranges::Mark{scale * q.low, scale * q.median, scale * q.high};

@@ -17,7 +17,7 @@ void search_rule(Entrant& e, const Described& described) {
     if (usual <= 0) continue;  // a setting that is off by default stays off
     if (name == "lr" && usual < 0.5)
       e.space.push_back({"lr", usual / 10, usual * 300});
-    else if (name == "lr")  // a rule with so high a default finds the scale of its steps itself
+    else if (name == "lr")  // such a rule sets the scale of its steps itself
       e.space.push_back({"lr", usual / 100, usual * 10});
     else if (name == "momentum")
       e.space.push_back({"momentum", 0.02, 1, true});
@@ -39,14 +39,15 @@ void search_wrapper(Entrant& e, const Described& described) {
   };
   for (const Own& w : {Own{"sam", "rho", 0.01, 0.5, 0.05}, {"clip_norm", "max_norm", 0.1, 10, 1}}) {
     if (described.outermost() != w.wrapper || described.arguments() > 1)
-      continue;  // another wrapper, or the description gives the value
+      continue;  // another wrapper, or the text gives the value
     e.description.insert(e.description.rfind(')'), to_text(", ", w.name, "={", w.name, "}"));
     e.space.push_back({w.name, w.low, w.high});
     e.defaults.emplace_back(w.name, w.usual);
   }
 }
 
-/// Takes the settings that the options give, and removes every given setting from the search.
+/// Puts the settings that the user gave by --lr and --set into e.given, and removes each of these
+/// settings from the search.
 void keep_given(Entrant& e, const Options& o) {
   const auto given = [&](const std::string& name) {
     if (e.description.find(name + "=") != std::string::npos &&
@@ -88,7 +89,7 @@ bool possible(const Entrant& e, const Options& o) {
   }
 }
 
-/// The optimizers that are compared if --optimizers names none.
+/// The optimizers that take part if the option --optimizers is missing.
 const std::vector<std::string> kArticle{"sgd",
                                         "momentum",
                                         "nesterov",
@@ -106,7 +107,7 @@ const std::vector<std::string> kArticle{"sgd",
 
 Settings Entrant::trial(std::size_t i) const {
   if (i == 0) return defaults;
-  double ratio = 2;  // becomes the root of x^(d+1) = x + 1, by iteration
+  double ratio = 2;  // the loop finds the root of x^(d+1) = x + 1
   for (int k = 0; k < 60; ++k)
     ratio = std::pow(1 + ratio, 1 / (static_cast<double>(space.size()) + 1));
   Settings settings;
@@ -132,7 +133,7 @@ std::string Entrant::at_edge(const Settings& settings) const {
   std::vector<std::string> names;
   for (std::size_t k = 0; k < space.size(); ++k) {
     const Dimension& d = space[k];
-    if (d.from_one) continue;  // beyond the ends of 1 − value there is nothing sensible
+    if (d.from_one) continue;  // no sensible values lie beyond these ends
     const double at = std::log(settings[k].second / d.low) / std::log(d.high / d.low);
     if (at < 0.1 || at > 0.9) names.push_back(d.name);
   }
@@ -162,7 +163,7 @@ std::vector<Entrant> entrants_of(const Options& o) {
     if (!there && (named || possible(e, o))) entrants.push_back(std::move(e));
   };
   for (const std::string& asked : o.optimizer.empty() ? kArticle : split_list(o.optimizer)) {
-    bool family = false;  // "sam" stands for all that begin with "sam("
+    bool family = false;  // "sam" stands for all names that begin with "sam("
     for (const std::string& text : kArticle)
       if (text.starts_with(asked + "(")) add(text, false), family = true;
     if (asked == "all") {

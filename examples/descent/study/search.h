@@ -1,13 +1,14 @@
 // The entrants of a comparison: which optimizers take part, and which settings are searched for
-// each. The searched settings are points in a box, spread evenly in logarithm. The points come from
-// a sequence whose first n points are evenly spread for every n.
+// each. The searched settings span a box, and each trial is a point in the box. The points are
+// spread evenly over the logarithms of the settings. For every n, the first n points are spread
+// evenly.
 #pragma once
 
 #include "run/optimizer.h"
 
 namespace app {
 
-/// A setting that is searched. Its logarithm is uniform from that of `low` to that of `high`.
+/// A setting that is searched. Its logarithm is uniform between log(low) and log(high).
 struct Dimension {
   std::string name;
   double low, high;
@@ -34,11 +35,11 @@ struct Entrant {
   std::string at_edge(const Settings& settings) const;
 };
 
-/// The optimizers that --optimizers names. Without --optimizers these are the twelve best-known
-/// ones; "all" stands for every rule that trains any network. If the options give a setting, the
-/// setting is not searched. The options can put wrappers around every optimizer. If a wrapper
-/// refuses an optimizer that the user did not name, as --sam refuses sam(adamw), the optimizer is
-/// left out.
+/// The optimizers that --optimizers names. Without --optimizers, returns the twelve best-known
+/// optimizers. "all" stands for every rule that can train any network. If the options give a
+/// setting, the setting is not searched. The options can put wrappers around every optimizer. If a
+/// wrapper refuses an optimizer that the user did not name, as --sam refuses sam(adamw), the
+/// optimizer is left out.
 std::vector<Entrant> entrants_of(const Options& o);
 
 /// The options for one run of an entrant.

@@ -5,20 +5,20 @@
 
 namespace app {
 
-/// The ends and the median of the middle half of some values. A run that failed counts as −∞. If
-/// enough runs fail, a quartile is −∞ too.
+/// The quartiles of some values: the lower quartile, the median and the upper quartile. A run that
+/// failed counts as −∞. If enough runs fail, a quartile is −∞ too.
 struct Quartiles {
   double low, median, high;
 };
-/// Quartiles, interpolated linearly between the values as NumPy does. All three are NaN if there
-/// are no values.
+/// Computes the quartiles. As NumPy does, interpolates linearly between the values. All three are
+/// NaN if there are no values.
 Quartiles quartiles(std::vector<double> values);
 
 /// True if the middle half of `a` lies above the middle half of `b`.
 inline bool above(const Quartiles& a, const Quartiles& b) { return a.low > b.high; }
 
-/// Performance profile (Dolan & Moré, arXiv:cs/0102001): the share of problems that a solver solves
-/// at no more than `ratio` times the cost of the cheapest solver. `costs` is
+/// Performance profile (Dolan & Moré, arXiv:cs/0102001). It is the share of problems that a solver
+/// solves at no more than `ratio` times the cost of the cheapest solver. `costs` is
 /// costs[solver][problem], infinite if the solver does not solve the problem.
 double profile(const std::vector<std::vector<double>>& costs, std::size_t solver, double ratio);
 /// The area under a solver's performance profile for ratios from 1 to `most`, divided by most − 1.

@@ -17,13 +17,14 @@ using namespace descent;
 
 namespace {
 
-constexpr double kSearchShare = 0.6;                // of the time limit
-const std::vector<double> kSweep{0.1, 0.3, 3, 10};  // times the chosen rate
+constexpr double kSearchShare = 0.6;                // the search's share of the time limit
+const std::vector<double> kSweep{0.1, 0.3, 3, 10};  // factors of the chosen rate
 
-/// Thrown out of a run that is to stop.
+/// The exception that stops a run.
 struct Stopped {};
 
-/// One run that a phase asks for.
+/// A run that is to be made: a contest (data set), an optimizer, its settings and a seed. `tested`
+/// says whether the run is scored on test data.
 struct Job {
   std::size_t contest, entrant;
   Settings settings;
@@ -31,7 +32,7 @@ struct Job {
   bool tested;
 };
 
-/// Runs jobs and puts what they give into the records.
+/// Runs jobs and puts their results into the records.
 class Runner {
  public:
   Runner(const Options& o, const std::vector<Entrant>& entrants, const std::vector<Source>& sources,
@@ -43,8 +44,8 @@ class Runner {
         interrupted_(interrupted),
         start_(std::chrono::steady_clock::now()) {}
 
-  /// Runs the jobs that the records do not hold yet. Returns false if not all jobs were finished.
-  /// With a time limit, stops when this share of the time limit is over.
+  /// Runs the jobs that the records do not hold yet. If there is a time limit, stops when
+  /// `share_of_time` of the time limit is over. Returns false if a job was not finished.
   bool run(const std::string& phase, const std::vector<Job>& jobs, double share_of_time) {
     std::vector<Job> left;
     for (const Job& j : jobs)
@@ -99,7 +100,7 @@ class Runner {
 
   Outcome outcome(const Job& j, const std::function<bool()>& over) const {
     Options own = options_for(o_, entrants_[j.entrant], j.settings, j.seed);
-    own.data = sources_[j.contest].data;  // the kind of data decides what is standardised
+    own.data = sources_[j.contest].data;  // --standardize auto depends on this name
     const data::Dataset& all = sources_[j.contest].set;
     auto [rest, test] = data::split(all, 1 - o_.validation, o_.seed);
     auto [training, validation] = data::split(rest, 1 - o_.validation, j.seed);
@@ -211,8 +212,8 @@ nlohmann::ordered_json identity_of(const Options& o, const std::vector<Source>& 
 
 namespace {
 
-/// The runs of the search, round after round. In each round every optimizer has one trial, so that
-/// a search that is cut short is still fair.
+/// The runs of the search, round after round. In each round every optimizer has one trial. If the
+/// search is cut short, all optimizers have therefore had equally many trials.
 std::vector<Job> search_jobs(const std::vector<Entrant>& entrants, std::size_t contests,
                              std::size_t budget, const std::vector<std::uint64_t>& seeds) {
   std::vector<Job> jobs;
@@ -225,8 +226,8 @@ std::vector<Job> search_jobs(const std::vector<Entrant>& entrants, std::size_t c
   return jobs;
 }
 
-/// The runs of the test: the chosen settings and the default settings. If both are the same, they
-/// run once.
+/// The runs of the test: the chosen settings and the default settings. If the chosen settings are
+/// the default settings, they run once.
 std::vector<Job> final_jobs(const Study& study, const std::vector<std::uint64_t>& seeds) {
   std::vector<Job> jobs;
   for (const std::uint64_t seed : seeds)
@@ -240,7 +241,7 @@ std::vector<Job> final_jobs(const Study& study, const std::vector<std::uint64_t>
   return jobs;
 }
 
-/// The runs of the sweep.
+/// The runs of the chosen settings at other learning rates.
 std::vector<Job> sweep_jobs(const Study& study, const std::vector<std::uint64_t>& seeds) {
   std::vector<Job> jobs;
   for (std::size_t d = 0; d < study.contests.size(); ++d)
@@ -262,7 +263,7 @@ std::vector<Tried> at_other_rates(const Settings& settings) {
   return all;
 }
 
-/// What the search found in the rounds that every contender completed.
+/// Collects the results of the search. Only the rounds that every contender completed count.
 Contest after_search(const Runner& runner, const std::vector<Entrant>& entrants, std::size_t d,
                      std::size_t budget, const std::vector<std::uint64_t>& seeds) {
   Contest c;
@@ -290,7 +291,8 @@ Contest after_search(const Runner& runner, const std::vector<Entrant>& entrants,
   return c;
 }
 
-/// Adds the runs of the sweep, and those of the test with the seeds that every contender completed.
+/// Adds the runs of the sweep and of the test. Of the test, only seeds that every contender
+/// completed count.
 void add_finals(const Runner& runner, std::size_t d, const std::vector<std::uint64_t>& fresh,
                 const std::vector<std::uint64_t>& tuning, std::vector<Contender>& all) {
   std::vector<std::uint64_t> done;

@@ -36,7 +36,7 @@ struct Contender {
 
   /// How many runs of the trials diverged.
   std::size_t diverged() const;
-  /// The settings that the search chose, and behind these the settings that the options gave.
+  /// The settings that the search chose, followed by the settings that the options gave.
   Settings chosen() const;
 };
 
@@ -66,14 +66,15 @@ struct Study {
 inline constexpr int kTuningSeeds = 3;
 inline constexpr std::uint64_t kFirstTuningSeed = 1000;  // added to --seed
 
-/// Reads the data sets that --data names, one or several. Throws UsageError if two of these have
-/// the same name, and as load_data() does.
+/// Reads the data sets that --data names, one or several. Throws UsageError if two data sets have
+/// the same name. Also throws the errors of load_data().
 std::vector<Source> load_all(const Options& o);
-/// Everything that all runs depend on, by name: what Records compares before a comparison goes on.
+/// Everything that all runs depend on, by name. Records compares it before a stopped comparison
+/// goes on.
 nlohmann::ordered_json identity_of(const Options& o, const std::vector<Source>& sources);
 /// Runs the comparison, leaving out every run that the records already hold. If `interrupted`
-/// returns true or the time limit is over, the comparison stops early. The result then has what is
-/// complete.
+/// returns true or the time limit is over, the comparison stops early. The result then holds the
+/// complete parts.
 Study run_study(const Options& o, const std::vector<Entrant>& entrants,
                 const std::vector<Source>& sources, Records& records,
                 const std::function<bool()>& interrupted);
