@@ -16,8 +16,8 @@ void check(const char* op, std::int64_t n, std::int64_t kinds, double noise) {
                      ", expected n >= ", kinds < 1 ? 1 : kinds, " and noise >= 0");
 }
 
-/// n points in the plane. f(i, class) returns the coordinates of point i. The classes take turns:
-/// 0, 1, …, 0, 1, ….
+/// n points in the plane. f(i, at) writes the two coordinates of point i to `at` and returns the
+/// class of the point.
 template <class F>
 Dataset points(const char* name, std::int64_t n, std::int64_t classes, double noise,
                Generator& generator, F f) {
