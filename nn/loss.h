@@ -54,7 +54,7 @@ Tensor cross_entropy(const Tensor& logits, const Tensor& target,
 
 /// Options of nll_loss(); see CrossEntropyOptions.
 struct NllOptions {
-  Tensor weight = {};                     ///< (C), a factor for each class; undefined means 1
+  Tensor weight = {};                     ///< (C), a factor for each class; if undefined, 1
   std::int64_t ignore_index = -100;       ///< a row with this label does not count
   Reduction reduction = Reduction::mean;  ///< how the rows are combined
 };

@@ -22,7 +22,7 @@ namespace descent::optim {
 
 /// value · gamma^⌊t/every⌋: multiplied by gamma after every `every` steps.
 Schedule step_decay(double value, std::int64_t every, double gamma = 0.1);
-/// value · gamma^n, with n the number of milestones (steps) that t has reached.
+/// value · gamma^n. n counts the milestones up to step t. A milestone is the number of a step.
 Schedule multi_step(double value, double gamma, std::vector<std::int64_t> milestones);
 /// value · gamma^t: multiplied by gamma after every step.
 Schedule exponential(double value, double gamma);

@@ -12,7 +12,8 @@ namespace descent::optim {
 /// Choices, as in PyTorch: the first t is min(1, 1/‖g‖₁)·η, later searches start at t = η. A pair
 /// is kept if yᵀs > 1e-10. The strong Wolfe conditions have c₁ = 1e-4 and c₂ = 0.9. Deviations from
 /// PyTorch: L-BFGS works in double for every dtype, and the line search is on by default. If the
-/// loss is not finite somewhere, the line search goes on nearer to the start.
+/// loss is not finite at a point of the line, the line search goes on with points nearer to the
+/// start of the line.
 ///
 /// One step() makes max_iter iterations, or fewer if it runs out of evaluations or has converged.
 /// L-BFGS needs a closure and one group. A missing gradient counts as 0.
