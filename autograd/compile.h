@@ -11,10 +11,10 @@
 //   for (auto [x, y] : loader) total += step(x, y).item();
 //
 // The first call with inputs of some shapes runs the function as always, and records every kernel
-// that the function reaches. Later calls with those shapes copy the inputs in and run the kernels
-// again, on the same memory. The results have the same bits as without compile(). All of Descent
-// takes part: schedules, clipping, SAM, averages, batch normalisation, second derivatives, and
-// dropout, which draws anew at each replay.
+// that the function reaches. Later calls with the same shapes copy the inputs in and run the
+// recorded kernels again, on the same memory. The results have the same bits as without compile().
+// All of Descent takes part: schedules, clipping, SAM, averages, batch normalisation, second
+// derivatives, and dropout, which draws anew at each replay.
 //
 // The function's C++ code runs only while it is recorded, and not at a replay:
 // - Reading a value (item(), to_vector(), data_ptr(), printing) throws GraphError.

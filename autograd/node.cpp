@@ -12,8 +12,8 @@ namespace {
 
 std::atomic<NodeCount*> g_node_counts{nullptr};
 
-// Nodes without a reference wait here to be destroyed. A loop destroys them one by one. Recursion
-// through a chain of a million operators would overflow the stack.
+// Nodes without a reference wait here to be destroyed. A loop destroys these nodes one by one.
+// Recursion through a chain of a million operators would overflow the stack.
 constinit thread_local Node* t_disposed = nullptr;
 constinit thread_local bool t_disposing = false;
 

@@ -52,7 +52,7 @@ class Need {
 /// The gradients of a node's inputs. An undefined gradient means zero.
 class Grads {
  public:
-  /// @name A few, or a vector of them
+  /// @name A few gradients, or a vector of gradients
   /// @{
   template <class... T>
   requires(std::is_convertible_v<T, Tensor>&&...) explicit Grads(T&&... g)
@@ -98,7 +98,7 @@ struct Backward;  // a run of the engine
 
 /// The number of nodes that a thread made, minus the number of nodes that it destroyed. Only the
 /// thread itself writes its count, so that counting needs no atomic operation on shared memory.
-/// live_nodes() sums over all threads, also those that have ended.
+/// live_nodes() sums over all threads, even threads that have ended.
 struct NodeCount {
   std::atomic<std::int64_t> live{0};
   NodeCount* next = nullptr;

@@ -14,7 +14,7 @@
 // - Operators read the modes of <descent/core/thread_state.h>: under a NoGradGuard they record
 //   nothing.
 //
-// Tensor has many of them as members; both forms are the same operator.
+// Tensor has many operators as members. Both forms are the same operator.
 #pragma once
 
 #include <descent/autograd/ops/activation.h>

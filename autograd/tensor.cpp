@@ -191,9 +191,9 @@ const Tensor& write(const char* name, const Tensor& t, const Tensor& value) {
   return t;
 }
 
-/// If operators are not recorded and t and o have the same layout in memory, adds factor·o to t in
-/// one pass and returns true. Otherwise changes nothing and returns false. The result has the same
-/// bits as t + o·factor.
+/// Adds factor·o to t in one pass and returns true. If operators are recorded, or the layouts of t
+/// and o in memory differ, changes nothing and returns false. The result has the same bits as t +
+/// o·factor.
 bool add_at_once(const Tensor& t, const Tensor& o, double factor) {
   if (grad_enabled() || !kernel::can_accumulate(t, o)) return false;
   kernel::accumulate(t, o, factor);

@@ -20,9 +20,9 @@ struct Archive {
   std::map<std::string, std::string> metadata;  ///< text by name
 };
 
-/// Writes tensors of any layout, and text beside them. If the file cannot be written, throws
-/// FileError and leaves an old file untouched. Throws ValueError for an undefined tensor, or for a
-/// tensor with the name __metadata__.
+/// Writes tensors of any layout, and text. If the file cannot be written, throws FileError and
+/// leaves an old file untouched. Throws ValueError for an undefined tensor, or for a tensor with
+/// the name __metadata__.
 void save_tensors(const std::string& path, const std::map<std::string, Tensor>& tensors,
                   const std::map<std::string, std::string>& metadata = {});
 /// Reads a file with BOOL, I64, F32 and F64 tensors. Throws FileError if the file cannot be read,

@@ -32,7 +32,7 @@ namespace {
 
 constexpr std::size_t kHugePage = std::size_t{2} << 20, kMost = std::size_t{1} << 50;
 
-/// How many blocks of a size a thread keeps: 4 MiB of small blocks, fewer of large ones.
+/// How many blocks of a size a thread keeps: up to 4 MiB of small blocks, and fewer large blocks.
 constexpr int blocks_kept(std::size_t bytes) {
   return bytes <= 1024 ? 4096 : bytes <= 64 * 1024 ? 256 : 32;
 }

@@ -11,7 +11,7 @@
 
 namespace descent {
 
-/// Counts of the whole program. Bytes are those of size classes.
+/// Counts of the whole program. Bytes are counted after rounding up to the size class.
 struct MemoryStats {
   std::uint64_t system_allocations;  ///< calls to the system allocator since the program began
   std::uint64_t live_bytes;          ///< handed out and not yet returned

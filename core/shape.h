@@ -1,6 +1,6 @@
 // Shape: up to eight numbers stored inline, for extents, strides and lists of dimensions.
 //
-// A shape of rank 0 is that of a scalar; a shape with an extent of 0 is that of an empty tensor.
+// A scalar has a shape of rank 0. An empty tensor has a shape with an extent of 0.
 #pragma once
 
 #include <concepts>

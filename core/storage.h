@@ -38,8 +38,8 @@ struct Storage : RefCounted {
   RefPtr<TapePool> pool;  // owns the memory, if the tensor was made during a recording
   std::unique_ptr<std::function<void(void*)>> deleter;  // for the caller's memory; may be null
 
-  /// Memory for `bytes` bytes: from the tape that records on this thread, else from the free lists.
-  /// Up to 2048 bytes lie in one block with the Storage itself.
+  /// Takes memory for `bytes` bytes: from the tape that records on this thread, or if there is
+  /// none, from the free lists. Up to 2048 bytes lie in one block with the Storage itself.
   static RefPtr<Storage> make(std::size_t bytes);
   /// A storage in the caller's memory. Unless `deleter` frees the memory, the memory must outlive
   /// the storage.

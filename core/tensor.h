@@ -50,7 +50,7 @@ class Tensor {
   bool defined() const noexcept { return static_cast<bool>(body_); }
   /// The extents; () for a scalar.
   const Shape& shape() const { return body().shape; }
-  /// As shape().
+  /// The same as shape().
   const Shape& sizes() const { return shape(); }
   /// For each dimension the distance of neighbours in memory, in elements. The distance is 0 where
   /// elements are repeated.
@@ -142,10 +142,10 @@ class Tensor {
 
   /// A copy in memory of its own.
   Tensor clone() const;
-  /// The tensor itself if it is contiguous, else a contiguous copy.
+  /// Returns the tensor itself if it is contiguous, and otherwise a contiguous copy.
   Tensor contiguous() const;
-  /// The tensor itself if it has the dtype, else a converted copy. Floating numbers become integers
-  /// by truncation; any number but 0 becomes true.
+  /// Returns the tensor itself if it has the dtype, and otherwise a converted copy. Floating
+  /// numbers become integers by truncation; any number but 0 becomes true.
   Tensor to(DType dtype) const;
 
   // ---- views: they share the memory, and are differentiable ----
@@ -159,7 +159,8 @@ class Tensor {
   Tensor flatten(std::int64_t first = 0, std::int64_t last = -1) const;
   /// Swaps two dimensions.
   Tensor transpose(std::int64_t a, std::int64_t b) const;
-  /// A matrix transposed; a scalar or a vector as it is. Throws ShapeError for more dimensions.
+  /// The transpose of a matrix. A scalar or a vector is returned unchanged. Throws ShapeError for
+  /// more dimensions.
   Tensor t() const;
   /// Dimension i of the result is dimension order[i] of this tensor. Throws ValueError unless order
   /// holds each dimension once.
@@ -184,7 +185,7 @@ class Tensor {
   Tensor select(std::int64_t d, std::int64_t index) const;
   /// `length` indices from `begin` along d. Throws ValueError unless all of them exist.
   Tensor narrow(std::int64_t d, std::int64_t begin, std::int64_t length) const;
-  /// As select(0, index).
+  /// The same as select(0, index).
   Tensor operator[](std::int64_t index) const { return select(0, index); }
 
   /// @name Operators that can be chained
@@ -240,7 +241,8 @@ class Tensor {
   const Tensor& clamp_(std::optional<Scalar> low, std::optional<Scalar> high = {}) const;
   /// @}
 
-  /// The values, long dimensions shortened, then shape, dtype and whether it requires a gradient.
+  /// The values as text, then shape, dtype and whether the tensor requires a gradient. Long
+  /// dimensions are shortened.
   std::string to_string() const;
 
   // For the parts of Descent that build tensors.
@@ -263,7 +265,7 @@ class Tensor {
 };
 
 /// @name item() of integers
-/// Integers and truth values are read exactly, and not by way of a double.
+/// Integers and bools are read exactly, without a conversion to double.
 /// @{
 template <>
 std::int64_t Tensor::item<std::int64_t>() const;

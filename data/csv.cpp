@@ -99,9 +99,9 @@ Dataset parse_csv(std::string_view text, const CsvOptions& options, const std::s
     if (separator == 0) separator = separator_of(content);
     Row row = fields(content, separator);
     if (rows.empty() && header.empty()) {
-      // A first line with a word is a header, with one exception. If the only word is in the last
-      // column, and the second line has a word there too, the first line is a sample and the word
-      // is its class.
+      // A first line with a word is a header, with one exception. Suppose the only word is in the
+      // last column, and the second line has a word there too. Then the first line is a sample, and
+      // the word is its class.
       const auto words =
           std::count_if(row.begin(), row.end(), [](const std::string& f) { return is_word(f); });
       const std::string_view next = trim(text.substr(0, std::min(text.find('\n'), text.size())));

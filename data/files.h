@@ -18,8 +18,8 @@ struct CsvOptions {
   std::variant<std::int64_t, std::string> target = std::int64_t{-1};
   /// Columns to leave out: names in the header, or numbers that count from 0.
   std::vector<std::string> drop = {};
-  /// Whether the first line holds the names of the columns. If there is no value, csv() decides: a
-  /// first line that holds a word is a header, unless the word is the target of a sample.
+  /// Whether the first line holds the names of the columns. If there is no value, csv() decides. A
+  /// first line that holds a word is then a header, unless the word is the target of a sample.
   std::optional<bool> header = {};
   /// `automatic` is classification if the target holds words. It is classification too if the
   /// target holds at most 50 different whole numbers, and numbers repeat. Otherwise it is

@@ -1,5 +1,5 @@
-// The data sets that ship with Descent. Their files become part of the library, so that a program
-// finds them whether the library was installed or not.
+// The data sets that ship with Descent. The files of the data sets become part of the library. A
+// program therefore finds the data sets even if the library is not installed.
 #include <descent/core/files.h>
 #include <descent/data/dataset.h>
 #include <descent/data/files.h>

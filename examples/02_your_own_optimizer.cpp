@@ -25,8 +25,8 @@ struct Bounded {
     f("weight_decay", rule.weight_decay, optim::kNonNegative);
   }
 
-  // Runs once a step. Computes in double what is the same for all weights, and returns the formula
-  // for one weight: the lambda takes weight, gradient and the two slots.
+  // Runs once a step. Computes in double what is the same for all weights. Returns the formula for
+  // one weight: a lambda that takes the weight, the gradient and the two slots.
   template <class T>
   auto at(optim::Step s) const {
     const T eta = T(lr(s)), keep = T(1 - lr(s) * weight_decay(s)), e = T(eps(s));

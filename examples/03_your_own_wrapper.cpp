@@ -27,9 +27,10 @@ struct Centralise {
 };
 
 /// Cautious update. Source: Liang et al. 2024, arXiv:2411.16085. If a step moved a weight along its
-/// gradient, the weight goes back. The other weights of a parameter move n/(kept + 1) times as far:
-/// n counts all weights of the parameter, `kept` those that did not go back. The paper masks the
-/// update of the rule; this wrapper masks what the whole step changed, weight decay included.
+/// gradient, the weight goes back. The other weights of the parameter move n/(kept + 1) times as
+/// far. n is the number of weights of the parameter, and `kept` is the number of weights that did
+/// not go back. The paper masks the update of the rule; this wrapper masks what the whole step
+/// changed, weight decay included.
 struct Cautious {
   optim::Hyper strength = 1;  // 0 leaves the step as it is, 1 is the paper's update
 

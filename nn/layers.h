@@ -1,5 +1,5 @@
-// All layers but the recurrent ones; each family has a header of its own.
-// A layer is a handle (see module.h), and its initial values are PyTorch's.
+// All layers but the recurrent layers. Each family of layers has its own header. A layer is a
+// handle (see module.h). Layers have the same initial values as in PyTorch.
 #pragma once
 
 #include <descent/nn/batch_norm.h>

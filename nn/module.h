@@ -51,8 +51,8 @@ class Module {
   void eval() { train(false); }
   /// True if the module trains.
   bool is_training() const;
-  /// Converts floating parameters and buffers, for every handle to them. Drops gradients. Throws
-  /// DTypeError unless dtype is floating.
+  /// Converts floating parameters and buffers. Every handle to such a tensor sees the new type.
+  /// Drops gradients. Throws DTypeError unless dtype is floating.
   void to(DType dtype);
   /// Drops the gradients of all parameters.
   void zero_grad();

@@ -96,8 +96,7 @@ Tensor where(const Tensor& condition, const Tensor& a, const Tensor& b) {
 }
 
 // ---- a number in place of a tensor ----
-// The number becomes a scalar tensor, of the type that promote() gives for the number and the other
-// operand.
+// The number becomes a scalar tensor, of the type that promote() gives for both operands.
 
 namespace {
 Tensor number(Scalar s, const Tensor& other) {

@@ -23,7 +23,7 @@ Tensor softmax_cross_entropy(const Tensor& logits, const Tensor& labels, std::in
 /// The mean (or sum) of (x − t)²: (…), (…) → (), of one floating type. The caller has checked
 /// shapes and types.
 Tensor squared_error(const Tensor& x, const Tensor& t, bool mean);
-/// The mean (or sum) of −t·log σ(x) − (1 − t)·log(1 − σ(x)). Shapes and types are those of
+/// The mean (or sum) of −t·log σ(x) − (1 − t)·log(1 − σ(x)). Shapes and types are as in
 /// squared_error().
 Tensor logistic_loss(const Tensor& x, const Tensor& t, bool mean);
 

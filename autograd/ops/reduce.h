@@ -1,8 +1,8 @@
 // Reductions and scans: one value from many.
 // The rules for shapes, types and errors stand in <descent/autograd/ops.h>.
 //
-// `dims` are the dimensions that are reduced; an empty list means all. The result lacks them, or
-// has an extent of 1 in their place if keepdim is true.
+// `dims` are the dimensions that are reduced; an empty list means all. The result lacks the reduced
+// dimensions. If keepdim is true, it has an extent of 1 in place of each reduced dimension.
 //
 //   sum(x)          // (2, 3) → ()
 //   sum(x, 0)       // (2, 3) → (3,)

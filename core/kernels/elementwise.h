@@ -64,9 +64,9 @@ class As {
 /// How an output lies in memory: row-major, or like its inputs if all inputs have the same layout.
 enum class Layout { as_inputs, row_major };
 
-/// Broadcasts up to three inputs, and applies f to all elements. If the inputs are dense and have
-/// the same strides, the output has those strides too, unless row-major is asked for. Throws
-/// ShapeError, which names `op`, if the inputs do not broadcast.
+/// Broadcasts up to three inputs, and applies f to all elements. If all inputs are dense and have
+/// the same strides, the output has the same strides too, unless the layout argument asks for
+/// row-major. Throws ShapeError, which names `op`, if the inputs do not broadcast.
 Tensor elementwise(std::string_view op, std::initializer_list<const Tensor*> inputs, DType out,
                    const SpanFunction& f, Layout layout = Layout::as_inputs);
 

@@ -1,7 +1,7 @@
-// How the time of a step grows with width, depth, batch and number of parameters. For each of
-// these, prints the times and the slope of the log-log line through the larger half of the sizes.
-// Also compares the peak memory of a step with the bytes of parameters, state and activations.
-// Prints tables in Markdown.
+// How the time of a step grows with width, depth, batch and number of parameters. For each sweep,
+// prints the times, and the slope of the log-log line through the larger half of the sizes. Also
+// compares the peak memory of a step with the bytes of parameters, state and activations. Prints
+// tables in Markdown.
 //
 //   scaling [seconds per point, 0.2]
 #include "trainer.h"

@@ -16,7 +16,7 @@ using testing::has_text;
 using testing::message_of;
 using testing::Problem;
 
-/// The present description of an optimizer of version 0.1.
+/// Translates the description of an optimizer in version 0.1 into the present description.
 std::string todays(const std::string& description) {
   static const std::map<std::string, std::string> renamed{
       {"adam(amsgrad=true)", "amsgrad"},

@@ -38,7 +38,8 @@ descent::Tensor flat(const descent::nn::Module& model);
 void set_flat(const descent::nn::Module& model, const descent::Tensor& values);
 
 /// The largest eigenvalue of the Hessian of a loss with respect to the weights of a model. Power
-/// iteration needs products of the Hessian and a vector only, and each is a gradient of a gradient.
+/// iteration needs only products of the Hessian and a vector. Each product is the gradient of a
+/// gradient.
 double sharpness(const descent::nn::Module& model, const std::function<descent::Tensor()>& loss,
                  int iterations = 60);
 
@@ -47,13 +48,13 @@ struct Trained {
   descent::nn::Sequential model;
   Run run;
 };
-/// Trains a network as the options say, on parts.train. Validation scores are those on parts.test.
+/// Trains a network as the options say, on parts.train. Validation scores are scores on parts.test.
 Trained trained(const Options& o, const descent::data::Split& parts);
 
 /// The validation loss after training; infinite if training diverged.
 double final_loss(const Options& o, const descent::data::Split& parts);
 
-/// The loss at weights on the straight line through those of two networks: one series for each data
+/// The loss along the straight line through the weights of two networks: one series for each data
 /// set. The line runs from −0.5 to 1.5, where 0 stands for `from` and 1 for `to`.
 std::vector<Series> along_line(
     const Trained& from, const Trained& to,

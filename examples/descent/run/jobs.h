@@ -1,4 +1,4 @@
-// Threads: how many the program uses, and independent jobs side by side on them.
+// Threads: how many threads the program uses, and how independent jobs run side by side.
 #pragma once
 
 #include <cstddef>

@@ -40,13 +40,13 @@ struct Run {
 /// Options, model and data must outlive the Training.
 class Training {
  public:
-  /// Throws as make_optimizer() does.
+  /// Throws the errors of make_optimizer().
   Training(const Options& o, descent::nn::Sequential& model, const descent::data::Dataset& train,
            const descent::data::Dataset& validation);
 
-  /// Trains the model. Call run() once. It calls `watch` after every epoch; an exception that
-  /// `watch` throws ends the run and reaches the caller. If a loss or gradient is NaN or infinite,
-  /// the run ends, and the result says that the run diverged.
+  /// Trains the model. Call run() once. It calls `watch` after every epoch. If `watch` throws, the
+  /// run ends and the exception reaches the caller. If a loss or gradient is NaN or infinite, the
+  /// run ends, and the result says that the run diverged.
   Run run(const std::function<void(const Epoch&)>& watch = {});
 
   const descent::optim::Optimizer& optimizer() const { return optimizer_; }
