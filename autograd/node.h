@@ -274,8 +274,9 @@ template <std::size_t N, std::size_t... kAt>
 }
 
 /// Gives `value` a history, if operators are recorded and an input requires a gradient. Returns
-/// value. rule: (const Tensor& g, Need) → Grads. A rule that needs the output y: (g, const Tensor&
-/// y, Need) → Grads. Throws GraphError for a stale view among the inputs.
+/// `value`.
+/// rule: (const Tensor& g, Need) → Grads. A rule that needs the output y: (g, const Tensor& y,
+/// Need) → Grads. Throws GraphError for a stale view among the inputs.
 template <std::size_t N, class Rule>
 Tensor record(const char* name, Tensor value, const Input (&inputs)[N], Rule rule) {
   if (anomaly_enabled()) [[unlikely]]

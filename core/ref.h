@@ -33,7 +33,7 @@ class RefCounted {
 };
 
 /// A counted reference to a T, or null. T derives from RefCounted and has `static void destroy(T*)
-/// noexcept`. When the last reference ends, it calls destroy().
+/// noexcept`. The end of the last reference calls destroy().
 template <class T>
 class RefPtr {
  public:

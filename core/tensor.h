@@ -34,7 +34,7 @@ namespace descent {
 
 /// A list of dimensions. For a reduction an empty list means all dimensions.
 using Dims = Shape;
-/// The default end of a slice: the last index and everything before it.
+/// The default end of a slice: the slice goes on to the last index.
 inline constexpr std::int64_t kEnd = std::numeric_limits<std::int64_t>::max();
 
 /// A handle to a reference-counted, strided array of numbers of one type. Copying a Tensor copies

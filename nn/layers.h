@@ -1,5 +1,5 @@
-// All layers but the recurrent layers. Each family of layers has its own header. A layer is a
-// handle (see module.h). Layers have the same initial values as in PyTorch.
+// All layers but the recurrent layers. Each family of layers has its own header.
+// A layer is a handle (see module.h). Layers have the same initial values as in PyTorch.
 #pragma once
 
 #include <descent/nn/batch_norm.h>

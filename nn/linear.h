@@ -1,4 +1,5 @@
-// Linear: the fully connected layer. Legend: … any number of dimensions, or none.
+// Linear: the fully connected layer.
+// Legend: … any number of dimensions, or none.
 #pragma once
 
 #include <descent/core/activation.h>

@@ -44,9 +44,9 @@ struct CrossEntropyOptions {
 
 /// The cross entropy of each row. With labels it is −log softmax(logits)[label]. With probabilities
 /// t it is −Σ t·log softmax(logits). logits: (N, C). target: either labels, int64 (N), or
-/// probabilities (N, C) of a floating type. Returns (), or (N) for Reduction::none. With labels the
-/// mean is weighted: Σ weight·loss / Σ weight. With probabilities the sum is divided by N. Throws
-/// ValueError if a label lies outside [0, C) and is not ignore_index.
+/// probabilities (N, C) of a floating type. Returns (), or (N) for Reduction::none.
+/// With labels the mean is weighted: Σ weight·loss / Σ weight. With probabilities the sum is
+/// divided by N. Throws ValueError if a label lies outside [0, C) and is not ignore_index.
 ///
 ///   nn::cross_entropy(logits, labels, {.label_smoothing = 0.1})
 Tensor cross_entropy(const Tensor& logits, const Tensor& target,

@@ -1,5 +1,5 @@
-// Activations: each activation with its derivative beside it. Legend: g the gradient of the output,
-// y the output.
+// Activations: each activation with its derivative beside it.
+// Legend: g the gradient of the output, y the output.
 //
 // A rule comes in two forms. If the gradient needs no history, one_pass() is true and a kernel
 // computes the gradient in one pass. The kernels of value and gradient stand together in

@@ -1,5 +1,6 @@
 // Arithmetic, comparison, choice, and functions of one variable: each operator with its derivative
-// beside it. Legend: g the gradient of the output, y the output.
+// beside it.
+// Legend: g the gradient of the output, y the output.
 #include <descent/autograd/node.h>
 #include <descent/autograd/ops.h>
 #include <descent/core/create.h>

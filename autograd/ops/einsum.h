@@ -12,8 +12,8 @@ namespace descent {
 /// dimensions of each operand by letters, separated by commas. Behind "->" it names the dimensions
 /// of the result. Without "->" the result has the letters that occur once, in alphabetical order.
 /// "..." stands for leading dimensions that broadcast. If a letter occurs twice in one operand, the
-/// diagonal over both dimensions is taken. Throws ValueError for an equation that cannot be read or
-/// does not fit the operands' shapes.
+/// diagonal over both dimensions is taken.
+/// Throws ValueError for an equation that cannot be read or does not fit the operands' shapes.
 ///
 ///   einsum("ij,jk->ik", {a, b})  // the matrix product
 ///   einsum("ii->i", {a})         // the diagonal

@@ -1,6 +1,7 @@
 // Fused operators, for layers and losses: each does in one pass what several operators do one after
 // the other. A fused operator can be differentiated to any order. Its values differ from the values
-// of the separate operators only by rounding. Legend: N batch, C classes, … any shape.
+// of the separate operators only by rounding.
+// Legend: N batch, C classes, … any shape.
 #pragma once
 
 #include <descent/core/activation.h>

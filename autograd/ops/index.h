@@ -10,11 +10,12 @@ namespace descent {
 /// Returns x's shape with n along dim. Gradient: the gradient of each slice is added to the
 /// gradient of x, where the slice came from. Throws ValueError for an index out of range.
 Tensor index_select(const Tensor& x, std::int64_t dim, const Tensor& index);
-/// Picks one element of x for each position of `index`, along dimension dim. For two dimensions and
-/// dim = 1: out[i][j] = x[i][index[i][j]]. x: any shape and dtype. index: int64, with as many
-/// dimensions as x, and no longer than x in any dimension but dim. Returns index's shape and x's
-/// dtype. Gradient: the gradient of each element is added to the gradient of x, where the element
-/// came from. Throws ShapeError if the numbers of dimensions differ, ValueError for an index out of
+/// Picks one element of x for each position of `index`, along dimension dim.
+/// For two dimensions and dim = 1: out[i][j] = x[i][index[i][j]].
+/// x: any shape and dtype. index: int64, with as many dimensions as x, and no longer than x in any
+/// dimension but dim. Returns index's shape and x's dtype.
+/// Gradient: the gradient of each element is added to the gradient of x, where the element came
+/// from. Throws ShapeError if the numbers of dimensions differ, ValueError for an index out of
 /// range.
 ///
 ///   gather(tensor({{1., 2.}, {3., 4.}}), 1, tensor({{1}, {0}}))  // {{2}, {3}}

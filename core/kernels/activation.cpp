@@ -1,5 +1,5 @@
-// Activations: the value of each activation, and beside it the gradient in one pass. Legend: v an
-// element of the input, w of the output, d of the output's gradient.
+// Activations: the value of each activation, and beside it the gradient in one pass.
+// Legend: v an element of the input, w of the output, d of the output's gradient.
 #include <descent/core/kernels/activation.h>
 #include <descent/core/kernels/elementwise.h>
 #include <descent/core/kernels/math.h>

@@ -1,8 +1,8 @@
 // The driver of every elementwise kernel.
 //
 // A formula gets contiguous spans only. If an operand is strided or repeated, the driver first
-// copies a tile of the operand into a small buffer. Each formula is therefore compiled once, and
-// only the driver has to walk through eight dimensions.
+// copies a tile of the operand into a small buffer. Each formula is therefore compiled for
+// contiguous memory only, and only the driver has to walk through up to eight dimensions.
 #pragma once
 
 #include <descent/core/create.h>

@@ -147,8 +147,8 @@ template <class V, class T>
       left -= 2 * kMaxRows;
       continue;
     }
-    // Takes six rows at a time. If 7 to 11 rows are left, takes half of these: 8 = 4 + 4 and not 6
-    // + 2.
+    // Takes six rows at a time. If 7 to 11 rows are left, takes half of these: 8 rows become 4 and
+    // 4, not 6 and 2.
     const std::int64_t rows = left >= 2 * kMaxRows || s.a_block != kMaxRows * s.a_row
                                   ? std::min<std::int64_t>(left, kMaxRows)
                               : left > kMaxRows ? (left + 1) / 2
