@@ -38,7 +38,7 @@ void EarlyStopping::check_kept() const {
 void EarlyStopping::state(StateVisitor& visit) {
   visit("early_stopping/best", best_);
   visit("early_stopping/seen", seen_);
-  visit("early_stopping/best_epoch", epoch_);
+  visit("early_stopping/best_epoch", epoch_, -1);
   visit("early_stopping/waited", waited_);
   visit.all("early_stopping/state/", best_state_);
 }

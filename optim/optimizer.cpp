@@ -217,9 +217,12 @@ void Optimizer::set(std::string_view name, Hyper value, int group) {
 
 Layer* Optimizer::averager() const {
   rules();
-  Layer* s = layer_.get();
-  while (s && !s->keeps_average()) s = s->inner();
-  return s;
+  Layer* outermost = nullptr;
+  for (Layer* s = layer_.get(); s; s = s->inner()) {
+    if (s->is_swapped()) return s;  // the way back to the training weights
+    if (!outermost && s->keeps_average()) outermost = s;
+  }
+  return outermost;
 }
 
 bool Optimizer::has_average() const {
@@ -236,6 +239,10 @@ void Optimizer::swap_average() {
 }
 
 AverageGuard::AverageGuard(Optimizer& optimizer) {
+  if (const Layer* s = optimizer.averager(); s && s->is_swapped())
+    fail<StateError>("average_guard",
+                     "got weights that are exchanged for their average already, expected training "
+                     "weights. Hint: one guard at a time");
   optimizer.swap_average();
   averager_ = optimizer.averager()->watch();
 }

@@ -28,8 +28,10 @@
 // memory. The quotient is then within 1.5 units in the last place. It is 0 where b is subnormal or
 // infinite, and may be 0 from |b| = 2¹²⁶ on.
 //
-// A formula gives the same bits in every file, whatever the file's flags. The compiler never
-// fuses a product and a sum, and the ends of arrays go through the same arithmetic. In double, or
+// A formula gives the same bits in every file, whatever the file's optimisation and instruction
+// set: the compiler never fuses a product and a sum, and the ends of arrays go through the same
+// arithmetic. Flags that allow the compiler to change arithmetic do change bits: -ffast-math, and
+// -ffp-contract=fast of clang. In double, or
 // without fma() and ratio(), a formula also gives the same bits on every processor.
 #pragma once
 

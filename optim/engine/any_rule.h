@@ -93,6 +93,9 @@ DESCENT_NAMES(dispatch)
 DESCENT_NAMES(measure)
 DESCENT_NAMES(update)
 DESCENT_NAMES(average)
+DESCENT_NAMES(check)
+DESCENT_NAMES(check_parameter)
+DESCENT_NAMES(slot_shape)
 #undef DESCENT_NAMES
 
 /// Holds a rule and forwards to it what all forms have. Kind is ElementRule, TensorRule or
@@ -107,6 +110,15 @@ class RuleOf : public Kind {
       requires(const Rule& r, Step s, const Tensor& t, std::span<const Tensor> kept) {
     r.average(s, t, kept);
   };
+  static_assert(
+      requires(const Rule& r) { r.check(); } || !names_check<Rule>, "check is: void check() const");
+  static_assert(
+      requires(const Rule& r, std::string_view n, const Tensor& w) { r.check_parameter(n, w); } ||
+          !names_check_parameter<Rule>,
+      "check_parameter is: void check_parameter(std::string_view name, const Tensor& w) const");
+  static_assert(
+      requires(const Rule& r, const Shape& w) { r.slot_shape(0, w); } || !names_slot_shape<Rule>,
+      "slot_shape is: std::optional<Shape> slot_shape(int slot, const Shape& w) const");
   static_assert(kAverages || !names_average<Rule>,
                 "average is: Tensor average(optim::Step, const Tensor& w, "
                 "std::span<const Tensor> kept) const");

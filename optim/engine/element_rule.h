@@ -203,6 +203,8 @@ class ElementRuleOf final : public RuleOf<Rule, ElementRule> {
       for (const std::string_view name : named) {
         int id = 0;
         while (id < kSlots && name != Rule::slot_names[static_cast<std::size_t>(id)]) ++id;
+        for (int earlier = 0; earlier < i; ++earlier)
+          if (bound.slot_ids[earlier] == id) id = kSlots;  // twice is as wrong as unknown
         if (id == kSlots) fail_slot(Rule::card.name, name, Rule::slot_names);
         bound.slot_ids[i++] = id;
       }

@@ -6,6 +6,7 @@
 #include <descent/optim/engine/element_stage.h>
 
 #include <algorithm>
+#include <utility>
 
 namespace descent::optim::detail {
 
@@ -123,6 +124,7 @@ bool ElementStage::plan_again(const Update& update, bool check_finite) {
   if (check_finite)
     for (const Work& item : work_)
       if (!kernel::all_finite(item.grad, item.n, bindings_[item.binding].dtype)) return false;
+  std::vector<Tensor> held = std::exchange(held_, {});  // no plan is left if a rule throws
   for (Binding& b : bindings_) {
     const auto& rule =
         static_cast<const ElementRule&>(*ledger_.rules[static_cast<std::size_t>(b.group)]);
@@ -134,6 +136,7 @@ bool ElementStage::plan_again(const Update& update, bool check_finite) {
       return false;
   }
   for (Work& item : work_) item.view = update.view(item.index);
+  held_ = std::move(held);
   return holds_ = true;
 }
 
@@ -217,13 +220,22 @@ void ElementStage::measure() {
   for (const Piece& p : pieces)
     for (int k = 0; k < kMaxSums; ++k) p.item->sums[k] += p.sums[k];
 
-  double shared[kMaxSums] = {};
-  for (const Work& item : work_)
-    if (rule_of(item.index).shares_sums)
-      for (int k = 0; k < kMaxSums; ++k) shared[k] += item.sums[k];
+  // Rules of one type share their sums; two rules of one type have one and the same card.
+  const auto shared_by = [&](const ElementRule& rule, double* sums) {
+    for (const Work& item : work_)
+      if (&rule_of(item.index).card == &rule.card)
+        for (int k = 0; k < kMaxSums; ++k) sums[k] += item.sums[k];
+  };
+  const ElementRule* last = nullptr;
+  double shared[kMaxSums];
   for (Work& item : work_) {
     const ElementRule& rule = rule_of(item.index);
     if (!rule.measures) continue;
+    if (rule.shares_sums && (!last || &last->card != &rule.card)) {
+      std::fill(shared, shared + kMaxSums, 0.0);
+      shared_by(rule, shared);
+      last = &rule;
+    }
     Binding& b = bindings_[item.binding];
     b.after = b.before;
     b.rule = rule.bind({b.t, ledger_.steps, b.after.data(), rule.shares_sums ? shared : item.sums},
@@ -235,14 +247,15 @@ void ElementStage::measure() {
 /// If a rule shares its sums, all parameters of the rule have the same numbers, also parameters
 /// without a gradient. Copies the numbers of the first updated parameter to the others.
 void ElementStage::share_numbers() {
-  const auto first = std::find_if(work_.begin(), work_.end(), [this](const Work& item) {
-    return rule_of(item.index).shares_sums;
-  });
-  if (first == work_.end()) return;
-  const std::vector<double> shared = ledger_.memory[first->index].numbers;
-  for (std::size_t i = 0; i < ledger_.memory.size(); ++i)
-    if (ledger_.rule_of(i).card.name == ledger_.rule_of(first->index).card.name)
-      ledger_.memory[i].numbers = shared;
+  const Card* last = nullptr;
+  for (const Work& item : work_) {
+    const ElementRule& rule = rule_of(item.index);
+    if (!rule.shares_sums || &rule.card == last) continue;
+    last = &rule.card;
+    const std::vector<double> shared = ledger_.memory[item.index].numbers;
+    for (std::size_t i = 0; i < ledger_.memory.size(); ++i)
+      if (&ledger_.rule_of(i).card == last) ledger_.memory[i].numbers = shared;
+  }
 }
 
 }  // namespace descent::optim::detail

@@ -262,8 +262,11 @@ void Groups::state(StateVisitor& visit) {
     // Which slots a parameter must have depends on the settings. The settings are loaded by now.
     const auto used = rule.slots_in_use(w.dtype());
     for (std::size_t k = 0; k < rule.slot_names.size(); ++k)
-      if (const auto shape = rule.slot_shape(static_cast<int>(k), w.shape()))
+      if (const auto shape = rule.slot_shape(static_cast<int>(k), w.shape())) {
+        // A setting may have been changed since the last step, so that a further slot is used.
+        if (!visit.loads() && m.t > 0 && used[k]) ledger_.slot(i, static_cast<int>(k));
         visit(ledger_.key(i, rule.slot_names[k]), m.kept[k], *shape, w.dtype(), m.t > 0 && used[k]);
+      }
   }
 }
 

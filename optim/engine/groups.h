@@ -29,6 +29,7 @@ class Groups final : public Layer {
   bool needs_closure() const override;
   bool elementwise() const override;
   bool keeps_average() const override;
+  bool is_swapped() const override { return !training_.empty(); }
   void swap_average() override;
 
   const Parameters& parameters() const { return ledger_.parameters; }

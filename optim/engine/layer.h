@@ -44,6 +44,8 @@ class Layer {
   virtual bool keeps_average() const { return false; }
   /// True if the average has begun.
   virtual bool has_average() const { return keeps_average(); }
+  /// True while the weights are exchanged for the average.
+  virtual bool is_swapped() const { return false; }
   /// Exchanges the weights with the average. Throws StateError if the average has not begun.
   virtual void swap_average() {}
 
@@ -65,9 +67,7 @@ class Layer {
     } restore{update, update.next_};
     update.next_ = &next;
     apply();
-  }
-  static Evaluation evaluation(Layer& inner, const Closure& closure) {
-    return Evaluation(inner, closure);
+    if (update.next_ == &next) update.skip();  // apply() made no step
   }
 
  private:

@@ -43,7 +43,8 @@
 // 1. Element rules update each weight from its own gradient and slots. They have one of
 // - `at<T>(step)`, with T float or double. at() computes in double what is the same for all
 //   weights, and returns the formula: a lambda that captures numbers of type T by value, at most
-//   256 bytes. The engine runs the formula over all weights in one pass. The lambda takes the
+//   256 bytes. step.t counts the updates of this parameter from 1, for corrections such as 1 − βᵗ.
+//   The engine runs the formula over all weights in one pass. The lambda takes the
 //   weight (auto& w), the gradient (auto g) and the slots in the order of slot_names. It takes a
 //   slot that it writes by reference (auto&), and a slot that it only reads by value (auto).
 //   <descent/core/simd/pack.h> lists what a formula may use. A formula needs no compiler flags;
@@ -88,10 +89,15 @@ inline constexpr bool is_wrapper = requires {
   T::role;
 };
 /// What the library compiles for each built-in rule or wrapper, so that a user's file need not.
+template <class T, bool kWrapper = is_wrapper<T>>
+struct Compiled;
 template <class T>
-struct Compiled {
-  static std::unique_ptr<AnyRule> make(T rule) requires(!is_wrapper<T>);
-  static Optimizer wrap(Optimizer inner, T wrapper) requires is_wrapper<T>;
+struct Compiled<T, false> {
+  static std::unique_ptr<AnyRule> make(T rule);
+};
+template <class T>
+struct Compiled<T, true> {
+  static Optimizer wrap(Optimizer inner, T wrapper);
 };
 
 /// Erases the type of a rule of any form. Configuration tells files with other flags apart, so that

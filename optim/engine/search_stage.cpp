@@ -34,18 +34,23 @@ void SearchStage::scatter(const Tensor& x) const {
 }
 
 void SearchStage::run() {
+  const Closure* const closure = std::exchange(closure_, nullptr);
+  if (!closure)
+    fail<StateError>(rule_.card.name,
+                     "got a step without an evaluation, expected one of each. Hint: apply() calls "
+                     "inner() at most once");
   Search s;
   s.x = gather(false);
   s.g = gather(true);
   s.loss = loss_;
   s.step = {ledger_.memory.front().t + 1, ledger_.steps};
-  s.evaluate = [this](const Tensor& x) {
+  s.evaluate = [this, closure](const Tensor& x) {
     scatter(x);
     for (const Parameter& p : ledger_.parameters)
       if (p.value.requires_grad()) p.value.zero_grad();
     ++evaluations_;
     const EnableGradGuard grad;
-    const double loss = (*closure_)();
+    const double loss = (*closure)();
     const NoGradGuard no_grad;
     return std::pair{loss, gather(true)};
   };
@@ -57,7 +62,6 @@ void SearchStage::run() {
     throw;
   }
   scatter(s.x);
-  closure_ = nullptr;
   for (Ledger::Memory& m : ledger_.memory) ++m.t;
 }
 

@@ -22,16 +22,31 @@ const Tensor* StateVisitor::find(const std::string& key, const Shape& shape, DTy
   return nullptr;
 }
 
-void StateVisitor::operator()(std::string_view name, std::int64_t& value) {
+void StateVisitor::put(const std::string& key, const Tensor& value) {
+  if (!out_->emplace(key, value).second)
+    fail<StateError>(
+        "state_dict", "got two values of the name '", key,
+        "', expected names that differ. Hint: a wrapper's state and settings share names");
+}
+
+void StateVisitor::operator()(std::string_view name, std::int64_t& value, std::int64_t least) {
   const std::string key = to_text(prefix_, name);
-  if (out_) (*out_)[key] = full({}, value, kInt64);
+  if (out_) put(key, full({}, value, kInt64));
   if (!in_) return;
-  if (const Tensor* t = find(key, {}, kInt64, true)) replace(value, t->item<std::int64_t>());
+  const Tensor* t = find(key, {}, kInt64, true);
+  if (!t) return;
+  const auto count = t->item<std::int64_t>();
+  constexpr std::int64_t kMost = std::int64_t{1} << 53;  // far beyond any count
+  if (count < least || count > kMost)
+    differences_ +=
+        to_text("\n  ", key, ": got ", count, ", expected a count of ", least, " or more");
+  else
+    replace(value, count);
 }
 
 void StateVisitor::operator()(std::string_view name, double& value) {
   const std::string key = to_text(prefix_, name);
-  if (out_) (*out_)[key] = full({}, value, kFloat64);
+  if (out_) put(key, full({}, value, kFloat64));
   if (!in_) return;
   if (const Tensor* t = find(key, {}, kFloat64, true)) replace(value, t->item());
 }
@@ -39,7 +54,7 @@ void StateVisitor::operator()(std::string_view name, double& value) {
 Tensor StateVisitor::exchange(std::string_view name, const Tensor& present, const Shape& shape,
                               DType dtype, bool required) {
   const std::string key = to_text(prefix_, name);
-  if (out_ && present.defined()) (*out_)[key] = kernel::clone(present);
+  if (out_ && present.defined()) put(key, kernel::clone(present));
   if (!in_) return present;
   const Tensor* t = find(key, shape, dtype, required);
   return t ? kernel::clone(*t) : Tensor();
@@ -57,7 +72,7 @@ void StateVisitor::operator()(std::string_view name, std::vector<Tensor>& each, 
   for (std::size_t i = 0; i < parameters_->size(); ++i) {
     const Parameter& p = (*parameters_)[i];
     const std::string key = to_text(prefix_, name, "/", p.name);
-    if (out_ && i < each.size() && each[i].defined()) (*out_)[key] = kernel::clone(each[i]);
+    if (out_ && i < each.size() && each[i].defined()) put(key, kernel::clone(each[i]));
     if (!in_) continue;
     const Tensor* t = find(key, p.value.shape(), p.value.dtype(), required);
     if (!t) continue;
@@ -84,11 +99,14 @@ void StateVisitor::all(std::string_view prefix, State& tensors) {
 void StateVisitor::fields(std::string_view owner, const detail::FieldLister& list) {
   list([&](const detail::FieldRef& f) {
     const std::string key = to_text(prefix_, f.name);
-    if (out_ && f.is_constant()) (*out_)[key] = full({}, f.at(0), kFloat64);
+    if (out_ && f.is_constant()) put(key, full({}, f.at(0), kFloat64));
     if (!in_) return;
     const Tensor* t = find(key, {}, kFloat64, f.is_constant());
     if (!t || !f.is_constant()) return;
     const double x = t->item();
+    if (f.flag && x != 0 && x != 1)
+      fail<ValueError>(owner, "got ", f.name, " = ", x,
+                       " from a state, expected 0 or 1 for a switch");
     if (f.flag) return replace(*f.flag, x != 0);
     if (!f.range->holds(x))
       fail<ValueError>(owner, "got ", f.name, " = ", x, " from a state, expected a number in ",

@@ -38,7 +38,7 @@ class StateVisitor {
   bool loads() const { return in_ != nullptr; }
 
   /// Lists a count. It is saved as an int64 tensor without dimensions.
-  void operator()(std::string_view name, std::int64_t& value);
+  void operator()(std::string_view name, std::int64_t& value, std::int64_t least = 0);
   /// Lists a number. It is saved as a float64 tensor without dimensions.
   void operator()(std::string_view name, double& value);
   /// Lists a tensor. An undefined tensor is not saved. A loaded tensor must have this shape and
@@ -83,6 +83,9 @@ class StateVisitor {
   StateVisitor(State* out, const State* in) : out_(out), in_(in) {}
   /// The saved tensor of a name; null if there is none that fits. Notes the difference.
   const Tensor* find(const std::string& key, const Shape& shape, DType dtype, bool required);
+  /// Saves under a name that is not taken.
+  void put(const std::string& key, const Tensor& value);
+
   State* out_;
   const State* in_;
   std::string prefix_;

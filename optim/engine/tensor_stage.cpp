@@ -29,6 +29,10 @@ void TensorStage::run() {
       if (slot.defined() && (slot.shares_storage(own) || slot.shares_storage(w) ||
                              slot.shares_storage(item.gradient)))
         slot = kernel::clone(slot);
+    for (std::size_t k = 1; k < m.kept.size(); ++k)  // after `slots[1] = slots[0]` likewise
+      for (std::size_t j = 0; j < k; ++j)
+        if (m.kept[k].defined() && m.kept[j].defined() && m.kept[k].shares_storage(m.kept[j]))
+          m.kept[k] = kernel::clone(m.kept[k]);
     if (!w.shares_storage(own)) kernel::copy(w, own);
     descent::detail::count_write(own);
   }

@@ -6,13 +6,15 @@
 #include <descent/optim/engine/groups.h>
 
 #include <cmath>
+#include <utility>
 
 namespace descent::optim {
 
 Update::Update(detail::Groups& groups)
-    : groups_(&groups), parameters_(&groups.parameters()), views_(groups.parameters().size()) {}
-
-std::int64_t Update::step() const { return groups_->steps(); }
+    : groups_(&groups),
+      parameters_(&groups.parameters()),
+      step_(groups.steps()),
+      views_(groups.parameters().size()) {}
 
 const Tensor& Update::raw(std::size_t i) const {
   if (!made_.empty()) return made_[i];
@@ -45,11 +47,14 @@ double Update::gradient_norm(std::size_t i) const {
 }
 
 void Update::scale_gradient(std::size_t i, double by) {
+  if (!std::isfinite(by))
+    fail<ValueError>("scale_gradient", "got ", by, ", expected a finite number");
   views_[i].scale *= by;
-  views_[i].limit *= by;
+  if (views_[i].limit != kInfinity) views_[i].limit *= std::fabs(by);
 }
 
 void Update::limit_gradient(std::size_t i, double most) {
+  if (!(most >= 0)) fail<ValueError>("limit_gradient", "got ", most, ", expected 0 or more");
   if (most < views_[i].limit) views_[i].limit = most;
 }
 
@@ -63,17 +68,33 @@ void Update::set_gradient(std::size_t i, Tensor g) {
   views_[i] = {};
 }
 
-bool Update::refused() { return groups_->refuses(*this); }
+bool Update::refused() {
+  if (!refused_ && groups_->refuses(*this)) refused_ = skipped_ = true;
+  return refused_;
+}
 
 bool Update::inner() {
-  next_->apply(*this);
+  detail::Layer* const next = std::exchange(next_, nullptr);
+  if (!next)
+    fail<StateError>(
+        "inner", "got a second call in one step, expected apply() to call inner() at most once");
+  if (!refused_) next->apply(*this);
   return !skipped_;
 }
 
 Evaluation::Evaluation(detail::Layer& inner, const std::function<double()>& closure)
     : inner_(&inner), closure_(&closure) {}
 
-double Evaluation::inner() { return inner_->evaluate(*closure_); }
+double Evaluation::inner() {
+  called_ = true;
+  return inner_->evaluate(*closure_);
+}
+
+void Evaluation::check_called(std::string_view wrapper) const {
+  if (!called_)
+    fail<StateError>(
+        wrapper, "got an evaluate() that did not call inner(), expected it to evaluate the loss");
+}
 
 void Evaluation::perform(const std::function<void(const Parameters&, std::int64_t)>& f) {
   descent::detail::perform([f, &groups = inner_->groups()] {

@@ -39,11 +39,12 @@ class Update {
   /// weight(i).copy_(x).
   Tensor weight(std::size_t i) const { return (*parameters_)[i].value.detach(); }
   /// How many steps the optimizer has taken before this one. Settings are read with it: lr(step()).
-  std::int64_t step() const;
+  std::int64_t step() const { return step_; }
 
   bool has_gradient(std::size_t i) const;  ///< whether parameter i has a gradient
   /// The gradient of parameter i, which must not be written. Undefined if the parameter has no
   /// gradient.
+  /// Clone the tensor to keep it beyond apply(): the next backward() may write to its memory.
   Tensor gradient(std::size_t i) const;
   /// The Euclidean norm of gradient(i), summed in double. 0 if the parameter has no gradient.
   double gradient_norm(std::size_t i) const;
@@ -64,11 +65,14 @@ class Update {
   void report_non_finite() { non_finite_ = true; }
   /// Returns true if a gradient is not finite and the optimizer skips such steps. The skip is then
   /// counted. Throws NonFiniteError if the optimizer treats such a step as an error. A wrapper that
-  /// keeps gradients calls refused() before it keeps any.
+  /// keeps gradients calls refused() before it keeps any. After refused() has returned true, this
+  /// step is skipped, and inner() does nothing.
   bool refused();
 
   /// Makes the step of the optimizer inside this wrapper. Returns false if no step was made,
   /// because a gradient was not finite, or because a wrapper further in waits for more gradients.
+  /// Throws StateError at a second call in one step. If apply() never calls inner(), no step is
+  /// made.
   bool inner();
   /// Says that no step is made this time. In the wrappers further out inner() then returns false.
   void skip() { skipped_ = true; }
@@ -80,6 +84,8 @@ class Update {
   /// with the opposite sign for `maximize`. has_made(): a wrapper replaced a gradient.
   /// non_finite(): a norm was reported as not finite.
   explicit Update(detail::Groups& groups);
+  Update(const Update&) = delete;
+  Update& operator=(const Update&) = delete;
   const Tensor& raw(std::size_t i) const;
   detail::GradientView view(std::size_t i) const;
   bool has_made() const { return !made_.empty(); }
@@ -90,11 +96,12 @@ class Update {
   friend class detail::Layer;
   detail::Groups* groups_;
   const Parameters* parameters_;
+  std::int64_t step_;
   detail::Layer* next_ = nullptr;  // what inner() runs
   descent::detail::PoolVector<detail::GradientView> views_;
   descent::detail::PoolVector<Tensor>
       made_;  // all gradients, once a wrapper has replaced one; else empty
-  bool non_finite_ = false, skipped_ = false;
+  bool non_finite_ = false, skipped_ = false, refused_ = false;
 };
 
 /// The first half of a step with a closure: the loss and its gradient are evaluated. A wrapper's
@@ -111,11 +118,17 @@ class Evaluation {
   void at_failure(const std::function<void()>& f);
   static bool recording();  ///< true while a step is being compiled
 
- private:
-  friend class detail::Layer;
+  // For the engine.
   Evaluation(detail::Layer& inner, const std::function<double()>& closure);
+  Evaluation(const Evaluation&) = delete;
+  Evaluation& operator=(const Evaluation&) = delete;
+  /// Throws StateError, in the name of the wrapper, if inner() was never called.
+  void check_called(std::string_view wrapper) const;
+
+ private:
   detail::Layer* inner_;
   const std::function<double()>* closure_;
+  bool called_ = false;
 };
 
 /// √Σx², summed in double, so that squares neither overflow nor vanish. x: any shape, float32 or

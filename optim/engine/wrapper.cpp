@@ -58,6 +58,15 @@ void Wrapper::swap_average() {
     fail<StateError>(
         name(), "got no snapshot yet, expected at least one. Hint: train past its start first");
   const Parameters& all = inner_->groups().parameters();
+  bool fits = average_->size() == all.size();  // a user's wrapper may keep anything
+  for (std::size_t i = 0; fits && i < all.size(); ++i) {
+    const Tensor &a = (*average_)[i], &w = all[i].value;
+    fits = a.defined() && a.shape() == w.shape() && a.dtype() == w.dtype();
+  }
+  if (!fits)
+    fail<StateError>(name(), "got an average of ", average_->size(),
+                     " tensors, expected one for each of the ", all.size(),
+                     " parameters, of its shape and dtype");
   std::vector<Tensor> weights;  // copied before any is written: two may be views of one tensor
   for (const Parameter& p : all) weights.push_back(kernel::clone(p.value));
   for (std::size_t i = 0; i < all.size(); ++i) kernel::overwrite((*average_)[i], all[i].value);

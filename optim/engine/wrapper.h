@@ -25,7 +25,9 @@
 // Every wrapper may have
 // - `apply(Update& u)`: uses the gradients. apply() calls u.inner() at most once; see Update;
 // - `evaluate(Evaluation& e)`: makes the gradients. evaluate() calls e.inner() once or more often
-//   and returns the loss. If a wrapper has evaluate(), step() needs a closure;
+//   and returns the loss. The gradients that lie in the parameters' .grad at the end are used:
+//   evaluate() may add to them in place. An evaluate() that moves weights puts them back, also if
+//   the closure throws: see sam.h. If a wrapper has evaluate(), step() needs a closure;
 // - `state(visit)`: lists what the wrapper keeps. visit("count", count) lists a number.
 //   visit("slow", slow) lists a std::vector<Tensor> with one tensor for each parameter. See
 //   state.h;
@@ -77,6 +79,7 @@ class Wrapper : public Layer {
   void check_schedules() override { inner_->check_schedules(); }
   bool keeps_average() const override { return average_ != nullptr; }
   bool has_average() const override { return average_ && !average_->empty(); }
+  bool is_swapped() const override { return swapped_; }
   void swap_average() override;
 
  protected:
@@ -122,8 +125,10 @@ class WrapperOf final : public Wrapper {
   std::string_view name() const override { return W::card.name; }
   double evaluate(const Closure& closure) override {
     if constexpr (kEvaluates) {
-      Evaluation e = evaluation(*inner_, closure);
-      return w_.evaluate(e);
+      Evaluation e(*inner_, closure);
+      const double loss = w_.evaluate(e);
+      e.check_called(name());
+      return loss;
     } else {
       return Wrapper::evaluate(closure);
     }

@@ -15,11 +15,11 @@
 namespace descent::optim::detail {
 
 template <class T>
-std::unique_ptr<AnyRule> Compiled<T>::make(T rule) requires(!is_wrapper<T>) {
+std::unique_ptr<AnyRule> Compiled<T, false>::make(T rule) {
   return make_rule(std::move(rule));
 }
 template <class T>
-Optimizer Compiled<T>::wrap(Optimizer inner, T wrapper) requires is_wrapper<T> {
+Optimizer Compiled<T, true>::wrap(Optimizer inner, T wrapper) {
   return wrap_in(std::move(inner), std::move(wrapper));
 }
 

@@ -3,6 +3,8 @@
 #include <descent/optim/engine/line_search.h>
 #include <descent/optim/rules/lbfgs_memory.h>
 
+#include <cmath>
+
 namespace descent::optim {
 
 using detail::inner;
@@ -38,6 +40,10 @@ void LbfgsMemory::state(StateVisitor& visit, std::int64_t n) {
       "numbers", tensor({t, scale, static_cast<double>(iterations)}, kFloat64), {3}, kFloat64);
   if (visit.loads() && numbers.defined()) {
     const std::vector<double> loaded = numbers.to_vector();
+    if (!std::isfinite(loaded[0]) || !std::isfinite(loaded[1]) ||
+        !(loaded[2] >= 0 && loaded[2] < 1e15))
+      fail<ValueError>("lbfgs", "got ", loaded[0], ", ", loaded[1], " and ", loaded[2],
+                       " from a state, expected a step length, a scale and a count");
     visit.replace(t, loaded[0]);
     visit.replace(scale, loaded[1]);
     visit.replace(iterations, static_cast<std::int64_t>(loaded[2]));
@@ -47,8 +53,9 @@ void LbfgsMemory::state(StateVisitor& visit, std::int64_t n) {
   // All y are saved as one matrix with a row for each step, and so are all s. Both have as many
   // rows.
   const std::optional<Shape> found = visit.loads() ? visit.shape_of("y") : std::nullopt;
-  const std::int64_t steps =
-      found && found->rank() == 2 ? (*found)[0] : static_cast<std::int64_t>(ys.size());
+  const std::int64_t steps = found && found->rank() == 2 ? (*found)[0]
+                             : visit.loads()             ? 0
+                                                         : static_cast<std::int64_t>(ys.size());
   const auto list = [&](const char* name, std::vector<Tensor>& rows) {
     const Tensor matrix = visit.exchange(name, rows.empty() ? Tensor() : stack(rows, 0), {steps, n},
                                          kFloat64, found.has_value());

@@ -35,7 +35,7 @@ struct Lookahead {
   }
   /// Lists the count and the slow weights.
   void state(auto& visit) {
-    visit("since", since);
+    visit("since", since, -1);
     visit("slow", slow, since >= 0);
   }
 
