@@ -78,8 +78,12 @@ void run_formula(const void* formula, std::int64_t n, void* w, const void* g, vo
   using All = std::index_sequence<0, 1, (K + 2)...>;
   const F f = *static_cast<const F*>(formula);
   const auto over = [&](auto view) {
-    // `flatten` inlines the whole formula. Without it clang calls a long formula as a function.
+#if defined(__clang__)
+    // Without `flatten` clang calls a long formula as a function. g++ inlines it with the loop.
     const auto seen = [ f, view ](auto& x, auto& d, auto&... s) __attribute__((flatten)) {
+#else
+    const auto seen = [f, view](auto& x, auto& d, auto&... s) {
+#endif
       return f(x, view(d), s...);
     };
     using Result = decltype(f(std::declval<P&>(), std::declval<P&>(),
