@@ -118,7 +118,7 @@ class Evaluation {
   void at_failure(const std::function<void()>& f);
   static bool recording();  ///< true while a step is being compiled
 
-  // For the engine.
+  /// For the engine: an evaluation that inner() hands to this layer. The closure must outlive it.
   Evaluation(detail::Layer& inner, const std::function<double()>& closure);
   Evaluation(const Evaluation&) = delete;
   Evaluation& operator=(const Evaluation&) = delete;
