@@ -11,11 +11,11 @@
 #include <sys/mman.h>
 #endif
 
-#ifdef DESCENT_POISON
-// A block in a free list is poisoned and holds the pointer to the next block. This option lets the
-// leak checker follow such pointers, so that it reports no leaks.
+// Under the address sanitizer, a block in a free list is poisoned and holds the pointer to the next
+// block. This option lets the leak checker follow such pointers, so that it reports no leaks. The
+// definition stands in every build, because a program built under the sanitizer poisons blocks even
+// when the library is built without it.
 extern "C" [[gnu::weak]] const char* __lsan_default_options() { return "use_poisoned=1"; }
-#endif
 
 namespace descent {
 namespace detail {
