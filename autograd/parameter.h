@@ -17,6 +17,9 @@ struct Parameter {
 /// The parameters of a module or an optimizer, in a fixed order.
 using Parameters = std::vector<Parameter>;
 
+/// Makes the gradients of all parameters undefined. Leaves frozen parameters alone.
+void zero_grad(const Parameters& parameters);
+
 /// The gradient that a tensor has collected. It does what Tensor::grad() does without counting a
 /// reference, for loops over many parameters. If there is no gradient, returns an undefined tensor.
 /// The reference is valid until the next backward(), set_grad() or zero_grad() of the tensor.

@@ -51,6 +51,11 @@ const Tensor& Tensor::requires_grad_(bool on) const {
   return *this;
 }
 
+void zero_grad(const Parameters& parameters) {
+  for (const Parameter& p : parameters)
+    if (p.value.requires_grad()) p.value.zero_grad();
+}
+
 namespace {
 const Tensor kNoGradient;
 }

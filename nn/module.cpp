@@ -134,10 +134,7 @@ void Module::to(DType dtype) {
   });
 }
 
-void Module::zero_grad() {
-  for (const Parameter& p : parameters())
-    if (p.value.requires_grad()) p.value.zero_grad();
-}
+void Module::zero_grad() { descent::zero_grad(parameters()); }
 
 std::int64_t Module::num_parameters() const {
   std::int64_t n = 0;

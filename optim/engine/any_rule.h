@@ -21,18 +21,30 @@ inline constexpr int kMaxSlots = 8, kMaxNumbers = 4, kMaxSums = 4;
 /// The form of a rule. It says which of the three stages runs the rule.
 enum class RuleKind { element, tensor, search };
 
+/// What is known of a rule from its type alone.
+struct RuleTraits {
+  RuleKind kind;
+  const Card& card;
+  std::span<const char* const> slot_names;
+  std::span<const Number> numbers;
+  bool averages;  // the rule has average(): it keeps an average of the weights
+  // Of element rules. measures: the rule has measure(), a pass before the update. shares_sums: the
+  // sums of that pass run over all parameters. curves: the rule has wants_curvature() and needs a
+  // closure.
+  bool measures = false, shares_sums = false, curves = false;
+};
+
 /// The rule of a group, with its type erased. ElementRule, TensorRule and SearchRule derive from
 /// AnyRule and add how the rule updates. RuleOf forwards to the struct that a user wrote.
-class AnyRule {
+class AnyRule : public RuleTraits {
  public:
   virtual ~AnyRule() = default;
-  const RuleKind kind;
-  const Card& card;
-  const std::span<const char* const> slot_names;
-  const std::span<const Number> numbers;
-  const bool averages;  // true if the rule has average(): it keeps an average of the weights
 
   virtual void visit_fields(const FieldVisitor& f) = 0;
+  /// visit_fields() as a function.
+  FieldLister fields() {
+    return [this](const FieldVisitor& f) { visit_fields(f); };
+  }
   virtual void check() const = 0;
   virtual void check_schedules(std::int64_t step) const = 0;
   virtual void check_parameter(std::string_view name, const Tensor& w) const = 0;
@@ -44,9 +56,7 @@ class AnyRule {
   virtual Tensor average(Step s, const Tensor& w, std::span<const Tensor> kept) const = 0;
 
  protected:
-  AnyRule(RuleKind k, const Card& c, std::span<const char* const> s, std::span<const Number> n,
-          bool a)
-      : kind(k), card(c), slot_names(s), numbers(n), averages(a) {}
+  explicit AnyRule(const RuleTraits& traits) : RuleTraits(traits) {}
 };
 
 /// True if the names of a rule's slots and numbers all differ. The state keeps slots and numbers
@@ -73,21 +83,17 @@ constexpr bool names_differ() {
 // names_at<Rule>, names_measure<Rule>, …: true if Rule has a member of this name, whatever its
 // arguments. If a rule has the member but it cannot be called as the engine calls it, the author
 // made a mistake, and a static_assert says so. For a rule that is final the answer is always false.
+struct Nothing {};
 template <class Rule, class Named>
-struct WithName : Rule, Named {};
-#define DESCENT_NAMES(member)                                        \
-  struct Named_##member {                                            \
-    int member;                                                      \
-  };                                                                 \
-  template <class Rule>                                              \
-  constexpr bool find_##member() {                                   \
-    if constexpr (std::is_final_v<Rule>)                             \
-      return false;                                                  \
-    else                                                             \
-      return !requires { &WithName<Rule, Named_##member>::member; }; \
-  }                                                                  \
-  template <class Rule>                                              \
-  inline constexpr bool names_##member = find_##member<Rule>();
+struct WithName : std::conditional_t<std::is_final_v<Rule>, Nothing, Rule>, Named {};
+#define DESCENT_NAMES(member)                        \
+  struct Named_##member {                            \
+    int member;                                      \
+  };                                                 \
+  template <class Rule>                              \
+  inline constexpr bool names_##member = !requires { \
+    &WithName<Rule, Named_##member>::member;         \
+  };
 DESCENT_NAMES(at)
 DESCENT_NAMES(dispatch)
 DESCENT_NAMES(measure)
@@ -117,28 +123,16 @@ class RuleOf : public Kind {
           !names_check_parameter<Rule>,
       "check_parameter is: void check_parameter(std::string_view name, const Tensor& w) const");
   static_assert(
-      requires(const Rule& r, const Shape& w) { r.slot_shape(0, w); } || !names_slot_shape<Rule>,
+      requires(const Rule& r, int slot, const Shape& w) { r.slot_shape(slot, w); } ||
+          !names_slot_shape<Rule>,
       "slot_shape is: std::optional<Shape> slot_shape(int slot, const Shape& w) const");
   static_assert(kAverages || !names_average<Rule>,
                 "average is: Tensor average(optim::Step, const Tensor& w, "
                 "std::span<const Tensor> kept) const");
 
-  static std::span<const Number> numbers_of() {
-    if constexpr (requires { Rule::numbers; }) {
-      static_assert(Rule::numbers.size() <= kMaxNumbers, "a rule keeps at most 4 numbers");
-      return Rule::numbers;
-    } else {
-      return {};
-    }
-  }
-
  public:
-  explicit RuleOf(Rule rule)
-      : Kind(Rule::card, Rule::slot_names, numbers_of(), kAverages), rule_(std::move(rule)) {}
-  template <class Traits>
-  RuleOf(Traits traits, Rule rule)
-      : Kind(traits, Rule::card, Rule::slot_names, numbers_of(), kAverages),
-        rule_(std::move(rule)) {}
+  explicit RuleOf(Rule rule, const RuleTraits& traits = traits_of())
+      : Kind(traits), rule_(std::move(rule)) {}
 
   void visit_fields(const FieldVisitor& f) override { detail::visit_fields(rule_, f); }
   void check() const override {
@@ -173,6 +167,14 @@ class RuleOf : public Kind {
   }
 
  protected:
+  static RuleTraits traits_of() {
+    RuleTraits traits{Kind::kKind, Rule::card, Rule::slot_names, {}, kAverages};
+    if constexpr (requires { Rule::numbers; }) {
+      static_assert(Rule::numbers.size() <= kMaxNumbers, "a rule keeps at most 4 numbers");
+      traits.numbers = Rule::numbers;
+    }
+    return traits;
+  }
   Rule rule_;
 };
 

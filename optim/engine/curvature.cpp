@@ -1,37 +1,49 @@
+// Estimates of the diagonal of the Hessian, for rules that have wants_curvature(): Sophia.
 #include <descent/autograd/engine.h>
 #include <descent/autograd/grad_mode.h>
 #include <descent/autograd/ops.h>
 #include <descent/core/create.h>
 #include <descent/core/random.h>
-#include <descent/optim/engine/curvature.h>
-#include <descent/optim/engine/element_rule.h>
+#include <descent/optim/engine/element_stage.h>
 
 #include <algorithm>
 
 namespace descent::optim::detail {
 
-namespace {
+bool ElementStage::wants_curvature() const {
+  const Step next{ledger_.steps + 1, ledger_.steps};
+  return std::any_of(ledger_.rules.begin(), ledger_.rules.end(), [&](const auto& rule) {
+    return rule->curves && static_cast<const ElementRule&>(*rule).wants_curvature(next);
+  });
+}
 
-bool curves(const AnyRule& rule) {
-  return rule.kind == RuleKind::element && static_cast<const ElementRule&>(rule).curves;
+double ElementStage::evaluate_with_curvature(const Closure& closure, std::int64_t& evaluations) {
+  double loss = 0;
+  {
+    const descent::detail::CreateGraphGuard graph;
+    loss = closure();
+  }
+  estimate_curvature(evaluations);
+  return loss;
 }
 
 /// Hutchinson's estimate of the diagonal of the Hessian H: u ⊙ Hu, with u of random signs. The mean
-/// of u ⊙ Hu over all u is diag H. The closure has left gradients with a graph. estimate() leaves
+/// of u ⊙ Hu over all u is diag H. The closure has left gradients with a graph. The estimate leaves
 /// the same gradients without a graph.
-void estimate(Ledger& ledger, std::int64_t& evaluations) {
+void ElementStage::estimate_curvature(std::int64_t& evaluations) {
   std::vector<Tensor> leaves, gradients, probes;
   std::vector<std::size_t> indices;
-  ledger.curvature.resize(ledger.parameters.size());
-  for (std::size_t i = 0; i < ledger.parameters.size(); ++i) {
-    const Tensor g = ledger.parameters[i].value.grad();
-    if (!g.defined() || !curves(ledger.rule_of(i))) continue;
-    ledger.curvature[i] = zeros_like(ledger.parameters[i].value);
+  const Parameters& all = ledger_.parameters;
+  curvature_.resize(all.size());
+  for (std::size_t i = 0; i < all.size(); ++i) {
+    const Tensor g = all[i].value.grad();
+    if (!g.defined() || !ledger_.rule_of(i).curves) continue;
+    curvature_[i] = zeros_like(all[i].value);
     if (!g.requires_grad()) continue;  // the loss is linear in this parameter: its curvature is 0
-    Generator generator(static_cast<std::uint64_t>(ledger.steps) * 1000003 + i);
+    Generator generator(static_cast<std::uint64_t>(ledger_.steps) * 1000003 + i);
     const NoGradGuard no_grad;
     probes.push_back(randint(0, 2, g.shape(), generator).to(g.dtype()) * 2 - 1);
-    leaves.push_back(ledger.parameters[i].value);
+    leaves.push_back(all[i].value);
     gradients.push_back(g);
     indices.push_back(i);
   }
@@ -40,35 +52,11 @@ void estimate(Ledger& ledger, std::int64_t& evaluations) {
     ++evaluations;
     const NoGradGuard no_grad;
     for (std::size_t k = 0; k < leaves.size(); ++k)
-      if (products[k].defined()) ledger.curvature[indices[k]].copy_(probes[k] * products[k]);
+      if (products[k].defined()) curvature_[indices[k]].copy_(probes[k] * products[k]);
   }
-  for (const Parameter& p : ledger.parameters)
+  for (const Parameter& p : all)
     if (const Tensor g = p.value.grad(); g.defined() && g.requires_grad())
       p.value.set_grad(g.detach());
-}
-
-}  // namespace
-
-bool has_curvature(const Ledger& ledger) {
-  return std::any_of(ledger.rules.begin(), ledger.rules.end(),
-                     [](const auto& rule) { return curves(*rule); });
-}
-
-bool wants_curvature(const Ledger& ledger) {
-  return std::any_of(ledger.rules.begin(), ledger.rules.end(), [&](const auto& rule) {
-    return curves(*rule) &&
-           static_cast<const ElementRule&>(*rule).wants_curvature({ledger.steps + 1, ledger.steps});
-  });
-}
-
-double evaluate_with_curvature(Ledger& ledger, const Closure& closure, std::int64_t& evaluations) {
-  double loss = 0;
-  {
-    const descent::detail::CreateGraphGuard graph;
-    loss = closure();
-  }
-  estimate(ledger, evaluations);
-  return loss;
 }
 
 }  // namespace descent::optim::detail

@@ -27,23 +27,13 @@ struct BoundRule {
 /// An element rule whose type is erased.
 class ElementRule : public AnyRule {
  public:
-  // measures: the rule has measure(), a pass before the update. shares_sums: the sums of that pass
-  // run over all parameters. curves: the rule has wants_curvature() and needs a closure.
-  const bool measures, shares_sums, curves;
+  static constexpr RuleKind kKind = RuleKind::element;
   virtual BoundRule bind(Step s, DType dtype) const = 0;
   virtual BoundRule bind_measure(Step s, DType dtype) const = 0;
   virtual bool wants_curvature(Step s) const = 0;
 
  protected:
-  struct Traits {
-    bool measures, shares_sums, curves;
-  };
-  ElementRule(Traits t, const Card& c, std::span<const char* const> s, std::span<const Number> n,
-              bool a)
-      : AnyRule(RuleKind::element, c, s, n, a),
-        measures(t.measures),
-        shares_sums(t.shares_sums),
-        curves(t.curves) {}
+  using AnyRule::AnyRule;
 };
 
 /// Throw ValueError for mistakes in a rule. fail_run(): dispatch() or measure() called run never,
@@ -128,8 +118,7 @@ class ElementRuleOf final : public RuleOf<Rule, ElementRule> {
   using Base = RuleOf<Rule, ElementRule>;
 
  public:
-  explicit ElementRuleOf(Rule rule)
-      : Base(ElementRule::Traits{kMeasures, kShares, kCurves}, std::move(rule)) {}
+  explicit ElementRuleOf(Rule rule) : Base(std::move(rule), traits_of()) {}
 
   BoundRule bind(Step s, DType dtype) const override {
     return bind_with<false>(dtype, [&]<class T>(T, auto&& run) {
@@ -167,6 +156,13 @@ class ElementRuleOf final : public RuleOf<Rule, ElementRule> {
   }
 
  private:
+  static RuleTraits traits_of() {
+    RuleTraits traits = Base::traits_of();
+    traits.measures = kMeasures;
+    traits.shares_sums = kShares;
+    traits.curves = kCurves;
+    return traits;
+  }
   /// Calls f(T(), run), T being the C++ type of `dtype`. The rule calls run(formula, slots…), which
   /// puts the formula into the result.
   template <bool kSums, class F>
@@ -213,12 +209,10 @@ class ElementRuleOf final : public RuleOf<Rule, ElementRule> {
         bound.slot_ids[i++] = id;
       }
     }
-    bound.run = simd::at_level(
-        []<class Set>(Set) { return choose<Set, T, F>(std::make_index_sequence<kCount>()); });
-  }
-  template <class Set, class T, class F, std::size_t... K>
-  static auto choose(std::index_sequence<K...>) {
-    return &run_formula<Set, T, F, K...>;
+    bound.run = []<std::size_t... K>(std::index_sequence<K...>) {
+      return simd::at_level([]<class Set>(Set) { return &run_formula<Set, T, F, K...>; });
+    }
+    (std::make_index_sequence<kCount>());
   }
 
   /// How many slots a formula takes. If F is no formula, compiling stops with a message.

@@ -102,16 +102,14 @@ void ElementStage::plan(const Update& update) {
 /// Fills in where the slots lie that the formula of a Work takes.
 void ElementStage::point_at_slots(Work& item) {
   const BoundRule& rule = bindings_[item.binding].rule;
-  const auto curvature = [&]() -> Tensor& {  // zeros for a parameter without an estimate
-    ledger_.curvature.resize(ledger_.parameters.size());
-    Tensor& estimate = ledger_.curvature[item.index];
-    if (!estimate.defined()) estimate = zeros_like(ledger_.parameters[item.index].value);
-    return estimate;
-  };
-  for (int k = 0; k < rule.slot_count; ++k)
-    item.kept[k] = static_cast<char*>(
-        (rule.slot_ids[k] == kCurvature ? curvature() : ledger_.slot(item.index, rule.slot_ids[k]))
-            .raw());
+  const std::size_t i = item.index;
+  for (int k = 0; k < rule.slot_count; ++k) {
+    const bool curvature = rule.slot_ids[k] == kCurvature;
+    if (curvature) curvature_.resize(ledger_.parameters.size());
+    Tensor& t = curvature ? curvature_[i] : ledger_.slot(i, rule.slot_ids[k]);
+    if (!t.defined()) t = zeros_like(ledger_.parameters[i].value);  // no estimate was made
+    item.kept[k] = static_cast<char*>(t.raw());
+  }
 }
 
 bool ElementStage::plan_again(const Update& update, bool check_finite) {

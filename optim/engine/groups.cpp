@@ -5,15 +5,43 @@
 #include <descent/core/log.h>
 #include <descent/core/parallel.h>
 #include <descent/core/tape.h>
-#include <descent/optim/engine/curvature.h>
 #include <descent/optim/engine/groups.h>
-
-#include <algorithm>
-#include <atomic>
 
 namespace descent::optim::detail {
 
 using descent::detail::PoolVector;
+
+// ---- what all layers share ----
+
+Groups& Layer::groups() {
+  Layer* layer = this;
+  while (layer->inner()) layer = layer->inner();
+  return static_cast<Groups&>(*layer);
+}
+
+void Layer::refuse_while_swapped(std::string_view op) const {
+  if (is_swapped())
+    fail<StateError>(op, "got weights that are exchanged for their average in ", name(),
+                     ", expected training weights. Hint: call swap_average() again first");
+}
+
+void Layer::exchange_weights(const Parameters& parameters, std::vector<Tensor>& values) {
+  std::vector<Tensor> weights;  // copied before any is written: two may be views of one tensor
+  for (const Parameter& p : parameters) weights.push_back(kernel::clone(p.value));
+  for (std::size_t i = 0; i < values.size(); ++i) kernel::overwrite(values[i], parameters[i].value);
+  values = std::move(weights);
+}
+
+// ---- the groups ----
+
+namespace {
+
+void check_settings(AnyRule& rule) {
+  check_fields(rule.card.name, rule.fields());
+  rule.check();
+}
+
+}  // namespace
 
 void Groups::add(Parameters parameters, std::unique_ptr<AnyRule> rule) {
   refuse_while_swapped("add_group");
@@ -21,8 +49,7 @@ void Groups::add(Parameters parameters, std::unique_ptr<AnyRule> rule) {
   if (parameters.empty())
     fail<ValueError>(
         name, "got no parameters, expected at least one. Hint: does the module register them?");
-  check_fields(name, [&](const FieldVisitor& f) { rule->visit_fields(f); });
-  rule->check();
+  check_settings(*rule);
   if ((rule->kind == RuleKind::search || searches()) && groups() > 0)
     fail<ValueError>(name,
                      "got a second group, expected one: a line search moves all parameters "
@@ -75,10 +102,7 @@ void Groups::check_parameters(std::string_view rule, Parameters& parameters) {
 }
 
 void Groups::check() const {
-  for (const auto& rule : ledger_.rules) {
-    check_fields(rule->card.name, [&](const FieldVisitor& f) { rule->visit_fields(f); });
-    rule->check();
-  }
+  for (const auto& rule : ledger_.rules) check_settings(*rule);
 }
 
 void Groups::visit_fields(const FieldVisitor& f, int group, std::string_view owner) {
@@ -91,8 +115,7 @@ void Groups::visit_fields(const FieldVisitor& f, int group, std::string_view own
 std::string Groups::text() {
   std::string s;
   for (const auto& rule : ledger_.rules)
-    s += (s.empty() ? "" : " + ") +
-         fields_text(rule->card.name, "", [&](const FieldVisitor& f) { rule->visit_fields(f); });
+    s += (s.empty() ? "" : " + ") + fields_text(rule->card.name, "", rule->fields());
   return s;
 }
 
@@ -100,19 +123,10 @@ void Groups::check_schedules() {
   for (const auto& rule : ledger_.rules) rule->check_schedules(steps());
 }
 
-bool Groups::needs_closure() const { return searches() || has_curvature(ledger_); }
-
-bool Groups::elementwise() const {
-  return std::all_of(ledger_.rules.begin(), ledger_.rules.end(), [](const auto& rule) {
-    return rule->kind == RuleKind::element && !static_cast<const ElementRule&>(*rule).measures;
-  });
-}
-
 // ---- a step ----
 
 double Groups::evaluate(const Closure& closure) {
-  for (const Parameter& p : parameters())
-    if (p.value.requires_grad()) p.value.zero_grad();
+  zero_grad(parameters());
   descent::detail::perform([this] { ++evaluations; });
   if (!needs_closure()) return closure();
   if (descent::detail::recording())
@@ -120,7 +134,7 @@ double Groups::evaluate(const Closure& closure) {
         name(),
         "got a step inside compile(), expected an eager one: what it evaluates differs "
         "from step to step");
-  if (wants_curvature(ledger_)) return evaluate_with_curvature(ledger_, closure, evaluations);
+  if (elements_.wants_curvature()) return elements_.evaluate_with_curvature(closure, evaluations);
   const double loss = closure();
   if (search_) search_->start(closure, loss);
   return loss;
@@ -170,21 +184,17 @@ std::size_t Groups::find_non_finite(const Update& update) const {
     gradients.push_back(g.defined() ? &g : nullptr);
     total += g.defined() ? g.numel() : 0;
   }
-  std::atomic<std::size_t> first{count};
+  PoolVector<char> finite(count, 1);
   const auto check = [&](std::int64_t begin, std::int64_t end) {
-    for (auto i = static_cast<std::size_t>(begin); i < static_cast<std::size_t>(end); ++i) {
-      if (gradients[i] == nullptr || kernel::all_finite(*gradients[i])) continue;
-      std::size_t known = first;
-      while (i < known && !first.compare_exchange_weak(known, i)) {
-      }
-    }
+    for (auto i = static_cast<std::size_t>(begin); i < static_cast<std::size_t>(end); ++i)
+      finite[i] = gradients[i] == nullptr || kernel::all_finite(*gradients[i]);
   };
   // A task checks several small parameters. all_finite cuts a large parameter into tasks by itself.
   constexpr std::int64_t kWorthThreads = 200000;
   const auto n = static_cast<std::int64_t>(count);
   const std::int64_t each = std::max<std::int64_t>(1, total / std::max<std::int64_t>(1, n));
   parallel_for(n, std::max<std::int64_t>(1, kWorthThreads / each), check);
-  return first;
+  return static_cast<std::size_t>(std::find(finite.begin(), finite.end(), 0) - finite.begin());
 }
 
 bool Groups::refuses(const Update& update) {
@@ -208,31 +218,18 @@ bool Groups::refuses(const Update& update) {
 
 // ---- averages that a rule keeps ----
 
-bool Groups::keeps_average() const {
-  return std::any_of(ledger_.rules.begin(), ledger_.rules.end(),
-                     [](const auto& rule) { return rule->averages; });
-}
-
-void Groups::refuse_while_swapped(const char* op) const {
-  if (!training_.empty())
-    fail<StateError>(op, "got weights that are exchanged for their average in ", name(),
-                     ", expected training weights. Hint: call swap_average() again first");
-}
-
 void Groups::swap_average() {
-  const bool back = !training_.empty();
-  std::vector<Tensor> before;
-  for (const Parameter& p : parameters()) before.push_back(kernel::clone(p.value));
-  for (std::size_t i = 0; i < parameters().size(); ++i) {
+  std::vector<Tensor> values = training_;
+  const bool back = is_swapped();
+  for (std::size_t i = 0; !back && i < parameters().size(); ++i) {
     Ledger::Memory& m = ledger_.memory[i];
     const AnyRule& rule = ledger_.rule_of(i);
-    if (back)
-      kernel::overwrite(training_[i], parameters()[i].value);
-    else if (m.t > 0 && rule.averages)
-      kernel::overwrite(rule.average({m.t, steps(), m.numbers.data()}, before[i], m.kept),
-                        parameters()[i].value);
+    const Tensor w = parameters()[i].value.detach();
+    const bool averages = m.t > 0 && rule.averages;
+    values.push_back(averages ? rule.average({m.t, steps(), m.numbers.data()}, w, m.kept) : w);
   }
-  training_ = back ? std::vector<Tensor>() : std::move(before);
+  exchange_weights(parameters(), values);
+  training_ = back ? std::vector<Tensor>() : std::move(values);
 }
 
 // ---- state ----
@@ -248,7 +245,7 @@ void Groups::state(StateVisitor& visit) {
   for (std::size_t g = 0; g < groups(); ++g) {
     AnyRule& rule = *ledger_.rules[g];
     visit.enter(to_text("group/", g, "/"), parameters());
-    visit.fields(rule.card.name, [&](const FieldVisitor& f) { rule.visit_fields(f); });
+    visit.fields(rule.card.name, rule.fields());
   }
   if (visit.loads()) check();
   visit.enter("", parameters());

@@ -3,11 +3,11 @@
 #pragma once
 
 #include <descent/optim/engine/element_stage.h>
-#include <descent/optim/engine/layer.h>
 #include <descent/optim/engine/search_stage.h>
 #include <descent/optim/engine/tensor_stage.h>
 #include <descent/optim/optimizer.h>
 
+#include <algorithm>
 #include <set>
 
 namespace descent::optim::detail {
@@ -26,9 +26,15 @@ class Groups final : public Layer {
   void visit_fields(const FieldVisitor& f, int group, std::string_view owner) override;
   void state(StateVisitor& visit) override;
   void check_schedules() override;
-  bool needs_closure() const override;
-  bool elementwise() const override;
-  bool keeps_average() const override;
+  bool needs_closure() const override {
+    return any([](const AnyRule& r) { return r.kind == RuleKind::search || r.curves; });
+  }
+  bool elementwise() const override {
+    return !any([](const AnyRule& r) { return r.kind != RuleKind::element || r.measures; });
+  }
+  bool keeps_average() const override {
+    return any([](const AnyRule& r) { return r.averages; });
+  }
   bool is_swapped() const override { return !training_.empty(); }
   void swap_average() override;
 
@@ -49,10 +55,15 @@ class Groups final : public Layer {
   Tracer tracer;
 
  private:
+  /// True if f(rule) is true for the rule of a group.
+  template <class F>
+  bool any(F f) const {
+    return std::any_of(ledger_.rules.begin(), ledger_.rules.end(),
+                       [&](const auto& rule) { return f(*rule); });
+  }
   void check_parameters(std::string_view rule, Parameters& parameters);
   void check_gradients(const Update& update);
   std::size_t find_non_finite(const Update& update) const;
-  void refuse_while_swapped(const char* op) const;
 
   Ledger ledger_;
   ElementStage elements_;

@@ -70,6 +70,11 @@ class Layer {
     if (update.next_ == &next) update.skip();  // apply() made no step
   }
 
+  /// Throws StateError while the weights are exchanged for the average.
+  void refuse_while_swapped(std::string_view op) const;
+  /// Exchanges the weights of all parameters with `values`.
+  static void exchange_weights(const Parameters& parameters, std::vector<Tensor>& values);
+
  private:
   std::shared_ptr<Layer> self_{this, [](Layer*) {}};  // for watch(); deletes nothing
 };

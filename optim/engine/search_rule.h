@@ -34,6 +34,7 @@ namespace detail {
 
 class SearchRule : public AnyRule {
  public:
+  static constexpr RuleKind kKind = RuleKind::search;
   virtual void minimize(Search& search) = 0;
   /// Lists the memory, for n weights.
   virtual void state(StateVisitor& visit, std::int64_t n) = 0;
@@ -41,8 +42,7 @@ class SearchRule : public AnyRule {
   virtual void keep_memory_if(const std::function<void()>& f) = 0;
 
  protected:
-  SearchRule(const Card& c, std::span<const char* const> s, std::span<const Number> n, bool a)
-      : AnyRule(RuleKind::search, c, s, n, a) {}
+  using AnyRule::AnyRule;
 };
 
 template <class Rule>

@@ -46,8 +46,7 @@ void SearchStage::run() {
   s.step = {ledger_.memory.front().t + 1, ledger_.steps};
   s.evaluate = [this, closure](const Tensor& x) {
     scatter(x);
-    for (const Parameter& p : ledger_.parameters)
-      if (p.value.requires_grad()) p.value.zero_grad();
+    zero_grad(ledger_.parameters);
     ++evaluations_;
     const EnableGradGuard grad;
     const double loss = (*closure)();

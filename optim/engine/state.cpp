@@ -67,18 +67,13 @@ void StateVisitor::operator()(std::string_view name, Tensor& value, const Shape&
 }
 
 void StateVisitor::operator()(std::string_view name, std::vector<Tensor>& each, bool required) {
-  std::vector<Tensor> loaded(parameters_->size());
+  std::vector<Tensor> loaded;
   bool some = false;
-  for (std::size_t i = 0; i < parameters_->size(); ++i) {
-    const Parameter& p = (*parameters_)[i];
-    const std::string key = to_text(prefix_, name, "/", p.name);
-    if (out_ && i < each.size() && each[i].defined()) put(key, kernel::clone(each[i]));
-    if (!in_) continue;
-    const Tensor* t = find(key, p.value.shape(), p.value.dtype(), required);
-    if (!t) continue;
-    loaded[i] = empty_like(p.value);
-    kernel::copy(*t, loaded[i]);
-    some = true;
+  for (const Parameter& p : *parameters_) {
+    const Tensor present = loaded.size() < each.size() ? each[loaded.size()] : Tensor();
+    loaded.push_back(
+        exchange(to_text(name, "/", p.name), present, p.value.shape(), p.value.dtype(), required));
+    some |= loaded.back().defined();
   }
   if (in_) replace(each, some ? std::move(loaded) : std::vector<Tensor>());
 }

@@ -8,11 +8,11 @@ namespace descent::optim::detail {
 /// A tensor rule whose type is erased. TensorRuleOf forwards to the rule that a user wrote.
 class TensorRule : public AnyRule {
  public:
+  static constexpr RuleKind kKind = RuleKind::tensor;
   virtual void update(Step s, const Tensor& w, const Tensor& g, std::span<Tensor> kept) const = 0;
 
  protected:
-  TensorRule(const Card& c, std::span<const char* const> s, std::span<const Number> n, bool a)
-      : AnyRule(RuleKind::tensor, c, s, n, a) {}
+  using AnyRule::AnyRule;
 };
 
 template <class Rule>

@@ -3,6 +3,8 @@
 #include <descent/core/launch.h>
 #include <descent/optim/engine/tensor_stage.h>
 
+#include <algorithm>
+
 namespace descent::optim::detail {
 
 void TensorStage::plan(const Update& update) {
@@ -25,14 +27,13 @@ void TensorStage::run() {
     if (item.view.scale != 1) g = g * item.view.scale;
     if (item.view.limit != kInfinity) g = clamp(g, -item.view.limit, item.view.limit);
     rule.update({++m.t, ledger_.steps, m.numbers.data()}, w, g, m.kept);
-    for (Tensor& slot : m.kept)  // after `slots[0] = w` the slot must not follow later changes of w
-      if (slot.defined() && (slot.shares_storage(own) || slot.shares_storage(w) ||
-                             slot.shares_storage(item.gradient)))
-        slot = kernel::clone(slot);
-    for (std::size_t k = 1; k < m.kept.size(); ++k)  // after `slots[1] = slots[0]` likewise
-      for (std::size_t j = 0; j < k; ++j)
-        if (m.kept[k].defined() && m.kept[j].defined() && m.kept[k].shares_storage(m.kept[j]))
-          m.kept[k] = kernel::clone(m.kept[k]);
+    for (auto slot = m.kept.begin(); slot != m.kept.end(); ++slot) {
+      // After `slots[0] = w` or `slots[1] = slots[0]` the slot must not follow later changes.
+      const auto shares = [&](const Tensor& t) { return t.defined() && slot->shares_storage(t); };
+      if (slot->defined() && (shares(own) || shares(w) || shares(item.gradient) ||
+                              std::any_of(m.kept.begin(), slot, shares)))
+        *slot = kernel::clone(*slot);
+    }
     if (!w.shares_storage(own)) kernel::copy(w, own);
     descent::detail::count_write(own);
   }

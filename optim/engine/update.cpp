@@ -109,13 +109,4 @@ bool Evaluation::recording() { return descent::detail::recording(); }
 
 double euclidean_norm(const Tensor& x) { return kernel::norm2(x); }
 
-namespace detail {
-
-Groups& Layer::groups() {
-  Layer* s = this;
-  while (s->inner()) s = s->inner();
-  return static_cast<Groups&>(*s);
-}
-
-}  // namespace detail
 }  // namespace descent::optim

@@ -1,4 +1,3 @@
-#include <descent/core/kernels/copy.h>
 #include <descent/optim/engine/groups.h>
 #include <descent/optim/engine/wrapper.h>
 
@@ -47,12 +46,6 @@ void Wrapper::state(StateVisitor& visit) {
   own_state(visit);
 }
 
-void Wrapper::refuse_while_swapped(std::string_view op) const {
-  if (swapped_)
-    fail<StateError>(op, "got weights that are exchanged for their average in ", name(),
-                     ", expected training weights. Hint: call swap_average() again first");
-}
-
 void Wrapper::swap_average() {
   if (!has_average())
     fail<StateError>(
@@ -67,10 +60,7 @@ void Wrapper::swap_average() {
     fail<StateError>(name(), "got an average of ", average_->size(),
                      " tensors, expected one for each of the ", all.size(),
                      " parameters, of its shape and dtype");
-  std::vector<Tensor> weights;  // copied before any is written: two may be views of one tensor
-  for (const Parameter& p : all) weights.push_back(kernel::clone(p.value));
-  for (std::size_t i = 0; i < all.size(); ++i) kernel::overwrite((*average_)[i], all[i].value);
-  *average_ = std::move(weights);
+  exchange_weights(all, *average_);
   swapped_ = !swapped_;
 }
 

@@ -85,8 +85,6 @@ class Wrapper : public Layer {
  protected:
   explicit Wrapper(std::unique_ptr<Layer> inner) : inner_(std::move(inner)) {}
   void skip_non_finite();
-  /// Throws StateError while the weights are exchanged for the average.
-  void refuse_while_swapped(std::string_view op) const;
   virtual void own_fields(const FieldVisitor& f) = 0;
   virtual void own_state(StateVisitor& visit) = 0;
   /// The name of the wrapper in states and in get(): "ema". If another "ema" lies further in:

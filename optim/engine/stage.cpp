@@ -1,6 +1,6 @@
 #include <descent/core/create.h>
 #include <descent/core/kernels/copy.h>
-#include <descent/optim/engine/ledger.h>
+#include <descent/optim/engine/stage.h>
 
 namespace descent::optim::detail {
 
