@@ -1,6 +1,7 @@
 // A compiled step must give the same bits as the eager step, for every optimizer, wrapper, layer
 // and loss.
 #include "tests/optim/all_optimizers.h"
+#include "tests/support/errors.h"
 #include "tests/support/threads.h"
 
 #include <gtest/gtest.h>
@@ -226,6 +227,38 @@ std::vector<double> run_small(bool compiled, optim::Optimizer& optimizer, const 
     compiled ? fast(x) : step(x);
   }
   return w.to_vector();
+}
+
+/// Fails at its third update of a parameter.
+struct Fails {
+  static constexpr optim::Card card{.name = "fails"};
+  static constexpr std::array slot_names{"sum"};
+  static void fields(auto&, auto&&) {}
+  template <class T>
+  auto at(optim::Step s) const {
+    if (s.t == 3) throw ValueError("the third update");
+    return [](auto& w, auto g, auto& sum) { w -= sum += g; };
+  }
+};
+
+TEST(CompiledStep, ChangesNothingInAReplayInWhichARuleThrows) {
+  const Tensor w = ones({3}).requires_grad_();
+  optim::Optimizer o({{"w", w}}, Fails{});
+  auto step = compile([&](const Tensor& x) {
+    o.zero_grad();
+    const Tensor loss = sum(w * w * x);
+    loss.backward();
+    o.step();
+    return loss;
+  });
+  step(ones({3}));
+  step(ones({3}));
+  const std::vector<double> before = w.detach().to_vector();
+  for (int again = 0; again < 2; ++again) {
+    EXPECT_EQ(testing::message_of<ValueError>([&] { step(ones({3})); }), "the third update");
+    EXPECT_EQ(w.detach().to_vector(), before);
+    EXPECT_EQ(o.steps(), 2);
+  }
 }
 
 TEST(CompiledStep, FollowsSettingsThatChangeWhatARuleKeeps) {

@@ -77,6 +77,13 @@ struct Calls : Plain {
     for (int i = 0; i < times; ++i) run([](auto& w, auto g, auto& m) { w -= m = g; }, slot);
   }
 };
+struct NamesASlotTwice : Plain {
+  static constexpr std::array slot_names{"first", "second"};
+  template <class T>
+  void dispatch(Step, auto&& run) const {
+    run([](auto& w, auto g, auto& a, auto& b) { w -= a = b = g; }, "first", "first");
+  }
+};
 struct HasNoSlots : Plain {
   template <class T>
   void dispatch(Step, auto&& run) const {
@@ -114,6 +121,8 @@ TEST(OwnRule, CallsRunOnceForSlotsThatItHas) {
   rule.slot = "memry";
   EXPECT_TRUE(has_text(message_of_step(rule),
                        "got run(formula, … \"memry\" …), expected names of slots: memory"));
+  EXPECT_TRUE(has_text(message_of_step(NamesASlotTwice{}),
+                       "got run(formula, … \"first\" …), expected names of slots: first, second"));
   EXPECT_TRUE(has_text(message_of_step(HasNoSlots{}),
                        "got a formula that takes 1 slots, expected at most 0"));
   EXPECT_TRUE(

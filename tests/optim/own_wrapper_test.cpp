@@ -86,6 +86,24 @@ TEST(OwnWrapper, StepsAtMostOnceAndEvaluates) {
   }
 }
 
+struct Climbs : Plain {
+  static constexpr Role role = Role::climbs;
+};
+
+TEST(OwnWrapper, ThatClimbsGoesAroundNoOtherThatClimbs) {
+  const Problem p;
+  const char* reason = "would climb twice";
+  for (const bool outside : {true, false})
+    EXPECT_TRUE(has_text(message_of<ValueError>([&] {
+                           Optimizer sgd = make("sgd", p.parameters());
+                           if (outside)
+                             wrap(sam(std::move(sgd)), Climbs{});
+                           else
+                             sam(wrap(std::move(sgd), Climbs{}));
+                         }),
+                         reason));
+}
+
 struct Idle : Plain {
   void apply(Update&) {}
 };
