@@ -36,7 +36,7 @@ for file in $files; do
     [ -n "${link%%#*}" ] || target=$file
     if [ ! -e "$target" ]; then
       report "$file" "links to $link, which does not exist"
-    elif [[ $link == *#* ]] && ! anchors "$target" | grep -qxF -- "${link#*#}"; then
+    elif [[ $link == *#* ]] && ! grep -qxF -- "${link#*#}" <<<"$(anchors "$target")"; then
       report "$file" "links to $link, but $target has no such heading"
     fi
   done < <(prose "$file" | sed 's/`[^`]*`//g' | grep -oE '\]\([^)]+\)|(src|href)="[^"]+"' | sed -E 's/^\]\(//; s/\)$//; s/^(src|href)="//; s/"$//; s/ .*//')

@@ -13,7 +13,7 @@ cd "$source"
 headers=()
 for header in $(bash "$here/public_headers.sh" "$source"); do
   # A header for internal use says so where it opens.
-  head -n 5 "$header" | grep -q '^//.*Internal\.' || headers+=("$header")
+  grep -q '^//.*Internal\.' <<<"$(head -n 5 "$header")" || headers+=("$header")
 done
 rm -f "$output/warnings"
 DESCENT_HEADERS="${headers[*]}" doxygen "$output/Doxyfile" >"$output/log" 2>&1 ||

@@ -145,6 +145,7 @@ void Groups::apply(Update& update) {
   if (update.non_finite() || !elements_.plan_again(update, policy != NonFinite::ignore)) {
     check_gradients(update);
     if (refuses(update)) return update.skip();
+    if (search_) search_->plan(update);
     elements_.plan(update);
     tensors_.plan(update);
   }

@@ -11,7 +11,14 @@ void SearchStage::start(const Closure& closure, double loss) {
   loss_ = loss;
 }
 
-void SearchStage::plan(const Update&) {}
+void SearchStage::plan(const Update& update) {
+  for (std::size_t i = 0; i < update.size(); ++i)
+    if (!update.gradient(i).is_same(ledger_.parameters[i].value.grad()))
+      fail<StateError>(rule_.card.name, "got a gradient of '", ledger_.parameters[i].name,
+                       "' that a wrapper has changed, expected the closure's. Hint: a wrapper that "
+                       "changes gradients has the role changes_gradients, which goes not around ",
+                       rule_.card.name);
+}
 
 /// Joins all parameters, or all gradients, to one vector of doubles. A missing gradient counts as
 /// 0.

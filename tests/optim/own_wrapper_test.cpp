@@ -86,6 +86,21 @@ TEST(OwnWrapper, StepsAtMostOnceAndEvaluates) {
   }
 }
 
+struct ScalesUnseen : Scales {
+  static constexpr Role role = Role::neither;
+};
+
+TEST(OwnWrapper, ThatChangesGradientsHasTheirRoleAroundALineSearch) {
+  const Problem p;
+  ScalesUnseen scales;
+  scales.by = 0.5;
+  Optimizer o = wrap(make("lbfgs(max_iter=1)", p.parameters()), scales);
+  const std::vector<double> before = p.values().to_vector();
+  EXPECT_TRUE(has_text(message_of<StateError>([&] { p.step(o); }),
+                       "[lbfgs] got a gradient of 'a' that a wrapper has changed"));
+  EXPECT_EQ(p.values().to_vector(), before);
+}
+
 struct Climbs : Plain {
   static constexpr Role role = Role::climbs;
 };

@@ -129,22 +129,38 @@ struct Mine : Rule {
     run([](auto&, auto g) { return std::array{g, g, g, g, g}; });
   }
 };
-#elif MISTAKE == 21  // a wrapper's card has a name
+#elif MISTAKE == 21  // where(mask, a, b) replaces if and
+struct Mine : Rule {
+  template <class T>
+  auto at(optim::Step) const {
+    return [=](auto& w, auto g) {
+      if (g > 0) w -= g;
+    };
+  }
+};
+#elif MISTAKE == 22  // where(mask, a, b) replaces if and
+struct Mine : Rule {
+  template <class T>
+  auto at(optim::Step) const {
+    return [=](auto& w, auto g) { w -= g > 0 && g < 1 ? g : 1; };
+  }
+};
+#elif MISTAKE == 23  // a wrapper's card has a name
 #define MINE_WRAPS
 struct Mine : Around {
   static constexpr optim::Card card{.title = "Without a name"};
 };
-#elif MISTAKE == 22  // a wrapper has a role: static constexpr optim::Role role = optim::Role::
+#elif MISTAKE == 24  // a wrapper has a role: static constexpr optim::Role role = optim::Role::
 #define MINE_WRAPS
 struct Mine : Around {
   static constexpr int role = 1;
 };
-#elif MISTAKE == 23  // evaluate is: double evaluate(optim::Evaluation& e)
+#elif MISTAKE == 25  // evaluate is: double evaluate(optim::Evaluation& e)
 #define MINE_WRAPS
 struct Mine : Around {
   double evaluate() { return 0; }
 };
-#elif MISTAKE == 24  // apply is: void apply(optim::Update& u)
+#elif MISTAKE == 26  // apply is: void apply(optim::Update& u)
 #define MINE_WRAPS
 struct Mine : Around {
   void apply(const optim::Update&, int) {}
