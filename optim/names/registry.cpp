@@ -1,6 +1,5 @@
-// All optimizers by name. A rule or wrapper joins by its line in rules.h or wrappers.h. Its header
-// ends with DESCENT_BUILT_IN(Name). In other files the macro does not exist. In this file the macro
-// compiles the rule or wrapper, and numbers it for the list.
+// All optimizers by name. A rule or wrapper joins by its line in rules.h or wrappers.h. The end of
+// its header compiles it and numbers it for the list, in this file alone: see built_in.inc.
 #include <descent/core/error.h>
 #include <descent/optim/engine/rule.h>
 #include <descent/optim/engine/wrapper.h>
@@ -30,12 +29,7 @@ constexpr int kFirst = __COUNTER__ + 1;
 
 }  // namespace descent::optim::detail
 
-#define DESCENT_BUILT_IN(Name)                           \
-  template struct detail::Compiled<Name>;                \
-  template <>                                            \
-  struct detail::BuiltIn<__COUNTER__ - detail::kFirst> { \
-    using type = Name;                                   \
-  };
+#define DESCENT_REGISTRY  // see built_in.inc
 #include <descent/optim/rules.h>
 #include <descent/optim/wrappers.h>
 

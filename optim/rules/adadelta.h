@@ -51,10 +51,7 @@ struct Adadelta {
   }
 };
 
-template <>
-inline constexpr bool detail::built_in<Adadelta> = true;
-#ifdef DESCENT_BUILT_IN
-DESCENT_BUILT_IN(Adadelta)
-#endif
-
 }  // namespace descent::optim
+
+#define DESCENT_BUILT_IN Adadelta
+#include <descent/optim/engine/built_in.inc>

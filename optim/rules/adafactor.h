@@ -50,10 +50,7 @@ struct Adafactor {
   void update(Step s, const Tensor& w, const Tensor& g, std::span<Tensor> state) const;
 };
 
-template <>
-inline constexpr bool detail::built_in<Adafactor> = true;
-#ifdef DESCENT_BUILT_IN
-DESCENT_BUILT_IN(Adafactor)
-#endif
-
 }  // namespace descent::optim
+
+#define DESCENT_BUILT_IN Adafactor
+#include <descent/optim/engine/built_in.inc>

@@ -55,10 +55,7 @@ struct AdaGrad {
   }
 };
 
-template <>
-inline constexpr bool detail::built_in<AdaGrad> = true;
-#ifdef DESCENT_BUILT_IN
-DESCENT_BUILT_IN(AdaGrad)
-#endif
-
 }  // namespace descent::optim
+
+#define DESCENT_BUILT_IN AdaGrad
+#include <descent/optim/engine/built_in.inc>

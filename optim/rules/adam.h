@@ -51,10 +51,7 @@ struct Adam {
   }
 };
 
-template <>
-inline constexpr bool detail::built_in<Adam> = true;
-#ifdef DESCENT_BUILT_IN
-DESCENT_BUILT_IN(Adam)
-#endif
-
 }  // namespace descent::optim
+
+#define DESCENT_BUILT_IN Adam
+#include <descent/optim/engine/built_in.inc>

@@ -51,10 +51,7 @@ struct AdaMax {
   }
 };
 
-template <>
-inline constexpr bool detail::built_in<AdaMax> = true;
-#ifdef DESCENT_BUILT_IN
-DESCENT_BUILT_IN(AdaMax)
-#endif
-
 }  // namespace descent::optim
+
+#define DESCENT_BUILT_IN AdaMax
+#include <descent/optim/engine/built_in.inc>

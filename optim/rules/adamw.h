@@ -55,10 +55,7 @@ struct AdamW {
   }
 };
 
-template <>
-inline constexpr bool detail::built_in<AdamW> = true;
-#ifdef DESCENT_BUILT_IN
-DESCENT_BUILT_IN(AdamW)
-#endif
-
 }  // namespace descent::optim
+
+#define DESCENT_BUILT_IN AdamW
+#include <descent/optim/engine/built_in.inc>

@@ -63,10 +63,7 @@ struct Adan {
   }
 };
 
-template <>
-inline constexpr bool detail::built_in<Adan> = true;
-#ifdef DESCENT_BUILT_IN
-DESCENT_BUILT_IN(Adan)
-#endif
-
 }  // namespace descent::optim
+
+#define DESCENT_BUILT_IN Adan
+#include <descent/optim/engine/built_in.inc>

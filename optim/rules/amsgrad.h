@@ -56,10 +56,7 @@ struct AMSGrad {
   }
 };
 
-template <>
-inline constexpr bool detail::built_in<AMSGrad> = true;
-#ifdef DESCENT_BUILT_IN
-DESCENT_BUILT_IN(AMSGrad)
-#endif
-
 }  // namespace descent::optim
+
+#define DESCENT_BUILT_IN AMSGrad
+#include <descent/optim/engine/built_in.inc>

@@ -58,10 +58,7 @@ struct ASGD {
   Tensor average(Step, const Tensor&, std::span<const Tensor> state) const { return state[0]; }
 };
 
-template <>
-inline constexpr bool detail::built_in<ASGD> = true;
-#ifdef DESCENT_BUILT_IN
-DESCENT_BUILT_IN(ASGD)
-#endif
-
 }  // namespace descent::optim
+
+#define DESCENT_BUILT_IN ASGD
+#include <descent/optim/engine/built_in.inc>

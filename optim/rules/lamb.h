@@ -69,10 +69,7 @@ struct LAMB {
   }
 };
 
-template <>
-inline constexpr bool detail::built_in<LAMB> = true;
-#ifdef DESCENT_BUILT_IN
-DESCENT_BUILT_IN(LAMB)
-#endif
-
 }  // namespace descent::optim
+
+#define DESCENT_BUILT_IN LAMB
+#include <descent/optim/engine/built_in.inc>

@@ -59,10 +59,7 @@ struct LARS {
   }
 };
 
-template <>
-inline constexpr bool detail::built_in<LARS> = true;
-#ifdef DESCENT_BUILT_IN
-DESCENT_BUILT_IN(LARS)
-#endif
-
 }  // namespace descent::optim
+
+#define DESCENT_BUILT_IN LARS
+#include <descent/optim/engine/built_in.inc>

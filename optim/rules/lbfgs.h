@@ -52,10 +52,7 @@ struct LBFGS {
   void minimize(Search& search) const;
 };
 
-template <>
-inline constexpr bool detail::built_in<LBFGS> = true;
-#ifdef DESCENT_BUILT_IN
-DESCENT_BUILT_IN(LBFGS)
-#endif
-
 }  // namespace descent::optim
+
+#define DESCENT_BUILT_IN LBFGS
+#include <descent/optim/engine/built_in.inc>

@@ -44,10 +44,7 @@ struct Lion {
   }
 };
 
-template <>
-inline constexpr bool detail::built_in<Lion> = true;
-#ifdef DESCENT_BUILT_IN
-DESCENT_BUILT_IN(Lion)
-#endif
-
 }  // namespace descent::optim
+
+#define DESCENT_BUILT_IN Lion
+#include <descent/optim/engine/built_in.inc>

@@ -62,10 +62,7 @@ struct MuonSplit {
 ///   o.add_group(other, optim::AdamW{});
 MuonSplit split_for_muon(const Parameters& parameters, bool keep_ends = false);
 
-template <>
-inline constexpr bool detail::built_in<Muon> = true;
-#ifdef DESCENT_BUILT_IN
-DESCENT_BUILT_IN(Muon)
-#endif
-
 }  // namespace descent::optim
+
+#define DESCENT_BUILT_IN Muon
+#include <descent/optim/engine/built_in.inc>

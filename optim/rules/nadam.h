@@ -64,10 +64,7 @@ struct NAdam {
   }
 };
 
-template <>
-inline constexpr bool detail::built_in<NAdam> = true;
-#ifdef DESCENT_BUILT_IN
-DESCENT_BUILT_IN(NAdam)
-#endif
-
 }  // namespace descent::optim
+
+#define DESCENT_BUILT_IN NAdam
+#include <descent/optim/engine/built_in.inc>

@@ -104,10 +104,7 @@ struct Prodigy {
   }
 };
 
-template <>
-inline constexpr bool detail::built_in<Prodigy> = true;
-#ifdef DESCENT_BUILT_IN
-DESCENT_BUILT_IN(Prodigy)
-#endif
-
 }  // namespace descent::optim
+
+#define DESCENT_BUILT_IN Prodigy
+#include <descent/optim/engine/built_in.inc>

@@ -60,10 +60,7 @@ struct RAdam {
   }
 };
 
-template <>
-inline constexpr bool detail::built_in<RAdam> = true;
-#ifdef DESCENT_BUILT_IN
-DESCENT_BUILT_IN(RAdam)
-#endif
-
 }  // namespace descent::optim
+
+#define DESCENT_BUILT_IN RAdam
+#include <descent/optim/engine/built_in.inc>

@@ -82,10 +82,7 @@ struct RMSProp {
   }
 };
 
-template <>
-inline constexpr bool detail::built_in<RMSProp> = true;
-#ifdef DESCENT_BUILT_IN
-DESCENT_BUILT_IN(RMSProp)
-#endif
-
 }  // namespace descent::optim
+
+#define DESCENT_BUILT_IN RMSProp
+#include <descent/optim/engine/built_in.inc>

@@ -65,10 +65,7 @@ struct Rprop {
   }
 };
 
-template <>
-inline constexpr bool detail::built_in<Rprop> = true;
-#ifdef DESCENT_BUILT_IN
-DESCENT_BUILT_IN(Rprop)
-#endif
-
 }  // namespace descent::optim
+
+#define DESCENT_BUILT_IN Rprop
+#include <descent/optim/engine/built_in.inc>

@@ -147,14 +147,9 @@ struct ScheduleFreeSGD {
   }
 };
 
-template <>
-inline constexpr bool detail::built_in<ScheduleFreeAdamW> = true;
-
-template <>
-inline constexpr bool detail::built_in<ScheduleFreeSGD> = true;
-#ifdef DESCENT_BUILT_IN
-DESCENT_BUILT_IN(ScheduleFreeAdamW)
-DESCENT_BUILT_IN(ScheduleFreeSGD)
-#endif
-
 }  // namespace descent::optim
+
+#define DESCENT_BUILT_IN ScheduleFreeAdamW
+#include <descent/optim/engine/built_in.inc>
+#define DESCENT_BUILT_IN ScheduleFreeSGD
+#include <descent/optim/engine/built_in.inc>

@@ -100,10 +100,7 @@ struct SGD {
   }
 };
 
-template <>
-inline constexpr bool detail::built_in<SGD> = true;
-#ifdef DESCENT_BUILT_IN
-DESCENT_BUILT_IN(SGD)
-#endif
-
 }  // namespace descent::optim
+
+#define DESCENT_BUILT_IN SGD
+#include <descent/optim/engine/built_in.inc>

@@ -53,10 +53,7 @@ struct SOAP {
   void update(Step s, const Tensor& w, const Tensor& g, std::span<Tensor> state) const;
 };
 
-template <>
-inline constexpr bool detail::built_in<SOAP> = true;
-#ifdef DESCENT_BUILT_IN
-DESCENT_BUILT_IN(SOAP)
-#endif
-
 }  // namespace descent::optim
+
+#define DESCENT_BUILT_IN SOAP
+#include <descent/optim/engine/built_in.inc>

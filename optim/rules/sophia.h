@@ -68,10 +68,7 @@ struct Sophia {
   }
 };
 
-template <>
-inline constexpr bool detail::built_in<Sophia> = true;
-#ifdef DESCENT_BUILT_IN
-DESCENT_BUILT_IN(Sophia)
-#endif
-
 }  // namespace descent::optim
+
+#define DESCENT_BUILT_IN Sophia
+#include <descent/optim/engine/built_in.inc>

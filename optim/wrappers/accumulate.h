@@ -64,10 +64,7 @@ inline Optimizer accumulate(Optimizer inner, Hyper steps) {
   return wrap(std::move(inner), Accumulate{std::move(steps)});
 }
 
-template <>
-inline constexpr bool detail::built_in<Accumulate> = true;
-#ifdef DESCENT_BUILT_IN
-DESCENT_BUILT_IN(Accumulate)
-#endif
-
 }  // namespace descent::optim
+
+#define DESCENT_BUILT_IN Accumulate
+#include <descent/optim/engine/built_in.inc>

@@ -60,10 +60,7 @@ inline Optimizer agc(Optimizer inner, Agc options = {}) {
   return wrap(std::move(inner), std::move(options));
 }
 
-template <>
-inline constexpr bool detail::built_in<Agc> = true;
-#ifdef DESCENT_BUILT_IN
-DESCENT_BUILT_IN(Agc)
-#endif
-
 }  // namespace descent::optim
+
+#define DESCENT_BUILT_IN Agc
+#include <descent/optim/engine/built_in.inc>

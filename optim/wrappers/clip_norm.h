@@ -53,10 +53,7 @@ double clip_grad_norm_(const Parameters& parameters, double max_norm);
 /// max_value is not above 0.
 void clip_grad_value_(const Parameters& parameters, double max_value);
 
-template <>
-inline constexpr bool detail::built_in<ClipNorm> = true;
-#ifdef DESCENT_BUILT_IN
-DESCENT_BUILT_IN(ClipNorm)
-#endif
-
 }  // namespace descent::optim
+
+#define DESCENT_BUILT_IN ClipNorm
+#include <descent/optim/engine/built_in.inc>

@@ -43,10 +43,7 @@ inline Optimizer clip_norm_per_parameter(Optimizer inner, Hyper max_norm) {
   return wrap(std::move(inner), ClipNormPerParameter{std::move(max_norm)});
 }
 
-template <>
-inline constexpr bool detail::built_in<ClipNormPerParameter> = true;
-#ifdef DESCENT_BUILT_IN
-DESCENT_BUILT_IN(ClipNormPerParameter)
-#endif
-
 }  // namespace descent::optim
+
+#define DESCENT_BUILT_IN ClipNormPerParameter
+#include <descent/optim/engine/built_in.inc>

@@ -33,10 +33,7 @@ inline Optimizer clip_value(Optimizer inner, Hyper max_value) {
   return wrap(std::move(inner), ClipValue{std::move(max_value)});
 }
 
-template <>
-inline constexpr bool detail::built_in<ClipValue> = true;
-#ifdef DESCENT_BUILT_IN
-DESCENT_BUILT_IN(ClipValue)
-#endif
-
 }  // namespace descent::optim
+
+#define DESCENT_BUILT_IN ClipValue
+#include <descent/optim/engine/built_in.inc>

@@ -50,10 +50,7 @@ inline Optimizer ema(Optimizer inner, Hyper decay = 0.999) {
   return wrap(std::move(inner), Ema{std::move(decay)});
 }
 
-template <>
-inline constexpr bool detail::built_in<Ema> = true;
-#ifdef DESCENT_BUILT_IN
-DESCENT_BUILT_IN(Ema)
-#endif
-
 }  // namespace descent::optim
+
+#define DESCENT_BUILT_IN Ema
+#include <descent/optim/engine/built_in.inc>

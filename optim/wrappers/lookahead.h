@@ -64,10 +64,7 @@ inline Optimizer lookahead(Optimizer inner, Lookahead options = {}) {
   return wrap(std::move(inner), std::move(options));
 }
 
-template <>
-inline constexpr bool detail::built_in<Lookahead> = true;
-#ifdef DESCENT_BUILT_IN
-DESCENT_BUILT_IN(Lookahead)
-#endif
-
 }  // namespace descent::optim
+
+#define DESCENT_BUILT_IN Lookahead
+#include <descent/optim/engine/built_in.inc>

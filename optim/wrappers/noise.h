@@ -56,10 +56,7 @@ inline Optimizer noise(Optimizer inner, Noise options = {}) {
   return wrap(std::move(inner), std::move(options));
 }
 
-template <>
-inline constexpr bool detail::built_in<Noise> = true;
-#ifdef DESCENT_BUILT_IN
-DESCENT_BUILT_IN(Noise)
-#endif
-
 }  // namespace descent::optim
+
+#define DESCENT_BUILT_IN Noise
+#include <descent/optim/engine/built_in.inc>

@@ -110,10 +110,7 @@ inline Optimizer asam(Optimizer base, Hyper rho = 0.5) {
   return wrap(std::move(base), Sam{.rho = std::move(rho), .adaptive = true});
 }
 
-template <>
-inline constexpr bool detail::built_in<Sam> = true;
-#ifdef DESCENT_BUILT_IN
-DESCENT_BUILT_IN(Sam)
-#endif
-
 }  // namespace descent::optim
+
+#define DESCENT_BUILT_IN Sam
+#include <descent/optim/engine/built_in.inc>

@@ -30,10 +30,7 @@ inline Optimizer skip_non_finite(Optimizer inner) {
   return wrap(std::move(inner), SkipNonFinite{});
 }
 
-template <>
-inline constexpr bool detail::built_in<SkipNonFinite> = true;
-#ifdef DESCENT_BUILT_IN
-DESCENT_BUILT_IN(SkipNonFinite)
-#endif
-
 }  // namespace descent::optim
+
+#define DESCENT_BUILT_IN SkipNonFinite
+#include <descent/optim/engine/built_in.inc>

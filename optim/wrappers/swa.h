@@ -60,10 +60,7 @@ inline Optimizer swa(Optimizer inner, Swa options = {}) {
   return wrap(std::move(inner), std::move(options));
 }
 
-template <>
-inline constexpr bool detail::built_in<Swa> = true;
-#ifdef DESCENT_BUILT_IN
-DESCENT_BUILT_IN(Swa)
-#endif
-
 }  // namespace descent::optim
+
+#define DESCENT_BUILT_IN Swa
+#include <descent/optim/engine/built_in.inc>
