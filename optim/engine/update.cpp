@@ -17,14 +17,11 @@ Update::Update(detail::Groups& groups)
       views_(groups.parameters().size()) {}
 
 const Tensor& Update::raw(std::size_t i) const {
-  if (!made_.empty()) return made_[i];
-  return grad_of((*parameters_)[i].value);
+  return made_.empty() ? grad_of((*parameters_)[i].value) : made_[i];
 }
 
 detail::GradientView Update::view(std::size_t i) const {
-  detail::GradientView v = views_[i];
-  if (groups_->maximizes(i)) v.scale = -v.scale;
-  return v;
+  return {sign(i) * views_[i].scale, views_[i].limit};
 }
 
 double Update::sign(std::size_t i) const { return groups_->maximizes(i) ? -1 : 1; }
@@ -34,7 +31,7 @@ bool Update::has_gradient(std::size_t i) const { return raw(i).defined(); }
 Tensor Update::gradient(std::size_t i) const {
   const Tensor& g = raw(i);
   const detail::GradientView& v = views_[i];
-  if (!g.defined() || (v.scale == 1 && v.limit == kInfinity)) return g;
+  if (!g.defined()) return g;
   const Tensor scaled = v.scale == 1 ? g : g * v.scale;
   return v.limit == kInfinity ? scaled : clamp(scaled, -v.limit, v.limit);
 }
@@ -59,11 +56,8 @@ void Update::limit_gradient(std::size_t i, double most) {
 }
 
 void Update::set_gradient(std::size_t i, Tensor g) {
-  if (made_.empty()) {
-    descent::detail::PoolVector<Tensor> all;
-    for (std::size_t k = 0; k < size(); ++k) all.push_back(raw(k));
-    made_ = std::move(all);
-  }
+  if (made_.empty())
+    for (const Parameter& p : *parameters_) made_.push_back(grad_of(p.value));
   made_[i] = std::move(g);
   views_[i] = {};
 }

@@ -20,7 +20,7 @@ void check_order(std::string_view wrapper, Role role, Layer& inner) {
     refuse("this rule keeps an average itself. Hint: swap_average() works without a wrapper");
 }
 
-std::int64_t steps_of(Layer& layer) { return layer.groups().steps(); }
+std::int64_t Wrapper::steps() { return inner_->groups().steps(); }
 
 void Wrapper::skip_non_finite() { inner_->groups().policy = NonFinite::skip; }
 

@@ -65,18 +65,13 @@ namespace detail {
 /// reason.
 void check_order(std::string_view wrapper, Role role, Layer& inner);
 
-/// What all wrappers share: a layer that passes every call on to the layer inside.
+/// What all wrappers share: the part of a wrapper that does not depend on its type.
 class Wrapper : public Layer {
  public:
-  double evaluate(const Closure& closure) override { return inner_->evaluate(closure); }
-  void apply(Update& update) override { inner_->apply(update); }
   std::string text() override;
   void visit_fields(const FieldVisitor& f, int group, std::string_view owner) override;
   void state(StateVisitor& visit) override;
   Layer* inner() override { return inner_.get(); }
-  bool needs_closure() const override { return inner_->needs_closure(); }
-  bool elementwise() const override { return inner_->elementwise(); }
-  void check_schedules() override { inner_->check_schedules(); }
   bool keeps_average() const override { return average_ != nullptr; }
   bool has_average() const override { return average_ && !average_->empty(); }
   bool is_swapped() const override { return swapped_; }
@@ -85,6 +80,7 @@ class Wrapper : public Layer {
  protected:
   explicit Wrapper(std::unique_ptr<Layer> inner) : inner_(std::move(inner)) {}
   void skip_non_finite();
+  std::int64_t steps();  // how many steps the optimizer has taken
   virtual void own_fields(const FieldVisitor& f) = 0;
   virtual void own_state(StateVisitor& visit) = 0;
   /// The name of the wrapper in states and in get(): "ema". If another "ema" lies further in:
@@ -128,7 +124,7 @@ class WrapperOf final : public Wrapper {
       e.check_called(name());
       return loss;
     } else {
-      return Wrapper::evaluate(closure);
+      return inner_->evaluate(closure);
     }
   }
   void apply(Update& update) override {
@@ -136,12 +132,15 @@ class WrapperOf final : public Wrapper {
     if constexpr (kApplies)
       with_inner(update, *inner_, [&] { w_.apply(update); });
     else
-      Wrapper::apply(update);
+      inner_->apply(update);
   }
   bool climbs() const override { return W::role == Role::climbs; }
-  bool needs_closure() const override { return kEvaluates || Wrapper::needs_closure(); }
-  bool elementwise() const override { return kElementwise && Wrapper::elementwise(); }
-  void check_schedules() override;
+  bool needs_closure() const override { return kEvaluates || inner_->needs_closure(); }
+  bool elementwise() const override { return kElementwise && inner_->elementwise(); }
+  void check_schedules() override {
+    detail::check_schedules(w_, steps());
+    inner_->check_schedules();
+  }
 
  private:
   void own_fields(const FieldVisitor& f) override { detail::visit_fields(w_, f); }
@@ -150,15 +149,6 @@ class WrapperOf final : public Wrapper {
   }
   W w_;
 };
-
-/// How many steps the optimizer has taken.
-std::int64_t steps_of(Layer& layer);
-
-template <class W>
-void WrapperOf<W>::check_schedules() {
-  detail::check_schedules(w_, steps_of(*this));
-  Wrapper::check_schedules();
-}
 
 /// What wrap() does; compiled in the library for built-in wrappers.
 template <class W>
