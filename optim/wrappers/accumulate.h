@@ -37,14 +37,9 @@ struct Accumulate {
   void apply(Update& u) {
     if (u.refused()) return u.skip();  // otherwise a NaN would stay in the sums
     sums.resize(u.size());
-    for (std::size_t i = 0; i < u.size(); ++i) {
-      const Tensor g = u.gradient(i);
-      if (!g.defined()) continue;
-      if (sums[i].defined())
-        sums[i].copy_(sums[i] + g);
-      else
-        sums[i] = g.clone();
-    }
+    for (std::size_t i = 0; i < u.size(); ++i)
+      if (const Tensor g = u.gradient(i); g.defined())
+        sums[i] = sums[i].defined() ? sums[i] + g : g.clone();
     if (static_cast<double>(++count) < std::floor(steps(u.step()))) return u.skip();
     for (std::size_t i = 0; i < u.size(); ++i)
       u.set_gradient(i,
