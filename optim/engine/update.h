@@ -99,8 +99,8 @@ class Update {
   std::int64_t step_;
   detail::Layer* next_ = nullptr;  // what inner() runs
   descent::detail::PoolVector<detail::GradientView> views_;
-  descent::detail::PoolVector<Tensor>
-      made_;  // all gradients, once a wrapper has replaced one; else empty
+  // All gradients, once a wrapper has replaced one; else empty.
+  descent::detail::PoolVector<Tensor> made_;
   bool non_finite_ = false, skipped_ = false, refused_ = false;
 };
 

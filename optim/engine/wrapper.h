@@ -13,6 +13,8 @@
 //   };
 //   auto optimizer = optim::wrap({model.parameters(), optim::AdamW{}}, Centralise{});
 //
+// This header includes the operators on tensors, and std::sqrt and its like.
+//
 // Every wrapper has
 // - `card`: what the wrapper says about itself. Only the name is required. The name appears in
 //   text and in saved states;
@@ -42,9 +44,11 @@
 //   Preset.
 #pragma once
 
+#include <descent/autograd/ops.h>
 #include <descent/optim/engine/layer.h>
 #include <descent/optim/optimizer.h>
 
+#include <cmath>
 #include <utility>
 
 namespace descent::optim {
@@ -150,14 +154,16 @@ class WrapperOf final : public Wrapper {
   W w_;
 };
 
-/// What wrap() does; compiled in the library for built-in wrappers.
+/// @cond
+/// What wrap() does. The library holds the code for built-in wrappers: see built_in.inc.
 template <class W>
-Optimizer wrap_in(Optimizer inner, W wrapper) {
+Optimizer Compiled<W, true>::wrap(Optimizer inner, W wrapper) {
   inner.wrap([&](std::unique_ptr<Layer> layer) -> std::unique_ptr<Layer> {
     return std::make_unique<WrapperOf<W>>(std::move(layer), std::move(wrapper));
   });
   return inner;
 }
+/// @endcond
 
 }  // namespace detail
 
@@ -166,10 +172,7 @@ Optimizer wrap_in(Optimizer inner, W wrapper) {
 /// message has the reason.
 template <class W>
 Optimizer wrap(Optimizer inner, W wrapper) {
-  if constexpr (detail::built_in<W>)
-    return detail::Compiled<W>::wrap(std::move(inner), std::move(wrapper));
-  else
-    return detail::wrap_in(std::move(inner), std::move(wrapper));
+  return detail::Compiled<W, true>::wrap(std::move(inner), std::move(wrapper));
 }
 
 }  // namespace descent::optim

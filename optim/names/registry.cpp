@@ -17,10 +17,6 @@ template <class T>
 std::unique_ptr<AnyRule> Compiled<T, false>::make(T rule) {
   return make_rule(std::move(rule));
 }
-template <class T>
-Optimizer Compiled<T, true>::wrap(Optimizer inner, T wrapper) {
-  return wrap_in(std::move(inner), std::move(wrapper));
-}
 
 /// The built-in rule or wrapper with number n.
 template <int n>

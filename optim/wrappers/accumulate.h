@@ -1,10 +1,7 @@
 // Gradient accumulation: one step with the gradients of several batches.
 #pragma once
 
-#include <descent/autograd/ops.h>
 #include <descent/optim/engine/wrapper.h>
-
-#include <cmath>
 
 namespace descent::optim {
 

@@ -2,10 +2,7 @@
 // unit.
 #pragma once
 
-#include <descent/autograd/ops.h>
 #include <descent/optim/engine/wrapper.h>
-
-#include <cmath>
 
 namespace descent::optim {
 

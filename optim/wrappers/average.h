@@ -1,10 +1,7 @@
 // What SWA and EMA share: bringing an average of the weights up to date.
 #pragma once
 
-#include <descent/autograd/ops.h>
-#include <descent/optim/engine/update.h>
-
-#include <vector>
+#include <descent/optim/engine/wrapper.h>
 
 namespace descent::optim::detail {
 

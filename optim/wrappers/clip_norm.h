@@ -3,8 +3,6 @@
 
 #include <descent/optim/engine/wrapper.h>
 
-#include <cmath>
-
 namespace descent::optim {
 
 /// Clipping by norm. If the norm of all gradients together exceeds max_norm, every gradient is

@@ -3,8 +3,6 @@
 
 #include <descent/optim/engine/wrapper.h>
 
-#include <cmath>
-
 namespace descent::optim {
 
 /// Clipping by norm, each parameter by itself. If the norm of the gradient of a parameter exceeds

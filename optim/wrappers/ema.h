@@ -39,8 +39,8 @@ struct Ema {
     ++count;
   }
 
-  std::vector<Tensor> average =
-      {};                  ///< e, one tensor for each parameter; empty before the first step
+  /// e, one tensor for each parameter; empty before the first step.
+  std::vector<Tensor> average = {};
   std::int64_t count = 0;  ///< steps so far
 };
 

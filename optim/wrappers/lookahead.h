@@ -1,10 +1,7 @@
 // Lookahead: k steps forward, one step back.
 #pragma once
 
-#include <descent/autograd/ops.h>
 #include <descent/optim/engine/wrapper.h>
-
-#include <cmath>
 
 namespace descent::optim {
 

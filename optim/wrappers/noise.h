@@ -1,12 +1,9 @@
 // Gradient noise: noise that is added to the gradients and falls with time.
 #pragma once
 
-#include <descent/autograd/ops.h>
 #include <descent/core/create.h>
 #include <descent/core/random.h>
 #include <descent/optim/engine/wrapper.h>
-
-#include <cmath>
 
 namespace descent::optim {
 

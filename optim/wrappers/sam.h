@@ -2,11 +2,8 @@
 #pragma once
 
 #include <descent/autograd/grad_mode.h>
-#include <descent/autograd/ops.h>
 #include <descent/core/random.h>
 #include <descent/optim/engine/wrapper.h>
-
-#include <cmath>
 
 namespace descent::optim {
 
@@ -96,8 +93,8 @@ struct Sam {
   /// T of the adaptive form.
   static Tensor scale_of(const Tensor& w) { return abs(w) + 0.01; }
 
-  std::vector<std::pair<Tensor, Tensor>> saved =
-      {};                       ///< weights, each with a copy from before the climb
+  /// Weights, each with a copy from before the climb.
+  std::vector<std::pair<Tensor, Tensor>> saved = {};
   Generator::State draws = {};  ///< the generator before the first evaluation
 };
 

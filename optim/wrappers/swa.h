@@ -4,8 +4,6 @@
 #include <descent/optim/engine/wrapper.h>
 #include <descent/optim/wrappers/average.h>
 
-#include <cmath>
-
 namespace descent::optim {
 
 /// Stochastic weight averaging. Source: Izmailov et al. 2018, arXiv:1803.05407, Alg. 1. With n
@@ -14,8 +12,8 @@ namespace descent::optim {
 /// swa_lr() is the schedule for the rate. To use ā, see Optimizer::swap_average() and AverageGuard.
 /// nn::update_batch_norm() computes the statistics of batch normalisation for ā.
 struct Swa {
-  Hyper start =
-      0;  ///< number of the step after which the first snapshot is taken; steps count from 0
+  /// Number of the step after which the first snapshot is taken; steps count from 0.
+  Hyper start = 0;
   Hyper every = 1;  ///< steps from one snapshot to the next; a fraction is cut off
 
   static constexpr Card card{
