@@ -76,9 +76,6 @@ bool Update::inner() {
   return !skipped_;
 }
 
-Evaluation::Evaluation(detail::Layer& inner, const std::function<double()>& closure)
-    : inner_(&inner), closure_(&closure) {}
-
 double Evaluation::inner() {
   called_ = true;
   return inner_->evaluate(*closure_);

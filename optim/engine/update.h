@@ -119,7 +119,8 @@ class Evaluation {
   static bool recording();  ///< true while a step is being compiled
 
   /// For the engine: an evaluation that inner() hands to this layer. The closure must outlive it.
-  Evaluation(detail::Layer& inner, const std::function<double()>& closure);
+  Evaluation(detail::Layer& inner, const std::function<double()>& closure)
+      : inner_(&inner), closure_(&closure) {}
   Evaluation(const Evaluation&) = delete;
   Evaluation& operator=(const Evaluation&) = delete;
   /// Throws StateError, in the name of the wrapper, if inner() was never called.
