@@ -4,9 +4,8 @@
 
 #include <charconv>
 #include <cmath>
-#include <cstring>
 #include <functional>
-#include <map>
+#include <limits>
 
 namespace descent::optim {
 namespace {
@@ -31,28 +30,27 @@ class Parser {
     if (!take('(')) return e;
     e.called = true;
     if (take(')')) return e;
-    do {
-      const std::size_t start = at_;
-      std::string key = word();
-      if (!key.empty() && take('=')) {
-      } else if (!key.empty() && take(':')) {
-        key += ':';
-      } else {
-        key.clear();
-        at_ = start;
-      }
-      e.arguments.push_back({std::move(key), expression(depth + 1)});
-    } while (take(','));
+    do e.arguments.push_back(argument(depth + 1));
+    while (take(','));
     if (!take(')')) stop("',' or ')'");
     return e;
+  }
+
+  Argument argument(int depth) {
+    const std::size_t start = at_;
+    const std::string key = word();
+    if (!key.empty() && take('=')) return {key, expression(depth)};
+    if (!key.empty() && take(':')) return {key + ":", expression(depth)};
+    at_ = start;
+    return {"", expression(depth)};
   }
 
   std::string word() {
     space();
     const std::size_t start = at_;
-    while (at_ < text_.size() &&
-           (std::isalnum(static_cast<unsigned char>(text_[at_])) || text_[at_] == '_' ||
-            text_[at_] == '.' || text_[at_] == '-' || text_[at_] == '+'))
+    constexpr std::string_view kMarks = "_.-+";
+    while (at_ < text_.size() && (std::isalnum(static_cast<unsigned char>(text_[at_])) ||
+                                  kMarks.find(text_[at_]) != kMarks.npos))
       ++at_;
     std::string w(text_.substr(start, at_ - start));
     space();
@@ -87,123 +85,102 @@ bool to_number(const std::string& text, double& x) {
   return result.ec == std::errc() && result.ptr == end;
 }
 
-/// Reads the arguments of a schedule by position.
-class Arguments {
- public:
-  Arguments(const Expression& e, const char* signature) : e_(e), signature_(signature) {}
-  std::size_t size() const { return e_.arguments.size(); }
-  Hyper hyper(std::size_t i) const {
-    if (i >= size() || !e_.arguments[i].key.empty()) refuse();
-    return parse_hyper(e_.arguments[i].value);
-  }
-  double number(std::size_t i) const {
-    const Hyper h = hyper(i);
-    if (!h.is_constant()) refuse();
-    return h(0);
-  }
-  double number(std::size_t i, double otherwise) const {
-    return i < size() ? number(i) : otherwise;
-  }
-  std::int64_t count(std::size_t i) const { return to_count(number(i)); }
-  std::string word(std::size_t i) const { return i < size() ? e_.arguments[i].value.text : ""; }
-  /// Reads all arguments as pairs, for joined(10: a, 1: b).
-  std::vector<std::pair<std::int64_t, Hyper>> pairs() const {
-    std::vector<std::pair<std::int64_t, Hyper>> all;
-    for (const auto& [key, value] : e_.arguments) {
-      double n = 0;
-      if (!key.ends_with(':') || !to_number(key.substr(0, key.size() - 1), n)) refuse();
-      all.emplace_back(to_count(n), parse_hyper(value));
-    }
-    return all;
-  }
-  void at_most(std::size_t n) const {
-    if (size() > n) refuse();
-  }
-  [[noreturn]] void refuse() const {
-    fail<ValueError>("schedule", "got '", e_.to_string(), "', expected ", signature_);
-  }
+constexpr double kRequired = std::numeric_limits<double>::quiet_NaN();  // in place of a default
+constexpr std::size_t kAnyNumber = 1000;                                // of arguments
 
- private:
+/// A schedule as text, whose arguments are read by position.
+struct Call {
+  const Expression& text;
+  std::string_view signature;  // what a call should look like
+
+  [[noreturn]] void refuse() const {
+    fail<ValueError>("schedule", "got '", text.to_string(), "', expected ", signature);
+  }
   std::int64_t to_count(double x) const {
     if (!(std::fabs(x) < 1e15) || x != std::floor(x)) refuse();
     return static_cast<std::int64_t>(x);
   }
-  const Expression& e_;
-  const char* signature_;
+  /// Returns the i-th argument, or `otherwise` if there are fewer. A T that is a vector takes all
+  /// from the i-th on.
+  template <class T>
+  T argument(std::size_t i, double otherwise = kRequired) const {
+    const std::vector<Argument>& all = text.arguments;
+    if constexpr (std::is_same_v<T, Hyper>) {
+      if (i >= all.size() && !std::isnan(otherwise)) return otherwise;
+      if (i >= all.size() || !all[i].key.empty()) refuse();
+      return parse_hyper(all[i].value);
+    } else if constexpr (std::is_same_v<T, double>) {
+      const Hyper h = argument<Hyper>(i, otherwise);
+      if (!h.is_constant()) refuse();
+      return h(0);
+    } else if constexpr (std::is_same_v<T, std::int64_t>) {
+      return to_count(argument<double>(i, otherwise));
+    } else if constexpr (std::is_same_v<T, Anneal>) {
+      const std::string shape = i < all.size() ? all[i].value.text : "cosine";
+      if (shape != "linear" && shape != "cosine") refuse();
+      return shape == "linear" ? Anneal::linear : Anneal::cosine;
+    } else if constexpr (std::is_same_v<T, std::pair<std::int64_t, Hyper>>) {  // "10: 0.1"
+      const auto& [key, value] = all[i];
+      double n = 0;
+      if (!key.ends_with(':') || !to_number(key.substr(0, key.size() - 1), n)) refuse();
+      return {to_count(n), parse_hyper(value)};
+    } else {
+      T rest;
+      for (; i < all.size(); ++i) rest.push_back(argument<typename T::value_type>(i));
+      return rest;
+    }
+  }
 };
 
+/// What makes a schedule of a call.
 struct Maker {
-  const char* signature;
+  std::string_view signature;
   std::size_t most;  // the most arguments
-  std::function<Schedule(const Arguments&)> make;
+  std::function<Schedule(const Call&)> make;
 };
 
-/// The i-th argument of a schedule as its function takes it. An absent one has the default value.
-template <class T>
-T argument(const Arguments& a, std::size_t i, double otherwise) {
-  if constexpr (std::is_same_v<T, Hyper>) return a.hyper(i);
-  if constexpr (std::is_same_v<T, std::int64_t>)
-    return i < a.size() || std::isnan(otherwise) ? a.count(i) : static_cast<T>(otherwise);
-  if constexpr (std::is_same_v<T, double>)
-    return i < a.size() || std::isnan(otherwise) ? a.number(i) : otherwise;
-}
-
-/// A schedule whose function takes numbers, counts and schedules. The defaults are those of its
-/// last parameters.
+/// A schedule whose arguments are the parameters of a function. The defaults are those of the last
+/// parameters.
 template <class... P>
-Maker plain(const char* signature, Schedule (*make)(P...), std::vector<double> defaults = {}) {
-  defaults.insert(defaults.begin(), sizeof...(P) - defaults.size(), std::nan(""));
-  return {signature, sizeof...(P), [make, defaults](const Arguments& a) {
+Maker plain(std::string_view signature, Schedule (*make)(P...), std::vector<double> defaults = {}) {
+  defaults.insert(defaults.begin(), sizeof...(P) - defaults.size(), kRequired);
+  return {signature, signature.ends_with("…)") ? kAnyNumber : sizeof...(P),
+          [make, defaults](const Call& call) {
             return [&]<std::size_t... K>(std::index_sequence<K...>) {
-              return make(argument<P>(a, K, defaults[K])...);
+              return make(call.argument<P>(K, defaults[K])...);
             }
             (std::index_sequence_for<P...>());
           }};
 }
 
-constexpr std::size_t kAnyNumber = 1000;
-
-const std::map<std::string, Maker>& makers() {
-  using A = Arguments;
-  static const std::map<std::string, Maker> all = [] {
-    std::map<std::string, Maker> named;
-    for (const Maker& m : std::initializer_list<Maker>{
-             plain("constant(value)", constant),
-             plain("step_decay(value, every, gamma)", step_decay, {0.1}),
-             plain("exponential(value, gamma)", exponential),
-             plain("ramp(from, to, steps)", ramp),
-             plain("polynomial(value, steps, power, end)", polynomial, {1, 0}),
-             plain("cosine(value, steps, end)", cosine, {0}),
-             plain("cosine_restarts(value, first, multiply, end)", cosine_restarts, {1, 0}),
-             plain("inverse_sqrt(value, warmup)", inverse_sqrt, {1}),
-             plain("sqrt_decay(value)", sqrt_decay),
-             plain("warmup(steps, schedule)", warmup),
-             {"joined(steps: schedule, …)", kAnyNumber,
-              [](const A& a) { return joined(a.pairs()); }},
-             {"multi_step(value, gamma, milestone, …)", kAnyNumber,
-              [](const A& a) {
-                std::vector<std::int64_t> milestones;
-                for (std::size_t i = 2; i < a.size(); ++i) milestones.push_back(a.count(i));
-                return multi_step(a.number(0), a.number(1), std::move(milestones));
-              }},
-             {"one_cycle(max, total_steps, pct_start, div_factor, final_div_factor)", 5,
-              [](const A& a) {
-                return one_cycle(a.number(0), a.count(1),
-                                 {a.number(2, 0.3), a.number(3, 25), a.number(4, 1e4)});
-              }},
-             {"cyclic(low, high, up, down, decay)", 5,
-              [](const A& a) {
-                return cyclic(a.number(0), a.number(1), a.count(2), a.count(a.size() > 3 ? 3 : 2),
-                              a.number(4, 1));
-              }},
-             {"swa_lr(before, start, swa_lr, anneal_steps, linear)", 5, [](const A& a) {
-                if (a.size() > 4 && a.word(4) != "linear" && a.word(4) != "cosine") a.refuse();
-                return swa_lr(a.hyper(0), a.count(1), a.number(2), a.size() > 3 ? a.count(3) : 10,
-                              a.word(4) == "linear" ? Anneal::linear : Anneal::cosine);
-              }}})
-      named.emplace(std::string(m.signature, std::strchr(m.signature, '(')), m);
-    return named;
-  }();
+/// All schedules, in alphabetical order.
+const std::vector<Maker>& makers() {
+  static const std::vector<Maker> all{
+      plain("constant(value)", constant),
+      plain("cosine(value, steps, end)", cosine, {0}),
+      plain("cosine_restarts(value, first, multiply, end)", cosine_restarts, {1, 0}),
+      {"cyclic(low, high, up, down, decay)", 5,
+       [](const Call& c) {
+         const std::size_t down = c.text.arguments.size() > 3 ? 3 : 2;  // as up, if not given
+         return cyclic(c.argument<double>(0), c.argument<double>(1), c.argument<std::int64_t>(2),
+                       c.argument<std::int64_t>(down), c.argument<double>(4, 1));
+       }},
+      plain("exponential(value, gamma)", exponential),
+      plain("inverse_sqrt(value, warmup)", inverse_sqrt, {1}),
+      plain("joined(steps: schedule, …)", joined),
+      plain("multi_step(value, gamma, milestone, …)", multi_step),
+      {"one_cycle(max, total_steps, pct_start, div_factor, final_div_factor)", 5,
+       [](const Call& c) {
+         return one_cycle(
+             c.argument<double>(0), c.argument<std::int64_t>(1),
+             {c.argument<double>(2, 0.3), c.argument<double>(3, 25), c.argument<double>(4, 1e4)});
+       }},
+      plain("polynomial(value, steps, power, end)", polynomial, {1, 0}),
+      plain("ramp(from, to, steps)", ramp),
+      plain("sqrt_decay(value)", sqrt_decay),
+      plain("step_decay(value, every, gamma)", step_decay, {0.1}),
+      plain("swa_lr(before, start, swa_lr, anneal_steps, linear)", swa_lr, {10, 0}),
+      plain("warmup(steps, schedule)", warmup)};
   return all;
 }
 
@@ -232,15 +209,16 @@ Hyper parse_hyper(const Expression& e) {
                      "', expected a number, true, false, or a schedule such as cosine(0.001, 500)");
   }
   // In version 0.1 the schedule ramp was called linear.
-  const auto found = makers().find(e.text == "linear" ? "ramp" : e.text);
-  if (found == makers().end()) {
-    std::vector<std::string> names;
-    for (const auto& [name, maker] : makers()) names.push_back(name);
-    fail<ValueError>("schedule", "got '", e.text, "', ", expected_one_of(e.text, names));
+  const std::string wanted = e.text == "linear" ? "ramp" : e.text;
+  std::vector<std::string_view> names;
+  for (const Maker& maker : makers()) {
+    names.push_back(maker.signature.substr(0, maker.signature.find('(')));
+    if (names.back() != wanted) continue;
+    const Call call{e, maker.signature};
+    if (e.arguments.size() > maker.most) call.refuse();
+    return maker.make(call);
   }
-  const Arguments arguments(e, found->second.signature);
-  arguments.at_most(found->second.most);
-  return found->second.make(arguments);
+  fail<ValueError>("schedule", "got '", e.text, "', ", expected_one_of(e.text, names));
 }
 
 Hyper parse_hyper(std::string_view text) { return parse_hyper(Expression::parse(text)); }
