@@ -3,6 +3,7 @@
 #include <descent/optim/names/registry.h>
 
 #include <algorithm>
+#include <utility>
 
 namespace descent::optim {
 namespace {
@@ -13,28 +14,33 @@ std::size_t columns_of(std::string_view text) {
       std::count_if(text.begin(), text.end(), [](char c) { return (c & 0xC0) != 0x80; }));
 }
 
-/// Breaks text into lines of at most `width` columns, each indented by `indent` columns.
-std::string wrap_text(std::string_view text, std::size_t width, std::size_t indent) {
-  std::string out, line;
-  std::size_t columns = 0;
-  const auto flush = [&] {
-    out += std::string(indent, ' ') + line + "\n";
-    line.clear();
-    columns = 0;
-  };
-  for (std::size_t i = 0; i < text.size();) {
-    std::size_t end = text.find(' ', i);
-    if (end == std::string_view::npos) end = text.size();
+/// Fills text with spaces up to `width` columns.
+std::string padded(std::string text, std::size_t width) {
+  text.append(width - std::min(width, columns_of(text)), ' ');
+  return text;
+}
+
+/// Breaks text into lines of at most `width` columns.
+std::vector<std::string> wrap_text(std::string_view text, std::size_t width) {
+  std::vector<std::string> lines;
+  std::string line;
+  for (std::size_t i = 0, end; i < text.size(); i = end + 1) {
+    end = std::min(text.find(' ', i), text.size());
     const std::string_view word = text.substr(i, end - i);
-    const auto length = columns_of(word);
-    if (columns > 0 && columns + 1 + length > width - indent) flush();
-    if (columns > 0) line += ' ', ++columns;
-    line += word;
-    columns += length;
-    i = end + 1;
+    if (!line.empty() && columns_of(line) + 1 + columns_of(word) > width)
+      lines.push_back(std::exchange(line, ""));
+    line += to_text(line.empty() ? "" : " ", word);
   }
-  if (!line.empty()) flush();
-  return out;
+  if (!line.empty()) lines.push_back(std::move(line));
+  return lines;
+}
+
+/// Breaks text into lines of at most `width` columns, each indented by `indent` columns.
+std::string indented(std::string_view text, std::size_t width, std::size_t indent) {
+  std::string s;
+  for (const std::string& line : wrap_text(text, width - indent))
+    s += std::string(indent, ' ') + line + "\n";
+  return s;
 }
 
 std::string state_text(const Card& c) {
@@ -46,81 +52,71 @@ std::string cost_text(const Card& c) {
                  c.gradient_evaluations == 1 ? " evaluation" : " evaluations", " a step");
 }
 
+/// The sections of a card in compare_cards(), each with its title.
+std::vector<std::pair<const char*, std::string>> sections_of(const Entry& e) {
+  const Card& c = e.card;
+  std::string settings;
+  for (const Field& f : e.fields)
+    settings += to_text(settings.empty() ? "" : " ", f.name, "=", f.text);
+  return {{"", e.name},
+          {"", std::string(c.title)},
+          {"UPDATE", std::string(c.formula)},
+          {"STATE", state_text(c)},
+          {"GRADIENTS", cost_text(c)},
+          {"SETTINGS", settings},
+          {"USE IT FOR", std::string(c.when)},
+          {"NOT FOR", std::string(c.avoid)},
+          {"BEWARE", std::string(c.traps)},
+          {"SOURCE", std::string(c.paper)}};
+}
+
 }  // namespace
 
 std::string explain(const Entry& e, std::size_t width) {
   const Card& c = e.card;
-  std::string s = to_text(e.name, ": ", c.title, "\n\n");
-  s += wrap_text(c.formula, width, 2);
-  s += "\n  source     " + wrap_text(c.paper, width, 13).substr(13);
+  std::string s = to_text(e.name, ": ", c.title, "\n\n", indented(c.formula, width, 2));
+  s += "\n  source     " + indented(c.paper, width, 13).substr(13);
   s += to_text("  state      ", state_text(c), "\n  gradients  ", cost_text(c), "\n");
   if (!e.fields.empty()) s += "\n  settings\n";
   std::size_t name_width = 0, text_width = 0;
-  for (const auto& f : e.fields) {
+  for (const Field& f : e.fields) {
     name_width = std::max(name_width, f.name.size());
     text_width = std::max(text_width, f.text.size());
   }
-  for (const auto& f : e.fields)
-    s += to_text("    ", f.name, std::string(name_width - f.name.size() + 2, ' '), f.text,
-                 std::string(text_width - f.text.size() + 2, ' '),
+  for (const Field& f : e.fields)
+    s += to_text("    ", padded(f.name, name_width), "  ", padded(f.text, text_width), "  ",
                  f.is_switch ? "switch" : f.range.text(), "\n");
-  s += "\n  use it for\n" + wrap_text(c.when, width, 4);
-  if (!c.avoid.empty()) s += "\n  not for\n" + wrap_text(c.avoid, width, 4);
-  s += "\n  beware\n" + wrap_text(c.traps, width, 4);
+  s += "\n  use it for\n" + indented(c.when, width, 4);
+  if (!c.avoid.empty()) s += "\n  not for\n" + indented(c.avoid, width, 4);
+  s += "\n  beware\n" + indented(c.traps, width, 4);
   return s;
 }
 
 std::string compare_cards(const std::vector<std::string>& names, std::size_t width) {
-  std::vector<const Entry*> entries;
-  for (const std::string& name : names) entries.push_back(&find_optimizer(name));
-  if (entries.empty()) fail<ValueError>("compare_cards", "got no names, expected some");
-  const std::size_t gap = 2, column = (width + gap) / entries.size() - gap;
+  std::vector<std::vector<std::pair<const char*, std::string>>> cards;
+  for (const std::string& name : names) cards.push_back(sections_of(find_optimizer(name)));
+  if (cards.empty()) fail<ValueError>("compare_cards", "got no names, expected some");
+  const std::size_t gap = 2, column = (width + gap) / cards.size() - gap;
   if (column < 18)
     fail<ValueError>("compare_cards", "got ", names.size(), " optimizers for a width of ", width,
                      ", expected at most ", (width + gap) / (18 + gap));
   std::string s;
-  // Adds one section: a title, and the text of each card in a column of its own.
-  const auto section = [&](std::string_view title, const auto& text_of) {
-    std::vector<std::vector<std::string>> columns;
-    std::size_t most = 0;
-    for (const Entry* e : entries) {
-      std::vector<std::string>& lines = columns.emplace_back();
-      const std::string wrapped = wrap_text(text_of(*e), column, 0);
-      for (std::size_t at = 0; at < wrapped.size();) {
-        const std::size_t end = wrapped.find('\n', at);
-        lines.push_back(wrapped.substr(at, end - at));
-        at = end + 1;
-      }
-      most = std::max(most, lines.size());
+  for (std::size_t k = 0; k < cards.front().size(); ++k) {
+    std::vector<std::vector<std::string>> columns;  // the lines of the section in each card
+    std::size_t rows = 0;
+    for (const auto& sections : cards) {
+      columns.push_back(wrap_text(sections[k].second, column));
+      rows = std::max(rows, columns.back().size());
     }
-    if (most == 0) return;
-    if (!title.empty()) s += to_text("\n", title, "\n");
-    for (std::size_t row = 0; row < most; ++row) {
+    const std::string title = cards.front()[k].first;
+    if (rows > 0 && !title.empty()) s += "\n" + title + "\n";
+    for (std::size_t row = 0; row < rows; ++row) {
       std::string line;
-      for (std::size_t i = 0; i < columns.size(); ++i) {
-        const std::string text = row < columns[i].size() ? columns[i][row] : "";
-        if (i + 1 == columns.size())
-          line += text;
-        else
-          line += text + std::string(column + gap - std::min(column, columns_of(text)), ' ');
-      }
+      for (const auto& lines : columns)
+        line += padded(row < lines.size() ? lines[row] : "", column) + std::string(gap, ' ');
       s += line.substr(0, line.find_last_not_of(' ') + 1) + "\n";
     }
-  };
-  section("", [](const Entry& e) { return to_text(e.name); });
-  section("", [](const Entry& e) { return std::string(e.card.title); });
-  section("UPDATE", [](const Entry& e) { return std::string(e.card.formula); });
-  section("STATE", [](const Entry& e) { return state_text(e.card); });
-  section("GRADIENTS", [](const Entry& e) { return cost_text(e.card); });
-  section("SETTINGS", [](const Entry& e) {
-    std::string text;
-    for (const auto& f : e.fields) text += to_text(text.empty() ? "" : " ", f.name, "=", f.text);
-    return text;
-  });
-  section("USE IT FOR", [](const Entry& e) { return std::string(e.card.when); });
-  section("NOT FOR", [](const Entry& e) { return std::string(e.card.avoid); });
-  section("BEWARE", [](const Entry& e) { return std::string(e.card.traps); });
-  section("SOURCE", [](const Entry& e) { return std::string(e.card.paper); });
+  }
   return s;
 }
 
