@@ -14,20 +14,20 @@ void fail_schedule(std::string_view owner, std::string_view field, double value,
                    ", expected a number in ", range.text());
 }
 
-void check_fields(std::string_view owner, const FieldLister& list) {
-  list([&](const FieldRef& f) {
-    if (f.number && !f.range->holds(f.at(0)))
-      fail<ValueError>(owner, "got ", f.name, " = ", f.at(0), ", expected a number in ",
-                       f.range->text());
-  });
+void FieldRef::check(std::string_view op, std::string_view as, const Hyper& value) const {
+  if (number && !range->holds(value(0)))
+    fail<ValueError>(op, "got ", as, " = ", value(0), ", expected a number in ", range->text());
+  if (flag && !value.is_constant())
+    fail<ValueError>(op, "got ", as, " = ", value.text(),
+                     ", expected 0 or 1: a switch follows no schedule");
+  if (flag && value(0) != 0 && value(0) != 1)
+    fail<ValueError>(op, "got ", as, " = ", value(0), ", expected 0 or 1 for a switch");
 }
 
-void check_switch(std::string_view op, std::string_view name, const Hyper& value) {
-  if (!value.is_constant())
-    fail<ValueError>(op, "got ", name, " = ", value.text(),
-                     ", expected 0 or 1: a switch follows no schedule");
-  if (value(0) != 0 && value(0) != 1)
-    fail<ValueError>(op, "got ", name, " = ", value(0), ", expected 0 or 1 for a switch");
+void check_fields(std::string_view owner, const FieldLister& list) {
+  list([&](const FieldRef& f) {
+    if (f.number) f.check(owner, f.name, *f.number);
+  });
 }
 
 std::string fields_text(std::string_view name, const std::string& first, const FieldLister& list) {

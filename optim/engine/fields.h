@@ -21,6 +21,16 @@ struct FieldRef {
   /// The value at a step. A switch reads as 0 or 1.
   double at(std::int64_t step) const { return number ? (*number)(step) : *flag ? 1 : 0; }
   std::string text() const { return number ? number->text() : *flag ? "true" : "false"; }
+  /// Throws ValueError if this setting cannot have this value. A number is in its range at step 0.
+  /// A switch is the constant 0 or 1. The message begins with `op` and calls the setting `as`.
+  void check(std::string_view op, std::string_view as, const Hyper& value) const;
+  /// Sets a number to a number or a schedule. Sets a switch to the number 0 or 1.
+  void set(const Hyper& value) const {
+    if (flag)
+      *flag = value(0) != 0;
+    else
+      *number = value;
+  }
   /// False for a number that follows a schedule.
   bool is_constant() const { return !number || number->is_constant(); }
 };
@@ -57,9 +67,6 @@ void check_schedules(T& value, std::int64_t step) {
 /// Throws ValueError if a field is out of its range at step 0. The message names owner, field,
 /// value and range.
 void check_fields(std::string_view owner, const FieldLister& list);
-/// Throws ValueError unless `value` can be given to a switch: the constant 0 or 1. `op` begins the
-/// message.
-void check_switch(std::string_view op, std::string_view name, const Hyper& value);
 /// The text of a rule or wrapper: "name(first, a=1, b=true)".
 std::string fields_text(std::string_view name, const std::string& first, const FieldLister& list);
 

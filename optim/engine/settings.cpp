@@ -5,13 +5,6 @@ namespace descent::optim::detail {
 
 namespace {
 
-void assign(const FieldRef& f, const Hyper& value) {
-  if (f.flag)
-    *f.flag = value(0) != 0;
-  else
-    *f.number = value;
-}
-
 /// Finds the fields that a name, "eps" or "adam.eps", stands for. If a wrapper has such a field,
 /// the outermost such wrapper counts. Otherwise the rules count.
 std::vector<FieldRef> find(Layer& outermost, std::string_view op, std::string_view name, int group,
@@ -47,22 +40,16 @@ double get_setting(Layer& outermost, std::string_view name, int group) {
 void set_setting(Layer& outermost, std::string_view name, Hyper value, int group) {
   Groups& rules = outermost.groups();
   const std::vector<FieldRef> found = find(outermost, "set", name, group, rules.groups());
-  for (const FieldRef& f : found) {
-    if (f.flag)
-      check_switch("set", name, value);
-    else if (!f.range->holds(value(0)))
-      fail<ValueError>("set", "got ", name, " = ", value(0), ", expected a number in ",
-                       f.range->text());
-  }
+  for (const FieldRef& f : found) f.check("set", name, value);
   std::vector<Hyper> before;
   for (const FieldRef& f : found) {
     before.push_back(f.flag ? Hyper(*f.flag ? 1 : 0) : *f.number);
-    assign(f, value);
+    f.set(value);
   }
   try {
     rules.check();
   } catch (...) {
-    for (std::size_t i = 0; i < found.size(); ++i) assign(found[i], before[i]);
+    for (std::size_t i = 0; i < found.size(); ++i) found[i].set(before[i]);
     throw;
   }
 }

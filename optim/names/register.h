@@ -16,39 +16,21 @@ namespace descent::optim {
 
 namespace detail {
 
-/// Returns the settings of a rule or wrapper with their present values.
-template <class T>
-std::vector<Field> list_fields(T value) {
-  std::vector<Field> all;
-  visit_fields(value, [&](const FieldRef& f) {
-    const bool required = f.number && f.number->is_constant() && std::isinf(f.at(0));
-    all.push_back({std::string(f.name), f.at(0), f.range ? *f.range : Range{0, 1}, !f.number,
-                   required ? "required" : f.text()});
-  });
-  return all;
-}
-
 /// Returns `value` with some settings replaced. Throws ValueError if `left` names an unknown
 /// setting.
 template <class T>
 T with_settings(T value, Entry::Settings left) {
-  const std::string_view owner = T::card.name;
   std::vector<std::string> names;
   visit_fields(value, [&](const FieldRef& f) {
-    names.emplace_back(f.name);
-    const auto found = left.find(names.back());
-    if (found == left.end()) return;
-    if (f.flag) {
-      check_switch(owner, f.name, found->second);
-      *f.flag = found->second(0) != 0;
-    } else {
-      *f.number = found->second;
-    }
-    left.erase(found);
+    const auto given = left.extract(names.emplace_back(f.name));
+    if (given.empty()) return;
+    if (f.flag) f.check(T::card.name, f.name, given.mapped());
+    f.set(given.mapped());
   });
   if (left.empty()) return value;
   const std::string& unknown = left.begin()->first;
-  fail<ValueError>(owner, "got the setting '", unknown, "', ", expected_one_of(unknown, names));
+  fail<ValueError>(T::card.name, "got the setting '", unknown, "', ",
+                   expected_one_of(unknown, names));
 }
 
 /// Makes the entry of a rule or wrapper, or of a preset. Parts of `by` that are not empty replace
@@ -58,16 +40,14 @@ Entry entry(std::string name, T preset, const Card& by) {
   Entry e;
   e.name = std::move(name);
   e.card = T::card;
-  const auto take = [](std::string_view& to, std::string_view from) {
-    if (!from.empty()) to = from;
-  };
-  take(e.card.title, by.title);
-  take(e.card.formula, by.formula);
-  take(e.card.paper, by.paper);
-  take(e.card.when, by.when);
-  take(e.card.avoid, by.avoid);
-  take(e.card.traps, by.traps);
-  e.fields = list_fields(preset);
+  for (const auto part :
+       {&Card::title, &Card::formula, &Card::paper, &Card::when, &Card::avoid, &Card::traps})
+    if (!(by.*part).empty()) e.card.*part = by.*part;
+  visit_fields(preset, [&](const FieldRef& f) {
+    const bool required = f.number && f.number->is_constant() && std::isinf(f.at(0));
+    e.fields.push_back({std::string(f.name), f.at(0), f.range ? *f.range : Range{0, 1}, !f.number,
+                        required ? "required" : f.text()});
+  });
   e.is_wrapper = is_wrapper<T>;
   if constexpr (is_wrapper<T>) {
     e.wrap = [preset](Optimizer inner, const Entry::Settings& settings) {
@@ -83,8 +63,7 @@ Entry entry(std::string name, T preset, const Card& by) {
     // A preset may use more slots than the rule does at its defaults, so the slots are counted.
     const auto rule = erase<T, simd::Configuration>(preset);
     if (rule->kind == RuleKind::element && !static_cast<const ElementRule&>(*rule).measures) {
-      const auto used = rule->slots_in_use(kFloat32);
-      e.card.state = static_cast<int>(std::count(used.begin(), used.end(), true));
+      e.card.state = static_cast<int>(std::ranges::count(rule->slots_in_use(kFloat32), true));
     }
   }
   return e;
