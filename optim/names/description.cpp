@@ -6,6 +6,7 @@
 #include <cmath>
 #include <functional>
 #include <limits>
+#include <optional>
 
 namespace descent::optim {
 namespace {
@@ -78,11 +79,12 @@ class Parser {
   std::size_t at_ = 0;
 };
 
-bool to_number(const std::string& text, double& x) {
-  const char* begin = text.data() + (text.starts_with('+') ? 1 : 0);
-  const char* end = text.data() + text.size();
-  const auto result = std::from_chars(begin, end, x);
-  return result.ec == std::errc() && result.ptr == end;
+std::optional<double> to_number(std::string_view text) {
+  if (text.starts_with('+')) text.remove_prefix(1);
+  double x = 0;
+  const char* const last = text.data() + text.size();
+  const auto [end, error] = std::from_chars(text.data(), last, x);
+  return error == std::errc() && end == last ? std::optional(x) : std::nullopt;
 }
 
 constexpr double kRequired = std::numeric_limits<double>::quiet_NaN();  // in place of a default
@@ -121,9 +123,9 @@ struct Call {
       return shape == "linear" ? Anneal::linear : Anneal::cosine;
     } else if constexpr (std::is_same_v<T, std::pair<std::int64_t, Hyper>>) {  // "10: 0.1"
       const auto& [key, value] = all[i];
-      double n = 0;
-      if (!key.ends_with(':') || !to_number(key.substr(0, key.size() - 1), n)) refuse();
-      return {to_count(n), parse_hyper(value)};
+      const auto n = to_number(std::string_view(key).substr(0, key.find(':')));
+      if (!key.ends_with(':') || !n) refuse();
+      return {to_count(*n), parse_hyper(value)};
     } else {
       T rest;
       for (; i < all.size(); ++i) rest.push_back(argument<typename T::value_type>(i));
@@ -202,9 +204,8 @@ std::string Expression::to_string() const {
 
 Hyper parse_hyper(const Expression& e) {
   if (!e.called) {
-    double x = 0;
     if (e.text == "true" || e.text == "false") return e.text == "true" ? 1.0 : 0.0;
-    if (to_number(e.text, x)) return x;
+    if (const auto x = to_number(e.text)) return *x;
     fail<ValueError>("optimizer", "got the value '", e.text,
                      "', expected a number, true, false, or a schedule such as cosine(0.001, 500)");
   }
