@@ -1,9 +1,6 @@
 // All optimizers by name. A rule or wrapper joins by its line in rules.h or wrappers.h. The end of
 // its header compiles it and numbers it for the list, in this file alone: see built_in.inc.
 #include <descent/core/error.h>
-#include <descent/optim/engine/rule.h>
-#include <descent/optim/engine/wrapper.h>
-#include <descent/optim/names/description.h>
 #include <descent/optim/names/register.h>
 #include <descent/optim/names/registry.h>
 
@@ -65,32 +62,62 @@ template <int... n>
 std::vector<Entry> list_all(std::integer_sequence<int, n...>) {
   std::vector<Entry> all;
   (detail::list<typename detail::BuiltIn<n>::type>(all), ...);
-  const auto muon =
-      std::find_if(all.begin(), all.end(), [](const Entry& e) { return e.name == "muon"; });
-  all.insert(muon + 1, muon_adamw());
+  all.insert(std::ranges::find(all, "muon", &Entry::name) + 1, muon_adamw());
   return all;
 }
 
-Optimizer build(const Expression& e, Parameters& parameters, const Settings& settings) {
+/// The optimizer that stands inside a wrapper: the first argument without a name. Null if there is
+/// none, as in a rule.
+const Expression* inner_of(const Expression& e) {
+  if (!find_optimizer(e.text).is_wrapper) return nullptr;
+  const auto inner = std::ranges::find(e.arguments, "", &Argument::key);
+  return inner == e.arguments.end() ? nullptr : &inner->value;
+}
+
+std::vector<Entry>& entries() {
+  static std::vector<Entry> all = list_all(std::make_integer_sequence<int, kBuiltIn>());
+  return all;
+}
+
+}  // namespace
+
+const std::vector<Entry>& registry() { return entries(); }
+
+void detail::add_entries(std::vector<Entry> more) {
+  for (const Entry& e : more)
+    if (std::ranges::find(entries(), e.name, &Entry::name) != entries().end())
+      fail<ValueError>("register_optimizer", "got the name '", e.name,
+                       "', which is taken, expected a new one");
+  for (Entry& e : more) entries().push_back(std::move(e));
+}
+
+const Entry& find_optimizer(std::string_view name) {
+  std::vector<std::string> names;
+  for (const Entry& e : registry()) {
+    if (e.name == name) return e;
+    names.push_back(e.name);
+  }
+  fail<ValueError>("optimizer", "got '", name, "', ", expected_one_of(name, names));
+}
+
+Optimizer make(std::string_view description, Parameters parameters, const Settings& settings) {
+  return make(Expression::parse(description), std::move(parameters), settings);
+}
+
+Optimizer make(const Expression& e, Parameters parameters, const Settings& settings) {
   const Entry& entry = find_optimizer(e.text);
+  const Expression* const inner = inner_of(e);
   Settings own = entry.is_wrapper ? Settings() : settings;
-  const Expression* inner = nullptr;
   std::size_t position = 0;
   std::set<std::string> given;
   for (const auto& [key, value] : e.arguments) {
-    std::string field = key;
-    if (key.empty() && entry.is_wrapper && !inner) {
-      inner = &value;
-      continue;
-    }
-    if (key.empty()) {
-      if (!entry.is_wrapper || position >= entry.fields.size())
-        fail<ValueError>(entry.name, "got '", value.to_string(), "' without a name in '",
-                         e.to_string(), "', expected name=value. Hint: for example ", entry.name,
-                         "(", entry.is_wrapper ? "adamw, " : "",
-                         entry.fields.empty() ? "" : entry.fields[0].name + "=…", ")");
-      field = entry.fields[position++].name;
-    }
+    if (&value == inner) continue;
+    if (key.empty() && (!entry.is_wrapper || position >= entry.fields.size()))
+      fail<ValueError>(entry.name, "got '", value.to_string(), "' without a name in '",
+                       e.to_string(), "', expected name=value. Hint: for example ", entry.name, "(",
+                       entry.is_wrapper ? "adamw, " : "",
+                       entry.fields.empty() ? "" : entry.fields[0].name + "=…", ")");
+    const std::string& field = key.empty() ? entry.fields[position++].name : key;
     if (!given.insert(field).second)
       fail<ValueError>(entry.name, "got ", field, " twice in '", e.to_string(),
                        "', expected it once");
@@ -105,53 +132,13 @@ Optimizer build(const Expression& e, Parameters& parameters, const Settings& set
                          ? ""
                          : ", " + entry.fields[0].name + "=1",
                      ")");
-  return entry.wrap(build(*inner, parameters, settings), own);
-}
-
-std::vector<Entry>& entries() {
-  static std::vector<Entry> all = list_all(std::make_integer_sequence<int, kBuiltIn>());
-  return all;
-}
-
-}  // namespace
-
-const std::vector<Entry>& registry() { return entries(); }
-
-void detail::add_entries(std::vector<Entry> more) {
-  for (const Entry& e : more)
-    for (const Entry& known : registry())
-      if (e.name == known.name)
-        fail<ValueError>("register_optimizer", "got the name '", e.name,
-                         "', which is taken, expected a new one");
-  for (Entry& e : more) entries().push_back(std::move(e));
-}
-
-const Entry& find_optimizer(std::string_view name) {
-  std::vector<std::string> names;
-  for (const Entry& e : registry()) {
-    if (e.name == name) return e;
-    names.push_back(e.name);
-  }
-  fail<ValueError>("optimizer", "got '", name, "', ", expected_one_of(name, names));
-}
-
-Optimizer make(std::string_view description, Parameters parameters, const Settings& settings) {
-  return build(Expression::parse(description), parameters, settings);
-}
-
-Optimizer make(const Expression& description, Parameters parameters, const Settings& settings) {
-  return build(description, parameters, settings);
+  return entry.wrap(make(*inner, std::move(parameters), settings), own);
 }
 
 std::string rule_of(std::string_view description) {
   const Expression whole = Expression::parse(description);
   const Expression* e = &whole;
-  while (find_optimizer(e->text).is_wrapper) {
-    const auto inner = std::find_if(e->arguments.begin(), e->arguments.end(),
-                                    [](const auto& a) { return a.key.empty(); });
-    if (inner == e->arguments.end()) break;
-    e = &inner->value;
-  }
+  while (const Expression* const inner = inner_of(*e)) e = inner;
   return e->text;
 }
 
