@@ -1,11 +1,10 @@
 #include <descent/autograd/grad_mode.h>
 #include <descent/autograd/ops.h>
+#include <descent/core/create.h>
 #include <descent/core/kernels/reduce.h>
 #include <descent/core/launch.h>
 #include <descent/core/tape.h>
 #include <descent/optim/engine/groups.h>
-#include <descent/optim/engine/settings.h>
-#include <descent/optim/engine/upgrade.h>
 
 #include <algorithm>
 #include <cmath>
@@ -18,41 +17,27 @@ using detail::FieldRef;
 using detail::Groups;
 using detail::Layer;
 
-Optimizer::Optimizer() {
-  auto rules = std::make_unique<Groups>();
-  groups_ = rules.get();
-  layer_ = std::move(rules);
+Optimizer::Optimizer() : layer_(std::make_unique<Groups>()) {}
+Optimizer::Optimizer(Optimizer&&) noexcept = default;
+Optimizer& Optimizer::operator=(Optimizer&&) noexcept = default;
+Optimizer::~Optimizer() = default;
+
+Layer& Optimizer::outermost() const {
+  if (!layer_)
+    fail<StateError>("optimizer",
+                     "got an optimizer that was moved away, expected one in use. Hint: "
+                     "go on with what the wrapper gave back");
+  return *layer_;
 }
-Optimizer::Optimizer(Optimizer&& o) noexcept
-    : layer_(std::move(o.layer_)),
-      groups_(std::exchange(o.groups_, nullptr)),
-      current_(std::move(o.current_)) {}
-Optimizer& Optimizer::operator=(Optimizer&& o) noexcept {
-  if (this == &o) return *this;
-  if (current_) *current_ = false;
-  layer_ = std::move(o.layer_);
-  groups_ = std::exchange(o.groups_, nullptr);
-  current_ = std::move(o.current_);
-  return *this;
-}
-Optimizer::~Optimizer() {
-  if (current_) *current_ = false;
-}
+Groups& Optimizer::rules() const { return outermost().groups(); }
 
 void Optimizer::wrap(const std::function<std::unique_ptr<Layer>(std::unique_ptr<Layer>)>& make) {
-  rules();
-  *current_ = false;
-  current_ = std::make_shared<bool>(true);
-  Groups* const groups =
-      std::exchange(groups_, nullptr);  // if make() throws, *this is as moved from
-  layer_ = make(std::move(layer_));
-  groups_ = groups;
+  outermost();
+  current_ = std::make_shared<bool>();
+  layer_ = make(std::move(layer_));  // if make() throws, *this is as moved from
 }
 
-std::weak_ptr<Layer> Optimizer::watch() const {
-  rules();
-  return layer_->watch();
-}
+std::weak_ptr<Layer> Optimizer::watch() const { return outermost().watch(); }
 
 Parameters Optimizer::named(const std::vector<Tensor>& tensors) {
   Parameters named;
@@ -61,19 +46,11 @@ Parameters Optimizer::named(const std::vector<Tensor>& tensors) {
 }
 
 void Optimizer::add_rule(Parameters parameters, std::unique_ptr<detail::AnyRule> rule) {
-  if (layer_.get() != &rules())
+  if (outermost().inner())
     fail<StateError>("add_group",
                      "got an optimizer that is wrapped already, expected a plain one. "
                      "Hint: add groups before sam(), clip_norm() and their kin");
   rules().add(std::move(parameters), std::move(rule));
-}
-
-Groups& Optimizer::rules() const {
-  if (!groups_)
-    fail<StateError>("optimizer",
-                     "got an optimizer that was moved away, expected one in use. Hint: "
-                     "go on with what the wrapper gave back");
-  return *groups_;
 }
 
 int Optimizer::groups() const { return static_cast<int>(rules().groups()); }
@@ -83,24 +60,17 @@ std::int64_t Optimizer::skipped_steps() const { return rules().skipped; }
 std::int64_t Optimizer::gradient_evaluations() const { return rules().evaluations; }
 void Optimizer::set_non_finite(NonFinite policy) { rules().policy = policy; }
 
-bool Optimizer::needs_closure() const {
-  rules();
-  return layer_->needs_closure();
-}
-bool Optimizer::elementwise() const {
-  rules();
-  return layer_->elementwise();
-}
+bool Optimizer::needs_closure() const { return outermost().needs_closure(); }
+bool Optimizer::elementwise() const { return outermost().elementwise(); }
 bool Optimizer::searches() const { return rules().searches(); }
 
 std::vector<Field> Optimizer::fields(int group) const {
-  rules();
   std::vector<Field> all;
   const auto list = [&, step = steps()](const FieldRef& f) {
     all.push_back(
         {std::string(f.name), f.at(step), f.range ? *f.range : Range{0, 1}, !f.number, f.text()});
   };
-  for (Layer* s = layer_.get(); s; s = s->inner()) s->visit_fields(list, group, {});
+  for (Layer* s = &outermost(); s; s = s->inner()) s->visit_fields(list, group, {});
   return all;
 }
 
@@ -115,16 +85,18 @@ double detail::value_of(const Tensor& loss) {
 
 void Optimizer::apply() {
   if (descent::detail::recording())
-    descent::detail::t_tape->guard([current = current_] { return *current; });
-  descent::detail::perform([layer = layer_.get(), groups = groups_] {
+    descent::detail::t_tape->guard(
+        [current = std::weak_ptr<void>(current_)] { return !current.expired(); });
+  descent::detail::perform([&layer = outermost()] {
     const NoGradGuard guard;
-    layer->check_schedules();
-    if (groups->tracer) {
-      const Tracer tracer = groups->tracer;  // a copy, because the tracer may call set_tracer()
-      return apply_traced(*layer, tracer);
+    layer.check_schedules();
+    Groups& groups = layer.groups();
+    if (groups.tracer) {
+      const Tracer tracer = groups.tracer;  // a copy, because the tracer may call set_tracer()
+      return apply_traced(layer, tracer);
     }
-    Update update(*groups);
-    layer->apply(update);
+    Update update(groups);
+    layer.apply(update);
   });
 }
 
@@ -134,8 +106,7 @@ namespace {
 
 std::int64_t first_non_finite(const Tensor& g) {
   const std::vector<double> values = g.to_vector();
-  const auto at =
-      std::find_if(values.begin(), values.end(), [](double x) { return !std::isfinite(x); });
+  const auto at = std::ranges::find_if(values, [](double x) { return !std::isfinite(x); });
   return at == values.end() ? -1 : at - values.begin();
 }
 
@@ -185,44 +156,87 @@ void Optimizer::apply_traced(Layer& layer, const Tracer& tracer) {
 }
 
 void Optimizer::step() {
-  Groups& r = rules();
-  if (layer_->needs_closure())
+  if (needs_closure())
     fail<GraphError>("step", "got no closure, expected one: ", to_string(),
                      " evaluates the gradient more than once. Hint: step([&] { …; loss.backward(); "
                      "return loss; })");
-  descent::detail::perform([&r] { ++r.evaluations; });
+  descent::detail::perform([&r = rules()] { ++r.evaluations; });
   apply();
 }
 
 double Optimizer::step_with(const std::function<double()>& closure) {
-  rules();
-  if (!descent::detail::recording()) layer_->check_schedules();
-  const double loss = layer_->evaluate(closure);
+  if (!descent::detail::recording()) outermost().check_schedules();
+  const double loss = outermost().evaluate(closure);
   apply();
   return loss;
 }
 
 // ---- settings by name ----
 
+namespace {
+
+/// Finds the fields that a name, "eps" or "adam.eps", stands for. If a wrapper has such a field,
+/// the outermost such wrapper counts. Otherwise the rules count.
+std::vector<FieldRef> find(Layer& outermost, std::string_view op, std::string_view name,
+                           int group) {
+  const std::size_t groups = outermost.groups().groups();
+  if (group >= static_cast<int>(groups))
+    fail<ValueError>(op, "got group ", group, ", expected one in [0, ", groups, ")");
+  const std::size_t dot = name.find('.');
+  const std::string_view wanted = dot == name.npos ? name : name.substr(dot + 1);
+  const std::string_view owner = dot == name.npos ? "" : name.substr(0, dot);
+  std::vector<FieldRef> found;
+  const auto take = [&](const FieldRef& f) {
+    if (f.name == wanted) found.push_back(f);
+  };
+  for (Layer* s = &outermost; s && found.empty(); s = s->inner())
+    s->visit_fields(take, group, owner);
+  if (!found.empty()) return found;
+  std::set<std::string> names;
+  for (Layer* s = &outermost; s; s = s->inner())
+    s->visit_fields([&](const FieldRef& f) { names.emplace(f.name); }, group, {});
+  fail<ValueError>(op, "got the name '", name, "', ", expected_one_of(wanted, names));
+}
+
+}  // namespace
+
+double detail::get_setting(Layer& outermost, std::string_view name, int group) {
+  const std::int64_t step = outermost.groups().steps();
+  return find(outermost, "get", name, std::max(group, 0)).front().at(step);
+}
+
+void detail::set_setting(Layer& outermost, std::string_view name, const Hyper& value, int group) {
+  const std::vector<FieldRef> found = find(outermost, "set", name, group);
+  for (const FieldRef& f : found) f.check("set", name, value);
+  std::vector<Hyper> before;
+  for (const FieldRef& f : found) {
+    before.push_back(f.flag ? Hyper(*f.flag) : *f.number);
+    f.set(value);
+  }
+  try {
+    outermost.groups().check();
+  } catch (...) {
+    for (std::size_t i = 0; i < found.size(); ++i) found[i].set(before[i]);
+    throw;
+  }
+}
+
 double Optimizer::get(std::string_view name, int group) const {
-  rules();
-  return detail::get_setting(*layer_, name, group);
+  return detail::get_setting(outermost(), name, group);
 }
 void Optimizer::set(std::string_view name, Hyper value, int group) {
-  rules();
-  detail::set_setting(*layer_, name, std::move(value), group);
+  detail::set_setting(outermost(), name, value, group);
 }
 
 // ---- averages ----
 
 Layer* Optimizer::averager() const {
-  rules();
-  Layer* outermost = nullptr;
-  for (Layer* s = layer_.get(); s; s = s->inner()) {
+  Layer* found = nullptr;
+  for (Layer* s = &outermost(); s; s = s->inner()) {
     if (s->is_swapped()) return s;  // the way back to the training weights
-    if (!outermost && s->keeps_average()) outermost = s;
+    if (!found && s->keeps_average()) found = s;
   }
-  return outermost;
+  return found;
 }
 
 bool Optimizer::has_average() const {
@@ -254,25 +268,59 @@ AverageGuard::~AverageGuard() {
 
 // ---- state ----
 
+namespace {
+
+/// Returns a state as the present rules expect it. In version 0.1 AMSGrad was a switch of Adam and
+/// AdamW: such a state is rewritten for the rule AMSGrad. Any other state is returned unchanged.
+State upgraded(const State& state) {
+  const auto is_on = [&](const std::string& key) {
+    const auto found = state.find(key);
+    return found != state.end() && found->second.defined() && found->second.numel() == 1 &&
+           found->second.item() != 0;
+  };
+  std::vector<std::string> groups;  // those that have the switch: "group/0/"
+  for (const auto& [key, t] : state)
+    if (key.starts_with("group/") && key.ends_with("/amsgrad"))
+      groups.push_back(key.substr(0, key.rfind('/') + 1));
+  State out = state;
+  if (groups.empty()) return out;
+  bool everywhere = true;  // the switch is on in all groups
+  for (const std::string& group : groups) {
+    out.erase(group + "amsgrad");
+    everywhere &= is_on(group + "amsgrad");
+    if (!is_on(group + "amsgrad")) continue;
+    out.emplace(group + "decoupled", full({}, state.contains(group + "decoupled_lr"), kFloat64));
+    if (!is_on(group + "decoupled_lr")) out.erase(group + "decoupled_lr");
+  }
+  for (const std::string rule : {"adamw/", "adam/"})
+    for (const auto& [key, t] : state) {
+      if (!key.starts_with(rule)) continue;
+      // "adam/m/fc.weight" belongs to AMSGrad if the state has a maximum for that parameter.
+      const std::size_t slot = key.find('/', rule.size());
+      if (everywhere || (slot != key.npos && state.contains(rule + "v_max" + key.substr(slot)))) {
+        out.erase(key);
+        out.emplace("amsgrad/" + key.substr(rule.size()), t);
+      }
+    }
+  return out;
+}
+
+}  // namespace
+
 State Optimizer::state_dict() const {
-  rules();
   State state;
   StateVisitor visit = StateVisitor::saving(state);
-  for (Layer* s = layer_.get(); s; s = s->inner()) s->state(visit);
+  for (Layer* s = &outermost(); s; s = s->inner()) s->state(visit);
   return state;
 }
 
 void Optimizer::load_state_dict(const State& state) {
-  rules();
-  const State present = detail::upgraded(state);
+  const State present = upgraded(state);
   load_state(to_string(), present, [this](StateVisitor& visit) {
-    for (Layer* s = layer_.get(); s; s = s->inner()) s->state(visit);
+    for (Layer* s = &outermost(); s; s = s->inner()) s->state(visit);
   });
 }
 
-std::string Optimizer::to_string() const {
-  rules();
-  return layer_->text();
-}
+std::string Optimizer::to_string() const { return outermost().text(); }
 
 }  // namespace descent::optim

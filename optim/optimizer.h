@@ -51,6 +51,10 @@ class Groups;
 class Layer;
 /// Returns the loss as a number. While a step is being compiled the loss is not known: returns NaN.
 double value_of(const Tensor& loss);
+/// What Optimizer::get() and Optimizer::set() do. The search for the name begins at `outermost` and
+/// goes inwards.
+double get_setting(Layer& outermost, std::string_view name, int group);
+void set_setting(Layer& outermost, std::string_view name, const Hyper& value, int group);
 /// Erases the type of a rule. Uses the library's code for a built-in rule; otherwise compiles the
 /// rule.
 template <class Rule, class Configuration>
@@ -142,10 +146,10 @@ class Optimizer {
 
   int groups() const;          ///< how many groups there are
   std::int64_t steps() const;  ///< steps taken or skipped
-  std::int64_t skipped_steps()
-      const;  ///< steps that were skipped because a gradient was not finite
-  std::int64_t gradient_evaluations()
-      const;  ///< calls of closures; a step without a closure counts as 1
+  /// Steps that were skipped because a gradient was not finite.
+  std::int64_t skipped_steps() const;
+  /// Calls of closures. A step without a closure counts as 1.
+  std::int64_t gradient_evaluations() const;
   const Parameters& parameters() const;  ///< the parameters of all groups, in order
   bool needs_closure() const;            ///< true if step() without a closure throws
   /// True if the update of each element depends on the gradients of that element alone.
@@ -198,14 +202,14 @@ class Optimizer {
   double step_with(const std::function<double()>& closure);
   void apply();
   static void apply_traced(detail::Layer& layer, const Tracer& tracer);
-  detail::Layer* averager() const;  // the outermost layer that keeps an average; null if none does
-  detail::Groups& rules() const;
+  detail::Layer* averager() const;   // the outermost layer that keeps an average; null if none does
+  detail::Layer& outermost() const;  // the outermost layer; throws StateError after a move
+  detail::Groups& rules() const;     // the innermost layer; throws StateError after a move
 
   std::unique_ptr<detail::Layer> layer_;  // the outermost layer; null after a move
-  detail::Groups* groups_;                // the innermost layer, owned by layer_
-  // Turns false when this optimizer is wrapped, destroyed or assigned to. A compiled step that
-  // holds layer_ asks.
-  std::shared_ptr<bool> current_ = std::make_shared<bool>(true);
+  // Expires when this optimizer is wrapped, destroyed or assigned to. A compiled step that holds
+  // layer_ asks.
+  std::shared_ptr<void> current_ = std::make_shared<bool>();
 };
 
 /// Gives the model its averaged weights while the guard lives. The destructor puts the training

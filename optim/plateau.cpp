@@ -1,5 +1,4 @@
 #include <descent/optim/engine/groups.h>
-#include <descent/optim/engine/settings.h>
 #include <descent/optim/plateau.h>
 
 #include <algorithm>
