@@ -11,12 +11,11 @@ EarlyStopping::EarlyStopping(EarlyStoppingOptions o)
 
 bool EarlyStopping::count(double metric) {
   const double gain = options_.maximize ? metric - best_ : best_ - metric;
+  ++waited_;
   if (gain > options_.min_delta) {
     best_ = metric;
     epoch_ = seen_;
     waited_ = 0;
-  } else {
-    ++waited_;
   }
   ++seen_;
   return waited_ > options_.patience;

@@ -41,9 +41,8 @@ class EarlyStopping {
   }
 
   double best() const { return best_; }  ///< the best metric so far
-  std::int64_t best_epoch() const {
-    return epoch_;
-  }  ///< the best epoch, from 0; −1 if there is none
+  /// The best epoch, from 0; −1 if there is none.
+  std::int64_t best_epoch() const { return epoch_; }
 
   /// What was seen so far, with the best state, under names that begin with "early_stopping/".
   State state_dict() const;

@@ -5,9 +5,6 @@
 
 namespace descent::optim {
 
-using detail::get_setting;
-using detail::set_setting;
-
 ReduceOnPlateau::ReduceOnPlateau(Optimizer& optimizer, PlateauOptions o, std::string field)
     : optimizer_(optimizer.watch()),
       options_(o),
@@ -31,28 +28,21 @@ bool ReduceOnPlateau::step(double metric) {
   const bool better = first               ? metric == metric
                       : options_.maximize ? metric > best_ * (1 + options_.threshold)
                                           : metric < best_ * (1 - options_.threshold);
-  if (better) {
-    best_ = metric;
-    bad_ = 0;
-  } else {
-    ++bad_;
-  }
-  if (cooling_ > 0) {
-    --cooling_;
-    bad_ = 0;
-  }
+  if (better) best_ = metric;
+  bad_ = better || cooling_ > 0 ? 0 : bad_ + 1;
+  if (cooling_ > 0) --cooling_;
   if (bad_ <= options_.patience) return false;
   cooling_ = options_.cooldown;
   bad_ = 0;
   bool reduced = false;
   std::vector<double> before;
   const auto groups = static_cast<int>(optimizer->groups().groups());
-  for (int g = 0; g < groups; ++g) before.push_back(get_setting(*optimizer, field_, g));
+  for (int g = 0; g < groups; ++g) before.push_back(detail::get_setting(*optimizer, field_, g));
   for (int g = 0; g < groups; ++g) {
     const double now = before[static_cast<std::size_t>(g)],
                  after = std::max(now * options_.factor, options_.min);
     if (!(now - after > 1e-8)) continue;
-    set_setting(*optimizer, field_, after, g);
+    detail::set_setting(*optimizer, field_, after, g);
     reduced = true;
   }
   return reduced;
