@@ -62,9 +62,8 @@ Entry entry(std::string name, T preset, const Card& by) {
     };
     // A preset may use more slots than the rule does at its defaults, so the slots are counted.
     const auto rule = erase<T, simd::Configuration>(preset);
-    if (rule->kind == RuleKind::element && !static_cast<const ElementRule&>(*rule).measures) {
+    if (rule->kind == RuleKind::element && !rule->measures)
       e.card.state = static_cast<int>(std::ranges::count(rule->slots_in_use(kFloat32), true));
-    }
   }
   return e;
 }
