@@ -4,7 +4,18 @@
 #include <charconv>
 #include <vector>
 
-namespace descent::detail {
+namespace descent {
+
+std::size_t columns(std::string_view text) {
+  return static_cast<std::size_t>(
+      std::count_if(text.begin(), text.end(), [](char c) { return (c & 0xC0) != 0x80; }));
+}
+
+std::string padded(std::string_view text, std::size_t width) {
+  return std::string(text) + std::string(width - std::min(width, columns(text)), ' ');
+}
+
+namespace detail {
 
 void append(std::string& s, double x) {
   char buffer[32];
@@ -27,4 +38,5 @@ std::size_t edit_distance(std::string_view a, std::string_view b) {  // Wagnerâ€
   return row[b.size()];
 }
 
-}  // namespace descent::detail
+}  // namespace detail
+}  // namespace descent

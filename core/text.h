@@ -37,6 +37,11 @@ std::string to_text(const Parts&... parts) {
   return s;
 }
 
+/// How many columns a text takes on a terminal. Every code point counts as one column.
+std::size_t columns(std::string_view text);
+/// The text with spaces after it, up to `width` columns: padded("η", 3) is "η  ".
+std::string padded(std::string_view text, std::size_t width);
+
 namespace detail {
 std::size_t edit_distance(std::string_view a, std::string_view b);
 }

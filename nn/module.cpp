@@ -178,13 +178,11 @@ std::string Module::summary(const Tensor& example) {
     c = std::max(c, r.shape.size());
     d = std::max(d, r.count.size());
   }
-  const auto pad = [](const std::string& s, std::size_t width) {
-    return s + std::string(width + 2 - s.size(), ' ');
-  };
   std::string out;
   for (const Row& r : rows)
-    out += to_text(pad(r.path, a), pad(r.configuration, b), c > 0 ? pad(r.shape, c) : "",
-                   std::string(d - r.count.size(), ' '), r.count, "\n");
+    out += to_text(padded(r.path, a + 2), padded(r.configuration, b + 2),
+                   c > 0 ? padded(r.shape, c + 2) : "", std::string(d - r.count.size(), ' '),
+                   r.count, "\n");
   return out + to_text("parameters in all: ", num_parameters(), "\n");
 }
 

@@ -1,5 +1,6 @@
 // Cards as text: one in full, several side by side, all as a table.
 #include <descent/core/error.h>
+#include <descent/core/text.h>
 #include <descent/optim/names/registry.h>
 
 #include <algorithm>
@@ -8,18 +9,6 @@
 namespace descent::optim {
 namespace {
 
-/// Counts code points. A terminal shows each as one column.
-std::size_t columns_of(std::string_view text) {
-  return static_cast<std::size_t>(
-      std::count_if(text.begin(), text.end(), [](char c) { return (c & 0xC0) != 0x80; }));
-}
-
-/// Fills text with spaces up to `width` columns.
-std::string padded(std::string text, std::size_t width) {
-  text.append(width - std::min(width, columns_of(text)), ' ');
-  return text;
-}
-
 /// Breaks text into lines of at most `width` columns.
 std::vector<std::string> wrap_text(std::string_view text, std::size_t width) {
   std::vector<std::string> lines;
@@ -27,7 +16,7 @@ std::vector<std::string> wrap_text(std::string_view text, std::size_t width) {
   for (std::size_t i = 0, end; i < text.size(); i = end + 1) {
     end = std::min(text.find(' ', i), text.size());
     const std::string_view word = text.substr(i, end - i);
-    if (!line.empty() && columns_of(line) + 1 + columns_of(word) > width)
+    if (!line.empty() && columns(line) + 1 + columns(word) > width)
       lines.push_back(std::exchange(line, ""));
     line += to_text(line.empty() ? "" : " ", word);
   }

@@ -1,6 +1,5 @@
 #include "run/text.h"
 
-#include <algorithm>
 #include <cmath>
 #include <cstdio>
 #include <cstdlib>
@@ -26,11 +25,6 @@ std::string duration(double seconds) {
 
 std::string counted(std::int64_t n, const std::string& noun) {
   return to_text(n, " ", noun, n == 1 ? "" : "s");
-}
-
-std::size_t columns(const std::string& s) {
-  return static_cast<std::size_t>(
-      std::count_if(s.begin(), s.end(), [](char c) { return (c & 0xC0) != 0x80; }));
 }
 
 std::optional<double> number_in(const std::string& text) {

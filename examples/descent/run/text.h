@@ -18,8 +18,7 @@ std::string duration(double seconds);
 /// A number with its noun: "1 seed", "2 seeds".
 std::string counted(std::int64_t n, const std::string& noun);
 
-/// How many columns a text takes on a terminal. Every code point counts as one column.
-std::size_t columns(const std::string& s);
+using descent::columns;
 
 /// The parts with a separator between them: joined({1, 2}) is "1, 2".
 template <class Parts>
