@@ -42,10 +42,7 @@ void EarlyStopping::state(StateVisitor& visit) {
   visit.all("early_stopping/state/", best_state_);
 }
 
-State EarlyStopping::state_dict() const {
-  EarlyStopping copy = *this;
-  return save_state(copy);
-}
+State EarlyStopping::state_dict() const { return save_state(*this); }
 
 void EarlyStopping::load_state_dict(const State& saved) {
   load_state("early stopping", saved, [this](StateVisitor& visit) { state(visit); });

@@ -16,9 +16,9 @@ struct Step {
   double* numbers = nullptr;  ///< the rule's numbers for this parameter; may be written
   const double* sums = kNoSums;  ///< what measure() has summed; NaN if the rule has no measure()
 
+  static constexpr double kNaN = __builtin_nan("");  ///< not a number
   /// The sums of a rule that measures nothing.
-  static constexpr double kNoSums[] = {__builtin_nan(""), __builtin_nan(""), __builtin_nan(""),
-                                       __builtin_nan("")};
+  static constexpr double kNoSums[] = {kNaN, kNaN, kNaN, kNaN};
 };
 
 /// A function of the step, with its text. Steps count from 0. <descent/optim/schedule.h> makes

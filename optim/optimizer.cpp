@@ -53,11 +53,11 @@ void Optimizer::add_rule(Parameters parameters, std::unique_ptr<detail::AnyRule>
   rules().add(std::move(parameters), std::move(rule));
 }
 
-int Optimizer::groups() const { return static_cast<int>(rules().groups()); }
+int Optimizer::groups() const { return static_cast<int>(rules().size()); }
 const Parameters& Optimizer::parameters() const { return rules().parameters(); }
 std::int64_t Optimizer::steps() const { return rules().steps(); }
 std::int64_t Optimizer::skipped_steps() const { return rules().skipped; }
-std::int64_t Optimizer::gradient_evaluations() const { return rules().evaluations; }
+std::int64_t Optimizer::gradient_evaluations() const { return rules().evaluations(); }
 void Optimizer::set_non_finite(NonFinite policy) { rules().policy = policy; }
 
 bool Optimizer::needs_closure() const { return outermost().needs_closure(); }
@@ -74,10 +74,7 @@ std::vector<Field> Optimizer::fields(int group) const {
   return all;
 }
 
-void Optimizer::zero_grad() {
-  for (const Parameter& p : parameters())
-    if (p.value.requires_grad()) p.value.zero_grad();
-}
+void Optimizer::zero_grad() { descent::zero_grad(parameters()); }
 
 double detail::value_of(const Tensor& loss) {
   return descent::detail::recording() ? std::numeric_limits<double>::quiet_NaN() : loss.item();
@@ -101,16 +98,6 @@ void Optimizer::apply() {
 }
 
 // ---- tracing ----
-
-namespace {
-
-std::int64_t first_non_finite(const Tensor& g) {
-  const std::vector<double> values = g.to_vector();
-  const auto at = std::ranges::find_if(values, [](double x) { return !std::isfinite(x); });
-  return at == values.end() ? -1 : at - values.begin();
-}
-
-}  // namespace
 
 void Optimizer::set_tracer(Tracer tracer) { rules().tracer = std::move(tracer); }
 
@@ -139,7 +126,9 @@ void Optimizer::apply_traced(Layer& layer, const Tracer& tracer) {
       row.ratio = row.weight_norm > 0 ? row.update_norm / row.weight_norm : 0;
       row.effective_rate = row.used_norm > 0 ? row.update_norm / row.used_norm : 0;
       row.clipped = row.used_norm < row.gradient_norm * (1 - 1e-12);
-      row.non_finite = first_non_finite(gradients[i]);
+      const std::vector<double> g = gradients[i].to_vector();
+      const auto bad = std::ranges::find_if(g, [](double x) { return !std::isfinite(x); });
+      row.non_finite = bad == g.end() ? -1 : bad - g.begin();
       tracer(row);
     }
   };
@@ -160,7 +149,7 @@ void Optimizer::step() {
     fail<GraphError>("step", "got no closure, expected one: ", to_string(),
                      " evaluates the gradient more than once. Hint: step([&] { …; loss.backward(); "
                      "return loss; })");
-  descent::detail::perform([&r = rules()] { ++r.evaluations; });
+  descent::detail::perform([&r = rules()] { r.count_evaluation(); });
   apply();
 }
 
@@ -179,7 +168,7 @@ namespace {
 /// the outermost such wrapper counts. Otherwise the rules count.
 std::vector<FieldRef> find(Layer& outermost, std::string_view op, std::string_view name,
                            int group) {
-  const std::size_t groups = outermost.groups().groups();
+  const std::size_t groups = outermost.groups().size();
   if (group >= static_cast<int>(groups))
     fail<ValueError>(op, "got group ", group, ", expected one in [0, ", groups, ")");
   const std::size_t dot = name.find('.');

@@ -55,15 +55,6 @@ double value_of(const Tensor& loss);
 /// goes inwards.
 double get_setting(Layer& outermost, std::string_view name, int group);
 void set_setting(Layer& outermost, std::string_view name, const Hyper& value, int group);
-/// Erases the type of a rule. Uses the library's code for a built-in rule; otherwise compiles the
-/// rule.
-template <class Rule, class Configuration>
-std::unique_ptr<AnyRule> erase(Rule rule) {
-  if constexpr (built_in<Rule>)
-    return Compiled<Rule>::make(std::move(rule));
-  else
-    return make_rule<Rule, Configuration>(std::move(rule));
-}
 }  // namespace detail
 
 /// Updates the parameters of a model. An optimizer has one or more groups. A group is a set of
@@ -77,7 +68,7 @@ class Optimizer {
   /// GraphError if a parameter is no leaf, or if no parameter requires a gradient.
   template <class Rule, class Configuration = simd::Configuration>
   Optimizer(Parameters parameters, Rule rule) : Optimizer() {
-    add_rule(std::move(parameters), detail::erase<Rule, Configuration>(std::move(rule)));
+    add_rule(std::move(parameters), detail::Code<Rule, Configuration>::make(std::move(rule)));
   }
   /// Makes an optimizer of one group of parameters without names. They are called "0", "1", ….
   template <class Rule, class Configuration = simd::Configuration>
@@ -90,7 +81,7 @@ class Optimizer {
   /// or if its weights are exchanged for their average.
   template <class Rule, class Configuration = simd::Configuration>
   void add_group(Parameters parameters, Rule rule) {
-    add_rule(std::move(parameters), detail::erase<Rule, Configuration>(std::move(rule)));
+    add_rule(std::move(parameters), detail::Code<Rule, Configuration>::make(std::move(rule)));
   }
   /// Adds a group of parameters without names.
   template <class Rule, class Configuration = simd::Configuration>

@@ -36,7 +36,7 @@ bool ReduceOnPlateau::step(double metric) {
   bad_ = 0;
   bool reduced = false;
   std::vector<double> before;
-  const auto groups = static_cast<int>(optimizer->groups().groups());
+  const auto groups = static_cast<int>(optimizer->groups().size());
   for (int g = 0; g < groups; ++g) before.push_back(detail::get_setting(*optimizer, field_, g));
   for (int g = 0; g < groups; ++g) {
     const double now = before[static_cast<std::size_t>(g)],
@@ -54,10 +54,7 @@ void ReduceOnPlateau::state(StateVisitor& visit) {
   visit("plateau/cooling", cooling_);
 }
 
-State ReduceOnPlateau::state_dict() const {
-  ReduceOnPlateau copy = *this;
-  return save_state(copy);
-}
+State ReduceOnPlateau::state_dict() const { return save_state(*this); }
 
 void ReduceOnPlateau::load_state_dict(const State& saved) {
   load_state("a plateau", saved, [this](StateVisitor& visit) { state(visit); });

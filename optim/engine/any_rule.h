@@ -4,6 +4,7 @@
 #include <descent/core/tensor.h>
 #include <descent/optim/engine/fields.h>
 
+#include <algorithm>
 #include <array>
 #include <memory>
 #include <optional>
@@ -46,13 +47,21 @@ class AnyRule : public RuleTraits {
     return [this](const FieldVisitor& f) { visit_fields(f); };
   }
   virtual void check() const = 0;
-  virtual void check_schedules(std::int64_t step) const = 0;
+  /// Throws ValueError if a setting is out of its range, or if settings do not go together.
+  void check_settings() {
+    check_fields(fields());
+    check();
+  }
   virtual void check_parameter(std::string_view name, const Tensor& w) const = 0;
   virtual bool maximize() const = 0;
   /// The shape of a slot for a parameter of shape w. Empty if this parameter has no such slot.
   virtual std::optional<Shape> slot_shape(int slot, const Shape& w) const = 0;
   /// For each slot, whether the rule uses it at its present settings. dtype is the parameter's.
-  virtual std::array<bool, kMaxSlots> slots_in_use(DType dtype) const = 0;
+  virtual std::array<bool, kMaxSlots> slots_in_use(DType) const {
+    std::array<bool, kMaxSlots> all;
+    all.fill(true);
+    return all;
+  }
   virtual Tensor average(Step s, const Tensor& w, std::span<const Tensor> kept) const = 0;
 
  protected:
@@ -64,20 +73,12 @@ class AnyRule : public RuleTraits {
 template <class Rule>
 constexpr bool names_differ() {
   // "step" names the count of updates.
-  std::string_view taken[1 + kMaxSlots + kMaxNumbers] = {"step"};
-  std::size_t n = 1;
-  const auto add = [&](std::string_view name) {
-    for (std::size_t i = 0; i < n; ++i)
-      if (taken[i] == name) return false;
-    taken[n++] = name;
-    return true;
-  };
-  for (const char* slot : Rule::slot_names)
-    if (!add(slot)) return false;
+  std::array<std::string_view, 1 + kMaxSlots + kMaxNumbers> names{"step"};
+  auto end = std::copy(Rule::slot_names.begin(), Rule::slot_names.end(), names.begin() + 1);
   if constexpr (requires { Rule::numbers; })
-    for (const Number& number : Rule::numbers)
-      if (!add(number.name)) return false;
-  return true;
+    for (const Number& number : Rule::numbers) *end++ = number.name;
+  std::sort(names.begin(), end);
+  return std::adjacent_find(names.begin(), end) == end;
 }
 
 // names_at<Rule>, names_measure<Rule>, …: true if Rule has a member of this name, whatever its
@@ -138,7 +139,6 @@ class RuleOf : public Kind {
   void check() const override {
     if constexpr (requires { rule_.check(); }) rule_.check();
   }
-  void check_schedules(std::int64_t step) const override { detail::check_schedules(rule_, step); }
   void check_parameter(std::string_view name, const Tensor& w) const override {
     if constexpr (requires { rule_.check_parameter(name, w); }) rule_.check_parameter(name, w);
   }
@@ -153,11 +153,6 @@ class RuleOf : public Kind {
       return rule_.slot_shape(slot, w);
     else
       return w;
-  }
-  std::array<bool, kMaxSlots> slots_in_use(DType) const override {
-    std::array<bool, kMaxSlots> all;
-    all.fill(true);
-    return all;
   }
   Tensor average(Step s, const Tensor& w, std::span<const Tensor> kept) const override {
     if constexpr (kAverages)

@@ -4,7 +4,7 @@
 #include <descent/autograd/ops.h>
 #include <descent/core/create.h>
 #include <descent/core/random.h>
-#include <descent/optim/engine/element_stage.h>
+#include <descent/optim/engine/stages.h>
 
 #include <algorithm>
 
@@ -12,25 +12,24 @@ namespace descent::optim::detail {
 
 bool ElementStage::wants_curvature() const {
   const Step next{ledger_.steps + 1, ledger_.steps};
-  return std::any_of(ledger_.rules.begin(), ledger_.rules.end(), [&](const auto& rule) {
+  return std::ranges::any_of(ledger_.rules, [&](const auto& rule) {
     return rule->curves && static_cast<const ElementRule&>(*rule).wants_curvature(next);
   });
 }
 
-double ElementStage::evaluate_with_curvature(const Closure& closure, std::int64_t& evaluations) {
-  double loss = 0;
-  {
+double ElementStage::evaluate_with_curvature(const Closure& closure) {
+  const double loss = [&] {
     const descent::detail::CreateGraphGuard graph;
-    loss = closure();
-  }
-  estimate_curvature(evaluations);
+    return closure();
+  }();
+  estimate_curvature();
   return loss;
 }
 
 /// Hutchinson's estimate of the diagonal of the Hessian H: u ⊙ Hu, with u of random signs. The mean
 /// of u ⊙ Hu over all u is diag H. The closure has left gradients with a graph. The estimate leaves
 /// the same gradients without a graph.
-void ElementStage::estimate_curvature(std::int64_t& evaluations) {
+void ElementStage::estimate_curvature() {
   std::vector<Tensor> leaves, gradients, probes;
   std::vector<std::size_t> indices;
   const Parameters& all = ledger_.parameters;
@@ -49,7 +48,7 @@ void ElementStage::estimate_curvature(std::int64_t& evaluations) {
   }
   if (!leaves.empty()) {
     const std::vector<Tensor> products = grad(gradients, leaves, probes, {.allow_unused = true});
-    ++evaluations;
+    ++ledger_.evaluations;
     const NoGradGuard no_grad;
     for (std::size_t k = 0; k < leaves.size(); ++k)
       if (products[k].defined()) curvature_[indices[k]].copy_(probes[k] * products[k]);

@@ -28,21 +28,21 @@ struct BoundRule {
 class ElementRule : public AnyRule {
  public:
   static constexpr RuleKind kKind = RuleKind::element;
-  virtual BoundRule bind(Step s, DType dtype) const = 0;
-  virtual BoundRule bind_measure(Step s, DType dtype) const = 0;
+  /// Returns the formula of a step: that of the update, or that of the pass before it.
+  virtual BoundRule bind(Step s, DType dtype, bool measuring = false) const = 0;
   virtual bool wants_curvature(Step s) const = 0;
+  std::array<bool, kMaxSlots> slots_in_use(DType dtype) const override;
 
  protected:
   using AnyRule::AnyRule;
 };
 
-/// Throw ValueError for mistakes in a rule. fail_run(): dispatch() or measure() called run never,
-/// or more than once. fail_slot(): the call of run named an unknown slot. fail_slot_count(): the
-/// formula takes more slots than the rule has.
+/// Throws ValueError: dispatch() or measure() called run never, or more than once.
 [[noreturn]] void fail_run(std::string_view rule, const char* member, bool twice);
-[[noreturn]] void fail_slot(std::string_view rule, std::string_view slot,
-                            std::span<const char* const> kept);
-[[noreturn]] void fail_slot_count(std::string_view rule, int count, std::size_t kept);
+/// Fills in which slots a formula takes: those that run() was given by name, or the first slots.
+/// Throws ValueError if a name is unknown or comes twice, or if the formula takes more slots.
+void find_slots(BoundRule& bound, const RuleTraits& rule,
+                std::initializer_list<std::string_view> named);
 
 /// True if F can be called with a weight, a gradient and sizeof...(K) slots, all of type P.
 template <class F, class P, std::size_t... K>
@@ -120,7 +120,11 @@ class ElementRuleOf final : public RuleOf<Rule, ElementRule> {
  public:
   explicit ElementRuleOf(Rule rule) : Base(std::move(rule), traits_of()) {}
 
-  BoundRule bind(Step s, DType dtype) const override {
+  BoundRule bind(Step s, DType dtype, bool measuring) const override {
+    if constexpr (kMeasures)
+      if (measuring)
+        return bind_with<true>(
+            dtype, [&]<class T>(T, auto&& run) { this->rule_.template measure<T>(s, run); });
     return bind_with<false>(dtype, [&]<class T>(T, auto&& run) {
       if constexpr (kDispatches)
         this->rule_.template dispatch<T>(s, run);
@@ -128,31 +132,11 @@ class ElementRuleOf final : public RuleOf<Rule, ElementRule> {
         run(this->rule_.template at<T>(s));
     });
   }
-  BoundRule bind_measure(Step s, DType dtype) const override {
-    if constexpr (kMeasures)
-      return bind_with<true>(
-          dtype, [&]<class T>(T, auto&& run) { this->rule_.template measure<T>(s, run); });
-    else
-      return {};
-  }
   bool wants_curvature(Step s) const override {
     if constexpr (kCurves)
       return this->rule_.wants_curvature(s);
     else
       return false;
-  }
-  std::array<bool, kMaxSlots> slots_in_use(DType dtype) const override {
-    std::array<bool, kMaxSlots> used{};
-    const auto mark = [&](const BoundRule& bound) {
-      for (int k = 0; k < bound.slot_count; ++k)
-        if (bound.slot_ids[k] >= 0) used[static_cast<std::size_t>(bound.slot_ids[k])] = true;
-    };
-    double start[kMaxNumbers] = {};
-    for (std::size_t k = 0; k < this->numbers.size(); ++k) start[k] = this->numbers[k].start;
-    const double sums[kMaxSums] = {};
-    mark(bind({1, 0, start, sums}, dtype));
-    if (kMeasures) mark(bind_measure({1, 0, start, sums}, dtype));
-    return used;
   }
 
  private:
@@ -166,13 +150,13 @@ class ElementRuleOf final : public RuleOf<Rule, ElementRule> {
   /// Calls f(T(), run), T being the C++ type of `dtype`. The rule calls run(formula, slots…), which
   /// puts the formula into the result.
   template <bool kSums, class F>
-  static BoundRule bind_with(DType dtype, F f) {
+  BoundRule bind_with(DType dtype, F f) const {
     constexpr const char* kMember = kSums ? "measure" : "dispatch";
     BoundRule bound;
     const auto call = [&]<class T>(T zero) {
-      f(zero, [&bound]<class L>(L formula, auto... kept) {
+      f(zero, [this, &bound]<class L>(L formula, auto... kept) {
         if (bound.run) fail_run(Rule::card.name, kMember, true);
-        take<T, kSums>(bound, formula, {kept...});
+        this->template take<T, kSums>(bound, formula, {kept...});
       });
     };
     if (dtype == kFloat64)
@@ -183,32 +167,15 @@ class ElementRuleOf final : public RuleOf<Rule, ElementRule> {
     return bound;
   }
 
-  /// Copies the formula into `bound`, with the slots that it takes. `named` holds the names of
-  /// slots that run() was given. If there are none, the formula takes the first slots.
+  /// Copies the formula into `bound`, with the slots that it takes.
   template <class T, bool kSums, class F>
-  static void take(BoundRule& bound, F f, std::initializer_list<std::string_view> named) {
+  void take(BoundRule& bound, F f, std::initializer_list<std::string_view> named) const {
     constexpr int kCount = check_formula<T, kSums, F>();
     static_assert(sizeof(F) <= sizeof(bound.formula) && std::is_trivially_copyable_v<F>,
                   "a rule's formula captures numbers, by value, 256 bytes at most");
-    constexpr int kSlots = static_cast<int>(Rule::slot_names.size());
     new (bound.formula) F(f);
     bound.slot_count = kCount;
-    if (named.size() == 0) {
-      if (kCount > kSlots + kCurves) fail_slot_count(Rule::card.name, kCount, kSlots);
-      for (int k = 0; k < kCount; ++k) bound.slot_ids[k] = k < kSlots ? k : kCurvature;
-    } else {
-      if (static_cast<std::size_t>(kCount) != named.size())
-        fail_slot_count(Rule::card.name, kCount, named.size());
-      int i = 0;
-      for (const std::string_view name : named) {
-        int id = 0;
-        while (id < kSlots && name != Rule::slot_names[static_cast<std::size_t>(id)]) ++id;
-        for (int earlier = 0; earlier < i; ++earlier)
-          if (bound.slot_ids[earlier] == id) id = kSlots;  // twice is as wrong as unknown
-        if (id == kSlots) fail_slot(Rule::card.name, name, Rule::slot_names);
-        bound.slot_ids[i++] = id;
-      }
-    }
+    find_slots(bound, *this, named);
     bound.run = []<std::size_t... K>(std::index_sequence<K...>) {
       return simd::at_level([]<class Set>(Set) { return &run_formula<Set, T, F, K...>; });
     }

@@ -3,7 +3,7 @@
 #include <descent/core/kernels/pointwise.h>
 #include <descent/core/launch.h>
 #include <descent/core/parallel.h>
-#include <descent/optim/engine/element_stage.h>
+#include <descent/optim/engine/stages.h>
 
 #include <algorithm>
 #include <utility>
@@ -13,13 +13,9 @@ namespace descent::optim::detail {
 using descent::detail::PoolVector;
 using Numbers = std::array<double, kMaxNumbers>;
 
-namespace {
-
 constexpr std::int64_t kChunk = 16384;  // elements in a task
 // For fewer elements than this, waking a thread takes longer than the thread saves.
 constexpr std::int64_t kWorthThreads = 6 * kChunk;
-
-}  // namespace
 
 /// The rule of a group at one step. One Binding serves all parameters that have the same count of
 /// updates, dtype and numbers.
@@ -37,13 +33,13 @@ struct ElementStage::Work {
   std::size_t index;
   std::size_t binding;    // which of bindings_ holds its rule
   std::int64_t first, n;  // its elements are first to first + n − 1 of all elements of the update
-  char* weight;
-  const char* grad;
-  char* kept[kMaxSlots + 1];
   GradientView view;
-  Tensor weight_copy, grad_copy;  // defined if the originals differ in layout
-  Tensor gradient;                // the gradient before any copy; kept alive here
-  double sums[kMaxSums];          // what the measuring pass has summed
+  Tensor gradient;                          // the gradient before any copy; kept alive here
+  Tensor weight_copy = {}, grad_copy = {};  // defined if the originals differ in layout
+  char* weight = nullptr;
+  const char* grad = nullptr;
+  char* kept[kMaxSlots + 1] = {};
+  double sums[kMaxSums] = {};  // what the measuring pass has summed
 };
 
 ElementStage::ElementStage(Ledger& ledger) : Stage(ledger) {}
@@ -53,7 +49,7 @@ ElementStage::~ElementStage() = default;
 /// Usually one Binding serves a whole group. A rule that measures gets one for each parameter, and
 /// is bound to its measuring formula first.
 std::size_t ElementStage::bind(std::size_t i) {
-  const Ledger::Memory& m = ledger_.memory[i];
+  const Ledger::Record& m = ledger_.records[i];
   const DType dtype = ledger_.parameters[i].value.dtype();
   Numbers numbers{};
   std::copy(m.numbers.begin(), m.numbers.end(), numbers.begin());
@@ -65,7 +61,7 @@ std::size_t ElementStage::bind(std::size_t i) {
         return k;
   Binding& b = bindings_.emplace_back(Binding{m.group, m.t + 1, dtype, numbers, numbers, {}});
   const Step step{b.t, ledger_.steps, b.after.data()};
-  b.rule = rule.measures ? rule.bind_measure(step, dtype) : rule.bind(step, dtype);
+  b.rule = rule.bind(step, dtype, rule.measures);
   return bindings_.size() - 1;
 }
 
@@ -77,16 +73,9 @@ void ElementStage::plan(const Update& update) {
   for (std::size_t i = 0; i < ledger_.parameters.size(); ++i) {
     const Tensor &w = ledger_.parameters[i].value, &g = update.raw(i);
     if (!g.defined() || ledger_.rule_of(i).kind != RuleKind::element) continue;
-    const std::size_t bound = bind(i);
-    Work& item = work_.emplace_back();
-    item.index = i;
-    item.binding = bound;
-    item.first = total;
-    item.n = w.numel();
+    work_.push_back({i, bind(i), total, w.numel(), update.view(i), g});
+    Work& item = work_.back();
     total += item.n;
-    item.view = update.view(i);
-    item.gradient = g;
-    std::fill(item.sums, item.sums + kMaxSums, 0.0);
     if (!kernel::is_dense(w)) item.weight_copy = kernel::contiguous(w);
     const Tensor& weight = item.weight_copy.defined() ? item.weight_copy : w;
     if (!(g.strides() == weight.strides()) && !(g.is_contiguous() && weight.is_contiguous())) {
@@ -170,7 +159,7 @@ void ElementStage::run() {
   };
   parallel_for(total, total < kWorthThreads ? kWorthThreads : kChunk, chunk, Share::in_runs);
   for (const Work& item : work_) {
-    Ledger::Memory& m = ledger_.memory[item.index];
+    Ledger::Record& m = ledger_.records[item.index];
     const Tensor& w = ledger_.parameters[item.index].value;
     ++m.t;
     const Numbers& numbers = bindings_[item.binding].after;
@@ -218,21 +207,18 @@ void ElementStage::measure() {
   for (const Piece& p : pieces)
     for (int k = 0; k < kMaxSums; ++k) p.item->sums[k] += p.sums[k];
 
-  // Rules of one type share their sums; two rules of one type have one and the same card.
-  const auto shared_by = [&](const ElementRule& rule, double* sums) {
-    for (const Work& item : work_)
-      if (&rule_of(item.index).card == &rule.card)
-        for (int k = 0; k < kMaxSums; ++k) sums[k] += item.sums[k];
-  };
   const ElementRule* last = nullptr;
   double shared[kMaxSums];
   for (Work& item : work_) {
     const ElementRule& rule = rule_of(item.index);
     if (!rule.measures) continue;
+    // Rules of one type share their sums; two rules of one type have one and the same card.
     if (rule.shares_sums && (!last || &last->card != &rule.card)) {
-      std::fill(shared, shared + kMaxSums, 0.0);
-      shared_by(rule, shared);
       last = &rule;
+      std::fill(shared, shared + kMaxSums, 0.0);
+      for (const Work& other : work_)
+        if (&rule_of(other.index).card == &rule.card)
+          for (int k = 0; k < kMaxSums; ++k) shared[k] += other.sums[k];
     }
     Binding& b = bindings_[item.binding];
     b.after = b.before;
@@ -250,9 +236,9 @@ void ElementStage::share_numbers() {
     const ElementRule& rule = rule_of(item.index);
     if (!rule.shares_sums || &rule.card == last) continue;
     last = &rule.card;
-    const std::vector<double> shared = ledger_.memory[item.index].numbers;
-    for (std::size_t i = 0; i < ledger_.memory.size(); ++i)
-      if (&ledger_.rule_of(i).card == last) ledger_.memory[i].numbers = shared;
+    const std::vector<double> shared = ledger_.records[item.index].numbers;
+    for (std::size_t i = 0; i < ledger_.records.size(); ++i)
+      if (&ledger_.rule_of(i).card == last) ledger_.records[i].numbers = shared;
   }
 }
 

@@ -8,25 +8,21 @@ std::string Range::text() const {
 
 namespace detail {
 
-void fail_schedule(std::string_view owner, std::string_view field, double value, const Range& range,
-                   std::int64_t step) {
-  fail<ValueError>(owner, "got ", field, " = ", value, " from its schedule at step ", step,
-                   ", expected a number in ", range.text());
-}
-
-void FieldRef::check(std::string_view op, std::string_view as, const Hyper& value) const {
+void FieldRef::check(std::string_view op, std::string_view as, const Hyper& value,
+                     std::string_view source) const {
   if (number && !range->holds(value(0)))
-    fail<ValueError>(op, "got ", as, " = ", value(0), ", expected a number in ", range->text());
+    fail<ValueError>(op, "got ", as, " = ", value(0), source, ", expected a number in ",
+                     range->text());
   if (flag && !value.is_constant())
     fail<ValueError>(op, "got ", as, " = ", value.text(),
                      ", expected 0 or 1: a switch follows no schedule");
   if (flag && value(0) != 0 && value(0) != 1)
-    fail<ValueError>(op, "got ", as, " = ", value(0), ", expected 0 or 1 for a switch");
+    fail<ValueError>(op, "got ", as, " = ", value(0), source, ", expected 0 or 1 for a switch");
 }
 
-void check_fields(std::string_view owner, const FieldLister& list) {
-  list([&](const FieldRef& f) {
-    if (f.number) f.check(owner, f.name, *f.number);
+void check_fields(const FieldLister& list) {
+  list([](const FieldRef& f) {
+    if (f.number) f.check(f.owner, f.name, *f.number);
   });
 }
 

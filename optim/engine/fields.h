@@ -13,7 +13,7 @@ namespace descent::optim::detail {
 
 /// Points to a setting of a rule or wrapper: a number with its range, or a switch (a bool).
 struct FieldRef {
-  std::string_view name;
+  std::string_view owner, name;
   Hyper* number;       // null for a switch
   const Range* range;  // null for a switch
   bool* flag;          // null for a number
@@ -22,8 +22,10 @@ struct FieldRef {
   double at(std::int64_t step) const { return number ? (*number)(step) : *flag ? 1 : 0; }
   std::string text() const { return number ? number->text() : *flag ? "true" : "false"; }
   /// Throws ValueError if this setting cannot have this value. A number is in its range at step 0.
-  /// A switch is the constant 0 or 1. The message begins with `op` and calls the setting `as`.
-  void check(std::string_view op, std::string_view as, const Hyper& value) const;
+  /// A switch is the constant 0 or 1. The message begins with `op` and calls the setting `as`;
+  /// `source` says where the value is from.
+  void check(std::string_view op, std::string_view as, const Hyper& value,
+             std::string_view source = "") const;
   /// Sets a number to a number or a schedule. Sets a switch to the number 0 or 1.
   void set(const Hyper& value) const {
     if (flag)
@@ -41,32 +43,17 @@ using FieldLister = std::function<void(const FieldVisitor&)>;
 /// Calls f for each setting that T::fields lists.
 template <class T>
 void visit_fields(T& value, const FieldVisitor& f) {
-  struct Each {
-    const FieldVisitor& f;
-    void operator()(std::string_view name, Hyper& number, const Range& range) const {
-      f({name, &number, &range, nullptr});
-    }
-    void operator()(std::string_view name, bool& flag) const { f({name, nullptr, nullptr, &flag}); }
-  };
-  T::fields(value, Each{f});
-}
-
-/// Throws ValueError: the schedule of a field gave `value` for this step, which is out of range.
-[[noreturn]] void fail_schedule(std::string_view owner, std::string_view field, double value,
-                                const Range& range, std::int64_t step);
-/// Throws ValueError if a setting follows a schedule whose value for this step is out of range.
-template <class T>
-void check_schedules(T& value, std::int64_t step) {
-  T::fields(value, [step](std::string_view field, const auto& number, const auto&... range) {
+  T::fields(value, [&f](std::string_view name, auto& setting, const auto&... range) {
     if constexpr (sizeof...(range) == 1)
-      if (!number.is_constant() && !(range.holds(number(step)) && ...))
-        fail_schedule(T::card.name, field, number(step), range..., step);
+      f({T::card.name, name, &setting, &range..., nullptr});
+    else
+      f({T::card.name, name, nullptr, nullptr, &setting});
   });
 }
 
 /// Throws ValueError if a field is out of its range at step 0. The message names owner, field,
 /// value and range.
-void check_fields(std::string_view owner, const FieldLister& list);
+void check_fields(const FieldLister& list);
 /// The text of a rule or wrapper: "name(first, a=1, b=true)".
 std::string fields_text(std::string_view name, const std::string& first, const FieldLister& list);
 

@@ -1,3 +1,4 @@
+#include <descent/core/create.h>
 #include <descent/core/floating_mode.h>
 #include <descent/core/kernels/copy.h>
 #include <descent/core/kernels/pointwise.h>
@@ -11,12 +12,48 @@ namespace descent::optim::detail {
 
 using descent::detail::PoolVector;
 
-// ---- what all layers share ----
+// ---- what all stages and what all layers share ----
+
+Tensor& Ledger::slot(std::size_t i, int id) {
+  Tensor& s = records[i].kept[static_cast<std::size_t>(id)];
+  const Tensor& w = parameters[i].value;
+  if (s.defined() && s.strides() == w.strides() && s.shape() == w.shape() && s.dtype() == w.dtype())
+    return s;
+  const AnyRule& rule = rule_of(i);
+  const auto shape = rule.slot_shape(id, w.shape());
+  if (!shape) return s;
+  const bool whole = rule.kind == RuleKind::tensor;
+  if (!s.defined()) {
+    s = whole ? zeros(*shape, w.dtype()) : zeros_like(w);
+  } else if (!(s.shape() == *shape) || s.dtype() != w.dtype()) {
+    fail<StateError>(rule.card.name, "got parameter '", parameters[i].name, "' of ", w.dtype(),
+                     w.shape(), ", expected ", s.dtype(), s.shape(),
+                     " as at the first step. Hint: convert a module before the optimizer is made");
+  } else if (!whole && kernel::is_dense(w) && !(s.strides() == w.strides())) {
+    Tensor moved = empty_like(w);
+    kernel::copy(s, moved);
+    s = moved;
+  }
+  return s;
+}
+
+std::string Ledger::key(std::size_t i, std::string_view name) const {
+  return to_text(rule_of(i).card.name, "/", name, "/", parameters[i].name);
+}
 
 Groups& Layer::groups() {
   Layer* layer = this;
   while (layer->inner()) layer = layer->inner();
   return static_cast<Groups&>(*layer);
+}
+
+void Layer::check_schedules() {
+  const std::int64_t step = groups().steps();
+  const auto check = [&step](const FieldRef& f) {
+    if (!f.is_constant() && !f.range->holds(f.at(step)))
+      f.check(f.owner, f.name, f.at(step), to_text(" from its schedule at step ", step));
+  };
+  for (Layer* layer = this; layer; layer = layer->inner()) layer->visit_fields(check, -1, {});
 }
 
 void Layer::refuse_while_swapped(std::string_view op) const {
@@ -34,31 +71,22 @@ void Layer::exchange_weights(const Parameters& parameters, std::vector<Tensor>& 
 
 // ---- the groups ----
 
-namespace {
-
-void check_settings(AnyRule& rule) {
-  check_fields(rule.card.name, rule.fields());
-  rule.check();
-}
-
-}  // namespace
-
 void Groups::add(Parameters parameters, std::unique_ptr<AnyRule> rule) {
   refuse_while_swapped("add_group");
   const std::string_view name = rule->card.name;
   if (parameters.empty())
     fail<ValueError>(
         name, "got no parameters, expected at least one. Hint: does the module register them?");
-  check_settings(*rule);
-  if ((rule->kind == RuleKind::search || searches()) && groups() > 0)
+  rule->check_settings();
+  if ((rule->kind == RuleKind::search || searches()) && size() > 0)
     fail<ValueError>(name,
                      "got a second group, expected one: a line search moves all parameters "
                      "together");
   check_parameters(name, parameters);
   for (const Parameter& p : parameters) rule->check_parameter(p.name, p.value);
   for (Parameter& p : parameters) {
-    Ledger::Memory& m = ledger_.memory.emplace_back();
-    m.group = static_cast<int>(groups());
+    Ledger::Record& m = ledger_.records.emplace_back();
+    m.group = static_cast<int>(size());
     m.kept.resize(rule->slot_names.size());
     for (const Number& number : rule->numbers) m.numbers.push_back(number.start);
     names_.insert(p.name);
@@ -94,7 +122,7 @@ void Groups::check_parameters(std::string_view rule, Parameters& parameters) {
                      "call requires_grad_()");
   if (!clashes) return;  // otherwise two names would be one in the state
   for (Parameter& p : parameters) {
-    p.name = to_text("group", groups(), ".", p.name);
+    p.name = to_text("group", size(), ".", p.name);
     if (names_.contains(p.name))
       fail<ValueError>(rule, "got parameter '", p.name,
                        "' in another group already, expected names that differ");
@@ -102,11 +130,11 @@ void Groups::check_parameters(std::string_view rule, Parameters& parameters) {
 }
 
 void Groups::check() const {
-  for (const auto& rule : ledger_.rules) check_settings(*rule);
+  for (const auto& rule : ledger_.rules) rule->check_settings();
 }
 
 void Groups::visit_fields(const FieldVisitor& f, int group, std::string_view owner) {
-  for (std::size_t i = 0; i < groups(); ++i)
+  for (std::size_t i = 0; i < size(); ++i)
     if ((group < 0 || static_cast<std::size_t>(group) == i) &&
         (owner.empty() || owner == ledger_.rules[i]->card.name))
       ledger_.rules[i]->visit_fields(f);
@@ -119,22 +147,18 @@ std::string Groups::text() {
   return s;
 }
 
-void Groups::check_schedules() {
-  for (const auto& rule : ledger_.rules) rule->check_schedules(steps());
-}
-
 // ---- a step ----
 
 double Groups::evaluate(const Closure& closure) {
   zero_grad(parameters());
-  descent::detail::perform([this] { ++evaluations; });
+  descent::detail::perform([this] { count_evaluation(); });
   if (!needs_closure()) return closure();
   if (descent::detail::recording())
     fail<GraphError>(
         name(),
         "got a step inside compile(), expected an eager one: what it evaluates differs "
         "from step to step");
-  if (elements_.wants_curvature()) return elements_.evaluate_with_curvature(closure, evaluations);
+  if (elements_.wants_curvature()) return elements_.evaluate_with_curvature(closure);
   const double loss = closure();
   if (search_) search_->start(closure, loss);
   return loss;
@@ -150,10 +174,7 @@ void Groups::apply(Update& update) {
     tensors_.plan(update);
   }
   const descent::detail::FlushDenormals flush;
-  if (search_) {
-    search_->run();
-    evaluations += search_->take_evaluations();
-  }
+  if (search_) search_->run();
   elements_.run();
   tensors_.run();
   ++ledger_.steps;
@@ -177,22 +198,18 @@ void Groups::check_gradients(const Update& update) {
 /// Returns the first parameter whose gradient is not finite. If all are finite, returns the number
 /// of parameters.
 std::size_t Groups::find_non_finite(const Update& update) const {
-  const std::size_t count = parameters().size();
-  PoolVector<const Tensor*> gradients;
-  std::int64_t total = 0;
-  for (std::size_t i = 0; i < count; ++i) {
-    const Tensor& g = update.raw(i);
-    gradients.push_back(g.defined() ? &g : nullptr);
-    total += g.defined() ? g.numel() : 0;
-  }
-  PoolVector<char> finite(count, 1);
+  PoolVector<char> finite(parameters().size(), 1);
   const auto check = [&](std::int64_t begin, std::int64_t end) {
-    for (auto i = static_cast<std::size_t>(begin); i < static_cast<std::size_t>(end); ++i)
-      finite[i] = gradients[i] == nullptr || kernel::all_finite(*gradients[i]);
+    for (auto i = static_cast<std::size_t>(begin); i < static_cast<std::size_t>(end); ++i) {
+      const Tensor& g = update.raw(i);
+      finite[i] = !g.defined() || kernel::all_finite(g);
+    }
   };
+  std::int64_t total = 0;
+  for (const Parameter& p : parameters()) total += p.value.numel();
   // A task checks several small parameters. all_finite cuts a large parameter into tasks by itself.
   constexpr std::int64_t kWorthThreads = 200000;
-  const auto n = static_cast<std::int64_t>(count);
+  const auto n = static_cast<std::int64_t>(parameters().size());
   const std::int64_t each = std::max<std::int64_t>(1, total / std::max<std::int64_t>(1, n));
   parallel_for(n, std::max<std::int64_t>(1, kWorthThreads / each), check);
   return static_cast<std::size_t>(std::find(finite.begin(), finite.end(), 0) - finite.begin());
@@ -223,7 +240,7 @@ void Groups::swap_average() {
   std::vector<Tensor> values = training_;
   const bool back = is_swapped();
   for (std::size_t i = 0; !back && i < parameters().size(); ++i) {
-    Ledger::Memory& m = ledger_.memory[i];
+    Ledger::Record& m = ledger_.records[i];
     const AnyRule& rule = ledger_.rule_of(i);
     const Tensor w = parameters()[i].value.detach();
     const bool averages = m.t > 0 && rule.averages;
@@ -242,16 +259,16 @@ void Groups::state(StateVisitor& visit) {
   visit.enter("", parameters());
   visit("optimizer/steps", ledger_.steps);
   visit("optimizer/skipped", skipped);
-  visit("optimizer/gradient_evaluations", evaluations);
-  for (std::size_t g = 0; g < groups(); ++g) {
+  visit("optimizer/gradient_evaluations", ledger_.evaluations);
+  for (std::size_t g = 0; g < size(); ++g) {
     AnyRule& rule = *ledger_.rules[g];
     visit.enter(to_text("group/", g, "/"), parameters());
-    visit.fields(rule.card.name, rule.fields());
+    visit.fields(rule.fields());
   }
   if (visit.loads()) check();
   visit.enter("", parameters());
   for (std::size_t i = 0; i < parameters().size(); ++i) {
-    Ledger::Memory& m = ledger_.memory[i];
+    Ledger::Record& m = ledger_.records[i];
     const AnyRule& rule = ledger_.rule_of(i);
     const Tensor& w = parameters()[i].value;
     visit(ledger_.key(i, "step"), m.t);

@@ -2,9 +2,7 @@
 // of all groups, refuses gradients that cannot be used, and hands each step to the stages.
 #pragma once
 
-#include <descent/optim/engine/element_stage.h>
-#include <descent/optim/engine/search_stage.h>
-#include <descent/optim/engine/tensor_stage.h>
+#include <descent/optim/engine/stages.h>
 #include <descent/optim/optimizer.h>
 
 #include <algorithm>
@@ -25,7 +23,6 @@ class Groups final : public Layer {
   std::string text() override;
   void visit_fields(const FieldVisitor& f, int group, std::string_view owner) override;
   void state(StateVisitor& visit) override;
-  void check_schedules() override;
   bool needs_closure() const override {
     return any([](const AnyRule& r) { return r.kind == RuleKind::search || r.curves; });
   }
@@ -39,8 +36,10 @@ class Groups final : public Layer {
   void swap_average() override;
 
   const Parameters& parameters() const { return ledger_.parameters; }
-  std::size_t groups() const { return ledger_.rules.size(); }
+  std::size_t size() const { return ledger_.rules.size(); }  ///< how many groups
   std::int64_t steps() const { return ledger_.steps; }
+  std::int64_t evaluations() const { return ledger_.evaluations; }
+  void count_evaluation() { ++ledger_.evaluations; }
   /// True if the rule is a search rule, which evaluates gradients while it steps: L-BFGS.
   bool searches() const { return search_ != nullptr; }
   bool maximizes(std::size_t parameter) const { return ledger_.rule_of(parameter).maximize(); }
@@ -50,7 +49,7 @@ class Groups final : public Layer {
   /// Throws NonFiniteError if such steps are errors.
   bool refuses(const Update& update);
 
-  std::int64_t skipped = 0, evaluations = 0;
+  std::int64_t skipped = 0;
   NonFinite policy = NonFinite::throw_error;
   Tracer tracer;
 
@@ -58,8 +57,7 @@ class Groups final : public Layer {
   /// True if f(rule) is true for the rule of a group.
   template <class F>
   bool any(F f) const {
-    return std::any_of(ledger_.rules.begin(), ledger_.rules.end(),
-                       [&](const auto& rule) { return f(*rule); });
+    return std::ranges::any_of(ledger_.rules, [&](const auto& rule) { return f(*rule); });
   }
   void check_parameters(std::string_view rule, Parameters& parameters);
   void check_gradients(const Update& update);

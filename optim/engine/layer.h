@@ -33,7 +33,7 @@ class Layer {
   virtual void state(StateVisitor& visit) = 0;
   /// Throws ValueError if a schedule of this layer or of a layer further in gives a value out of
   /// range for the present step.
-  virtual void check_schedules() = 0;
+  void check_schedules();
 
   virtual bool needs_closure() const = 0;  ///< true if step() without a closure must be refused
   /// True if the update of each element depends on the gradients of that element alone.
@@ -60,11 +60,10 @@ class Layer {
   /// Calls apply(). Meanwhile update.inner() runs `next`.
   template <class F>
   static void with_inner(Update& update, Layer& next, F apply) {
-    struct Restore {
+    struct End {
       Update& update;
-      Layer* before;
-      ~Restore() { update.next_ = before; }
-    } restore{update, update.next_};
+      ~End() { update.next_ = nullptr; }
+    } end{update};
     update.next_ = &next;
     apply();
     if (update.next_ == &next) update.skip();  // apply() made no step

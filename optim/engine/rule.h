@@ -88,23 +88,28 @@ template <class T>
 inline constexpr bool is_wrapper = requires {
   T::role;
 };
-/// What the library compiles for each built-in rule or wrapper, so that a user's file need not.
-template <class T, bool kWrapper = is_wrapper<T>>
-struct Compiled;
-template <class T>
-struct Compiled<T, false> {
-  static std::unique_ptr<AnyRule> make(T rule);
+/// The code of a rule or wrapper. make() erases the type of a rule of any form, and wrap() puts a
+/// wrapper around an optimizer. Configuration tells files with other flags apart, so that the
+/// linker does not mix their code.
+template <class T, class Configuration, bool kWrapper = is_wrapper<T>>
+struct CodeOf;
+template <class Rule, class Configuration>
+struct CodeOf<Rule, Configuration, false> {
+  static std::unique_ptr<AnyRule> make(Rule rule);
 };
-template <class T>
-struct Compiled<T, true> {
-  static Optimizer wrap(Optimizer inner, T wrapper);
+template <class W, class Configuration>
+struct CodeOf<W, Configuration, true> {
+  static Optimizer wrap(Optimizer inner, W wrapper);
 };
+/// Stands for the flags of the library, which holds the code of built-in rules and wrappers.
+struct Library {};
+template <class T, class Configuration>
+using Code = CodeOf<T, std::conditional_t<built_in<T>, Library, Configuration>>;
 
-/// Erases the type of a rule of any form. Configuration tells files with other flags apart, so that
-/// the linker does not mix their code.
-template <class Rule, class Configuration = simd::Configuration>
-std::unique_ptr<AnyRule> make_rule(Rule rule) {
-  if constexpr (requires(const Rule& r, Search& s) { r.minimize(s); })
+/// @cond
+template <class Rule, class Configuration>
+std::unique_ptr<AnyRule> CodeOf<Rule, Configuration, false>::make(Rule rule) {
+  if constexpr (requires { typename Rule::Memory; })
     return std::make_unique<SearchRuleOf<Rule>>(std::move(rule));
   else if constexpr (names_update<Rule> ||
                      requires(const Rule& r, Step s, const Tensor& t, std::span<Tensor> kept) {
@@ -114,5 +119,6 @@ std::unique_ptr<AnyRule> make_rule(Rule rule) {
   else
     return std::make_unique<ElementRuleOf<Rule, Configuration>>(std::move(rule));
 }
+/// @endcond
 
 }  // namespace descent::optim::detail

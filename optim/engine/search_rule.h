@@ -3,7 +3,7 @@
 // A search rule has card, fields and an empty slot_names, as every rule has (see rule.h), and
 // - `using Memory = …`: a struct for what one step leaves to the next. Memory has a member
 //   state(StateVisitor& visit, std::int64_t n), which lists its contents for n weights;
-// - `void minimize(Search& search) const`: moves search.x downhill.
+// - `void minimize(Search& search, Memory& memory) const`: moves search.x downhill.
 // A search rule has no slots and no numbers. It serves one group, which holds all parameters.
 #pragma once
 
@@ -14,20 +14,13 @@ namespace descent::optim {
 
 /// What minimize() works on: all parameters of the optimizer, joined to one vector of n doubles.
 struct Search {
-  Tensor x;      ///< the weights, (n); minimize() assigns the new weights
-  double loss;   ///< the loss at x
-  Tensor g;      ///< the gradient at x, (n); 0 for a parameter without a gradient
-  Step step;     ///< which step this is, for reading settings: lr(search.step)
-  void* memory;  ///< the rule's Memory; read it with memory_of()
+  Tensor x;     ///< the weights, (n); minimize() assigns the new weights
+  double loss;  ///< the loss at x
+  Tensor g;     ///< the gradient at x, (n); 0 for a parameter without a gradient
+  Step step;    ///< which step this is, for reading settings: lr(search.step)
   /// Moves the weights to x, (n), and calls the closure. Returns the loss and the gradient (n) at
   /// x. Throws what the closure throws.
   std::function<std::pair<double, Tensor>(const Tensor& x)> evaluate;
-
-  /// What the rule keeps from step to step: search.memory_of<LBFGS>().
-  template <class Rule>
-  typename Rule::Memory& memory_of() const {
-    return *static_cast<typename Rule::Memory*>(memory);
-  }
 };
 
 namespace detail {
@@ -47,12 +40,13 @@ class SearchRule : public AnyRule {
 
 template <class Rule>
 class SearchRuleOf final : public RuleOf<Rule, SearchRule> {
+  static_assert(
+      requires(const Rule& r, Search& s, typename Rule::Memory& m) { r.minimize(s, m); },
+      "minimize is: void minimize(optim::Search& search, Memory& memory) const");
+
  public:
   using RuleOf<Rule, SearchRule>::RuleOf;
-  void minimize(Search& search) override {
-    search.memory = &memory_;
-    this->rule_.minimize(search);
-  }
+  void minimize(Search& search) override { this->rule_.minimize(search, memory_); }
   void state(StateVisitor& visit, std::int64_t n) override { memory_.state(visit, n); }
   void keep_memory_if(const std::function<void()>& f) override {
     const typename Rule::Memory before = memory_;

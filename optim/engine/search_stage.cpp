@@ -2,7 +2,7 @@
 #include <descent/autograd/ops.h>
 #include <descent/core/create.h>
 #include <descent/core/kernels/copy.h>
-#include <descent/optim/engine/search_stage.h>
+#include <descent/optim/engine/stages.h>
 
 namespace descent::optim::detail {
 
@@ -50,11 +50,11 @@ void SearchStage::run() {
   s.x = gather(false);
   s.g = gather(true);
   s.loss = loss_;
-  s.step = {ledger_.memory.front().t + 1, ledger_.steps};
+  s.step = {ledger_.records.front().t + 1, ledger_.steps};
   s.evaluate = [this, closure](const Tensor& x) {
     scatter(x);
     zero_grad(ledger_.parameters);
-    ++evaluations_;
+    ++ledger_.evaluations;
     const EnableGradGuard grad;
     const double loss = (*closure)();
     const NoGradGuard no_grad;
@@ -68,7 +68,7 @@ void SearchStage::run() {
     throw;
   }
   scatter(s.x);
-  for (Ledger::Memory& m : ledger_.memory) ++m.t;
+  for (Ledger::Record& m : ledger_.records) ++m.t;
 }
 
 void SearchStage::state(StateVisitor& visit) {

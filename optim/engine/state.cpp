@@ -30,25 +30,20 @@ void StateVisitor::put(const std::string& key, const Tensor& value) {
 }
 
 void StateVisitor::operator()(std::string_view name, std::int64_t& value, std::int64_t least) {
-  const std::string key = to_text(prefix_, name);
-  if (out_) put(key, full({}, value, kInt64));
-  if (!in_) return;
-  const Tensor* t = find(key, {}, kInt64, true);
-  if (!t) return;
-  const auto count = t->item<std::int64_t>();
+  const Tensor t = exchange(name, full({}, value, kInt64), {}, kInt64);
+  if (!in_ || !t.defined()) return;
+  const auto count = t.item<std::int64_t>();
   constexpr std::int64_t kMost = std::int64_t{1} << 53;  // far beyond any count
   if (count < least || count > kMost)
-    differences_ +=
-        to_text("\n  ", key, ": got ", count, ", expected a count of ", least, " or more");
+    differences_ += to_text("\n  ", prefix_, name, ": got ", count, ", expected a count of ", least,
+                            " or more");
   else
     replace(value, count);
 }
 
 void StateVisitor::operator()(std::string_view name, double& value) {
-  const std::string key = to_text(prefix_, name);
-  if (out_) put(key, full({}, value, kFloat64));
-  if (!in_) return;
-  if (const Tensor* t = find(key, {}, kFloat64, true)) replace(value, t->item());
+  const Tensor t = exchange(name, full({}, value, kFloat64), {}, kFloat64);
+  if (in_ && t.defined()) replace(value, t.item());
 }
 
 Tensor StateVisitor::exchange(std::string_view name, const Tensor& present, const Shape& shape,
@@ -91,22 +86,18 @@ void StateVisitor::all(std::string_view prefix, State& tensors) {
   replace(tensors, std::move(loaded));
 }
 
-void StateVisitor::fields(std::string_view owner, const detail::FieldLister& list) {
+void StateVisitor::fields(const detail::FieldLister& list) {
   list([&](const detail::FieldRef& f) {
-    const std::string key = to_text(prefix_, f.name);
-    if (out_ && f.is_constant()) put(key, full({}, f.at(0), kFloat64));
-    if (!in_) return;
-    const Tensor* t = find(key, {}, kFloat64, f.is_constant());
-    if (!t || !f.is_constant()) return;
-    const double x = t->item();
-    if (f.flag && x != 0 && x != 1)
-      fail<ValueError>(owner, "got ", f.name, " = ", x,
-                       " from a state, expected 0 or 1 for a switch");
-    if (f.flag) return replace(*f.flag, x != 0);
-    if (!f.range->holds(x))
-      fail<ValueError>(owner, "got ", f.name, " = ", x, " from a state, expected a number in ",
-                       f.range->text());
-    replace(*f.number, Hyper(x));
+    const bool saved = f.is_constant();
+    const Tensor present = saved ? full({}, f.at(0), kFloat64) : Tensor();
+    const Tensor t = exchange(f.name, present, {}, kFloat64, saved);
+    if (!in_ || !saved || !t.defined()) return;
+    const double x = t.item();
+    f.check(f.owner, f.name, x, " from a state");
+    if (f.flag)
+      replace(*f.flag, x != 0);
+    else
+      replace(*f.number, Hyper(x));
   });
 }
 

@@ -57,9 +57,8 @@ class StateVisitor {
   /// Lists tensors of any names, shapes and dtypes: all whose saved names begin with `prefix`.
   void all(std::string_view prefix, State& tensors);
   /// Lists the settings of a rule or wrapper. A setting that follows a schedule is not saved,
-  /// because a schedule is code. Throws ValueError if a loaded number is out of range. `owner`
-  /// begins the message.
-  void fields(std::string_view owner, const detail::FieldLister& list);
+  /// because a schedule is code. Throws ValueError if a loaded number is out of range.
+  void fields(const detail::FieldLister& list);
 
   /// When loading: the shape of the saved tensor of this name. Empty if there is no such tensor.
   std::optional<Shape> shape_of(std::string_view name) const;
@@ -95,9 +94,10 @@ class StateVisitor {
   std::vector<std::function<void()>> undo_;
 };
 
-/// Returns the state of an object that has a member state(StateVisitor&).
+/// Returns the state of an object that has a member state(StateVisitor&). Takes a copy, because
+/// state() is not const.
 template <class T>
-State save_state(T& object) {
+State save_state(T object) {
   State out;
   StateVisitor visit = StateVisitor::saving(out);
   object.state(visit);

@@ -1,7 +1,7 @@
 #include <descent/autograd/ops.h>
 #include <descent/core/kernels/copy.h>
 #include <descent/core/launch.h>
-#include <descent/optim/engine/tensor_stage.h>
+#include <descent/optim/engine/stages.h>
 
 #include <algorithm>
 
@@ -20,7 +20,7 @@ void TensorStage::plan(const Update& update) {
 void TensorStage::run() {
   for (const Work& item : work_) {
     const auto& rule = static_cast<const TensorRule&>(ledger_.rule_of(item.index));
-    Ledger::Memory& m = ledger_.memory[item.index];
+    Ledger::Record& m = ledger_.records[item.index];
     // The rule sees row-major tensors, so sums have the same order for every layout in memory.
     const Tensor own = ledger_.parameters[item.index].value.detach(), w = kernel::contiguous(own);
     Tensor g = kernel::contiguous(item.gradient);

@@ -26,8 +26,6 @@ detail::GradientView Update::view(std::size_t i) const {
 
 double Update::sign(std::size_t i) const { return groups_->maximizes(i) ? -1 : 1; }
 
-bool Update::has_gradient(std::size_t i) const { return raw(i).defined(); }
-
 Tensor Update::gradient(std::size_t i) const {
   const Tensor& g = raw(i);
   const detail::GradientView& v = views_[i];

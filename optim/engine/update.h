@@ -41,7 +41,6 @@ class Update {
   /// How many steps the optimizer has taken before this one. Settings are read with it: lr(step()).
   std::int64_t step() const { return step_; }
 
-  bool has_gradient(std::size_t i) const;  ///< whether parameter i has a gradient
   /// The gradient of parameter i, which must not be written. Undefined if the parameter has no
   /// gradient.
   /// Clone the tensor to keep it beyond apply(): the next backward() may write to its memory.

@@ -1,6 +1,8 @@
 #include <descent/optim/engine/groups.h>
 #include <descent/optim/engine/wrapper.h>
 
+#include <algorithm>
+
 namespace descent::optim::detail {
 
 void check_order(std::string_view wrapper, Role role, Layer& inner) {
@@ -19,8 +21,6 @@ void check_order(std::string_view wrapper, Role role, Layer& inner) {
   if ((role == Role::averages || role == Role::moves_weights) && rules->keeps_average())
     refuse("this rule keeps an average itself. Hint: swap_average() works without a wrapper");
 }
-
-std::int64_t Wrapper::steps() { return inner_->groups().steps(); }
 
 void Wrapper::skip_non_finite() { inner_->groups().policy = NonFinite::skip; }
 
@@ -42,7 +42,7 @@ std::string Wrapper::key() const {
 void Wrapper::state(StateVisitor& visit) {
   refuse_while_swapped(visit.loads() ? "load_state_dict" : "state_dict");
   visit.enter(key() + "/", inner_->groups().parameters());
-  visit.fields(name(), [this](const FieldVisitor& f) { own_fields(f); });
+  visit.fields([this](const FieldVisitor& f) { own_fields(f); });
   own_state(visit);
 }
 
@@ -51,12 +51,10 @@ void Wrapper::swap_average() {
     fail<StateError>(
         name(), "got no snapshot yet, expected at least one. Hint: train past its start first");
   const Parameters& all = inner_->groups().parameters();
-  bool fits = average_->size() == all.size();  // a user's wrapper may keep anything
-  for (std::size_t i = 0; fits && i < all.size(); ++i) {
-    const Tensor &a = (*average_)[i], &w = all[i].value;
-    fits = a.defined() && a.shape() == w.shape() && a.dtype() == w.dtype();
-  }
-  if (!fits)
+  const auto fits = [](const Tensor& a, const Parameter& p) {
+    return a.defined() && a.shape() == p.value.shape() && a.dtype() == p.value.dtype();
+  };
+  if (!std::ranges::equal(*average_, all, fits))  // a user's wrapper may keep anything
     fail<StateError>(name(), "got an average of ", average_->size(),
                      " tensors, expected one for each of the ", all.size(),
                      " parameters, of its shape and dtype");

@@ -84,7 +84,6 @@ class Wrapper : public Layer {
  protected:
   explicit Wrapper(std::unique_ptr<Layer> inner) : inner_(std::move(inner)) {}
   void skip_non_finite();
-  std::int64_t steps();  // how many steps the optimizer has taken
   virtual void own_fields(const FieldVisitor& f) = 0;
   virtual void own_state(StateVisitor& visit) = 0;
   /// The name of the wrapper in states and in get(): "ema". If another "ema" lies further in:
@@ -116,7 +115,7 @@ class WrapperOf final : public Wrapper {
  public:
   WrapperOf(std::unique_ptr<Layer> inner, W w) : Wrapper(std::move(inner)), w_(std::move(w)) {
     check_order(name(), W::role, *inner_);
-    check_fields(name(), [this](const FieldVisitor& f) { own_fields(f); });
+    check_fields([this](const FieldVisitor& f) { own_fields(f); });
     if constexpr (W::role == Role::averages) average_ = &w_.average;
     if constexpr (requires { requires W::skips_non_finite; }) skip_non_finite();
   }
@@ -141,10 +140,6 @@ class WrapperOf final : public Wrapper {
   bool climbs() const override { return W::role == Role::climbs; }
   bool needs_closure() const override { return kEvaluates || inner_->needs_closure(); }
   bool elementwise() const override { return kElementwise && inner_->elementwise(); }
-  void check_schedules() override {
-    detail::check_schedules(w_, steps());
-    inner_->check_schedules();
-  }
 
  private:
   void own_fields(const FieldVisitor& f) override { detail::visit_fields(w_, f); }
@@ -156,8 +151,8 @@ class WrapperOf final : public Wrapper {
 
 /// @cond
 /// What wrap() does. The library holds the code for built-in wrappers: see built_in.inc.
-template <class W>
-Optimizer Compiled<W, true>::wrap(Optimizer inner, W wrapper) {
+template <class W, class Configuration>
+Optimizer CodeOf<W, Configuration, true>::wrap(Optimizer inner, W wrapper) {
   inner.wrap([&](std::unique_ptr<Layer> layer) -> std::unique_ptr<Layer> {
     return std::make_unique<WrapperOf<W>>(std::move(layer), std::move(wrapper));
   });
@@ -172,7 +167,7 @@ Optimizer Compiled<W, true>::wrap(Optimizer inner, W wrapper) {
 /// message has the reason.
 template <class W>
 Optimizer wrap(Optimizer inner, W wrapper) {
-  return detail::Compiled<W, true>::wrap(std::move(inner), std::move(wrapper));
+  return detail::Code<W, void>::wrap(std::move(inner), std::move(wrapper));
 }
 
 }  // namespace descent::optim

@@ -61,7 +61,7 @@ Entry entry(std::string name, T preset, const Card& by) {
       o.add_group(std::move(parameters), with_settings(preset, settings));
     };
     // A preset may use more slots than the rule does at its defaults, so the slots are counted.
-    const auto rule = erase<T, simd::Configuration>(preset);
+    const auto rule = Code<T, simd::Configuration>::make(preset);
     if (rule->kind == RuleKind::element && !rule->measures)
       e.card.state = static_cast<int>(std::ranges::count(rule->slots_in_use(kFloat32), true));
   }

@@ -10,11 +10,6 @@
 
 namespace descent::optim::detail {
 
-template <class T>
-std::unique_ptr<AnyRule> Compiled<T, false>::make(T rule) {
-  return make_rule(std::move(rule));
-}
-
 /// The built-in rule or wrapper with number n.
 template <int n>
 struct BuiltIn;
@@ -32,8 +27,7 @@ namespace {
 constexpr int kBuiltIn = __COUNTER__ - detail::kFirst;
 using Settings = Entry::Settings;
 
-/// The entry muon_adamw: Muon for the hidden matrices, and AdamW at its defaults for the rest.
-Entry muon_adamw() {
+Entry muon_adamw_entry() {
   Entry e = detail::entry(
       "muon_adamw", Muon{},
       {.title = "Muon for hidden matrices, AdamW for the rest",
@@ -41,18 +35,7 @@ Entry muon_adamw() {
        .when = "A whole network by one name; the settings are Muon's.",
        .avoid = "Networks without a hidden layer: all of it would be AdamW's."});
   e.make = [](Parameters parameters, const Settings& settings) {
-    const Muon muon = detail::with_settings(Muon{}, settings);
-    std::set<std::string> names;
-    for (const Parameter& p : parameters)
-      if (!names.insert(p.name).second)
-        fail<ValueError>("muon_adamw", "got parameter '", p.name,
-                         "' twice, expected each once, under a name of its own");
-    MuonSplit split = split_for_muon(parameters);
-    if (split.muon.empty()) split = split_for_muon(parameters, true);
-    if (split.muon.empty()) return Optimizer(std::move(parameters), AdamW{});
-    Optimizer o(std::move(split.muon), muon);
-    if (!split.other.empty()) o.add_group(std::move(split.other), AdamW{});
-    return o;
+    return muon_adamw(std::move(parameters), detail::with_settings(Muon{}, settings));
   };
   e.add_group = {};
   return e;
@@ -62,7 +45,7 @@ template <int... n>
 std::vector<Entry> list_all(std::integer_sequence<int, n...>) {
   std::vector<Entry> all;
   (detail::list<typename detail::BuiltIn<n>::type>(all), ...);
-  all.insert(std::ranges::find(all, "muon", &Entry::name) + 1, muon_adamw());
+  all.insert(std::ranges::find(all, "muon", &Entry::name) + 1, muon_adamw_entry());
   return all;
 }
 

@@ -12,8 +12,7 @@ using detail::largest;
 using detail::LinePoint;
 using detail::LineSearch;
 
-void LBFGS::minimize(Search& s) const {
-  LbfgsMemory& memory = s.memory_of<LBFGS>();
+void LBFGS::minimize(Search& s, LbfgsMemory& memory) const {
   const double change = tolerance_change(s.step);
   const auto most = static_cast<std::int64_t>(max_iter(s.step));
   const auto evaluations =

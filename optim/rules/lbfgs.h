@@ -49,7 +49,7 @@ struct LBFGS {
     f("strong_wolfe", r.strong_wolfe);
   }
   using Memory = LbfgsMemory;  ///< what one step leaves to the next
-  void minimize(Search& search) const;
+  void minimize(Search& search, Memory& memory) const;
 };
 
 }  // namespace descent::optim

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <set>
 
 namespace descent::optim {
 
@@ -55,6 +56,20 @@ MuonSplit split_for_muon(const Parameters& parameters, bool keep_ends) {
     (matrix && (keep_ends || !end) ? split.muon : split.other).push_back(p);
   }
   return split;
+}
+
+Optimizer muon_adamw(Parameters parameters, Muon muon, AdamW rest) {
+  std::set<std::string> names;  // in two groups, a name that comes twice would get a prefix
+  for (const Parameter& p : parameters)
+    if (!names.insert(p.name).second)
+      fail<ValueError>("muon_adamw", "got parameter '", p.name,
+                       "' twice, expected each once, under a name of its own");
+  MuonSplit split = split_for_muon(parameters);
+  if (split.muon.empty()) split = split_for_muon(parameters, true);
+  if (split.muon.empty()) return Optimizer(std::move(parameters), std::move(rest));
+  Optimizer o(std::move(split.muon), std::move(muon));
+  if (!split.other.empty()) o.add_group(std::move(split.other), std::move(rest));
+  return o;
 }
 
 }  // namespace descent::optim

@@ -1,8 +1,8 @@
 // Muon: momentum for matrices. The step is made orthogonal.
 #pragma once
 
-#include <descent/autograd/parameter.h>
-#include <descent/optim/engine/rule.h>
+#include <descent/optim/optimizer.h>
+#include <descent/optim/rules/adamw.h>
 
 namespace descent::optim {
 
@@ -61,6 +61,13 @@ struct MuonSplit {
 ///   optim::Optimizer o(muon, optim::Muon{});
 ///   o.add_group(other, optim::AdamW{});
 MuonSplit split_for_muon(const Parameters& parameters, bool keep_ends = false);
+
+/// Makes an optimizer for a whole model: Muon for the hidden matrices, AdamW for the rest. If there
+/// is no hidden matrix, Muon takes the first and the last matrix. If there is no matrix at all,
+/// AdamW takes everything. Throws as Optimizer's constructor.
+///
+///   optim::Optimizer o = optim::muon_adamw(model.parameters(), {.lr = 0.02}, {.lr = 1e-3});
+Optimizer muon_adamw(Parameters parameters, Muon muon = {}, AdamW rest = {});
 
 }  // namespace descent::optim
 

@@ -68,9 +68,7 @@ inline Subject subject(const std::string& description) {
 /// @{
 
 /// Gives the name of a subject to GoogleTest.
-inline std::string name_of(const ::testing::TestParamInfo<Subject>& info) {
-  return info.param.name;
-}
+inline std::string name_of(const ::testing::TestParamInfo<Subject>& i) { return i.param.name; }
 inline void PrintTo(const Subject& s, std::ostream* out) { *out << s.name; }
 /// @}
 

@@ -165,6 +165,13 @@ struct Mine : Around {
 struct Mine : Around {
   void apply(const optim::Update&, int) {}
 };
+#elif MISTAKE == 27  // minimize is: void minimize(optim::Search& search, Memory& memory) const
+struct Mine : Rule {
+  struct Memory {
+    void state(optim::StateVisitor&, std::int64_t) {}
+  };
+  void minimize(optim::Search&) const {}
+};
 #endif
 
 #ifdef MINE_WRAPS

@@ -1,0 +1,135 @@
+// Internal. What runs rules. Ledger: the parameters of an optimizer, with their rules and what is
+// kept for each. Stage: runs the rules of one form. There are three stages, and each serves the
+// parameters whose rules have its form.
+#pragma once
+
+#include <descent/optim/engine/layer.h>
+#include <descent/optim/engine/rule.h>
+
+#include <vector>
+
+namespace descent::optim::detail {
+
+/// What the stages share.
+struct Ledger {
+  /// What the optimizer keeps for one parameter.
+  struct Record {
+    int group;                    // the number of its group
+    std::int64_t t = 0;           // updates of this parameter
+    std::vector<Tensor> kept;     // the slots; each is undefined until it is needed
+    std::vector<double> numbers;  // the rule's numbers for this parameter
+  };
+
+  Parameters parameters;
+  std::vector<Record> records;                  // one for each parameter
+  std::vector<std::unique_ptr<AnyRule>> rules;  // one for each group
+  std::int64_t steps = 0;                       // steps of the optimizer, made or skipped
+  std::int64_t evaluations = 0;                 // evaluations of gradients
+
+  const AnyRule& rule_of(std::size_t parameter) const {
+    return *rules[static_cast<std::size_t>(records[parameter].group)];
+  }
+  /// Returns a slot of a parameter. If the slot is new, it is filled with zeros. The slot of an
+  /// element rule has the strides of the weights. Throws StateError if the shape or dtype of the
+  /// weights has changed since the slot was made.
+  Tensor& slot(std::size_t parameter, int id);
+  /// The name of something kept, in the state: "adamw/m/fc1.weight".
+  std::string key(std::size_t parameter, std::string_view name) const;
+};
+
+/// Runs the rules of one form.
+class Stage {
+ public:
+  virtual ~Stage() = default;
+  /// Lists the parameters to be updated. Changes no weight, and may throw.
+  virtual void plan(const Update& update) = 0;
+  /// Updates the parameters that plan() listed. Only SearchStage may throw here: the closure that
+  /// it calls may throw. SearchStage then puts all weights back.
+  virtual void run() = 0;
+
+ protected:
+  explicit Stage(Ledger& ledger) : ledger_(ledger) {}
+  Ledger& ledger_;
+};
+
+/// Runs element rules. The elements of all parameters are laid end to end and updated in one pass
+/// through memory.
+class ElementStage final : public Stage {
+ public:
+  explicit ElementStage(Ledger& ledger);
+  ~ElementStage() override;
+  void plan(const Update& update) override;
+  void run() override;
+
+  /// Tries to use the last plan again. This works for compiled steps, whose gradients lie in the
+  /// same memory each time. Returns true if the plan now holds the settings of the new step.
+  /// Returns false if plan() must be called; also if `check_finite` is true and a gradient is not
+  /// finite.
+  bool plan_again(const Update& update, bool check_finite);
+  /// True if a rule wants an estimate of the Hessian's diagonal for the next step.
+  bool wants_curvature() const;
+  /// Calls the closure and returns the loss. Leaves the gradients in the parameters, and keeps an
+  /// estimate of the Hessian's diagonal. An estimate costs as much as a gradient, and is counted as
+  /// an evaluation.
+  double evaluate_with_curvature(const Closure& closure);
+  /// Drops the plan, so that the next step makes a new one.
+  void forget() { held_.clear(); }
+
+ private:
+  struct Binding;  // a rule at one step
+  struct Work;     // one parameter that is updated
+  const ElementRule& rule_of(std::size_t parameter) const {
+    return static_cast<const ElementRule&>(ledger_.rule_of(parameter));
+  }
+  std::size_t bind(std::size_t parameter);
+  void point_at_slots(Work& item);
+  void estimate_curvature();
+  void hold_plan();
+  void measure();
+  void run_span(const Work& item, std::int64_t from, std::int64_t n, double* sums) const;
+  void share_numbers();
+
+  std::vector<Tensor> curvature_;  // estimates of the Hessian's diagonal for the step under way
+  std::vector<Binding> bindings_;  // the bound rules of this update; kept to reuse their memory
+  std::vector<Work> work_;
+  std::vector<Tensor> held_;  // if work_ may be used again: the gradients that it was made for
+  bool holds_ = false;        // plan_again() has succeeded for this step
+};
+
+/// Runs tensor rules, one parameter after the other.
+class TensorStage final : public Stage {
+ public:
+  explicit TensorStage(Ledger& ledger) : Stage(ledger) {}
+  void plan(const Update& update) override;
+  void run() override;
+
+ private:
+  struct Work {
+    std::size_t index;
+    Tensor gradient;
+    GradientView view;
+  };
+  std::vector<Work> work_;
+};
+
+/// Runs a search rule, which evaluates the loss while it steps. The search rule sees all parameters
+/// as one vector of doubles.
+class SearchStage final : public Stage {
+ public:
+  SearchStage(Ledger& ledger, SearchRule& rule) : Stage(ledger), rule_(rule) {}
+  /// Takes the closure of this step, and the loss that the first call of the closure returned.
+  void start(const Closure& closure, double loss);
+  void plan(const Update& update) override;
+  void run() override;
+  void state(StateVisitor& visit);  ///< lists the memory of the rule
+
+ private:
+  Tensor gather(bool gradients) const;
+  void scatter(const Tensor& x) const;
+
+  SearchRule& rule_;
+  const Closure* closure_ = nullptr;
+  double loss_ = 0;
+};
+
+}  // namespace descent::optim::detail
