@@ -20,6 +20,7 @@
 
 #include <descent/autograd/parameter.h>
 #include <descent/optim/engine/rule.h>
+#include <descent/optim/engine/state.h>
 #include <descent/optim/trace.h>
 
 #include <functional>

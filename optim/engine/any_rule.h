@@ -1,4 +1,5 @@
-// AnyRule: what the engine knows of every rule, whatever its form. To write a rule, read rule.h.
+// AnyRule: what the engine knows of every rule, whatever its form. TensorRule: a rule that works on
+// whole tensors. To write a rule, read rule.h.
 #pragma once
 
 #include <descent/core/tensor.h>
@@ -171,6 +172,32 @@ class RuleOf : public Kind {
     return traits;
   }
   Rule rule_;
+};
+
+/// A tensor rule whose type is erased. TensorRuleOf forwards to the rule that a user wrote.
+class TensorRule : public AnyRule {
+ public:
+  static constexpr RuleKind kKind = RuleKind::tensor;
+  virtual void update(Step s, const Tensor& w, const Tensor& g, std::span<Tensor> kept) const = 0;
+
+ protected:
+  using AnyRule::AnyRule;
+};
+
+template <class Rule>
+class TensorRuleOf final : public RuleOf<Rule, TensorRule> {
+  static_assert(
+      requires(const Rule& r, Step s, const Tensor& t, std::span<Tensor> kept) {
+        r.update(s, t, t, kept);
+      },
+      "update is: void update(optim::Step, const Tensor& w, const Tensor& g, std::span<Tensor> "
+      "slots) const");
+
+ public:
+  using RuleOf<Rule, TensorRule>::RuleOf;
+  void update(Step s, const Tensor& w, const Tensor& g, std::span<Tensor> kept) const override {
+    this->rule_.update(s, w, g, kept);
+  }
 };
 
 }  // namespace detail

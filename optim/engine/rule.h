@@ -67,16 +67,16 @@
 // - `slot_shape(slot, shape of w)`: returns the shape of a slot, or nothing if w has no such
 //   slot.
 //
-// 3. Search rules evaluate the loss as often as they like: see search_rule.h and rules/lbfgs.h.
+// 3. Search rules evaluate the loss as often as they like. A file with such a rule includes
+// search_rule.h: see there, and rules/lbfgs.h.
 #pragma once
 
 #include <descent/optim/engine/element_rule.h>
-#include <descent/optim/engine/search_rule.h>
-#include <descent/optim/engine/tensor_rule.h>
 
 namespace descent::optim {
 class Optimizer;
-}
+struct Search;
+}  // namespace descent::optim
 
 namespace descent::optim::detail {
 
@@ -88,6 +88,9 @@ template <class T>
 inline constexpr bool is_wrapper = requires {
   T::role;
 };
+template <class Rule>
+class SearchRuleOf;  // in search_rule.h
+
 /// The code of a rule or wrapper. make() erases the type of a rule of any form, and wrap() puts a
 /// wrapper around an optimizer. Configuration tells files with other flags apart, so that the
 /// linker does not mix their code.

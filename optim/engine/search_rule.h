@@ -31,8 +31,6 @@ class SearchRule : public AnyRule {
   virtual void minimize(Search& search) = 0;
   /// Lists the memory, for n weights.
   virtual void state(StateVisitor& visit, std::int64_t n) = 0;
-  /// Calls f. If f throws, puts the memory back as it was, and throws on.
-  virtual void keep_memory_if(const std::function<void()>& f) = 0;
 
  protected:
   using AnyRule::AnyRule;
@@ -46,17 +44,12 @@ class SearchRuleOf final : public RuleOf<Rule, SearchRule> {
 
  public:
   using RuleOf<Rule, SearchRule>::RuleOf;
-  void minimize(Search& search) override { this->rule_.minimize(search, memory_); }
-  void state(StateVisitor& visit, std::int64_t n) override { memory_.state(visit, n); }
-  void keep_memory_if(const std::function<void()>& f) override {
-    const typename Rule::Memory before = memory_;
-    try {
-      f();
-    } catch (...) {
-      memory_ = before;
-      throw;
-    }
+  void minimize(Search& search) override {
+    typename Rule::Memory next = memory_;  // if the closure throws, the memory stays as it was
+    this->rule_.minimize(search, next);
+    memory_ = std::move(next);
   }
+  void state(StateVisitor& visit, std::int64_t n) override { memory_.state(visit, n); }
 
  private:
   typename Rule::Memory memory_;

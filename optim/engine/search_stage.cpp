@@ -62,7 +62,7 @@ void SearchStage::run() {
   };
   const Tensor start = s.x;
   try {
-    rule_.keep_memory_if([&] { rule_.minimize(s); });
+    rule_.minimize(s);
   } catch (...) {  // the closure threw: weights as before the step
     scatter(start);
     throw;

@@ -5,6 +5,7 @@
 
 #include <descent/optim/engine/layer.h>
 #include <descent/optim/engine/rule.h>
+#include <descent/optim/engine/search_rule.h>
 
 #include <vector>
 
@@ -83,7 +84,6 @@ class ElementStage final : public Stage {
   }
   std::size_t bind(std::size_t parameter);
   void point_at_slots(Work& item);
-  void estimate_curvature();
   void hold_plan();
   void measure();
   void run_span(const Work& item, std::int64_t from, std::int64_t n, double* sums) const;

@@ -2,11 +2,13 @@
 #include <descent/core/kernels/copy.h>
 #include <descent/optim/engine/state.h>
 
+#include <algorithm>
+
 namespace descent::optim {
 
 const Tensor* StateVisitor::find(const std::string& key, const Shape& shape, DType dtype,
                                  bool required) {
-  known_.insert(key);
+  known_.push_back(key);
   const auto found = in_->find(key);
   if (found == in_->end()) {
     if (required)
@@ -80,7 +82,7 @@ void StateVisitor::all(std::string_view prefix, State& tensors) {
   if (!in_) return;
   State loaded;
   for (auto at = in_->lower_bound(start); at != in_->end() && at->first.starts_with(start); ++at) {
-    known_.insert(at->first);
+    known_.push_back(at->first);
     loaded[at->first.substr(start.size())] = kernel::clone(at->second);
   }
   replace(tensors, std::move(loaded));
@@ -114,8 +116,10 @@ void StateVisitor::enter(std::string prefix, const Parameters& parameters) {
 
 std::string StateVisitor::differences() const {
   std::string all = differences_;
+  std::vector<std::string> known = known_;
+  std::sort(known.begin(), known.end());
   for (const auto& [key, t] : *in_)
-    if (!known_.contains(key))
+    if (!std::binary_search(known.begin(), known.end(), key))
       all += to_text("\n  unexpected: ", key, t.defined() ? to_text(" ", t.shape()) : "");
   return all;
 }

@@ -18,7 +18,6 @@
 
 #include <functional>
 #include <map>
-#include <set>
 #include <string>
 #include <vector>
 
@@ -89,7 +88,7 @@ class StateVisitor {
   const State* in_;
   std::string prefix_;
   const Parameters* parameters_ = nullptr;
-  std::set<std::string> known_;
+  std::vector<std::string> known_;  // the names that were listed
   std::string differences_;
   std::vector<std::function<void()>> undo_;
 };

@@ -9,61 +9,44 @@
 #include <descent/optim/engine/wrapper.h>
 #include <descent/optim/names/registry.h>
 
-#include <algorithm>
-#include <cmath>
-
 namespace descent::optim {
 
 namespace detail {
 
-/// Returns `value` with some settings replaced. Throws ValueError if `left` names an unknown
-/// setting.
+/// Replaces settings. Throws ValueError, in the name of `owner`, if `given` names an unknown one.
+void replace_settings(std::string_view owner, const FieldLister& list, Entry::Settings given);
+/// Begins the entry of a rule, or of a wrapper if `rule` is null: name, card and settings. Parts of
+/// `by` that are not empty replace parts of the card.
+Entry describe(std::string name, const Card& card, const Card& by, const FieldLister& list,
+               const AnyRule* rule);
+
+/// Returns `value` with some settings replaced.
 template <class T>
-T with_settings(T value, Entry::Settings left) {
-  std::vector<std::string> names;
-  visit_fields(value, [&](const FieldRef& f) {
-    const auto given = left.extract(names.emplace_back(f.name));
-    if (given.empty()) return;
-    if (f.flag) f.check(T::card.name, f.name, given.mapped());
-    f.set(given.mapped());
-  });
-  if (left.empty()) return value;
-  const std::string& unknown = left.begin()->first;
-  fail<ValueError>(T::card.name, "got the setting '", unknown, "', ",
-                   expected_one_of(unknown, names));
+T with_settings(T value, const Entry::Settings& given) {
+  const auto list = [&value](const FieldVisitor& f) { visit_fields(value, f); };
+  replace_settings(T::card.name, list, given);
+  return value;
 }
 
-/// Makes the entry of a rule or wrapper, or of a preset. Parts of `by` that are not empty replace
-/// parts of the card.
+/// Makes the entry of a rule or wrapper, or of a preset.
 template <class T>
 Entry entry(std::string name, T preset, const Card& by) {
+  const FieldLister list = [&preset](const FieldVisitor& f) { visit_fields(preset, f); };
   Entry e;
-  e.name = std::move(name);
-  e.card = T::card;
-  for (const auto part :
-       {&Card::title, &Card::formula, &Card::paper, &Card::when, &Card::avoid, &Card::traps})
-    if (!(by.*part).empty()) e.card.*part = by.*part;
-  visit_fields(preset, [&](const FieldRef& f) {
-    const bool required = f.number && f.number->is_constant() && std::isinf(f.at(0));
-    e.fields.push_back({std::string(f.name), f.at(0), f.range ? *f.range : Range{0, 1}, !f.number,
-                        required ? "required" : f.text()});
-  });
-  e.is_wrapper = is_wrapper<T>;
   if constexpr (is_wrapper<T>) {
+    e = describe(std::move(name), T::card, by, list, nullptr);
     e.wrap = [preset](Optimizer inner, const Entry::Settings& settings) {
       return wrap(std::move(inner), with_settings(preset, settings));
     };
   } else {
+    e = describe(std::move(name), T::card, by, list,
+                 Code<T, simd::Configuration>::make(preset).get());
     e.make = [preset](Parameters parameters, const Entry::Settings& settings) {
       return Optimizer(std::move(parameters), with_settings(preset, settings));
     };
     e.add_group = [preset](Optimizer& o, Parameters parameters, const Entry::Settings& settings) {
       o.add_group(std::move(parameters), with_settings(preset, settings));
     };
-    // A preset may use more slots than the rule does at its defaults, so the slots are counted.
-    const auto rule = Code<T, simd::Configuration>::make(preset);
-    if (rule->kind == RuleKind::element && !rule->measures)
-      e.card.state = static_cast<int>(std::ranges::count(rule->slots_in_use(kFloat32), true));
   }
   return e;
 }

@@ -1,10 +1,12 @@
 // All optimizers by name. A rule or wrapper joins by its line in rules.h or wrappers.h. The end of
 // its header compiles it and numbers it for the list, in this file alone: see built_in.inc.
 #include <descent/core/error.h>
+#include <descent/optim/engine/search_rule.h>
 #include <descent/optim/names/register.h>
 #include <descent/optim/names/registry.h>
 
 #include <algorithm>
+#include <cmath>
 #include <set>
 #include <utility>
 
@@ -65,6 +67,39 @@ std::vector<Entry>& entries() {
 }  // namespace
 
 const std::vector<Entry>& registry() { return entries(); }
+
+void detail::replace_settings(std::string_view owner, const FieldLister& list, Settings given) {
+  std::vector<std::string> names;
+  list([&](const FieldRef& f) {
+    const auto setting = given.extract(names.emplace_back(f.name));
+    if (setting.empty()) return;
+    if (f.flag) f.check(owner, f.name, setting.mapped());
+    f.set(setting.mapped());
+  });
+  if (given.empty()) return;
+  const std::string& unknown = given.begin()->first;
+  fail<ValueError>(owner, "got the setting '", unknown, "', ", expected_one_of(unknown, names));
+}
+
+Entry detail::describe(std::string name, const Card& card, const Card& by, const FieldLister& list,
+                       const AnyRule* rule) {
+  Entry e;
+  e.name = std::move(name);
+  e.card = card;
+  e.is_wrapper = rule == nullptr;
+  // A preset may use more slots than the rule does at its defaults, so the slots are counted.
+  if (rule && rule->kind == RuleKind::element && !rule->measures)
+    e.card.state = static_cast<int>(std::ranges::count(rule->slots_in_use(kFloat32), true));
+  for (const auto part :
+       {&Card::title, &Card::formula, &Card::paper, &Card::when, &Card::avoid, &Card::traps})
+    if (!(by.*part).empty()) e.card.*part = by.*part;
+  list([&](const FieldRef& f) {
+    const bool required = f.number && f.number->is_constant() && std::isinf(f.at(0));
+    e.fields.push_back({std::string(f.name), f.at(0), f.range ? *f.range : Range{0, 1}, !f.number,
+                        required ? "required" : f.text()});
+  });
+  return e;
+}
 
 void detail::add_entries(std::vector<Entry> more) {
   for (const Entry& e : more)

@@ -1,6 +1,7 @@
 #include <descent/autograd/ops.h>
 #include <descent/core/create.h>
 #include <descent/optim/engine/line_search.h>
+#include <descent/optim/engine/state.h>
 #include <descent/optim/rules/lbfgs_memory.h>
 
 #include <cmath>

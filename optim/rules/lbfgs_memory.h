@@ -1,11 +1,13 @@
 // The memory of L-BFGS: the last steps, and how each of these steps changed the gradient.
 #pragma once
 
-#include <descent/optim/engine/search_rule.h>
+#include <descent/core/tensor.h>
 
 #include <vector>
 
 namespace descent::optim {
+
+class StateVisitor;
 
 /// What one step of L-BFGS leaves to the next.
 struct LbfgsMemory {

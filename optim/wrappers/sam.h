@@ -51,7 +51,7 @@ struct Sam {
   /// Evaluates the gradient, climbs, evaluates the gradient there, and puts the weights back. A
   /// compiled step records each part by itself, so each replay decides anew whether to climb. If a
   /// replay does not climb, the second evaluation gives the same gradient again.
-  double evaluate(Evaluation& e) {
+  double evaluate(auto& e) {
     e.perform([this](const Parameters&, std::int64_t) { draws = default_generator().state(); });
     const double loss = e.inner();
     e.perform([this](const Parameters& all, std::int64_t t) { climb(all, rho(t)); });
@@ -72,6 +72,7 @@ struct Sam {
 
   /// Copies the weights and climbs by `radius`. Copies nothing if the norm is 0 or not finite.
   void climb(const Parameters& all, double radius) {
+    moved.clear();
     saved.clear();
     double norm = 0;
     for (const Parameter& p : all)
@@ -81,20 +82,20 @@ struct Sam {
     for (const Parameter& p : all) {
       const Tensor g = p.value.grad(), w = p.value.detach();
       if (!g.defined()) continue;
-      saved.emplace_back(w, w.clone());
+      moved.push_back(w);
+      saved.push_back(w.clone());
       w.add_(adaptive ? square(scale_of(w)) * g : g, radius / norm);
     }
   }
   /// Puts the weights back, in reverse order, because two parameters may be views of one tensor.
   void descend() {
-    for (auto i = saved.rbegin(); i != saved.rend(); ++i) i->first.copy_(i->second);
-    saved.clear();
+    for (; !moved.empty(); moved.pop_back(), saved.pop_back()) moved.back().copy_(saved.back());
   }
   /// T of the adaptive form.
   static Tensor scale_of(const Tensor& w) { return abs(w) + 0.01; }
 
-  /// Weights, each with a copy from before the climb.
-  std::vector<std::pair<Tensor, Tensor>> saved = {};
+  /// The weights that climbed, and copies of them from before the climb.
+  std::vector<Tensor> moved = {}, saved = {};
   Generator::State draws = {};  ///< the generator before the first evaluation
 };
 

@@ -1,5 +1,6 @@
 // Mistakes that the author of a rule or wrapper may make. mistakes.sh compiles this file once for
 // each mistake and expects the message beside its number. Without a mistake the file compiles.
+#include <descent/optim/engine/search_rule.h>
 #include <descent/optim/engine/wrapper.h>
 
 using namespace descent;
