@@ -73,7 +73,7 @@ void detail::replace_settings(std::string_view owner, const FieldLister& list, S
   list([&](const FieldRef& f) {
     const auto setting = given.extract(names.emplace_back(f.name));
     if (setting.empty()) return;
-    if (f.flag) f.check(owner, f.name, setting.mapped());
+    if (!f.number) f.check(owner, f.name, setting.mapped());
     f.set(setting.mapped());
   });
   if (given.empty()) return;
