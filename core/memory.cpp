@@ -15,6 +15,7 @@
 // block. This option lets the leak checker follow such pointers, so that it reports no leaks. The
 // definition stands in every build, because a program built under the sanitizer poisons blocks even
 // when the library is built without it.
+// NOLINTNEXTLINE(bugprone-reserved-identifier): the leak checker calls a function of this name
 extern "C" [[gnu::weak]] const char* __lsan_default_options() { return "use_poisoned=1"; }
 
 namespace descent {

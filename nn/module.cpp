@@ -37,7 +37,7 @@ struct Module::State {
     seen.push_back(this);
     f(*this, path);
     for (const auto& [child_name, child] : children)
-      child->visit(f, path.empty() ? child_name : path + "." + child_name, seen);
+      child->visit(f, path.empty() ? child_name : to_text(path, ".", child_name), seen);
   }
 };
 

@@ -13,7 +13,7 @@ namespace descent::optim {
 struct Step {
   std::int64_t t;             ///< updates of this parameter, with this one: 1, 2, …
   std::int64_t schedule;      ///< steps of the optimizer before this one: 0, 1, …; for schedules
-  double* numbers = nullptr;  ///< the rule's numbers for this parameter; may be written
+  double* numbers = nullptr;  ///< the numbers that the rule declares in `numbers`
   const double* sums = kNoSums;  ///< what measure() has summed; NaN if the rule has no measure()
 
   static constexpr double kNaN = __builtin_nan("");  ///< not a number

@@ -110,6 +110,8 @@ class Optimizer {
   template <class F>
   requires std::is_invocable_v<F&>
   double step(F&& closure) {
+    static_assert(!std::is_void_v<std::invoke_result_t<F&>>,
+                  "a closure calls backward() and returns the loss");
     return step_with([&closure]() -> double {
       if constexpr (std::is_convertible_v<std::invoke_result_t<F&>, Tensor>)
         return detail::value_of(Tensor(closure()));

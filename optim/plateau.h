@@ -17,7 +17,8 @@ struct PlateauOptions {
   bool maximize = false;      ///< true if a larger metric is better
 };
 
-/// Lowers a setting in all groups when a metric has stopped improving. Works as PyTorch's
+/// Lowers a setting in all groups when a metric has stopped improving. A setting that follows a
+/// schedule becomes a number then, the lowered value of that step. Works as PyTorch's
 /// ReduceLROnPlateau, for any setting. An epoch is bad if its metric is not better than the best so
 /// far, or is NaN.
 ///

@@ -52,7 +52,10 @@ Schedule constant(double value) {
 }
 
 Schedule step_decay(double value, std::int64_t every, double gamma) {
-  return {[=](std::int64_t t) { return value * std::pow(gamma, static_cast<double>(t / every)); },
+  return {[=](std::int64_t t) {
+            const std::int64_t decays = t / every;
+            return value * std::pow(gamma, static_cast<double>(decays));
+          },
           call("step_decay", {{"value", value}, {"every", every}, {"gamma", gamma}})};
 }
 

@@ -104,6 +104,9 @@ DESCENT_NAMES(average)
 DESCENT_NAMES(check)
 DESCENT_NAMES(check_parameter)
 DESCENT_NAMES(slot_shape)
+DESCENT_NAMES(evaluate)
+DESCENT_NAMES(apply)
+DESCENT_NAMES(state)
 #undef DESCENT_NAMES
 
 /// Holds a rule and forwards to it what all forms have. Kind is ElementRule, TensorRule or

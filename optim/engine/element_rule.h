@@ -113,8 +113,13 @@ class ElementRuleOf final : public RuleOf<Rule, ElementRule> {
                 "measure is: template <class T> void measure(optim::Step, auto&& run) const");
   static_assert(kDispatches || !names_dispatch<Rule>,
                 "dispatch is: template <class T> void dispatch(optim::Step, auto&& run) const");
-  static_assert(kDispatches || names_at<Rule> || std::is_final_v<Rule>,
-                "a rule has one of at, dispatch, update and minimize");
+  static_assert(
+      kDispatches || names_at<Rule> || std::is_final_v<Rule>,
+      "a rule has one of at, dispatch, update and minimize; with minimize it has a Memory");
+  static_assert(
+      kDispatches || !names_at<Rule> ||
+          requires(const Rule& r, Step s) { r.template at<float>(s); },
+      "at is: template <class T> auto at(optim::Step) const");
   using Base = RuleOf<Rule, ElementRule>;
 
  public:

@@ -44,9 +44,15 @@ using FieldLister = std::function<void(const FieldVisitor&)>;
 template <class T>
 void visit_fields(T& value, const FieldVisitor& f) {
   T::fields(value, [&f](std::string_view name, auto& setting, const auto&... range) {
-    if constexpr (sizeof...(range) == 1)
+    constexpr bool kNumber = std::is_same_v<decltype(setting), Hyper&> && (sizeof...(range) == 1) &&
+                             (std::is_same_v<decltype(range), const Range&> && ...);
+    constexpr bool kSwitch = std::is_same_v<decltype(setting), bool&> && sizeof...(range) == 0;
+    static_assert(
+        kNumber || kSwitch,
+        "fields lists f(name, a Hyper, a Range) for a number and f(name, a bool) for a switch");
+    if constexpr (kNumber)
       f({T::card.name, name, &setting, &range..., nullptr});
-    else
+    else if constexpr (kSwitch)
       f({T::card.name, name, nullptr, nullptr, &setting});
   });
 }

@@ -107,7 +107,9 @@ void Groups::check_parameters(std::string_view rule, Parameters& parameters) {
   std::set<std::string> names;
   std::set<const void*> identities;
   for (const Parameter& p : parameters) {
-    if (!p.value.defined() || !p.value.is_leaf())
+    if (!p.value.defined())
+      fail<GraphError>(rule, "got parameter '", p.name, "' without a tensor, expected a leaf");
+    if (!p.value.is_leaf())
       fail<GraphError>(rule, "got parameter '", p.name, "', expected a leaf. Hint: detach() it");
     trains |= p.value.requires_grad();  // a frozen parameter gets no gradient and is skipped
     if (!names.insert(p.name).second || !identities.insert(&p.value.body()).second ||

@@ -3,7 +3,9 @@
 // A search rule has card, fields and an empty slot_names, as every rule has (see rule.h), and
 // - `using Memory = …`: a struct for what one step leaves to the next. Memory has a member
 //   state(StateVisitor& visit, std::int64_t n), which lists its contents for n weights;
-// - `void minimize(Search& search, Memory& memory) const`: moves search.x downhill.
+// - `void minimize(Search& search, Memory& memory) const`: moves search.x downhill. It gets a copy
+//   of the memory, which is kept if minimize() returns. A tensor shares its numbers with its
+//   copies: assign to the tensors of the memory, and write none in place.
 // A search rule has no slots and no numbers. It serves one group, which holds all parameters.
 #pragma once
 
@@ -14,7 +16,7 @@ namespace descent::optim {
 
 /// What minimize() works on: all parameters of the optimizer, joined to one vector of n doubles.
 struct Search {
-  Tensor x;     ///< the weights, (n); minimize() assigns the new weights
+  Tensor x;     ///< the weights, (n) in double; minimize() assigns the new weights
   double loss;  ///< the loss at x
   Tensor g;     ///< the gradient at x, (n); 0 for a parameter without a gradient
   Step step;    ///< which step this is, for reading settings: lr(search.step)

@@ -32,6 +32,12 @@ Tensor SearchStage::gather(bool gradients) const {
 }
 
 void SearchStage::scatter(const Tensor& x) const {
+  std::int64_t all = 0;
+  for (const Parameter& p : ledger_.parameters) all += p.value.numel();
+  if (!x.defined() || !(x.shape() == Shape{all}) || x.dtype() != kFloat64)
+    fail<ShapeError>(rule_.card.name, "got a point ",
+                     x.defined() ? to_text("of ", x.dtype(), x.shape()) : "without a tensor",
+                     ", expected ", kFloat64, Shape{all}, ". Hint: it joins all parameters");
   std::int64_t at = 0;
   for (const Parameter& p : ledger_.parameters) {
     const std::int64_t n = p.value.numel();
@@ -60,14 +66,14 @@ void SearchStage::run() {
     const NoGradGuard no_grad;
     return std::pair{loss, gather(true)};
   };
-  const Tensor start = s.x;
+  const Tensor start = s.x.clone();
   try {
     rule_.minimize(s);
-  } catch (...) {  // the closure threw: weights as before the step
+    scatter(s.x);
+  } catch (...) {  // the closure threw, or x has another size: weights as before the step
     scatter(start);
     throw;
   }
-  scatter(s.x);
   for (Ledger::Record& m : ledger_.records) ++m.t;
 }
 

@@ -91,6 +91,9 @@ void Evaluation::perform(const std::function<void(const Parameters&, std::int64_
     f(groups.parameters(), groups.steps());
   });
 }
+std::function<double(std::size_t)> Evaluation::signs() const {
+  return [&groups = inner_->groups()](std::size_t i) { return groups.maximizes(i) ? -1.0 : 1.0; };
+}
 void Evaluation::at_failure(const std::function<void()>& f) {
   if (recording()) descent::detail::t_tape->at_failure(f);
 }

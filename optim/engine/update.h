@@ -56,7 +56,8 @@ class Update {
   /// Limits every element of the gradient of parameter i to [−most, most]. Takes no pass through
   /// memory.
   void limit_gradient(std::size_t i, double most);
-  /// Replaces the gradient of parameter i by g, which has the shape and dtype of the weights. If g
+  /// Replaces the gradient of parameter i by g, which has the shape and dtype of the weights and
+  /// shares no memory with any weights. If g
   /// is undefined, the parameter has no gradient in this step, and the rule skips the parameter.
   void set_gradient(std::size_t i, Tensor g);
   /// Says that a norm over several parameters is NaN or infinite. The step is then treated as if a
@@ -113,6 +114,9 @@ class Evaluation {
   /// Calls f(parameters, steps so far) with autograd off. If the step is being compiled, each
   /// replay calls f again. f must not keep a reference to the Evaluation.
   void perform(const std::function<void(const Parameters&, std::int64_t)>& f);
+  /// A function that gives 1 for parameter i, or −1 if the rule of parameter i maximises. The
+  /// function may be kept for later, unlike the Evaluation.
+  std::function<double(std::size_t)> signs() const;
   /// If the step is being compiled: calls f whenever a replay fails half-way.
   void at_failure(const std::function<void()>& f);
   static bool recording();  ///< true while a step is being compiled

@@ -106,11 +106,15 @@ class WrapperOf final : public Wrapper {
   static constexpr bool kEvaluates = requires(W & w, Evaluation& e) { w.evaluate(e); };
   static constexpr bool kApplies = requires(W & w, Update& u) { w.apply(u); };
   static constexpr bool kElementwise = requires { requires W::elementwise; };
+  static_assert(kEvaluates || !names_evaluate<W>,
+                "evaluate is: double evaluate(optim::Evaluation& e)");
+  static_assert(kApplies || !names_apply<W>, "apply is: void apply(optim::Update& u)");
   static_assert(
-      kEvaluates || !requires { &W::evaluate; },
-      "evaluate is: double evaluate(optim::Evaluation& e)");
+      kApplies || kEvaluates || requires { requires W::skips_non_finite; },
+      "a wrapper has one of apply and evaluate");
   static_assert(
-      kApplies || !requires { &W::apply; }, "apply is: void apply(optim::Update& u)");
+      requires(W & w, StateVisitor& visit) { w.state(visit); } || !names_state<W>,
+      "state is: void state(auto& visit)");
 
  public:
   WrapperOf(std::unique_ptr<Layer> inner, W w) : Wrapper(std::move(inner)), w_(std::move(w)) {
@@ -162,11 +166,13 @@ Optimizer CodeOf<W, Configuration, true>::wrap(Optimizer inner, W wrapper) {
 
 }  // namespace detail
 
-/// Puts a wrapper around an optimizer and returns the result. `inner` is moved from. Throws
-/// ValueError if a setting is out of range, or if the wrapper cannot go around this optimizer. The
-/// message has the reason.
+/// Puts a wrapper around an optimizer and returns the result. Throws ValueError if a setting is out
+/// of range, or if the wrapper cannot go around this optimizer. The message has the reason. `inner`
+/// is moved from, also if wrap() throws: the optimizer is gone then.
 template <class W>
 Optimizer wrap(Optimizer inner, W wrapper) {
+  static_assert(detail::is_wrapper<W>,
+                "a wrapper has a role: static constexpr optim::Role role = optim::Role::…");
   return detail::Code<W, void>::wrap(std::move(inner), std::move(wrapper));
 }
 

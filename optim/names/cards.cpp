@@ -63,8 +63,9 @@ std::vector<std::pair<const char*, std::string>> sections_of(const Entry& e) {
 
 std::string explain(const Entry& e, std::size_t width) {
   const Card& c = e.card;
-  std::string s = to_text(e.name, ": ", c.title, "\n\n", indented(c.formula, width, 2));
-  s += "\n  source     " + indented(c.paper, width, 13).substr(13);
+  std::string s = to_text(e.name, c.title.empty() ? "" : ": ", c.title, "\n\n");
+  if (!c.formula.empty()) s += indented(c.formula, width, 2) + "\n";
+  if (!c.paper.empty()) s += "  source     " + indented(c.paper, width, 13).substr(13);
   s += to_text("  state      ", state_text(c), "\n  gradients  ", cost_text(c), "\n");
   if (!e.fields.empty()) s += "\n  settings\n";
   std::size_t name_width = 0, text_width = 0;
@@ -75,9 +76,9 @@ std::string explain(const Entry& e, std::size_t width) {
   for (const Field& f : e.fields)
     s += to_text("    ", padded(f.name, name_width), "  ", padded(f.text, text_width), "  ",
                  f.is_switch ? "switch" : f.range.text(), "\n");
-  s += "\n  use it for\n" + indented(c.when, width, 4);
-  if (!c.avoid.empty()) s += "\n  not for\n" + indented(c.avoid, width, 4);
-  s += "\n  beware\n" + indented(c.traps, width, 4);
+  for (const auto& [title, text] :
+       {std::pair{"use it for", c.when}, {"not for", c.avoid}, {"beware", c.traps}})
+    if (!text.empty()) s += to_text("\n  ", title, "\n", indented(text, width, 4));
   return s;
 }
 

@@ -102,10 +102,15 @@ Entry detail::describe(std::string name, const Card& card, const Card& by, const
 }
 
 void detail::add_entries(std::vector<Entry> more) {
-  for (const Entry& e : more)
+  for (const Entry& e : more) {
+    const auto in_word = [](unsigned char c) { return std::isalnum(c) || c == '_'; };
+    if (!std::ranges::all_of(e.name, in_word))
+      fail<ValueError>("register_optimizer", "got the name '", e.name,
+                       "', expected letters, digits and underscores, as text has them");
     if (std::ranges::find(entries(), e.name, &Entry::name) != entries().end())
       fail<ValueError>("register_optimizer", "got the name '", e.name,
                        "', which is taken, expected a new one");
+  }
   for (Entry& e : more) entries().push_back(std::move(e));
 }
 

@@ -12,6 +12,7 @@ namespace descent::optim {
 ///   climb θ += ρ·g/N;  take the gradient there;  put θ back;  make the step with that gradient.
 /// `adaptive`: Kwon et al. 2021, arXiv:2102.11600, Alg. 1. With T = |θ| + 0.01 elementwise:
 ///   climb θ += ρ·T²g/‖T·g‖.
+/// Where the rule maximises, the climb goes the other way, to a smaller loss.
 /// θ is put back from a copy, with the same bits. Deviation: in the authors' code
 /// of the adaptive form T of biases is 1. Here T is the same for all parameters.
 ///
@@ -54,7 +55,9 @@ struct Sam {
   double evaluate(auto& e) {
     e.perform([this](const Parameters&, std::int64_t) { draws = default_generator().state(); });
     const double loss = e.inner();
-    e.perform([this](const Parameters& all, std::int64_t t) { climb(all, rho(t)); });
+    e.perform([this, sign = e.signs()](const Parameters& all, std::int64_t t) {
+      climb(all, rho(t), sign);
+    });
     if (saved.empty() && !e.recording()) return loss;
     struct Descend {  // a destructor, because the closure may throw
       Evaluation& e;
@@ -71,7 +74,7 @@ struct Sam {
   }
 
   /// Copies the weights and climbs by `radius`. Copies nothing if the norm is 0 or not finite.
-  void climb(const Parameters& all, double radius) {
+  void climb(const Parameters& all, double radius, const auto& sign) {
     moved.clear();
     saved.clear();
     double norm = 0;
@@ -79,12 +82,12 @@ struct Sam {
       if (const Tensor g = p.value.grad(); g.defined())
         norm = std::hypot(norm, euclidean_norm(adaptive ? scale_of(p.value) * g : g));
     if (norm == 0 || !std::isfinite(norm) || radius == 0) return;
-    for (const Parameter& p : all) {
-      const Tensor g = p.value.grad(), w = p.value.detach();
+    for (std::size_t i = 0; i < all.size(); ++i) {
+      const Tensor g = all[i].value.grad(), w = all[i].value.detach();
       if (!g.defined()) continue;
       moved.push_back(w);
       saved.push_back(w.clone());
-      w.add_(adaptive ? square(scale_of(w)) * g : g, radius / norm);
+      w.add_(adaptive ? square(scale_of(w)) * g : g, sign(i) * radius / norm);
     }
   }
   /// Puts the weights back, in reverse order, because two parameters may be views of one tensor.

@@ -2,6 +2,7 @@
 #include "tests/support/errors.h"
 
 #include <descent/descent.h>
+#include <descent/optim/engine/search_rule.h>
 #include <gtest/gtest.h>
 
 namespace descent {
@@ -178,6 +179,40 @@ TEST(OwnRule, KeepsATensorAsItIsWhenTheUpdateEnds) {
   const State state = o.state_dict();
   EXPECT_EQ(state.at("own/first/w").to_vector(), full({3}, 0.99).to_vector());
   EXPECT_EQ(state.at("own/last/w").to_vector(), std::vector<double>(3, 1.0));
+}
+
+/// A search that moves to n weights, by the evaluation or by its result.
+struct Search5 {
+  bool evaluates = false;
+  struct Memory {
+    void state(StateVisitor&, std::int64_t) {}
+  };
+  static constexpr Card card{.name = "search5"};
+  static constexpr std::array<const char*, 0> slot_names{};
+  static void fields(auto&, auto&&) {}
+  void minimize(Search& s, Memory&) const {
+    s.x.mul_(0.5);
+    if (evaluates)
+      s.evaluate(ones({5}, kFloat64));
+    else
+      s.x = ones({5}, kFloat64);
+  }
+};
+
+TEST(OwnRule, ThatSearchesMovesToAsManyWeightsAsThereAre) {
+  for (const bool evaluates : {true, false}) {
+    const Tensor w = full({3}, 2.0).requires_grad_();
+    Optimizer o({{"w", w}}, Search5{evaluates});
+    const std::string text = message_of<ShapeError>([&] {
+      o.step([&] {
+        const Tensor loss = sum(square(w));
+        loss.backward();
+        return loss;
+      });
+    });
+    EXPECT_TRUE(has_text(text, "[search5] got a point of float64(5,), expected float64(3,)"));
+    EXPECT_EQ(w.detach().to_vector(), std::vector<double>(3, 2.0)) << "nothing was changed";
+  }
 }
 
 /// A rule that reads sums, but has no measure().

@@ -103,6 +103,7 @@ TEST(OwnWrapper, ThatChangesGradientsHasTheirRoleAroundALineSearch) {
 
 struct Climbs : Plain {
   static constexpr Role role = Role::climbs;
+  void apply(Update& u) { u.inner(); }
 };
 
 TEST(OwnWrapper, ThatClimbsGoesAroundNoOtherThatClimbs) {
@@ -143,6 +144,55 @@ TEST(OwnWrapper, ThatMakesNoStepCountsAsNone) {
   EXPECT_EQ(looks.steps(), 1);
   EXPECT_EQ(looks.skipped_steps(), 1);
   EXPECT_FALSE(looks.has_average());
+}
+
+struct SameName : Plain {
+  Hyper a = 1, b = 2;
+  static void fields(auto& o, auto&& f) {
+    f("a", o.a, kNonNegative);
+    f("a", o.b, kNonNegative);
+  }
+  void apply(Update& u) { u.inner(); }
+};
+
+TEST(OwnWrapper, ListsEachSettingOnce) {
+  const Problem p;
+  EXPECT_TRUE(
+      has_text(message_of<ValueError>([&] { wrap(make("sgd", p.parameters()), SameName{}); }),
+               "[own] got two settings of the name a"));
+}
+
+TEST(Sam, ClimbsToASmallerLossWhereTheRuleMaximises) {
+  // Minimising f and maximising −f are one and the same.
+  const auto end = [](bool maximize, const Sam& sam_options) {
+    const Tensor w = tensor({0.5, -1.0}, kFloat64).requires_grad_();
+    Optimizer o = sam({{{"w", w}}, SGD{.lr = 0.1, .maximize = maximize}}, sam_options);
+    for (int t = 0; t < 5; ++t)
+      o.step([&] {
+        const Tensor loss = sum(square(square(w))) * (maximize ? -1 : 1);
+        loss.backward();
+        return loss;
+      });
+    return w.detach().to_vector();
+  };
+  EXPECT_EQ(end(true, {.rho = 0.3}), end(false, {.rho = 0.3}));
+  EXPECT_EQ(end(true, {.adaptive = true}), end(false, {.adaptive = true}));
+}
+
+struct NoWord : Climbs {
+  static constexpr Card card{.name = "my wrapper(1)"};
+};
+
+TEST(Registry, TakesNamesThatTextCanHave) {
+  EXPECT_TRUE(has_text(message_of<ValueError>([] { register_optimizer<NoWord>(); }),
+                       "got the name 'my wrapper(1)', expected letters, digits and underscores"));
+}
+
+TEST(Registry, ExplainsACardThatHasANameAlone) {
+  // Without the registry, which other tests go through.
+  EXPECT_EQ(explain(optim::detail::entry("own", Climbs{}, {})),
+            "own\n\n  state      0 numbers per parameter (0 bytes in float32)\n"
+            "  gradients  1 evaluation a step\n");
 }
 
 struct Averages {
@@ -188,6 +238,7 @@ TEST(State, SavedAfterASettingTookASlotIntoUseLoads) {
 }
 
 struct SameNames : Plain {
+  void apply(Update& u) { u.inner(); }
   Hyper mu = 0.5;
   std::int64_t count = 3;
   static void fields(auto& o, auto&& f) { f("mu", o.mu, kNonNegative); }

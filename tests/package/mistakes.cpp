@@ -20,6 +20,7 @@ struct Around {
   static constexpr optim::Card card{.name = "around"};
   static constexpr optim::Role role = optim::Role::neither;
   static void fields(auto&, auto&&) {}
+  void apply(optim::Update& u) { u.inner(); }
 };
 #ifndef MISTAKE
 struct Mine : Rule {};
@@ -171,6 +172,49 @@ struct Mine : Rule {
   struct Memory {
     void state(optim::StateVisitor&, std::int64_t) {}
   };
+  void minimize(optim::Search&) const {}
+};
+#elif MISTAKE == 28  // a wrapper has one of apply and evaluate
+#define MINE_WRAPS
+struct Mine {
+  static constexpr optim::Card card{.name = "mine"};
+  static constexpr optim::Role role = optim::Role::neither;
+  static void fields(auto&, auto&&) {}
+  void Apply(optim::Update& u) { u.inner(); }
+};
+#elif MISTAKE == 29  // state is: void state(auto& visit)
+#define MINE_WRAPS
+struct Mine : Around {
+  void state(optim::State&) {}
+};
+#elif MISTAKE == 30  // a wrapper has a role: static constexpr optim::Role role = optim::Role::
+#define MINE_WRAPS
+struct Mine {
+  static constexpr optim::Card card{.name = "mine"};
+  static void fields(auto&, auto&&) {}
+  void apply(optim::Update& u) { u.inner(); }
+};
+#elif MISTAKE == 31  // fields lists f(name, a Hyper, a Range) for a number
+struct Mine : Rule {
+  optim::Hyper lr = 1;
+  static void fields(auto& rule, auto&& f) { f("lr", rule.lr); }
+};
+#elif MISTAKE == 32  // fields lists f(name, a Hyper, a Range) for a number
+struct Mine : Rule {
+  double lr = 1;
+  static void fields(auto& rule, auto&& f) { f("lr", rule.lr, optim::kPositive); }
+};
+#elif MISTAKE == 33  // at is: template <class T> auto at(optim::Step) const
+struct Mine : Rule {
+  auto at(optim::Step) const {
+    return [=](auto& w, auto g) { w -= g; };
+  }
+};
+#elif MISTAKE == 34  // with minimize it has a Memory
+struct Mine {
+  static constexpr optim::Card card{.name = "rule"};
+  static constexpr std::array<const char*, 0> slot_names{};
+  static void fields(auto&, auto&&) {}
   void minimize(optim::Search&) const {}
 };
 #endif

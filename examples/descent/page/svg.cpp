@@ -178,7 +178,7 @@ class Plot {
       : c_(c), x_(axis_over(c, false, c.log_x)), y_(axis_over(c, true, c.log_y)) {
     std::size_t longest = 0;
     for (const Series& s : c.series)
-      if (!s.name.empty()) ++named_, longest = std::max(longest, columns(s.name));
+      if (!s.name.empty()) ++named_, longest = std::max(longest, descent::columns(s.name));
     across_ = longest > 26 ? 1 : longest > 15 ? 2 : 3;
   }
 
@@ -317,7 +317,7 @@ std::string svg(const Chart& c) { return Plot(c).text(); }
 std::string svg(const Ranges& r) {
   constexpr double kRow = 24;
   std::size_t longest = 0;
-  for (const std::string& row : r.rows) longest = std::max(longest, columns(row));
+  for (const std::string& row : r.rows) longest = std::max(longest, descent::columns(row));
   const double left = std::min(200.0, 20 + 6.6 * static_cast<double>(longest)),
                bottom = kTop + kRow * static_cast<double>(r.rows.size()) + 4;
   Chart all{r.title, "", "", false, false};

@@ -40,7 +40,7 @@ void Progress::update(std::size_t done, const std::string& note) {
   std::string line;
   for (std::size_t i = 0; i < bar; ++i) line += i < full ? "█" : "░";
   line += "  " + std::to_string(done) + "/" + std::to_string(total_) + "  " + note + "  " + left;
-  while (columns(line) > width - 1) line.pop_back();
+  while (descent::columns(line) > width - 1) line.pop_back();
   std::fprintf(stderr, "\r\033[K%s", line.c_str());
   std::fflush(stderr);
   drawn_ = true;
@@ -51,13 +51,13 @@ std::string table(const std::vector<std::vector<std::string>>& rows, std::size_t
   for (const auto& row : rows)
     for (std::size_t c = 0; c < row.size(); ++c) {
       if (c == widths.size()) widths.push_back(0);
-      widths[c] = std::max(widths[c], columns(row[c]));
+      widths[c] = std::max(widths[c], descent::columns(row[c]));
     }
   std::string out;
   for (std::size_t r = 0; r < rows.size(); ++r) {
     std::string line;
     for (std::size_t c = 0; c < rows[r].size(); ++c) {
-      const std::string pad(widths[c] - columns(rows[r][c]), ' ');
+      const std::string pad(widths[c] - descent::columns(rows[r][c]), ' ');
       const bool text = c == 0 || c >= texts;
       line += (c > 0 ? "  " : "") + (text ? rows[r][c] + pad : pad + rows[r][c]);
     }

@@ -18,8 +18,6 @@ std::string duration(double seconds);
 /// A number with its noun: "1 seed", "2 seeds".
 std::string counted(std::int64_t n, const std::string& noun);
 
-using descent::columns;
-
 /// The parts with a separator between them: joined({1, 2}) is "1, 2".
 template <class Parts>
 std::string joined(const Parts& parts, const char* separator = ", ") {
