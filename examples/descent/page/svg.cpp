@@ -142,7 +142,9 @@ std::string contours(const Landscape& l) {
     for (int j = 0; j < kGrid; ++j)
       for (int i = 0; i < kGrid; ++i) {
         const auto value = [&](int dx, int dy) {
-          return f[static_cast<std::size_t>((j + dy) * (kGrid + 1) + i + dx)];
+          const auto row = static_cast<std::size_t>(j) + static_cast<std::size_t>(dy);
+          const auto column = static_cast<std::size_t>(i) + static_cast<std::size_t>(dx);
+          return f[row * (kGrid + 1) + column];
         };
         // Where the level crosses the four sides of the cell, in the order around the cell.
         const std::array<std::array<int, 2>, 5> corner{{{0, 0}, {1, 0}, {1, 1}, {0, 1}, {0, 0}}};
@@ -385,11 +387,13 @@ std::string svg(const HeatMap& m) {
                    std::isfinite(v) ? format(v, m.pattern) : std::string("–"), "</text>\n");
     }
   }
-  for (const std::size_t k : m.marked)
-    s += to_text("<rect x=\"", at(kLeft + static_cast<double>(k % m.columns.size()) * width + 2),
-                 "\" y=\"", at(kTop + static_cast<double>(k / m.columns.size()) * height + 2),
-                 "\" width=\"", at(width - 4), "\" height=\"", at(height - 4),
+  for (const std::size_t k : m.marked) {
+    const std::size_t row = k / m.columns.size(), column = k % m.columns.size();
+    s += to_text("<rect x=\"", at(kLeft + static_cast<double>(column) * width + 2), "\" y=\"",
+                 at(kTop + static_cast<double>(row) * height + 2), "\" width=\"", at(width - 4),
+                 "\" height=\"", at(height - 4),
                  "\" fill=\"none\" stroke=\"#D55E00\" stroke-width=\"3\"/>\n");
+  }
   for (std::size_t c = 0; c < m.columns.size(); ++c)
     s += to_text("<text x=\"", at(kLeft + (static_cast<double>(c) + 0.5) * width), "\" y=\"",
                  kHeight - kBottom + 16, "\" text-anchor=\"middle\">", escaped(m.columns[c]),
