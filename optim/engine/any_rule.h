@@ -43,7 +43,7 @@ class AnyRule : public RuleTraits {
   virtual ~AnyRule() = default;
 
   virtual void visit_fields(const FieldVisitor& f) = 0;
-  /// visit_fields() as a function.
+  /// Returns a function that calls visit_fields().
   FieldLister fields() {
     return [this](const FieldVisitor& f) { visit_fields(f); };
   }

@@ -63,7 +63,8 @@ void Layer::refuse_while_swapped(std::string_view op) const {
 }
 
 void Layer::exchange_weights(const Parameters& parameters, std::vector<Tensor>& values) {
-  std::vector<Tensor> weights;  // copied before any is written: two may be views of one tensor
+  // All weights are copied before one is written, because two weights may be views of one tensor.
+  std::vector<Tensor> weights;
   for (const Parameter& p : parameters) weights.push_back(kernel::clone(p.value));
   for (std::size_t i = 0; i < values.size(); ++i) kernel::overwrite(values[i], parameters[i].value);
   values = std::move(weights);

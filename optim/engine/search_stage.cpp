@@ -70,7 +70,7 @@ void SearchStage::run() {
   try {
     rule_.minimize(s);
     scatter(s.x);
-  } catch (...) {  // the closure threw, or x has another size: weights as before the step
+  } catch (...) {  // if the closure threw or x has another size, puts the weights back
     scatter(start);
     throw;
   }

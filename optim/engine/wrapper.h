@@ -24,12 +24,14 @@
 //   a Hyper and f("adaptive", o.adaptive) for a bool. Checking, printing, set(), schedules and
 //   saving work with this list.
 //
-// Every wrapper may have
+// Every wrapper has one of apply() and evaluate(), or both:
 // - `apply(Update& u)`: uses the gradients. apply() calls u.inner() at most once; see Update;
 // - `evaluate(Evaluation& e)`: makes the gradients. evaluate() calls e.inner() once or more often
 //   and returns the loss. The gradients that lie in the parameters' .grad at the end are used:
 //   evaluate() may add to them in place. An evaluate() that moves weights puts them back, also if
-//   the closure throws: see sam.h. If a wrapper has evaluate(), step() needs a closure;
+//   the closure throws: see sam.h. If a wrapper has evaluate(), step() needs a closure.
+//
+// Every wrapper may have
 // - `state(visit)`: lists what the wrapper keeps. visit("count", count) lists a number.
 //   visit("slow", slow) lists a std::vector<Tensor> with one tensor for each parameter. See
 //   state.h;
@@ -39,7 +41,8 @@
 // - `static constexpr bool elementwise = true`, if the update of each element depends on the
 //   gradients of that element alone. The default is false;
 // - `static constexpr bool skips_non_finite = true`, if a step whose gradients are not finite is
-//   to be skipped and counted. The default is false: such a step throws;
+//   to be skipped and counted. The default is false: such a step throws. A wrapper with this
+//   constant needs neither apply() nor evaluate();
 // - `presets()`, of a built-in wrapper: other default settings under names of their own; see
 //   Preset.
 #pragma once

@@ -155,6 +155,16 @@ struct SameName : Plain {
   void apply(Update& u) { u.inner(); }
 };
 
+TEST(Optimizer, NamesAMissingSettingAndAParameterWithoutATensor) {
+  const Problem p;
+  EXPECT_TRUE(has_text(message_of<ValueError>([&] { make("clip_norm(sgd)", p.parameters()); }),
+                       "[clip_norm] got no finite max_norm, expected a number in (0, inf)"));
+  EXPECT_TRUE(has_text(message_of<GraphError>([] {
+                         Optimizer({{"w", Tensor()}}, SGD{});
+                       }),
+                       "[sgd] got parameter 'w' without a tensor, expected a leaf"));
+}
+
 TEST(OwnWrapper, ListsEachSettingOnce) {
   const Problem p;
   EXPECT_TRUE(
