@@ -36,6 +36,8 @@ Recordings& Recordings::operator=(Recordings&&) noexcept = default;
 Recordings::~Recordings() = default;
 
 const std::vector<Tensor>& Recordings::replay_or_record(std::span<const Tensor> inputs) {
+  if (!f_)
+    fail<StateError>("compile", "got a compiled step that was moved away, expected one in use");
   for (std::size_t i = 0; i < inputs.size(); ++i)
     if (inputs[i].requires_grad())
       fail<GraphError>("compile", "got input ", i, " that requires a gradient, expected data. ",

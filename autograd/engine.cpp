@@ -8,6 +8,8 @@
 #include <descent/core/kernels/pointwise.h>
 
 #include <algorithm>
+#include <thread>
+#include <utility>
 
 namespace descent {
 namespace detail {
@@ -34,6 +36,7 @@ struct Backward {
   // is empty, all nodes are useful.
   PoolVector<Node*> useful;
   bool collect_leaves = true;
+  PoolVector<std::pair<Node*, Tensor>> others;  // leaves that another run has, with what is pending
 
   Backward(const char* name, GradOptions options)
       : op(name),
@@ -42,10 +45,34 @@ struct Backward {
   Backward(const Backward&) = delete;
   Backward& operator=(const Backward&) = delete;
   ~Backward() {  // after an exception, resets the nodes that wait
-    for (const auto& node : heap) {
-      node->pending = Tensor();
-      node->run = nullptr;
-    }
+    for (const auto& node : heap)
+      if (owns(*node)) release(*node);
+  }
+
+  bool owns(const Node& node) const { return node.run.load(std::memory_order_relaxed) == this; }
+  /// Takes a node for this run. Returns false if another run has it. Only leaves are shared by
+  /// graphs of several threads, so only they need an exchange that is atomic.
+  bool claim(Node& node) {
+    Backward* nobody = nullptr;
+    if (node.is_leaf())
+      return node.run.compare_exchange_strong(nobody, this, std::memory_order_acquire);
+    if (node.run.load(std::memory_order_relaxed))
+      fail<GraphError>("backward", "got a graph that another backward() is running through at '",
+                       node.name, "', expected one run at a time");
+    node.run.store(this, std::memory_order_relaxed);
+    return true;
+  }
+  /// Gives a node back, and returns the gradient that was pending.
+  Tensor release(Node& node) {
+    Tensor g = std::exchange(node.pending, Tensor());
+    node.run.store(nullptr, std::memory_order_release);
+    return g;
+  }
+  /// The gradient that is pending for a leaf of another run; null if there is none.
+  std::pair<Node*, Tensor>* elsewhere(const Node* node) {
+    for (auto& entry : others)
+      if (entry.first == node) return &entry;
+    return nullptr;
   }
 
   bool is_useful(Node* node) const {
@@ -56,24 +83,24 @@ struct Backward {
   /// adds in place.
   void give(RefPtr<Node> owned, Tensor g) {
     Node* node = owned.get();
-    if (node->run && node->run != this)
-      fail<GraphError>("backward", "got a graph that another backward() is running through at '",
-                       node->name, "', expected one run at a time");
     if (g.dtype() != node->dtype) g = g.to(node->dtype);
     if (!(g.shape() == node->shape)) g = sum_to(g, node->shape);
-    if (!node->run) {
-      node->run = this;
-      heap.push_back(std::move(owned));
-      std::push_heap(heap.begin(), heap.end(), kEarlier);
-    }
-    if (!node->pending.defined()) {
+    if (owns(*node)) return add_to(node->pending, std::move(g));
+    if (auto* const mine = elsewhere(node)) return add_to(mine->second, std::move(g));
+    // Room first: nothing may throw between the claim and the place in the heap.
+    if (heap.size() == heap.capacity()) heap.reserve(2 * heap.size() + 8);
+    if (claim(*node))
       node->pending = std::move(g);
-    } else if (!create_graph && sole_owner(node->pending) &&
-               kernel::can_accumulate(node->pending, g)) {
-      kernel::accumulate(node->pending, g);
-    } else {
-      node->pending = add(node->pending, g);
-    }
+    else
+      others.emplace_back(node, std::move(g));
+    heap.push_back(std::move(owned));
+    std::push_heap(heap.begin(), heap.end(), kEarlier);
+  }
+  void add_to(Tensor& pending, Tensor g) {
+    if (!create_graph && sole_owner(pending) && kernel::can_accumulate(pending, g))
+      kernel::accumulate(pending, g);
+    else
+      pending = add(pending, g);
   }
 
   void run_hooks(Node& node, Tensor& g) {
@@ -93,6 +120,11 @@ struct Backward {
   void collect(Leaf& leaf, Tensor g) {
     // A leaf's gradient must lie in dense memory that nobody else holds.
     if (!sole_owner(g) || !kernel::is_dense(g)) g = g.clone();
+    while (leaf.collecting.exchange(true, std::memory_order_acquire)) std::this_thread::yield();
+    struct End {
+      Leaf& leaf;
+      ~End() { leaf.collecting.store(false, std::memory_order_release); }
+    } end{leaf};
     const Tensor& so_far = leaf_grad(leaf);
     if (!so_far.defined())
       set_leaf_grad(leaf, std::move(g));
@@ -138,9 +170,14 @@ struct Backward {
       std::pop_heap(heap.begin(), heap.end(), kEarlier);
       const RefPtr<Node> node = std::move(heap.back());
       heap.pop_back();
-      node->run = nullptr;
-      Tensor g = std::move(node->pending);
-      node->pending = Tensor();
+      Tensor g;
+      if (owns(*node)) {
+        g = release(*node);
+      } else {
+        auto* const mine = elsewhere(node.get());
+        g = std::exchange(mine->second, Tensor());
+        mine->first = nullptr;
+      }
       found(node.get(), g);
       step(*node, std::move(g));
     }
@@ -181,35 +218,47 @@ void start(Backward& run, std::span<const Tensor> outputs, std::span<const Tenso
 /// address.
 PoolVector<Node*> nodes_towards(const std::vector<Tensor>& outputs,
                                 const std::vector<Node*>& wanted) {
-  PoolVector<Node*> all, pending;
+  PoolVector<Node*> goals(wanted.begin(), wanted.end()), pending, useful;
+  std::sort(goals.begin(), goals.end());
+  const auto is_goal = [&](Node* node) {
+    return std::binary_search(goals.begin(), goals.end(), node);
+  };
+  struct Marked {  // leaves are not marked: other threads may read them
+    PoolVector<Node*> nodes;
+    ~Marked() {
+      for (Node* node : nodes) node->mark = Node::Mark::none;
+    }
+  } marked;
+  const auto visit = [&](Node* node) {
+    if (node && node->is_leaf() && is_goal(node)) useful.push_back(node);
+    if (node && !node->is_leaf() && node->mark == Node::Mark::none) pending.push_back(node);
+  };
   const Node* freed = nullptr;
-  for (const Tensor& y : outputs)
-    if (Node* n = node_of(y)) pending.push_back(n);
+  for (const Tensor& y : outputs) visit(node_of(y));
   while (!pending.empty()) {
     Node* node = pending.back();
     pending.pop_back();
     if (node->mark != Node::Mark::none) continue;
+    marked.nodes.push_back(node);
     node->mark = Node::Mark::seen;
-    all.push_back(node);
-    if (std::find(wanted.begin(), wanted.end(), node) != wanted.end()) continue;
+    if (is_goal(node)) continue;
     if (node->released) freed = node;  // the inputs of this node are forgotten
-    for (const auto& input : node->inputs)
-      if (input && input->mark == Node::Mark::none) pending.push_back(input.get());
+    for (const auto& input : node->inputs) visit(input.get());
   }
-  std::sort(all.begin(), all.end(), kEarlier);  // a node comes after its inputs
-  PoolVector<Node*> useful;
-  for (Node* node : all) {
-    bool leads = std::find(wanted.begin(), wanted.end(), node) != wanted.end();
-    for (const auto& input : node->inputs)
-      leads = leads || (input && input->mark == Node::Mark::useful);
-    if (leads) {
-      node->mark = Node::Mark::useful;
-      useful.push_back(node);
-    }
-  }
-  for (Node* node : all) node->mark = Node::Mark::none;
   if (freed) throw_released(freed->name);
+  std::sort(marked.nodes.begin(), marked.nodes.end(), kEarlier);  // a node comes after its inputs
+  for (Node* node : marked.nodes) {
+    bool leads = is_goal(node);
+    for (const auto& input : node->inputs)
+      leads =
+          leads ||
+          (input && (input->is_leaf() ? is_goal(input.get()) : input->mark == Node::Mark::useful));
+    if (!leads) continue;
+    node->mark = Node::Mark::useful;
+    useful.push_back(node);
+  }
   std::sort(useful.begin(), useful.end());
+  useful.erase(std::unique(useful.begin(), useful.end()), useful.end());
   return useful;
 }
 

@@ -49,12 +49,15 @@ GradcheckResult gradcheck(const TensorFunction& f, const std::vector<Tensor>& in
       double& element = x.data_ptr<double>()[place(x, i)];
       const double before = element;
       const auto value_at = [&](double v) {
+        struct Restore {  // a destructor, because f may throw
+          double &element, before;
+          ~Restore() { element = before; }
+        } restore{element, before};
         element = v;
         return weighted(f(inputs)).item();
       };
       const double numeric =
           (value_at(before + options.step) - value_at(before - options.step)) / (2 * options.step);
-      element = before;
       const double given = a[static_cast<std::size_t>(i)], gap = std::fabs(given - numeric);
       if (!(gap <= result.worst)) result.worst = gap;
       if (!(gap <= options.atol + options.rtol * std::fabs(numeric)) && result.ok) {

@@ -137,9 +137,10 @@ class Node : public GradEdge {
   /// what the rule saved and sets `released`.
   virtual Grads backward(Tensor&& g, Need need, bool keep) = 0;
 
-  // For the engine, during a run.
-  Tensor pending;
-  Backward* run = nullptr;  // the run of the engine that goes through this node now
+  // For the engine, during a run. A leaf may be a part of graphs on several threads. It belongs to
+  // the run that comes first, and other runs keep what they have for it themselves.
+  Tensor pending;                        // of the run that the node belongs to
+  std::atomic<Backward*> run = nullptr;  // the run that the node belongs to
   enum class Mark : std::uint8_t { none, seen, useful } mark = Mark::none;
   bool released = false;
 
@@ -161,6 +162,7 @@ class Leaf final : public Node {
  public:
   explicit Leaf(const Tensor& t) noexcept : Node("leaf", t, 0) {}
   Tensor grad;
+  std::atomic<bool> collecting = false;  // a run adds to `grad` now
   Grads backward(Tensor&&, Need, bool) override { return Grads(); }
 
  private:

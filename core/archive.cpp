@@ -1,14 +1,24 @@
 #include <descent/core/archive.h>
 #include <descent/core/create.h>
+#include <descent/core/file_system.h>
 #include <descent/core/files.h>
 #include <descent/core/kernels/copy.h>
 
 #include <algorithm>
-#include <cstring>
 #include <nlohmann/json.hpp>
+#include <optional>
+#include <set>
 
 namespace descent {
 namespace {
+
+/// The beginning of a text that a file holds, for a message.
+std::string short_text(const std::string& text) {
+  if (text.size() <= 100) return text;
+  std::size_t end = 100;
+  while (end > 90 && (text[end] & 0xC0) == 0x80) --end;  // whole characters
+  return text.substr(0, end) + "…";
+}
 
 [[noreturn]] void bad(const std::string& path, const std::string& why) {
   fail<FileError>("load_tensors", "got '", path, "', ", why,
@@ -25,12 +35,30 @@ std::optional<DType> type_of(const std::string& name) {
   return std::nullopt;
 }
 
+/// Text as JSON writes it.
+std::string quoted(const std::string& text) {
+  try {
+    return nlohmann::json(text).dump();
+  } catch (const nlohmann::json::exception& e) {
+    fail<FileError>("save_tensors",
+                    "got a name or metadata that is no UTF-8, expected text: ", e.what());
+  }
+}
+
 }  // namespace
 
 void save_tensors(const std::string& path, const std::map<std::string, Tensor>& tensors,
                   const std::map<std::string, std::string>& metadata) {
-  nlohmann::ordered_json header = nlohmann::ordered_json::object();
-  if (!metadata.empty()) header["__metadata__"] = metadata;
+  std::string text = "{";
+  const auto add = [&](const std::string& name, const std::string& value) {
+    text += to_text(text.size() == 1 ? "" : ",", quoted(name), ":", value);
+  };
+  if (!metadata.empty()) {
+    std::string all;
+    for (const auto& [key, value] : metadata)
+      all += to_text(all.empty() ? "{" : ",", quoted(key), ":", quoted(value));
+    add("__metadata__", all + "}");
+  }
   std::size_t offset = 0;
   for (const auto& [name, t] : tensors) {
     if (!t.defined() || name == "__metadata__")
@@ -38,18 +66,13 @@ void save_tensors(const std::string& path, const std::map<std::string, Tensor>& 
                        t.defined() ? "" : " for an undefined tensor",
                        ", expected values, under a name other than __metadata__");
     const std::size_t bytes = static_cast<std::size_t>(t.numel()) * size_of(t.dtype());
-    header[name] = {{"dtype", type_name(t.dtype())},
-                    {"shape", std::vector<std::int64_t>(t.shape().begin(), t.shape().end())},
-                    {"data_offsets", {offset, offset + bytes}}};
+    std::string shape;
+    for (const std::int64_t n : t.shape()) shape += to_text(shape.empty() ? "" : ",", n);
+    add(name, to_text("{\"dtype\":\"", type_name(t.dtype()), "\",\"shape\":[", shape,
+                      "],\"data_offsets\":[", offset, ",", offset + bytes, "]}"));
     offset += bytes;
   }
-  std::string text;
-  try {
-    text = header.dump();
-  } catch (const nlohmann::json::exception& e) {
-    fail<FileError>("save_tensors",
-                    "got a name or metadata that is no UTF-8, expected text: ", e.what());
-  }
+  text += "}";
   text.append((8 - text.size() % 8) % 8, ' ');
   const std::uint64_t length = text.size();
   std::string contents(reinterpret_cast<const char*>(&length), sizeof length);
@@ -62,84 +85,197 @@ void save_tensors(const std::string& path, const std::map<std::string, Tensor>& 
   write_file(path, contents);
 }
 
+namespace {
+
+/// Reads the header of a file as it comes by. No tree is built, so nesting costs no stack and the
+/// end of a reading frees nothing that could fail.
+class Header final : public nlohmann::json_sax<nlohmann::json> {
+ public:
+  struct Entry {
+    std::optional<std::string> dtype;
+    std::optional<std::vector<std::uint64_t>> shape, offsets;
+  };
+  std::map<std::string, Entry> entries;
+  std::map<std::string, std::string> metadata;
+  std::string fault;  // why the header cannot be used; empty if it can
+
+  bool start_object(std::size_t) override {
+    if (level_ == kInList || level_ == kInEntry) return refuse_value("an object");
+    level_ = level_ == kOutside ? kInHeader : kInEntry;
+    if (level_ == kInEntry && is_metadata())
+      has_metadata_ = true;
+    else if (level_ == kInEntry)
+      entry_ = &entries[name_];
+    return true;
+  }
+  bool end_object() override {
+    if (level_ == kInEntry && !is_metadata())
+      for (const auto& [field, given] : {std::pair{"dtype", entry_->dtype.has_value()},
+                                         {"shape", entry_->shape.has_value()},
+                                         {"data_offsets", entry_->offsets.has_value()}})
+        if (!given) return refuse(to_text("whose tensor '", short_text(name_), "' has no ", field));
+    level_ = level_ == kInEntry ? kInHeader : kOutside;
+    return true;
+  }
+  bool key(std::string& text) override {
+    const bool twice = level_ == kInHeader
+                           ? entries.contains(text) || (text == kMetadata && has_metadata_)
+                       : is_metadata() ? metadata.contains(text)
+                                       : !fields_.insert(text).second;
+    if (twice) return refuse(to_text("which has the name '", short_text(text), "' twice"));
+    if (level_ == kInHeader) {
+      name_ = text;
+      fields_.clear();
+    } else {
+      field_ = text;
+    }
+    return true;
+  }
+  bool start_array(std::size_t) override {
+    if (level_ != kInEntry || is_metadata()) return refuse_value("a list");
+    level_ = kInList;
+    if (std::vector<std::uint64_t>* numbers = list()) numbers->reserve(2);
+    return true;
+  }
+  bool end_array() override {
+    level_ = kInEntry;
+    return true;
+  }
+  bool string(std::string& text) override {
+    if (level_ == kInEntry && is_metadata())
+      metadata[field_] = text;
+    else if (level_ == kInEntry && field_ == "dtype")
+      entry_->dtype = text;
+    else
+      return other_value("text");
+    return true;
+  }
+  bool number_unsigned(std::uint64_t n) override {
+    std::vector<std::uint64_t>* const numbers = level_ == kInList ? list() : nullptr;
+    if (!numbers) return other_value("a number");
+    if (numbers->size() == Shape::kMaxRank) return refuse_value("a list that is too long");
+    numbers->push_back(n);
+    return true;
+  }
+  bool number_integer(std::int64_t) override { return other_value("a negative number"); }
+  bool number_float(double, const std::string&) override { return other_value("a fraction"); }
+  bool boolean(bool) override { return other_value("true or false"); }
+  bool null() override { return other_value("null"); }
+  bool binary(binary_t&) override { return other_value("binary data"); }
+  bool parse_error(std::size_t at, const std::string&, const nlohmann::json::exception&) override {
+    return refuse(to_text("whose header is not a JSON object: it goes wrong at byte ", at));
+  }
+
+ private:
+  enum Level { kOutside, kInHeader, kInEntry, kInList };
+  static constexpr const char* kMetadata = "__metadata__";
+
+  bool is_metadata() const { return name_ == kMetadata; }
+  /// The list that is being read; null if nobody needs it.
+  std::vector<std::uint64_t>* list() {
+    if (field_ == "shape") return &(entry_->shape ? *entry_->shape : entry_->shape.emplace());
+    if (field_ == "data_offsets")
+      return &(entry_->offsets ? *entry_->offsets : entry_->offsets.emplace());
+    return nullptr;
+  }
+  /// A value where something else must stand, or in a field that nobody needs.
+  bool other_value(const char* what) {
+    const bool needed = field_ == "dtype" || field_ == "shape" || field_ == "data_offsets";
+    return level_ < kInEntry || is_metadata() || needed ? refuse_value(what) : true;
+  }
+  bool refuse_value(const char* what) {
+    if (level_ == kOutside) return refuse(to_text("whose header is ", what, ", not an object"));
+    if (level_ == kInHeader) return refuse(to_text("where '", short_text(name_), "' is ", what));
+    return refuse(to_text("where '", short_text(field_), "' of '", short_text(name_),
+                          "' is or holds ", what));
+  }
+  bool refuse(std::string why) {
+    fault = std::move(why);
+    return false;
+  }
+
+  Level level_ = kOutside;
+  std::string name_, field_;      // the last keys of header and entry
+  std::set<std::string> fields_;  // the fields of the entry so far
+  Entry* entry_ = nullptr;
+  bool has_metadata_ = false;
+};
+
+/// Checks an entry, and returns the shape of its tensor.
+Shape shape_of(const std::string& path, const std::string& name, const Header::Entry& entry,
+               std::uint64_t size) {
+  const std::optional<DType> dtype = type_of(*entry.dtype);
+  const std::string tensor = to_text("whose tensor '", short_text(name), "' ");
+  if (!dtype)
+    bad(path, to_text(tensor, "has dtype '", short_text(*entry.dtype),
+                      "', expected BOOL, I64, F32 or F64"));
+  Shape extents;
+  std::uint64_t elements = 1, span = 1;  // span: the product of the extents that are not 0
+  for (const std::uint64_t n : *entry.shape) {
+    if (n > (std::uint64_t{1} << 40) || (n > 0 && span > (std::uint64_t{1} << 48) / n))
+      bad(path, to_text(tensor, "is too large"));
+    span *= n > 0 ? n : 1;
+    elements *= n;
+    extents.push_back(static_cast<std::int64_t>(n));
+  }
+  const std::vector<std::uint64_t>& at = *entry.offsets;
+  const std::uint64_t bytes = elements * size_of(*dtype);
+  if (at.size() != 2 || at[0] > at[1] || at[1] > size || at[1] - at[0] != bytes)
+    bad(path,
+        to_text(tensor, "does not lie at two offsets that are ", static_cast<unsigned long>(bytes),
+                " bytes apart, within ", static_cast<unsigned long>(size)));
+  return extents;
+}
+
+}  // namespace
+
 Archive load_tensors(const std::string& path) {
-  using nlohmann::json;
-  const std::string contents = read_file(path);
+  const detail::InputFile file("load_tensors", path);
   std::uint64_t length = 0;
-  if (contents.size() < sizeof length)
-    bad(path, to_text("which has ", contents.size(), " bytes, expected at least 8"));
-  std::memcpy(&length, contents.data(), sizeof length);
-  if (length > contents.size() - sizeof length || length > 100'000'000)
+  if (file.read(0, &length, sizeof length) < sizeof length)
+    bad(path, to_text("which has ", static_cast<unsigned long>(file.size()),
+                      " bytes, expected at least 8"));
+  if (length > file.size() - sizeof length || length > 100'000'000)
     bad(path, to_text("whose header claims ", static_cast<unsigned long>(length), " bytes of ",
-                      contents.size()));
-  const std::size_t start = sizeof length + length, size = contents.size() - start;
-  const json header =
-      json::parse(contents.begin() + sizeof length,
-                  contents.begin() + static_cast<std::ptrdiff_t>(start), nullptr, false);
-  if (!header.is_object()) bad(path, "whose header is not a JSON object");
-  Archive archive;
-  std::vector<std::pair<std::size_t, std::size_t>> ranges;
-  for (const auto& item : header.items()) {
-    const std::string& name = item.key();
-    const json& entry = item.value();
-    if (name == "__metadata__") {
-      if (!entry.is_object()) bad(path, "whose metadata is not an object");
-      for (const auto& [key, value] : entry.items()) {
-        if (!value.is_string()) bad(path, to_text("whose metadata '", key, "' is not text"));
-        archive.metadata[key] = value.get<std::string>();
-      }
-      continue;
-    }
-    const auto field = [&](const char* key) -> const json& {
-      if (!entry.is_object() || !entry.contains(key))
-        bad(path, to_text("whose tensor '", name, "' has no ", key));
-      return entry[key];
-    };
-    const json &type = field("dtype"), &shape = field("shape"), &offsets = field("data_offsets");
-    const auto dtype = type.is_string() ? type_of(type.get<std::string>()) : std::nullopt;
-    if (!dtype)
-      bad(path, to_text("whose tensor '", name, "' has dtype ", type.dump(),
-                        ", expected BOOL, I64, F32 or F64"));
-    if (!shape.is_array() || shape.size() > Shape::kMaxRank)
-      bad(path, to_text("whose tensor '", name, "' has shape ", shape.dump()));
-    Shape extents;
-    std::uint64_t elements = 1, span = 1;  // span: the product of the extents that are not 0
-    for (const json& extent : shape) {
-      if (!extent.is_number_unsigned() || extent.get<std::uint64_t>() > (std::uint64_t{1} << 40))
-        bad(path, to_text("whose tensor '", name, "' has shape ", shape.dump()));
-      const auto n = extent.get<std::uint64_t>();
-      if (n > 0 && span > (std::uint64_t{1} << 48) / n)
-        bad(path, to_text("whose tensor '", name, "' is too large"));
-      span *= n > 0 ? n : 1;
-      elements *= n;
-      extents.push_back(static_cast<std::int64_t>(n));
-    }
-    if (!offsets.is_array() || offsets.size() != 2 || !offsets[0].is_number_unsigned() ||
-        !offsets[1].is_number_unsigned())
-      bad(path, to_text("whose tensor '", name, "' has offsets ", offsets.dump()));
-    const auto begin = offsets[0].get<std::uint64_t>(), end = offsets[1].get<std::uint64_t>();
-    if (begin > end || end > size || end - begin != elements * size_of(*dtype))
-      bad(path, to_text("whose tensor '", name, "' lies at ", offsets.dump(), " of ", size,
-                        " bytes, expected ", static_cast<unsigned long>(elements * size_of(*dtype)),
-                        " bytes"));
-    ranges.emplace_back(begin, end);
-    Tensor t = empty(extents, *dtype);
-    if (*dtype == kBool)
-      for (std::uint64_t i = 0; i < elements; ++i)
-        t.data_ptr<bool>()[i] = contents[start + begin + i] != 0;
-    else if (end > begin)
-      std::memcpy(t.raw(), contents.data() + start + begin, end - begin);
-    archive.tensors[name] = t;
+                      static_cast<unsigned long>(file.size())));
+  Header header;
+  {
+    std::string text(length, '\0');
+    text.resize(file.read(sizeof length, text.data(), length));
+    if (!nlohmann::json::sax_parse(text, &header)) bad(path, header.fault);
+  }
+  const std::uint64_t start = sizeof length + length, size = file.size() - start;
+  std::vector<std::pair<std::uint64_t, std::uint64_t>> ranges;
+  for (const auto& [name, entry] : header.entries) {
+    shape_of(path, name, entry, size);
+    ranges.emplace_back((*entry.offsets)[0], (*entry.offsets)[1]);
   }
   std::sort(ranges.begin(), ranges.end());
-  std::size_t covered = 0;
+  std::uint64_t covered = 0;
   for (const auto& [begin, end] : ranges) {
     if (begin != covered)
-      bad(path, to_text("whose tensors overlap or leave a gap at byte ", covered));
+      bad(path, to_text("whose tensors overlap or leave a gap at byte ",
+                        static_cast<unsigned long>(covered)));
     covered = end;
   }
   if (covered != size)
-    bad(path, to_text("which has ", size - covered, " bytes that belong to no tensor"));
+    bad(path, to_text("which has ", static_cast<unsigned long>(size - covered),
+                      " bytes that belong to no tensor"));
+
+  Archive archive;
+  archive.metadata = std::move(header.metadata);
+  for (const auto& [name, entry] :
+       header.entries) {  // all is checked: no more memory than the file's
+    const Tensor t = empty(shape_of(path, name, entry, size), *type_of(*entry.dtype));
+    const std::uint64_t begin = (*entry.offsets)[0], bytes = (*entry.offsets)[1] - begin;
+    if (bytes > 0 && file.read(start + begin, t.raw(), bytes) != bytes)
+      bad(path, "which became shorter while it was read");
+    if (t.dtype() == kBool)  // a byte other than 0 and 1 is no bool
+      for (auto *byte = static_cast<unsigned char*>(t.raw()), *end = byte + bytes; byte != end;
+           ++byte)
+        *byte = *byte != 0;
+    archive.tensors[name] = t;
+  }
   return archive;
 }
 

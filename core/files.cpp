@@ -1,16 +1,24 @@
 #include <descent/core/error.h>
+#include <descent/core/file_system.h>
 #include <descent/core/files.h>
 
-#include <fcntl.h>
+#include <dirent.h>
+#include <sys/file.h>
 #include <sys/stat.h>
-#include <unistd.h>
 #include <zlib.h>
-#include <atomic>
+#include <algorithm>
 #include <cerrno>
+#include <climits>
 #include <cstring>
+#include <utility>
 
 namespace descent {
+
+detail::FileCalls detail::file_calls;
+
 namespace {
+
+using detail::file_calls;
 
 struct Descriptor {
   int fd;
@@ -19,57 +27,171 @@ struct Descriptor {
   }
 };
 
+const char* kind_of(mode_t mode) {
+  return S_ISDIR(mode)    ? "a folder"
+         : S_ISFIFO(mode) ? "a pipe"
+         : S_ISSOCK(mode) ? "a socket"
+                          : "a device";
+}
+
+std::string folder_of(const std::string& path) {
+  const std::size_t slash = path.rfind('/');
+  return slash == std::string::npos ? "." : slash == 0 ? "/" : path.substr(0, slash);
+}
+
+[[noreturn]] void fail_write(const char* what, const std::string& path, int error) {
+  fail<FileError>("write_file", "could not ", what, " '", path, "': ", std::strerror(error),
+                  ". Hint: does the folder exist, and is there space?");
+}
+
+/// Follows symbolic links. The last link may lead to a file that does not exist yet.
+std::string behind_links(const std::string& link) {
+  std::string path = link;
+  for (int links = 0; links < 40; ++links) {
+    char target[PATH_MAX];
+    const ssize_t n = ::readlink(path.c_str(), target, sizeof target);
+    if (n < 0) return path;  // no link
+    const std::string next(target, static_cast<std::size_t>(n));
+    path = next.starts_with('/') ? next : folder_of(path) + "/" + next;
+  }
+  fail_write("follow", link, ELOOP);
+}
+
+constexpr std::string_view kBefore = ".descent-", kAfter = ".tmp";
+
+/// Removes temporary files that nobody has open: those of programs that died. A living writer holds
+/// a lock on its file.
+void remove_stale(const std::string& folder) {
+  DIR* const entries = ::opendir(folder.c_str());
+  if (!entries) return;
+  while (const dirent* entry = ::readdir(entries)) {
+    const std::string_view name = entry->d_name;
+    if (!name.starts_with(kBefore) || !name.ends_with(kAfter)) continue;
+    const std::string path = to_text(folder, "/", name);
+    const Descriptor file{::open(path.c_str(), O_WRONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC)};
+    if (file.fd >= 0 && ::flock(file.fd, LOCK_EX | LOCK_NB) == 0) ::unlink(path.c_str());
+  }
+  ::closedir(entries);
+}
+
+/// Returns the error number; 0 if all was written.
+int write_all(int fd, std::string_view contents) {
+  while (!contents.empty()) {
+    const ssize_t n = file_calls.write(fd, contents.data(), contents.size());
+    if (n < 0 && errno != EINTR) return errno;
+    if (n > 0) contents.remove_prefix(static_cast<std::size_t>(n));
+  }
+  return 0;
+}
+
+/// A file under a name that nobody can guess, in the folder of the file that it will replace. The
+/// destructor removes the file unless it was renamed.
+struct Temporary {
+  std::string path;
+  int fd = -1;
+
+  explicit Temporary(const std::string& folder) {
+    unsigned char random[8];
+    for (int tries = 0; fd < 0 && tries < 100; ++tries) {
+      if (::getentropy(random, sizeof random) != 0) return;
+      path = to_text(folder, "/", kBefore);
+      for (const unsigned char c : random)
+        path += {"0123456789abcdef"[c >> 4], "0123456789abcdef"[c & 15]};
+      path += kAfter;
+      fd = file_calls.create(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC,
+                             0666);
+      if (fd < 0 && errno != EEXIST) return;
+    }
+    if (fd >= 0) ::flock(fd, LOCK_EX | LOCK_NB);  // tells remove_stale() that somebody writes
+  }
+  Temporary(const Temporary&) = delete;
+  Temporary& operator=(const Temporary&) = delete;
+  ~Temporary() {
+    const int error = errno;
+    if (fd >= 0) ::close(fd);
+    if (!path.empty()) ::unlink(path.c_str());
+    errno = error;
+  }
+};
+
 }  // namespace
 
-std::string read_file(const std::string& path) {
-  const Descriptor file{::open(path.c_str(), O_RDONLY | O_CLOEXEC)};
+detail::InputFile::InputFile(const char* op, std::string path)
+    : op_(op),
+      path_(std::move(path)),
+      // O_NONBLOCK: opening a pipe does not wait for a writer.
+      fd_(::open(path_.c_str(), O_RDONLY | O_NONBLOCK | O_CLOEXEC)) {
+  Descriptor closes_on_error{fd_};
   struct stat info {};
-  if (file.fd < 0 || ::fstat(file.fd, &info) != 0)
-    fail<FileError>("read_file", "could not open '", path, "': ", std::strerror(errno));
-  if (S_ISDIR(info.st_mode))
-    fail<FileError>("read_file", "got a folder, '", path, "', expected a file");
-  std::string contents;
-  char buffer[65536];
-  for (;;) {
-    const ssize_t n = ::read(file.fd, buffer, sizeof buffer);
-    if (n < 0 && errno == EINTR) continue;
-    if (n < 0) fail<FileError>("read_file", "could not read '", path, "': ", std::strerror(errno));
-    if (n == 0) return contents;
-    contents.append(buffer, static_cast<std::size_t>(n));
+  if (fd_ < 0 || ::fstat(fd_, &info) != 0)
+    fail<FileError>(op, "could not open '", path_, "': ", std::strerror(errno));
+  if (!S_ISREG(info.st_mode))
+    fail<FileError>(op, "got ", kind_of(info.st_mode), ", '", path_, "', expected a file",
+                    S_ISDIR(info.st_mode) ? "" : ". Hint: write its contents to a file first");
+  size_ = static_cast<std::uint64_t>(info.st_size);
+  fd_ = std::exchange(closes_on_error.fd, -1);
+}
+detail::InputFile::~InputFile() { ::close(fd_); }
+
+std::size_t detail::InputFile::read(std::uint64_t offset, void* to, std::size_t n) const {
+  std::size_t done = 0;
+  while (done < n) {
+    const ssize_t got =
+        ::pread(fd_, static_cast<char*>(to) + done, n - done, static_cast<off_t>(offset + done));
+    if (got < 0 && errno == EINTR) continue;
+    if (got < 0) fail<FileError>(op_, "could not read '", path_, "': ", std::strerror(errno));
+    if (got == 0) break;
+    done += static_cast<std::size_t>(got);
   }
+  return done;
+}
+
+std::string read_file(const std::string& path) {
+  const detail::InputFile file("read_file", path);
+  std::string contents(file.size(), '\0');
+  contents.resize(file.read(0, contents.data(), contents.size()));
+  char more[65536];  // a file of /proc has more than its size says
+  while (const std::size_t n = file.read(contents.size(), more, sizeof more))
+    contents.append(more, n);
+  return contents;
 }
 
 void write_file(const std::string& path, std::string_view contents) {
-  static std::atomic<int> next{0};  // two threads may write one file
-  const std::string temporary = to_text(path, ".tmp", static_cast<long>(::getpid()), "-", next++);
-  const auto give_up = [&](const char* what) {
-    const int error = errno;
-    ::unlink(temporary.c_str());
-    fail<FileError>("write_file", "could not ", what, " '", path, "': ", std::strerror(error),
-                    ". Hint: does the folder exist, and is there space?");
-  };
-  {
-    const Descriptor file{
-        ::open(temporary.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644)};
-    if (file.fd < 0) give_up("create");
-    for (std::size_t done = 0; done < contents.size();) {
-      const ssize_t n = ::write(file.fd, contents.data() + done, contents.size() - done);
-      if (n < 0 && errno == EINTR) continue;
-      if (n < 0) give_up("write");
-      done += static_cast<std::size_t>(n);
-    }
-    if (::fsync(file.fd) != 0) give_up("flush");
+  const std::string target = behind_links(path), folder = folder_of(target);
+  struct stat old {};
+  const bool exists = ::stat(target.c_str(), &old) == 0;
+  if (exists && S_ISDIR(old.st_mode)) fail_write("replace", path, EISDIR);
+  if (exists && ::access(target.c_str(), W_OK) != 0) fail_write("write", path, errno);
+  if (exists && !S_ISREG(old.st_mode)) {
+    const Descriptor file{::open(target.c_str(), O_WRONLY | O_CLOEXEC)};
+    if (file.fd < 0) fail_write("open", path, errno);
+    if (const int error = write_all(file.fd, contents)) fail_write("write", path, error);
+    return;
   }
-  if (::rename(temporary.c_str(), path.c_str()) != 0) give_up("replace");
-  const std::size_t slash = path.rfind('/');
-  const std::string folder = slash == std::string::npos ? "."
-                             : slash == 0               ? "/"
-                                                        : path.substr(0, slash);
+  remove_stale(folder);
+  for (int tries = 0;; ++tries) {
+    Temporary file(folder);
+    if (file.fd < 0) fail_write("create", path, errno);
+    if (exists) {
+      // The order matters: a change of owner takes permissions away.
+      if (old.st_uid != ::geteuid() || old.st_gid != ::getegid()) [[maybe_unused]]
+        const int kept = ::fchown(file.fd, old.st_uid, old.st_gid);
+      if (::fchmod(file.fd, old.st_mode & 07777) != 0) fail_write("create", path, errno);
+    }
+    if (const int error = write_all(file.fd, contents)) fail_write("write", path, error);
+    if (file_calls.fsync(file.fd) != 0) fail_write("flush", path, errno);
+    if (file_calls.rename(file.path.c_str(), target.c_str()) == 0) {
+      file.path.clear();
+      break;
+    }
+    // Between creating and locking, another writer may have taken the file for a stale one.
+    if (errno != ENOENT || tries > 0) fail_write("replace", path, errno);
+  }
   const Descriptor directory{::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC)};
   if (directory.fd >= 0) ::fsync(directory.fd);  // so that the new name survives a power cut
 }
 
-std::string gunzip(std::string contents, const std::string& name) {
+std::string gunzip(std::string contents, const std::string& name, const UnpackLimits& limits) {
   if (contents.size() < 2 || contents[0] != '\x1f' || contents[1] != '\x8b') return contents;
   z_stream stream{};
   if (inflateInit2(&stream, 16 + MAX_WBITS) != Z_OK)
@@ -78,11 +200,21 @@ std::string gunzip(std::string contents, const std::string& name) {
     z_stream* s;
     ~End() { inflateEnd(s); }
   } end{&stream};
-  stream.next_in = reinterpret_cast<Bytef*>(contents.data());
-  stream.avail_in = static_cast<uInt>(contents.size());
+  const auto most = std::min(
+      limits.bytes,
+      std::max(limits.always,
+               static_cast<std::uint64_t>(limits.ratio * static_cast<double>(contents.size()))));
+  std::string_view rest = contents;
   std::string out;
   char buffer[65536];
-  for (int status = Z_OK; status != Z_STREAM_END;) {
+  for (int status = Z_OK; status != Z_STREAM_END || stream.avail_in > 0 || !rest.empty();) {
+    if (stream.avail_in == 0) {  // zlib counts in 32 bits
+      const std::size_t n = std::min(rest.size(), std::size_t{1} << 30);
+      stream.next_in = reinterpret_cast<Bytef*>(const_cast<char*>(rest.data()));
+      stream.avail_in = static_cast<uInt>(n);
+      rest.remove_prefix(n);
+    }
+    if (status == Z_STREAM_END) inflateReset(&stream);  // another member follows
     stream.next_out = reinterpret_cast<Bytef*>(buffer);
     stream.avail_out = sizeof buffer;
     status = inflate(&stream, Z_NO_FLUSH);
@@ -91,12 +223,11 @@ std::string gunzip(std::string contents, const std::string& name) {
           "gunzip", name,
           ": got damaged or truncated gzip data, expected a whole file. Hint: get it again");
     out.append(buffer, sizeof buffer - stream.avail_out);
-    if (status == Z_STREAM_END && stream.avail_in > 0) {  // another member follows
-      inflateReset(&stream);
-      status = Z_OK;
-    }
-    if (out.size() > (std::size_t{1} << 32))
-      fail<FileError>("gunzip", name, ": got more than 4 GiB");
+    if (out.size() > most)
+      fail<FileError>("gunzip", name, ": got more than ", static_cast<unsigned long>(most),
+                      " bytes from ", contents.size(), " packed bytes, expected at most ",
+                      limits.ratio,
+                      " for one. Hint: if you trust the file, unpack it with gunzip first");
   }
   return out;
 }

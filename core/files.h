@@ -1,23 +1,37 @@
 // Whole files: reading, replacing atomically, and unpacking gzip.
 #pragma once
 
+#include <cstddef>
+#include <cstdint>
 #include <string>
 #include <string_view>
 
 namespace descent {
 
-/// The contents of a file. Throws FileError if the file is missing, a folder, or cannot be read.
+/// The contents of a file. Throws FileError if the file is missing or cannot be read, and for
+/// everything that is no regular file: a folder, a pipe, a device.
 std::string read_file(const std::string& path);
 
-/// Replaces a file's contents. Writes the new contents to a temporary file beside the target,
-/// flushes the temporary file, and renames it. A reader therefore sees either the old file or the
-/// whole new file. If the file cannot be written, throws FileError and leaves the old file
-/// untouched.
+/// Replaces a file's contents. A reader, also after a crash, sees either the old contents or all of
+/// the new contents: they are written to a temporary file beside the target, flushed, and renamed.
+/// If the file cannot be written, throws FileError and leaves the old file untouched.
+///
+/// A new file gets the permissions that the umask allows. A file that is replaced keeps its
+/// permissions and, where the system allows it, its owner. Behind a symbolic link the file that the
+/// link leads to is replaced. A pipe or device is written to, not replaced. Temporary files of
+/// programs that died, `.descent-….tmp`, are removed from the folder.
 void write_file(const std::string& path, std::string_view contents);
 
+/// How much gunzip() may unpack. A small file that unpacks to far more than it holds is more often
+/// an attack than data.
+struct UnpackLimits {
+  std::uint64_t bytes = std::uint64_t{1} << 32;    ///< at most so many bytes in all
+  std::uint64_t always = std::uint64_t{64} << 20;  ///< so many bytes are allowed at any ratio
+  double ratio = 100;                              ///< beyond `always`: bytes out for a byte in
+};
 /// Unpacks all members of a gzip file. If the contents are not gzipped, returns the contents
-/// unchanged. Throws FileError if the contents are damaged, cut off or larger than 4 GiB. The error
+/// unchanged. Throws FileError if the contents are damaged, cut off or beyond the limits. The error
 /// calls the contents `name`.
-std::string gunzip(std::string contents, const std::string& name);
+std::string gunzip(std::string contents, const std::string& name, const UnpackLimits& limits = {});
 
 }  // namespace descent

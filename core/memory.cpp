@@ -1,6 +1,7 @@
 #include <descent/core/free_lists.h>
 #include <descent/core/memory.h>
 
+#include <pthread.h>
 #include <atomic>
 #include <bit>
 #include <cstdlib>
@@ -50,6 +51,9 @@ struct Shared {  // never destroyed: threads may return blocks while the program
 };
 Shared& shared() {
   static Shared* s = new Shared;
+  // A thread that forks holds the lock, so that the child finds the lists whole and unlocked.
+  [[maybe_unused]] static const int registered = ::pthread_atfork(
+      [] { s->mutex.lock(); }, [] { s->mutex.unlock(); }, [] { s->mutex.unlock(); });
   return *s;
 }
 

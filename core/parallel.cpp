@@ -2,6 +2,7 @@
 #include <descent/core/floating_mode.h>
 #include <descent/core/parallel.h>
 
+#include <pthread.h>
 #include <tbb/global_control.h>
 #include <tbb/parallel_for.h>
 #include <tbb/task_arena.h>
@@ -36,7 +37,13 @@ std::atomic<int>& threads() {
   return n;
 }
 
+// True in a process that was forked after threads were used. The threads of TBB stayed behind, so
+// everything runs on the calling thread.
+std::atomic<bool> g_without_threads{false};
+
 std::shared_ptr<tbb::task_arena> arena_of(int n) {
+  [[maybe_unused]] static const int registered =
+      ::pthread_atfork(nullptr, nullptr, [] { g_without_threads = true; });
   static std::mutex mutex;
   static std::shared_ptr<tbb::task_arena> arena;
   static int size = 0;
@@ -59,14 +66,16 @@ int num_threads() { return threads(); }
 
 void detail::parallel_ranges(std::int64_t n, std::int64_t grain, Share share, RangeBody body,
                              void* context) {
-  const std::int64_t pieces = (n + grain - 1) / grain;
+  if (grain < 1)
+    fail<ValueError>("parallel_for", "got pieces of ", grain, " elements, expected at least 1");
+  const std::int64_t pieces = n / grain + (n % grain != 0);
   const unsigned mode = floating_mode();
   const auto piece = [=](std::int64_t i) {
     const FloatingMode as_caller(mode);
     body(context, i * grain, i + 1 == pieces ? n : (i + 1) * grain);
   };
   const int limit = num_threads();
-  if (limit == 1) {
+  if (limit == 1 || g_without_threads) {
     for (std::int64_t i = 0; i < pieces; ++i) piece(i);
     return;
   }

@@ -4,6 +4,9 @@
 // depend on the number of threads. If the pieces are independent, or are combined in their order,
 // the results therefore have the same bits for 1, 2 or 7 threads.
 //
+// In a process that was forked after Descent had used threads, everything runs on the calling
+// thread, with the same bits.
+//
 // The number of threads concerns Descent alone. The host program's settings of TBB and BLAS stay.
 #pragma once
 

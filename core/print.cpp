@@ -2,7 +2,7 @@
 #include <descent/core/launch.h>
 #include <descent/core/tensor.h>
 
-#include <cstdio>
+#include <charconv>
 #include <ostream>
 
 namespace descent {
@@ -11,20 +11,24 @@ namespace {
 constexpr std::int64_t kEdge = 3;            // values shown at either end of a long dimension
 constexpr std::int64_t kShortenFrom = 1000;  // elements from which dimensions are shortened
 
-std::string value_at(const Tensor& flat, std::int64_t i) {
+/// A number with at most so many digits, as printf's %g writes it in every locale.
+std::string shortened(double x, int digits) {
   char buffer[40];
+  return {buffer,
+          std::to_chars(buffer, buffer + sizeof buffer, x, std::chars_format::general, digits).ptr};
+}
+
+std::string value_at(const Tensor& flat, std::int64_t i) {
   switch (flat.dtype()) {
     case kBool:
       return flat.data_ptr<bool>()[i] ? "true" : "false";
     case kInt64:
       return std::to_string(flat.data_ptr<std::int64_t>()[i]);
     case kFloat32:
-      std::snprintf(buffer, sizeof buffer, "%.4g", flat.data_ptr<float>()[i]);
-      break;
+      return shortened(flat.data_ptr<float>()[i], 4);
     default:
-      std::snprintf(buffer, sizeof buffer, "%.6g", flat.data_ptr<double>()[i]);
+      return shortened(flat.data_ptr<double>()[i], 6);
   }
-  return buffer;
 }
 
 // One bracketed dimension; at most kMaxRank deep.

@@ -27,7 +27,13 @@ std::optional<double> number(std::string_view field) {
   double x = 0;
   const auto [end, error] = std::from_chars(field.data(), field.data() + field.size(), x);
   if (end != field.data() + field.size() || error == std::errc::invalid_argument) return {};
-  if (error == std::errc::result_out_of_range) x = std::strtod(std::string(field).c_str(), nullptr);
+  if (error == std::errc::result_out_of_range) {  // too small becomes 0, too large is no number
+    long double wide = 0;
+    if (std::from_chars(field.data(), end, wide).ec == std::errc())
+      x = static_cast<double>(wide);
+    else if (field.find("e-") == field.npos && field.find("E-") == field.npos)
+      return {};
+  }
   if (!std::isfinite(static_cast<float>(x))) return {};
   return x;
 }
@@ -40,8 +46,8 @@ bool is_word(std::string_view field) {
   return error == std::errc::invalid_argument || end != field.data() + field.size();
 }
 
-/// Cuts a line into fields; a field may stand in double quotes.
-Row fields(std::string_view line, char separator) {
+/// Cuts a line into fields; a field may stand in double quotes. Empty if a quote has no end.
+std::optional<Row> fields(std::string_view line, char separator) {
   Row row;
   std::size_t i = 0;
   while (true) {
@@ -56,8 +62,8 @@ Row fields(std::string_view line, char separator) {
         else
           break;
       }
-      if (i < line.size()) ++i;
-      for (; i < line.size() && line[i] != separator; ++i)
+      if (i >= line.size()) return {};
+      for (++i; i < line.size() && line[i] != separator; ++i)
         if (line[i] != ' ') field += line[i];  // behind the quote: refused later, as no number
     } else {
       const std::size_t end = std::min(line.find(separator, i), line.size());
@@ -91,22 +97,27 @@ Dataset parse_csv(std::string_view text, const CsvOptions& options, const std::s
   std::vector<std::size_t> lines;  // the line of each row, for messages
   Row header;
   char separator = 0;
+  const bool old_mac = text.find('\n') == text.npos;  // lines that end in CR alone
+  const char newline = old_mac ? '\r' : '\n';
   for (std::size_t line = 1; !text.empty(); ++line) {
-    const std::size_t end = std::min(text.find('\n'), text.size());
+    const std::size_t end = std::min(text.find(newline), text.size());
     const std::string_view content = trim(text.substr(0, end));
     text.remove_prefix(std::min(end + 1, text.size()));
     if (content.empty()) continue;
     if (separator == 0) separator = separator_of(content);
-    Row row = fields(content, separator);
+    std::optional<Row> cut = fields(content, separator);
+    if (!cut)
+      bad("got a quote without an end in line ", line, ", expected one that ends in its line");
+    Row row = std::move(*cut);
     if (rows.empty() && header.empty()) {
       // A first line with a word is a header, with one exception. Suppose the only word is in the
       // last column, and the second line has a word there too. Then the first line is a sample, and
       // the word is its class.
       const auto words =
           std::count_if(row.begin(), row.end(), [](const std::string& f) { return is_word(f); });
-      const std::string_view next = trim(text.substr(0, std::min(text.find('\n'), text.size())));
+      const std::string_view next = trim(text.substr(0, std::min(text.find(newline), text.size())));
       const bool only_last = words == 1 && is_word(row.back()) && row.size() > 1 &&
-                             is_word(fields(next, separator).back());
+                             is_word(fields(next, separator).value_or(Row{""}).back());
       if (options.header.value_or(words > 0 && !only_last)) {
         header = std::move(row);
         continue;

@@ -44,16 +44,16 @@ Tensor huber_loss(const Tensor& input, const Tensor& target, double delta, Reduc
   check_same("huber_loss", input, target);
   if (!(delta > 0))
     fail<ValueError>("huber_loss", "got delta = ", delta, ", expected a positive number");
-  const Tensor size = abs(input - target), near = minimum(size, delta);
-  return reduce(square(near) * 0.5 + (size - near) * delta, r);
+  const Tensor gap = input - target, near = clamp(gap, -delta, delta);
+  return reduce(near * (gap - near * 0.5), r);
 }
 
 Tensor smooth_l1_loss(const Tensor& input, const Tensor& target, double beta, Reduction r) {
   check_same("smooth_l1_loss", input, target);
   if (!(beta >= 0)) fail<ValueError>("smooth_l1_loss", "got beta = ", beta, ", expected 0 or more");
   if (beta == 0) return l1_loss(input, target, r);
-  const Tensor size = abs(input - target), near = minimum(size, beta);
-  return reduce(square(near) * (0.5 / beta) + (size - near), r);
+  const Tensor gap = input - target, near = clamp(gap, -beta, beta);
+  return reduce(near * (gap - near * 0.5) * (1 / beta), r);
 }
 
 namespace {
@@ -145,7 +145,10 @@ Tensor cross_entropy(const Tensor& logits, const Tensor& target, const CrossEntr
   if (o.label_smoothing > 0)
     t = t * (1 - o.label_smoothing) + o.label_smoothing / static_cast<double>(classes);
   if (o.weight.defined()) t = t * o.weight;
-  return reduce(-sum(log_softmax(logits, 1) * t, {1}), o.reduction);
+  const Tensor log_p = log_softmax(logits, 1), nothing = t.detach() == 0;
+  // A product alone would give 0·(−∞) = NaN.
+  const Tensor used = where(nothing, where(log_p.detach() == -INFINITY, 0.0, log_p), log_p);
+  return reduce(-sum(used * t, {1}), o.reduction);
 }
 
 Tensor nll_loss(const Tensor& log_p, const Tensor& labels, const NllOptions& o) {
@@ -189,8 +192,8 @@ Tensor bce_with_logits(const Tensor& x, const Tensor& t, const Tensor& pos_weigh
 
 Tensor kl_div(const Tensor& input, const Tensor& t, KlReduction r) {
   check_same("kl_div", input, t);
-  const Tensor positive = t.detach() > 0;
-  const Tensor loss = where(positive, t * (log(where(positive, t, 1.0)) - input), 0.0);
+  const Tensor nothing = t.detach() <= 0;
+  const Tensor loss = where(nothing, 0.0, t * (log(where(nothing, 1.0, t)) - input));
   if (r == KlReduction::batchmean) return sum(loss) / static_cast<double>(input.size(0));
   return reduce(loss, r == KlReduction::mean  ? Reduction::mean
                       : r == KlReduction::sum ? Reduction::sum
@@ -209,7 +212,8 @@ double accuracy(const Tensor& logits, const Tensor& labels) {
                      ", expected (N, C) and (N)");
   const Tensor guess =
       logits.size(1) == 1 ? (logits.detach().reshape({-1}) > 0).to(kInt64) : argmax(logits, 1);
-  return mean(eq(guess, labels).to(kFloat64)).item();
+  const Tensor numbers = min(eq(logits, logits).to(kFloat64), {1});  // 0 for a row with a NaN
+  return mean(eq(guess, labels).to(kFloat64) * numbers).item();
 }
 
 }  // namespace descent::nn

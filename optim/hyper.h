@@ -33,8 +33,8 @@ struct Schedule {
 /// A setting: a number or a schedule.
 class Hyper {
  public:
-  Hyper(double value) : value_(value) {}                                            ///< a number
-  Hyper(Schedule s) : schedule_(std::make_shared<const Schedule>(std::move(s))) {}  ///< a schedule
+  Hyper(double value) : value_(value) {}  ///< a number
+  Hyper(Schedule schedule);  ///< a schedule; throws ValueError if its function is empty
 
   /// The value at a step of the optimizer.
   double operator()(std::int64_t step) const { return schedule_ ? (*schedule_)(step) : value_; }

@@ -80,6 +80,10 @@ double detail::value_of(const Tensor& loss) {
   return descent::detail::recording() ? std::numeric_limits<double>::quiet_NaN() : loss.item();
 }
 
+void detail::fail_without_closure() {
+  fail<ValueError>("step", "got an empty function, expected a closure that calls backward()");
+}
+
 void Optimizer::apply() {
   if (descent::detail::recording())
     descent::detail::t_tape->guard(

@@ -52,6 +52,8 @@ class Groups;
 class Layer;
 /// Returns the loss as a number. While a step is being compiled the loss is not known: returns NaN.
 double value_of(const Tensor& loss);
+/// Throws ValueError: step() got an empty function.
+[[noreturn]] void fail_without_closure();
 /// What Optimizer::get() and Optimizer::set() do. The search for the name begins at `outermost` and
 /// goes inwards.
 double get_setting(Layer& outermost, std::string_view name, int group);
@@ -112,6 +114,8 @@ class Optimizer {
   double step(F&& closure) {
     static_assert(!std::is_void_v<std::invoke_result_t<F&>>,
                   "a closure calls backward() and returns the loss");
+    if constexpr (requires { closure == nullptr; })
+      if (closure == nullptr) detail::fail_without_closure();
     return step_with([&closure]() -> double {
       if constexpr (std::is_convertible_v<std::invoke_result_t<F&>, Tensor>)
         return detail::value_of(Tensor(closure()));

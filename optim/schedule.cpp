@@ -45,6 +45,12 @@ double along_cosine(double from, double to, double s) {
 
 }  // namespace
 
+Hyper::Hyper(Schedule schedule) : schedule_(std::make_shared<const Schedule>(std::move(schedule))) {
+  if (!schedule_->at)
+    fail<ValueError>("schedule", "got '", schedule_->text,
+                     "' without a function, expected one that gives the value at a step");
+}
+
 std::string Hyper::text() const { return schedule_ ? schedule_->text : to_text(value_); }
 
 Schedule constant(double value) {

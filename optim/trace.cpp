@@ -12,7 +12,7 @@ Tracer csv_tracer(const std::string& path) {
   if (!*file) fail<FileError>("csv_tracer", "could not open '", path, "' to write");
   *file << "step,parameter,gradient_norm,used_norm,weight_norm,update_norm,ratio,effective_rate,"
            "clipped,non_finite\n";
-  return [file](const TraceRow& r) {
+  return [file, path](const TraceRow& r) {
     *file << to_text(r.step, ",");
     if (r.parameter.find_first_of(",\"\n") == r.parameter.npos)
       *file << r.parameter;
@@ -22,6 +22,8 @@ Tracer csv_tracer(const std::string& path) {
                      ",", r.ratio, ",", r.effective_rate, ",", r.clipped ? 1 : 0, ",", r.non_finite,
                      "\n")
           << std::flush;
+    if (!*file)
+      fail<FileError>("csv_tracer", "could not write '", path, "'. Hint: is there space?");
   };
 }
 

@@ -26,7 +26,8 @@ struct TraceRow {
 using Tracer = std::function<void(const TraceRow&)>;
 
 /// Returns a tracer that writes its rows to a CSV file with a header line. Replaces the file.
-/// Throws FileError if the file cannot be opened.
+/// Throws FileError if the file cannot be opened. The tracer throws FileError if a row cannot be
+/// written; the step that the row describes has been made by then.
 ///
 ///   optimizer.set_tracer(optim::csv_tracer("steps.csv"));
 Tracer csv_tracer(const std::string& path);

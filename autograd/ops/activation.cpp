@@ -7,6 +7,7 @@
 #include <descent/autograd/node.h>
 #include <descent/autograd/ops.h>
 #include <descent/autograd/ops/fused.h>
+#include <descent/core/create.h>
 #include <descent/core/kernels/activation.h>
 #include <descent/core/kernels/pointwise.h>
 #include <descent/core/kernels/reduce.h>
@@ -27,7 +28,7 @@ Tensor activation_grad(Activation activation, const Tensor& g, const Tensor& y) 
   switch (activation) {
     case Activation::relu:  // [y > 0]
       if (one_pass()) return kernel::relu_grad(g, y);
-      return g * kernel::step(y, 0, 0, 1);
+      return where(kernel::le(y, zeros({}, y.dtype())), 0.0, g);
     case Activation::tanh:  // 1 − y²
       if (one_pass()) return kernel::tanh_grad(g, y);
       return g * (1 - y * y);
@@ -58,10 +59,9 @@ Tensor sigmoid(const Tensor& x) {
 }
 
 Tensor leaky_relu(const Tensor& x, double slope) {
-  return record("leaky_relu", kernel::leaky_relu(x, slope), {x},
-                [x = Saved(x), slope](const Tensor& g, Need) {
-                  return Grads(g * kernel::step(x, slope, slope, 1));
-                });
+  return record(
+      "leaky_relu", kernel::leaky_relu(x, slope), {x},
+      [x = Saved(x), slope](const Tensor& g, Need) { return Grads(where(*x > 0, g, g * slope)); });
 }
 
 Tensor elu(const Tensor& x, double alpha) {  // 1 for x > 0, else α·eˣ
@@ -84,8 +84,12 @@ Tensor softplus(const Tensor& x) {  // σ(x)
 }
 
 Tensor gelu(const Tensor& x, GeluForm form) {
-  if (form == GeluForm::tanh)  // x/2 · (1 + tanh(√(2/π)(x + 0.044715x³)))
-    return x * 0.5 * (tanh((x + x * x * x * 0.044715) * (2 * kInvSqrt2Pi)) + 1);
+  if (form == GeluForm::tanh) {  // x/2 · (1 + tanh(√(2/π)(x + 0.044715x³)))
+    // Beyond ±8 the tanh is ±1. Without the limits a cube would overflow, and 0·∞ is no number.
+    const Tensor limited = clamp(x, -8.0, 8.0);
+    const Tensor inner = limited + limited * limited * limited * 0.044715;
+    return clamp(x, -8.0, {}) * 0.5 * (tanh(inner * (2 * kInvSqrt2Pi)) + 1);
+  }
   return record("gelu", kernel::gelu(x), {x}, [x = Saved(x)](const Tensor& g, Need) {  // Φ + xφ
     if (one_pass()) return Grads(kernel::gelu_grad(g, x));
     const Tensor cdf = (erf(*x * kSqrtHalf) + 1) * 0.5;

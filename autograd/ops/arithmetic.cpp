@@ -7,6 +7,8 @@
 #include <descent/core/kernels/pointwise.h>
 #include <descent/core/launch.h>
 
+#include <cmath>
+
 namespace descent {
 
 using detail::Grads;
@@ -46,7 +48,10 @@ Tensor pow(const Tensor& a, const Tensor& b) {  // ∂aᵇ/∂a = b·aᵇ⁻¹, 
                 [a = Saved(a), b = Saved(b)](const Tensor& g, const Tensor& y, Need need) {
                   const Tensor zero_exponent = kernel::eq(b, zeros({}, b->dtype()));
                   Tensor da, db;
-                  if (need[0]) da = where(zero_exponent, 0.0, g * b * pow(a, b - 1.0));
+                  // The exponent, not only the result, is chosen: b·a⁻¹ has no derivative at a = 0.
+                  if (need[0])
+                    da = where(zero_exponent, 0.0,
+                               g * b * pow(a, where(zero_exponent, 1.0, b) - 1.0));
                   if (need[1]) {
                     const Tensor no = full({}, false, kBool);
                     const Tensor at_zero = kernel::where(kernel::eq(a, zeros({}, a->dtype())),
@@ -63,29 +68,26 @@ Tensor neg(const Tensor& x) {
 
 namespace {
 
-// Records maximum() or minimum(). The share of a in the gradient is 1 where a is chosen, ½ where
-// both are equal, and 0 elsewhere. b gets the rest.
-template <class Value>
-Tensor larger(const char* name, Tensor value, const Tensor& a, const Tensor& b, Value difference) {
+// Records maximum() or minimum(). a is chosen where `loses` is false. Where both are equal, each
+// gets half of the gradient.
+using Comparison = Tensor (*)(const Tensor&, const Tensor&);
+Tensor choose(const char* name, Tensor value, const Tensor& a, const Tensor& b, Comparison loses) {
   return record(name, std::move(value), {a, b},
-                [a = Saved(a), b = Saved(b), difference](const Tensor& g, Need need) {
-                  const Tensor share = kernel::step(difference(*a, *b), 0, 0.5, 1);
-                  return Grads(
-                      need[0] ? g * share : Tensor(),
-                      need[1] ? g * kernel::sub(ones({}, share.dtype()), share) : Tensor());
+                [a = Saved(a), b = Saved(b), loses](const Tensor& g, Need need) {
+                  const Tensor half = where(kernel::eq(a, b), g * 0.5, g);
+                  return Grads(need[0] ? where(loses(a, b), 0.0, half) : Tensor(),
+                               need[1] ? where(loses(b, a), 0.0, half) : Tensor());
                 });
 }
 
 }  // namespace
 
 Tensor maximum(const Tensor& a, const Tensor& b) {
-  return larger("maximum", kernel::maximum(a, b), a, b,
-                [](const Tensor& x, const Tensor& y) { return kernel::sub(x, y); });
+  return choose("maximum", kernel::maximum(a, b), a, b, kernel::lt);
 }
 
 Tensor minimum(const Tensor& a, const Tensor& b) {
-  return larger("minimum", kernel::minimum(a, b), a, b,
-                [](const Tensor& x, const Tensor& y) { return kernel::sub(y, x); });
+  return choose("minimum", kernel::minimum(a, b), a, b, kernel::gt);
 }
 
 Tensor where(const Tensor& condition, const Tensor& a, const Tensor& b) {
@@ -224,12 +226,18 @@ Tensor erf(const Tensor& x) {  // 2/√π · e^(−x²)
 Tensor sign(const Tensor& x) { return kernel::sign(x); }
 
 Tensor clamp(const Tensor& x, std::optional<Scalar> low, std::optional<Scalar> high) {
+  for (const std::optional<Scalar>& bound : {low, high})
+    if (bound && std::isnan(bound->to_double()))
+      fail<ValueError>("clamp", "got a bound that is NaN, expected a number");
   if (low && high && low->to_double() > high->to_double())
     fail<ValueError>("clamp", "got low ", low->to_double(), " and high ", high->to_double(),
                      ", expected low <= high");
   return record("clamp", kernel::clamp(x, low, high), {x},
                 [x = Saved(x), low, high](const Tensor& g, Need) {
-                  return Grads(g * kernel::inside(x, low, high));
+                  Tensor inside = g;
+                  if (low) inside = where(*x >= *low, inside, 0.0);
+                  if (high) inside = where(*x <= *high, inside, 0.0);
+                  return Grads(inside);
                 });
 }
 

@@ -2,6 +2,7 @@
 #include <descent/autograd/node.h>
 #include <descent/autograd/ops.h>
 #include <descent/core/create.h>
+#include <descent/core/kernels/copy.h>
 #include <descent/core/kernels/pointwise.h>
 #include <descent/core/kernels/reduce.h>
 
@@ -65,7 +66,9 @@ Tensor var(const Tensor& x, const Dims& dims, std::int64_t correction, bool keep
 }
 
 Tensor stddev(const Tensor& x, const Dims& dims, std::int64_t correction, bool keepdim) {
-  return sqrt(var(x, dims, correction, keepdim));
+  // The gradient is 0 where all numbers are equal.
+  const Tensor v = var(x, dims, correction, keepdim), equal = v.detach() == 0;
+  return where(equal, 0.0, sqrt(where(equal, 1.0, v)));
 }
 
 Tensor prod(const Tensor& x, const Dims& dims, bool keepdim) {
@@ -101,9 +104,9 @@ Tensor extreme(const char* name, Tensor value, const Tensor& x, const Dims& dims
   return record(name, std::move(value), {x},
                 [x = Saved(x), same, set](const Tensor& g, const Tensor& y, Need) {
                   const Tensor wide = keep_dims(y.detach(), x->shape(), set);
-                  const Tensor hit = kernel::eq(x, wide).to(g.dtype());
-                  const Tensor share = kernel::div(hit, kernel::sum(hit, same, true));
-                  return Grads(keep_dims(g, x->shape(), set) * share);
+                  const Tensor hit = kernel::eq(x, wide), one = hit.to(g.dtype());
+                  const Tensor share = kernel::div(one, kernel::sum(one, same, true));
+                  return Grads(where(hit, keep_dims(g, x->shape(), set) * share, 0.0));
                 });
 }
 
@@ -128,6 +131,8 @@ Tensor argmin(const Tensor& x, std::optional<std::int64_t> dim, bool keepdim) {
 Tensor logsumexp(const Tensor& input, const Dims& dims, bool keepdim) {
   const Tensor x = floating(input);
   const unsigned set = kernel::dim_set("logsumexp", dims, x.shape().rank());
+  if (count(x.shape(), set) == 0)  // the logarithm of an empty sum
+    return full(kernel::reduced_shape(x.shape(), set, keepdim), -INFINITY, x.dtype());
   const Tensor m = kernel::max(x, dims, true);
   // If the maximum is infinite, x − maximum would be inf − inf.
   const Tensor shift = kernel::where(kernel::lt(kernel::abs(m), full({}, INFINITY, m.dtype())), m,
@@ -150,11 +155,14 @@ Tensor norm(const Tensor& input, double p, const Dims& dims, bool keepdim) {
     return where(empty, 0.0, pow(where(empty, 1.0, powers), 1 / p));
   }
   // x/‖x‖, and 0 where the norm is 0.
-  const Tensor value = kernel::sqrt(kernel::sum(kernel::mul(x, x), dims, keepdim));
+  // The squares of floats are summed in double, where they neither overflow nor vanish.
+  const Tensor wide = kernel::cast(x, kFloat64);
+  const Tensor sum_of_squares = kernel::sum(kernel::mul(wide, wide), dims, keepdim);
+  const Tensor value = kernel::cast(kernel::sqrt(sum_of_squares), x.dtype());
   return record("norm", value, {x}, [x = Saved(x), set](const Tensor& g, const Tensor& y, Need) {
     const Tensor at_zero = kernel::eq(y, zeros({}, y.dtype()));
-    const Tensor unit = where(at_zero, 0.0, g / where(at_zero, 1.0, y));
-    return Grads(keep_dims(unit, x->shape(), set) * x);
+    const Tensor length = keep_dims(where(at_zero, 1.0, y), x->shape(), set);
+    return Grads(keep_dims(where(at_zero, 0.0, g), x->shape(), set) * (*x / length));
   });
 }
 

@@ -14,7 +14,7 @@ Tensor relu(const Tensor& x) {
   return map("relu", x, [](auto v) { return v < 0 ? decltype(v)(0) : v; });
 }
 Tensor relu_grad(const Tensor& g, const Tensor& y) {
-  return map2("relu", g, y, [](auto d, auto w) { return w > 0 ? d : decltype(d)(0); });
+  return map2("relu", g, y, [](auto d, auto w) { return w <= 0 ? decltype(d)(0) : d; });
 }
 
 // ---- tanh: tanh v and d·(1 − w²) ----
@@ -74,7 +74,7 @@ Tensor softplus(const Tensor& x) {
 Tensor elu(const Tensor& x, double alpha) {
   return map("elu", x, [alpha](auto v) {
     using T = decltype(v);
-    return v > 0 ? v : T(alpha) * math::expm1(v < 0 ? v : T(0));
+    return v > 0 ? v : T(alpha) * math::expm1(v > 0 ? T(0) : v);  // NaN stays NaN
   });
 }
 Tensor leaky_relu(const Tensor& x, double slope) {

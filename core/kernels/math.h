@@ -123,7 +123,11 @@ inline constexpr float kTanhMost = 8.0f;
                                 3.374029663e-04f, 8.295551387e-07f);
 }
 [[gnu::always_inline]] inline float tanh(float x) {
-  return detail::limited(tanh_within(detail::limited(x, 8.3f)), 1.0f);
+  const float near = detail::limited(tanh_within(detail::limited(x, 8.3f)), 1.0f);
+  // Beyond 8.3 three floats are left: the last two below 1, and 1.
+  const float a = std::fabs(x);
+  const float far = a > 9.0109f ? 1.0f : a > 8.4616f ? 1.0f - 0x1p-24f : 1.0f - 0x1p-23f;
+  return a > 8.3f ? std::copysign(far, x) : near;
 }
 
 [[gnu::always_inline]] inline float sigmoid(float x) {  // of -|x| first: exp never overflows

@@ -136,20 +136,6 @@ Tensor clamp(const Tensor& x, std::optional<Scalar> low, std::optional<Scalar> h
     return v < T(a) ? T(a) : v > T(b) ? T(b) : v;
   });
 }
-Tensor step(const Tensor& x, double below, double at, double above) {
-  return map("step", x, [=](auto v) {
-    using T = decltype(v);
-    return v > 0 ? T(above) : v < 0 ? T(below) : T(at);
-  });
-}
-Tensor inside(const Tensor& x, std::optional<Scalar> low, std::optional<Scalar> high) {
-  const double a = low ? low->to_double() : -INFINITY, b = high ? high->to_double() : INFINITY;
-  return map("clamp", x, [a, b](auto v) {
-    using T = decltype(v);
-    return v >= T(a) && v <= T(b) ? T(1) : T(0);
-  });
-}
-
 Tensor where(const Tensor& condition, const Tensor& x, const Tensor& y) {
   if (condition.dtype() != kBool)
     fail<DTypeError>("where", "got a condition of dtype ", condition.dtype(),

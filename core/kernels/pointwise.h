@@ -52,11 +52,6 @@ Tensor clamp(const Tensor& x, std::optional<Scalar> low, std::optional<Scalar> h
 
 /// @}
 
-/// `above` where x > 0, `at` where x = 0, `below` elsewhere: the slope of a piecewise linear
-/// function.
-Tensor step(const Tensor& x, double below, double at, double above);
-/// 1 where low <= x <= high, else 0; an absent limit is infinite. The slope of clamp().
-Tensor inside(const Tensor& x, std::optional<Scalar> low, std::optional<Scalar> high);
 /// a where the bool condition holds, else b.
 Tensor where(const Tensor& condition, const Tensor& a, const Tensor& b);
 

@@ -321,10 +321,11 @@ Tensor argmin(const Tensor& x, std::int64_t dim, bool keepdim) {
 Tensor cumsum(const Tensor& input, std::int64_t dim, bool reverse) {
   const Tensor x = is_floating(input.dtype()) ? input : cast(input, kInt64);
   return along<true>("cumsum", x, dim, [reverse](const auto* in, auto* out, std::int64_t n) {
-    std::remove_cvref_t<decltype(*out)> total = 0;
+    using T = std::remove_cvref_t<decltype(*out)>;
+    std::conditional_t<std::is_same_v<T, float>, double, T> total = 0;
     for (std::int64_t k = 0; k < n; ++k) {
       const std::int64_t i = reverse ? n - 1 - k : k;
-      out[i] = total += in[i];
+      out[i] = static_cast<T>(total += in[i]);
     }
   });
 }

@@ -43,7 +43,12 @@ int run(int argc, char** argv) {
 int main(int argc, char** argv) {
   int code = app::kUsage;
   try {
-    return app::run(argc, argv);
+    code = app::run(argc, argv);
+    if (!std::cout.flush())
+      descent::fail<descent::FileError>("descent",
+                                        "could not write to standard output. Hint: is "
+                                        "there space?");
+    return code;
   } catch (const descent::FileError& e) {
     std::cerr << e.what() << "\n";
     code = app::kBadInput;

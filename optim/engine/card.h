@@ -26,10 +26,10 @@ inline constexpr double kInfinity = std::numeric_limits<double>::infinity();
 /// @name Ranges that many settings have
 /// @{
 
-/// A range for `fields`. kNonNegative is [0, ∞), kPositive is (0, ∞), kUnit is [0, 1) and
-/// kClosedUnit is [0, 1].
+/// A range for `fields`. kNonNegative is [0, ∞), kPositive is (0, ∞), kUnit is [0, 1),
+/// kClosedUnit is [0, 1] and kCount, for counts from 1 on, is [1, 1e15).
 inline constexpr Range kNonNegative{0, kInfinity}, kPositive{0, kInfinity, true}, kUnit{0, 1},
-    kClosedUnit{0, 1, false, false};
+    kClosedUnit{0, 1, false, false}, kCount{1, 1e15};
 /// @}
 
 /// What a reader wants to know before choosing a rule or wrapper. `descent explain` prints the

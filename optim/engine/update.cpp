@@ -44,6 +44,13 @@ double Update::gradient_norm(std::size_t i) const {
 void Update::scale_gradient(std::size_t i, double by) {
   if (!std::isfinite(by))
     fail<ValueError>("scale_gradient", "got ", by, ", expected a finite number");
+  if (const double all = std::fabs(views_[i].scale * by); all > 0 && all < 1.2e-38) {
+    // In float this factor would be 0, although the gradient may be as large as the factor is
+    // small.
+    const double root = std::sqrt(std::fabs(by));
+    if (raw(i).defined()) set_gradient(i, gradient(i) * root * (by / root));
+    return;
+  }
   views_[i].scale *= by;
   if (views_[i].limit != kInfinity) views_[i].limit *= std::fabs(by);
 }

@@ -41,11 +41,11 @@ struct LBFGS {
   static constexpr std::array<const char*, 0> slot_names{};
   static void fields(auto& r, auto&& f) {
     f("lr", r.lr, kNonNegative);
-    f("max_iter", r.max_iter, Range{1, kInfinity});
-    f("max_eval", r.max_eval, kNonNegative);
+    f("max_iter", r.max_iter, kCount);
+    f("max_eval", r.max_eval, Range{0, 1e15});
     f("tolerance_grad", r.tolerance_grad, kNonNegative);
     f("tolerance_change", r.tolerance_change, kNonNegative);
-    f("history", r.history, Range{1, kInfinity});
+    f("history", r.history, kCount);
     f("strong_wolfe", r.strong_wolfe);
   }
   using Memory = LbfgsMemory;  ///< what one step leaves to the next

@@ -45,7 +45,7 @@ struct SOAP {
     f("shampoo_beta", r.shampoo_beta, Range{-1, 1});
     f("eps", r.eps, kNonNegative);
     f("weight_decay", r.weight_decay, kNonNegative);
-    f("frequency", r.frequency, Range{1, kInfinity});
+    f("frequency", r.frequency, kCount);
     f("exact_basis", r.exact_basis);
   }
   /// m and v have the shape of w. The others are square, and only matrices have them.

@@ -42,7 +42,7 @@ struct Sophia {
     f("rho", r.rho, kPositive);
     f("eps", r.eps, kPositive);
     f("weight_decay", r.weight_decay, kNonNegative);
-    f("every", r.every, Range{1, kInfinity});
+    f("every", r.every, kCount);
   }
   /// Returns true at every k-th step.
   bool wants_curvature(Step s) const {

@@ -23,7 +23,7 @@ struct Accumulate {
       .state = 1};
   static constexpr Role role = Role::changes_gradients;  ///< the rule sees other gradients
   static constexpr bool elementwise = true;              ///< an element needs no other element
-  static void fields(auto& o, auto&& f) { f("steps", o.steps, Range{1, kInfinity}); }
+  static void fields(auto& o, auto&& f) { f("steps", o.steps, kCount); }
   /// Lists the count and the sums.
   void state(auto& visit) {
     visit("count", count);

@@ -27,7 +27,7 @@ struct Lookahead {
   static constexpr Role role = Role::moves_weights;  ///< moves the weights after a step
   static constexpr bool elementwise = true;          ///< an element needs no other element
   static void fields(auto& o, auto&& f) {
-    f("k", o.k, Range{1, kInfinity});
+    f("k", o.k, kCount);
     f("alpha", o.alpha, kClosedUnit);
   }
   /// Lists the count and the slow weights.

@@ -28,7 +28,7 @@ struct Noise {
   static void fields(auto& o, auto&& f) {
     f("eta", o.eta, kNonNegative);
     f("gamma", o.gamma, kNonNegative);
-    f("seed", o.seed, kNonNegative);
+    f("seed", o.seed, Range{0, 1e15});
   }
 
   /// Adds noise to the gradients, then makes the step.

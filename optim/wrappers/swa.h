@@ -32,7 +32,7 @@ struct Swa {
   static constexpr bool elementwise = true;     ///< an element needs no other element
   static void fields(auto& o, auto&& f) {
     f("start", o.start, kNonNegative);
-    f("every", o.every, Range{1, kInfinity});
+    f("every", o.every, kCount);
   }
   /// Lists the count and the average.
   void state(auto& visit) {

@@ -6,11 +6,12 @@
 #include <descent/core/floating_mode.h>
 #include <descent/core/log.h>
 #include <descent/descent.h>
+#include <sys/wait.h>
+#include <unistd.h>
 #include <atomic>
+#include <csignal>
 #include <cstdio>
 #include <cstring>
-#include <filesystem>
-#include <fstream>
 #include <thread>
 
 namespace descent {
@@ -119,71 +120,52 @@ TEST(FloatingMode, FlushesDenormalsOnEveryThreadAndPutsTheModeBack) {
   EXPECT_EQ(detail::floating_mode(), before);
 }
 
-struct TemporaryFolder {
-  std::filesystem::path path;
-  TemporaryFolder() {
-    static std::atomic<int> next = 0;
-    path = std::filesystem::temp_directory_path() /
-           to_text("descent-test-", static_cast<long>(::getpid()), "-", next++);
-    std::filesystem::create_directories(path);
-  }
-  ~TemporaryFolder() { std::filesystem::remove_all(path); }
-  std::string operator/(const std::string& name) const { return (path / name).string(); }
-};
-
-TEST(Archive, GivesBackWhatWasSaved) {
-  const TemporaryFolder folder;
-  const std::map<std::string, Tensor> saved{
-      {"a", randn({2, 3})},       {"transposed", randn({4, 5}, kFloat64).t()},
-      {"label", tensor({1, -2})}, {"flag", tensor({true, false, true})},
-      {"scalar", tensor(2.5)},    {"empty", zeros({0, 4})}};
-  save_tensors(folder / "x", saved, {{"note", "ä \"quoted\""}});
-  const Archive loaded = load_tensors(folder / "x");
-  ASSERT_EQ(loaded.tensors.size(), saved.size());
-  for (const auto& [name, t] : saved) {
-    EXPECT_EQ(loaded.tensors.at(name).shape(), t.shape());
-    EXPECT_EQ(loaded.tensors.at(name).dtype(), t.dtype());
-    EXPECT_EQ(loaded.tensors.at(name).to_vector(), t.to_vector()) << name;
-  }
-  EXPECT_EQ(loaded.metadata.at("note"), "ä \"quoted\"");
-  EXPECT_EQ(std::distance(std::filesystem::directory_iterator(folder.path), {}), 1)
-      << "a temporary file was left";
-}
-
-TEST(Archive, RefusesEveryCutAndDamagedFile) {
-  const TemporaryFolder folder;
-  save_tensors(folder / "x", {{"weight", randn({3, 2})}, {"bias", randn({2})}});
-  const std::string whole = read_file(folder / "x");
-  for (std::size_t n = 0; n < whole.size(); ++n) {
-    write_file(folder / "cut", whole.substr(0, n));
-    EXPECT_THROW(load_tensors(folder / "cut"), FileError) << n;
-  }
-  Generator generator(8);
-  SCOPED_TRACE("seed 8");
-  for (int i = 0; i < 3000; ++i) {  // damaged: may throw or give wrong values, but not crash
-    std::string damaged = whole;
-    for (int k = 0; k < 3; ++k)
-      damaged[generator.below(damaged.size())] = static_cast<char>(generator.next());
-    write_file(folder / "bad", damaged);
-    try {
-      load_tensors(folder / "bad");
-    } catch (const FileError&) {
+TEST(Fork, LeavesAChildThatComputesWithTheSameBits) {
+  Generator generator(4);
+  const Tensor a = randn({300, 300}, generator);
+  const double expected = sum(matmul(a, a)).item();
+  std::atomic<bool> stop = false;
+  std::thread allocates([&] {
+    while (!stop) zeros({100});
+  });
+  for (int n = 0; n < 20; ++n) {
+    const pid_t child = ::fork();
+    if (child == 0) {
+      for (int k = 0; k < 100; ++k) zeros({1000});
+      ::_exit(sum(matmul(a, a)).item() == expected ? 0 : 1);
     }
+    int status = -1;
+    for (int waited = 0; ::waitpid(child, &status, WNOHANG) == 0; ++waited) {
+      ::usleep(1000);
+      if (waited < 20000) continue;
+      ::kill(child, SIGKILL);
+      ADD_FAILURE() << "the child hangs";
+    }
+    EXPECT_EQ(status, 0);
   }
-  EXPECT_TRUE(
-      has_text(message_of<FileError>([&] { load_tensors(folder / "none"); }), "could not open"));
-  EXPECT_TRUE(
-      has_text(message_of<FileError>([&] { load_tensors(folder.path.string()); }), "got a folder"));
+  stop = true;
+  allocates.join();
 }
 
-TEST(Files, AreReplacedWholeOrNotAtAll) {
-  const TemporaryFolder folder;
-  write_file(folder / "f", "old");
-  EXPECT_TRUE(has_text(message_of<FileError>([&] { write_file(folder / "missing/f", "new"); }),
-                       "could not create"));
-  EXPECT_EQ(read_file(folder / "f"), "old");
-  write_file(folder / "f", "new");
-  EXPECT_EQ(read_file(folder / "f"), "new");
+TEST(Errors, NameWhatIsEmptyOrWasMovedAway) {
+  EXPECT_TRUE(has_text(message_of<ValueError>([] { parallel_for(10, 0, [](auto, auto) {}); }),
+                       "[parallel_for] got pieces of 0 elements"));
+  const Tensor w = ones({2}).requires_grad_();
+  EXPECT_TRUE(has_text(message_of<ValueError>([&] {
+                         optim::Optimizer o({{"w", w}}, optim::SGD{.lr = optim::Schedule{}});
+                       }),
+                       "[schedule] got '' without a function"));
+  optim::Optimizer o({{"w", w}}, optim::SGD{});
+  EXPECT_TRUE(has_text(message_of<ValueError>([&] { o.step(std::function<double()>()); }),
+                       "[step] got an empty function"));
+  const optim::Optimizer wrapped = optim::sam(std::move(o));
+  EXPECT_TRUE(has_text(message_of<StateError>([&] { optim::sam(std::move(o)); }),
+                       "got an optimizer that was moved away"));
+  auto step = compile([](const Tensor& x) { return x * 2; });
+  auto moved = std::move(step);
+  EXPECT_EQ(moved(ones({2})).to_vector(), std::vector<double>(2, 2.0));
+  EXPECT_TRUE(has_text(message_of<StateError>([&] { step(ones({2})); }),
+                       "[compile] got a compiled step that was moved away"));
 }
 
 TEST(Errors, FindTheNearestName) {

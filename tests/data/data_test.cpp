@@ -76,6 +76,22 @@ TEST(Csv, SaysWhereItIsWrong) {
                        "could not open '/no/such.csv'"));
 }
 
+TEST(Csv, RefusesAQuoteWithoutAnEndAndReadsLinesThatEndInCr) {
+  EXPECT_TRUE(
+      testing::has_text(testing::message_of<FileError>([] { data::parse_csv("1,\"2,0\n3,4,1\n"); }),
+                        "got a quote without an end in line 1"));
+  const data::Dataset d = data::parse_csv("1,2,0\r3,4,1\r");
+  EXPECT_EQ(d.x.to_vector(), (Doubles{1, 2, 3, 4}));
+}
+
+TEST(Csv, ReadsNumbersAlikeInEveryLocaleAndSize) {
+  const data::Dataset d =
+      data::parse_csv("1.5e-400,1e-5000,0\n-1.5e-400,2.5,1\n", {.target = std::int64_t{-1}});
+  EXPECT_EQ(d.x.to_vector(), (Doubles{0, 0, 0, 2.5}));
+  for (const char* large : {"1e400", "1e5000", "-1e5000"})
+    EXPECT_THROW(data::parse_csv(to_text(large, ",1,0\n2,3,1\n")), FileError) << large;
+}
+
 TEST(Csv, SurvivesAnyText) {
   Generator generator(12);
   SCOPED_TRACE("seed 12");

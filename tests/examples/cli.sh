@@ -33,6 +33,15 @@ has run/metrics.csv '^3,'
 expect 0 'cosine(0.001, 6)' train --data iris --batch-norm --schedule cosine --epochs 2
 expect 0 '6 gradient evaluations' train --data iris --batch-norm --schedule cosine --epochs 2
 
+# Nothing that could not be written is passed over.
+for command in 'explain adam' 'explain --markdown' 'train --data iris --epochs 1' '--help'; do
+  # shellcheck disable=SC2086  # the words of a command
+  "$descent" $command >/dev/full 2>log
+  [ $? -eq 3 ] || { echo "descent $command >/dev/full: expected exit code 3"; failures=$((failures + 1)); }
+  has log 'could not write to standard output'
+done
+expect 3 "could not write '/dev/full'" train --data iris --epochs 1 --trace /dev/full
+
 # Results on stdout, progress on stderr; the same seed gives the same results with any threads.
 "$descent" train --data iris --epochs 5 --threads 1 2>progress >one
 "$descent" train --data iris --epochs 5 --threads 2 2>/dev/null >two

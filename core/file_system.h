@@ -1,0 +1,46 @@
+// Files by piece. Internal: users read and write whole files, see files.h.
+#pragma once
+
+#include <fcntl.h>
+#include <unistd.h>
+#include <cstdint>
+#include <cstdio>
+#include <string>
+
+namespace descent::detail {
+
+/// A regular file that is open for reading.
+class InputFile {
+ public:
+  /// Throws FileError, in the name of `op`, unless the path leads to a regular file.
+  InputFile(const char* op, std::string path);
+  ~InputFile();
+  InputFile(const InputFile&) = delete;
+  InputFile& operator=(const InputFile&) = delete;
+
+  const std::string& path() const { return path_; }
+  std::uint64_t size() const { return size_; }  ///< in bytes, when the file was opened
+  /// Reads up to n bytes that begin at `offset`. Returns how many there were. Throws FileError if
+  /// the file cannot be read.
+  std::size_t read(std::uint64_t offset, void* to, std::size_t n) const;
+
+ private:
+  const char* op_;
+  std::string path_;
+  int fd_;
+  std::uint64_t size_ = 0;
+};
+
+/// The calls of the system with which write_file() changes files, in the order of a write. A test
+/// puts functions that fail in their place.
+struct FileCalls {
+  int (*create)(const char* path, int flags, unsigned mode) = [](const char* p, int f, unsigned m) {
+    return ::open(p, f, m);
+  };
+  ssize_t (*write)(int fd, const void* data, std::size_t n) = ::write;
+  int (*fsync)(int fd) = ::fsync;
+  int (*rename)(const char* from, const char* to) = ::rename;
+};
+extern FileCalls file_calls;
+
+}  // namespace descent::detail

@@ -1,0 +1,216 @@
+// Numbers at the edges: NaN, infinities, joints of functions in pieces, and products with zero.
+#include "tests/support/errors.h"
+
+#include <descent/descent.h>
+#include <gtest/gtest.h>
+#include <cmath>
+
+namespace descent {
+namespace {
+
+using testing::has_text;
+using testing::message_of;
+constexpr double kInf = INFINITY, kNaN = NAN;
+
+/// The value of f at x and its first two derivatives. The first is computed in one pass and with a
+/// graph, and both must agree.
+std::array<double, 3> derivatives(const std::function<Tensor(const Tensor&)>& f, double at,
+                                  DType dtype) {
+  const Tensor x = full({1}, at, dtype).requires_grad_();
+  const Tensor y = sum(f(x));
+  const double plain = grad({f(x).sum()}, {x})[0].item();
+  const Tensor first = grad({y}, {x}, {}, {.create_graph = true})[0];
+  EXPECT_TRUE(plain == first.item() || (std::isnan(plain) && std::isnan(first.item())) ||
+              std::fabs(plain - first.item()) <= 1e-5 * std::fabs(plain))
+      << plain << " and " << first.item() << " at " << at;
+  double second = 0;
+  if (first.requires_grad()) {
+    const Tensor found = grad({first.sum()}, {x}, {}, {.allow_unused = true})[0];
+    if (found.defined()) second = found.item();
+  }
+  return {y.item(), plain, second};
+}
+
+TEST(Edges, GeluInTheFormOfTanhStaysANumber) {
+  const auto f = [](const Tensor& x) { return gelu(x, GeluForm::tanh); };
+  for (const DType dtype : {kFloat32, kFloat64})
+    for (const double size : {20.0, 100.0, 1000.0, 1e15, 1e30, kInf}) {
+      const auto [high, high_slope, high_bend] = derivatives(f, size, dtype);
+      EXPECT_EQ(high, full({}, size, dtype).item());
+      EXPECT_EQ(high_slope, 1);
+      EXPECT_EQ(high_bend, 0);
+      const auto [low, low_slope, low_bend] = derivatives(f, -size, dtype);
+      EXPECT_EQ(low, 0);
+      EXPECT_EQ(low_slope, 0);
+      EXPECT_EQ(low_bend, 0);
+    }
+}
+
+TEST(Edges, TanhReachesItsLimitsWithoutAStepBack) {
+  const Tensor x = tensor({8.2, 8.3, 8.31, 8.46, 8.47, 9.0, 9.02, 20.0, 1e30, kInf}, kFloat32);
+  const std::vector<double> y = tanh(x).to_vector(), below = tanh(-x).to_vector();
+  for (std::size_t i = 0; i < y.size(); ++i) {
+    const double exact = std::tanh(x.to_vector()[i]);
+    EXPECT_NEAR(y[i], exact, 2.5e-7);
+    EXPECT_EQ(below[i], -y[i]);
+    if (i > 0) {
+      EXPECT_GE(y[i], y[i - 1]);
+    }
+    if (i > 5) {
+      EXPECT_EQ(y[i], 1);
+    }
+  }
+}
+
+TEST(Edges, EveryFunctionLetsANaNThrough) {
+  using F = std::function<Tensor(const Tensor&)>;
+  const Tensor t = tensor({0.5, 0.5}, kFloat64);
+  const std::map<std::string, F> all{
+      {"relu", [](const Tensor& x) { return relu(x); }},
+      {"leaky_relu", [](const Tensor& x) { return leaky_relu(x); }},
+      {"elu", [](const Tensor& x) { return elu(x); }},
+      {"silu", [](const Tensor& x) { return silu(x); }},
+      {"softplus", [](const Tensor& x) { return softplus(x); }},
+      {"gelu", [](const Tensor& x) { return gelu(x); }},
+      {"gelu_tanh", [](const Tensor& x) { return gelu(x, GeluForm::tanh); }},
+      {"tanh", [](const Tensor& x) { return tanh(x); }},
+      {"sigmoid", [](const Tensor& x) { return sigmoid(x); }},
+      {"clamp", [](const Tensor& x) { return clamp(x, -1.0, 1.0); }},
+      {"sum", [](const Tensor& x) { return sum(x); }},
+      {"mean", [](const Tensor& x) { return mean(x); }},
+      {"max", [](const Tensor& x) { return max(x); }},
+      {"min", [](const Tensor& x) { return min(x); }},
+      {"prod", [](const Tensor& x) { return prod(x); }},
+      {"norm", [](const Tensor& x) { return norm(x); }},
+      {"stddev", [](const Tensor& x) { return stddev(x); }},
+      {"logsumexp", [](const Tensor& x) { return logsumexp(x); }},
+      {"softmax", [](const Tensor& x) { return softmax(x, 0); }},
+      {"cumsum", [](const Tensor& x) { return cumsum(x, 0); }},
+      {"mse", [t](const Tensor& x) { return nn::mse_loss(x, t.to(x.dtype())); }},
+      {"l1", [t](const Tensor& x) { return nn::l1_loss(x, t.to(x.dtype())); }},
+      {"huber", [t](const Tensor& x) { return nn::huber_loss(x, t.to(x.dtype())); }},
+      {"smooth_l1", [t](const Tensor& x) { return nn::smooth_l1_loss(x, t.to(x.dtype())); }},
+      {"hinge", [t](const Tensor& x) { return nn::hinge_loss(x, t.to(x.dtype())); }},
+      {"bce_with_logits", [t](const Tensor& x) { return nn::bce_with_logits(x, t.to(x.dtype())); }},
+      {"kl_div", [t](const Tensor& x) { return nn::kl_div(x, t.to(x.dtype())); }},
+      {"kl_div's target", [t](const Tensor& x) { return nn::kl_div(t.to(x.dtype()), x); }},
+  };
+  for (const auto& [name, f] : all)
+    for (const DType dtype : {kFloat32, kFloat64})
+      for (const std::int64_t place : {0, 1}) {
+        Tensor x = zeros({2}, dtype);
+        x[place].fill_(kNaN);
+        bool some = false;
+        for (const double y : f(x).to_vector()) some |= std::isnan(y);
+        EXPECT_TRUE(some) << name;
+      }
+}
+
+TEST(Edges, WhatChoosesSelectsAndDoesNotMultiply) {
+  using F = std::function<Tensor(const Tensor&)>;
+  const std::map<std::string, F> all{
+      {"clamp", [](const Tensor& x) { return sqrt(clamp(x, 0, {})); }},
+      {"maximum", [](const Tensor& x) { return log(maximum(x, 0)); }},
+      {"minimum", [](const Tensor& x) { return log(-minimum(-x, 0)); }},
+      {"relu", [](const Tensor& x) { return sqrt(relu(x)); }},
+      {"where", [](const Tensor& x) { return sqrt(where(x > 0, x, 0.0)); }},
+      {"max",
+       [](const Tensor& x) {
+         return sqrt(max(cat({x, zeros({1}, x.dtype())})));
+       }},
+  };
+  for (const auto& [name, f] : all)
+    for (const DType dtype : {kFloat32, kFloat64})
+      EXPECT_EQ(derivatives(f, -1, dtype)[1], 0) << name;
+}
+
+TEST(Edges, ClampTakesNoBoundThatIsNaN) {
+  EXPECT_TRUE(has_text(message_of<ValueError>([] { clamp(ones({2}), kNaN, 1.0); }),
+                       "[clamp] got a bound that is NaN"));
+}
+
+TEST(Edges, PowersHaveTheirSecondDerivativeAtZero) {
+  const auto f = [](const Tensor& x) {  // 1 + 2x + 3x² + 4x³
+    Tensor y = zeros({1}, x.dtype());
+    for (int k = 0; k < 4; ++k) y = y + pow(x, full({}, k, x.dtype())) * (k + 1);
+    return y;
+  };
+  for (const DType dtype : {kFloat32, kFloat64})
+    EXPECT_EQ(derivatives(f, 0, dtype), (std::array<double, 3>{1, 2, 6}));
+}
+
+TEST(Edges, TheSpreadOfEqualNumbersHasNoSlope) {
+  for (const DType dtype : {kFloat32, kFloat64}) {
+    const Tensor x = full({4}, 3.0, dtype).requires_grad_();
+    const Tensor s = stddev(x);
+    EXPECT_EQ(s.item(), 0);
+    s.backward();
+    EXPECT_EQ(x.grad().to_vector(), std::vector<double>(4, 0.0));
+  }
+}
+
+TEST(Edges, LossesAreTheirParabolaInsideAndTheirLineOutside) {
+  for (const auto& [at, value, slope, bend] :
+       std::vector<std::array<double, 4>>{{0, 0, 0, 1},
+                                          {0.5, 0.125, 0.5, 1},
+                                          {-0.5, 0.125, -0.5, 1},
+                                          {3, 2.5, 1, 0},
+                                          {-3, 2.5, -1, 0}}) {
+    for (const DType dtype : {kFloat32, kFloat64}) {
+      const Tensor zero = zeros({1}, dtype);
+      const std::array<double, 3> expected{value, slope, bend};
+      EXPECT_EQ(derivatives([&](const Tensor& x) { return nn::huber_loss(x, zero); }, at, dtype),
+                expected);
+      EXPECT_EQ(
+          derivatives([&](const Tensor& x) { return nn::smooth_l1_loss(x, zero); }, at, dtype),
+          expected);
+    }
+  }
+}
+
+TEST(Edges, AClassThatNobodyWantsMayBeImpossible) {
+  const Tensor logits = tensor({{0.0, -kInf, 0.0}}, kFloat64).requires_grad_();
+  const Tensor loss = nn::cross_entropy(logits, tensor({{0.5, 0.0, 0.5}}, kFloat64));
+  EXPECT_NEAR(loss.item(), std::log(2.0), 1e-15);
+  loss.backward();
+  for (const double g : logits.grad().to_vector()) EXPECT_TRUE(std::isfinite(g));
+  EXPECT_EQ(nn::cross_entropy(logits, tensor({{0.5, 0.5, 0.0}}, kFloat64)).item(), kInf);
+}
+
+TEST(Edges, NormsOfFloatsNeitherOverflowNorVanish) {
+  for (const double size : {3e20, 3e-30, 1e38}) {
+    const Tensor x = full({4}, size, kFloat32).requires_grad_();
+    const Tensor length = norm(x);
+    EXPECT_NEAR(length.item() / (2 * size), 1, 1e-6);
+    length.backward();
+    for (const double g : x.grad().to_vector()) EXPECT_NEAR(g, 0.5, 1e-6);
+  }
+}
+
+TEST(Edges, ARunningSumKeepsItsDigits) {
+  const Tensor ends = cumsum(full({1000000}, 0.1, kFloat32), 0);
+  EXPECT_NEAR(ends.slice(0, 999999).item() / (1e6 * 0.1f), 1, 1e-7);
+}
+
+TEST(Edges, ClippingALargeGradientLeavesItsDirection) {
+  for (const char* clip : {"clip_norm(sgd(lr=1), 1)", "clip_norm_per_parameter(sgd(lr=1), 1)"}) {
+    const Tensor w = zeros({2}).requires_grad_();
+    optim::Optimizer o = optim::make(clip, {{"w", w}});
+    w.set_grad(tensor({3e38, 0.0}, kFloat32));
+    o.step();
+    EXPECT_NEAR(w.detach().to_vector()[0], -1, 1e-5) << clip;
+    EXPECT_EQ(w.detach().to_vector()[1], 0) << clip;
+  }
+}
+
+TEST(Edges, AnEmptySumOfExponentialsHasTheLogarithmOfZero) {
+  EXPECT_EQ(logsumexp(zeros({2, 0}), {1}).to_vector(), std::vector<double>(2, -kInf));
+}
+
+TEST(Edges, ARowOfNaNIsNoGuess) {
+  const Tensor logits = tensor({{kNaN, kNaN}, {2.0, 1.0}, {0.0, kNaN}}, kFloat64);
+  EXPECT_NEAR(nn::accuracy(logits, tensor({0, 0, 1})), 1.0 / 3, 1e-15);
+}
+
+}  // namespace
+}  // namespace descent
