@@ -8,6 +8,7 @@
 #include <descent/autograd/gradcheck.h>
 #include <descent/autograd/ops.h>
 #include <descent/core/archive.h>
+#include <descent/core/checkpoint.h>
 #include <descent/core/create.h>
 #include <descent/core/files.h>
 #include <descent/core/memory.h>

@@ -10,6 +10,7 @@
 #include <cerrno>
 #include <climits>
 #include <cstring>
+#include <filesystem>
 #include <utility>
 
 namespace descent {
@@ -189,6 +190,18 @@ void write_file(const std::string& path, std::string_view contents) {
   }
   const Descriptor directory{::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC)};
   if (directory.fd >= 0) ::fsync(directory.fd);  // so that the new name survives a power cut
+}
+
+void make_folder(const std::string& path) {
+  std::error_code error;
+  std::filesystem::create_directories(path, error);
+  if (error && !std::filesystem::is_directory(path))
+    fail<FileError>("make_folder", "could not make the folder '", path, "': ", error.message());
+  remove_stale(path);
+  const Temporary trial(path);
+  if (trial.fd < 0) fail_write("write into the folder", path, errno);
+  if (const int e = write_all(trial.fd, std::string(4096, ' '))) fail_write("write into", path, e);
+  if (file_calls.fsync(trial.fd) != 0) fail_write("write into", path, errno);
 }
 
 std::string gunzip(std::string contents, const std::string& name, const UnpackLimits& limits) {

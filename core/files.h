@@ -22,6 +22,11 @@ std::string read_file(const std::string& path);
 /// programs that died, `.descent-….tmp`, are removed from the folder.
 void write_file(const std::string& path, std::string_view contents);
 
+/// Makes a folder, and the folders above it, if they do not exist. Throws FileError if a folder
+/// cannot be made, or if no file can be written into it. A program that calls make_folder() first
+/// therefore fails before its work and not after.
+void make_folder(const std::string& path);
+
 /// How much gunzip() may unpack. A small file that unpacks to far more than it holds is more often
 /// an attack than data.
 struct UnpackLimits {

@@ -3,6 +3,7 @@
 #include <descent/data/loader.h>
 
 #include <algorithm>
+#include <utility>
 
 namespace descent::data {
 
@@ -17,6 +18,7 @@ DataLoader::DataLoader(Tensor x, Tensor y, LoaderOptions options)
     fail<ValueError>("DataLoader", "got ", x_.size(0), " samples for batches of ",
                      options.batch_size, options.drop_last ? ", dropping the last" : "",
                      ", expected at least one batch");
+  used_ = batches();
 }
 
 std::int64_t DataLoader::batches() const {
@@ -25,13 +27,18 @@ std::int64_t DataLoader::batches() const {
 }
 
 DataLoader::Iterator DataLoader::begin() {
-  const auto stream = static_cast<std::uint64_t>(epoch_++) + 2;  // split() draws from stream 1
-  if (!options_.shuffle) return {this, Tensor(), 0};
-  Generator generator(options_.seed, stream);
-  return {this, randperm(x_.size(0), generator), 0};
+  if (!std::exchange(resumed_, false)) {
+    ++epoch_;
+    used_ = 0;
+  }
+  if (!options_.shuffle) return {this, Tensor(), used_};
+  // split() draws from stream 1.
+  Generator generator(options_.seed, static_cast<std::uint64_t>(epoch_) + 1);
+  return {this, randperm(x_.size(0), generator), used_};
 }
 
 Batch DataLoader::Iterator::operator*() const {
+  loader_->used_ = batch_ + 1;
   const std::int64_t first = batch_ * loader_->options_.batch_size;
   const std::int64_t n = loader_->x_.size(0);
   const std::int64_t last = first + std::min(loader_->options_.batch_size, n - first);
@@ -39,6 +46,43 @@ Batch DataLoader::Iterator::operator*() const {
     return {loader_->x_.slice(0, first, last).clone(), loader_->y_.slice(0, first, last).clone()};
   const Tensor index = order_.slice(0, first, last);
   return {loader_->x_.index_select(0, index), loader_->y_.index_select(0, index)};
+}
+
+std::map<std::string, Tensor> DataLoader::state_dict() const {
+  const auto number = [](auto n) { return full({}, static_cast<std::int64_t>(n), kInt64); };
+  return {{"epoch", number(epoch_)},
+          {"used", number(used_)},
+          {"samples", number(x_.size(0))},
+          {"batch_size", number(options_.batch_size)},
+          {"seed", number(options_.seed)},
+          {"shuffle", number(options_.shuffle)},
+          {"drop_last", number(options_.drop_last)}};
+}
+
+void DataLoader::load_state_dict(const std::map<std::string, Tensor>& state) {
+  std::map<std::string, Tensor> own = state_dict();
+  std::int64_t epoch = epoch_, used = used_;
+  for (const auto& [name, t] : own) {
+    const auto at = state.find(name);
+    if (at == state.end() || at->second.dtype() != kInt64 || at->second.dim() != 0)
+      fail<StateError>("DataLoader", "got a state without the number '", name, "', expected one");
+    const auto mine = t.item<std::int64_t>(), saved = at->second.item<std::int64_t>();
+    if (name == "epoch")
+      epoch = saved;
+    else if (name == "used")
+      used = saved;
+    else if (mine != saved)
+      fail<StateError>("DataLoader", "got ", name, " = ", mine, ", expected ", saved,
+                       " as in the state. Hint: the data or the options differ");
+  }
+  if (state.size() != own.size() || epoch < 0 || used < 0 || used > batches() ||
+      (epoch == 0 && used < batches()))
+    fail<StateError>("DataLoader", "got a state of ", state.size(),
+                     " numbers, with epoch = ", epoch, " and used = ", used, ", expected ",
+                     own.size(), " numbers, and at most ", batches(), " batches used");
+  epoch_ = epoch;
+  used_ = used;
+  resumed_ = used < batches();
 }
 
 }  // namespace descent::data

@@ -4,10 +4,14 @@
 //   for (int epoch = 0; epoch < 20; ++epoch)
 //     for (auto [x, y] : loader) { … }
 //
-// The seed and the number of the epoch alone decide the order. Legend: N samples, D features.
+// The seed and the number of the epoch alone decide the order. A loader can go on in the middle of
+// an epoch, see state_dict(). One thread at a time may use a loader. Legend: N samples, D features.
 #pragma once
 
 #include <descent/data/dataset.h>
+
+#include <map>
+#include <string>
 
 namespace descent::data {
 
@@ -39,7 +43,7 @@ class DataLoader {
   /// A place in an epoch. The loader must outlive the iterator and must not be moved meanwhile.
   class Iterator {
    public:
-    /// Copies the batch out of the data set.
+    /// Copies the batch out of the data set. The loader counts the batch as used.
     Batch operator*() const;
     /// Goes to the next batch.
     Iterator& operator++() {
@@ -51,29 +55,45 @@ class DataLoader {
 
    private:
     friend class DataLoader;
-    Iterator(const DataLoader* loader, Tensor order, std::int64_t batch)
+    Iterator(DataLoader* loader, Tensor order, std::int64_t batch)
         : loader_(loader), order_(std::move(order)), batch_(batch) {}
-    const DataLoader* loader_;  // must outlive the iterator
-    Tensor order_;              // (N) int64; undefined when not shuffled
+    DataLoader* loader_;  // must outlive the iterator
+    Tensor order_;        // (N) int64; undefined when not shuffled
     std::int64_t batch_;
   };
 
-  /// Starts the next epoch, and gives its first batch.
+  /// Starts the next epoch, and gives its first batch. After load_state_dict() in the middle of an
+  /// epoch, goes on with that epoch, and gives the first batch that was not used.
   Iterator begin();
   /// The end of every epoch.
-  Iterator end() const { return {this, Tensor(), batches()}; }
+  Iterator end() { return {this, Tensor(), batches()}; }
   /// The number of batches in an epoch. Dataset::size() counts samples.
   std::int64_t batches() const;
   /// Number of epochs begun so far.
   std::int64_t epoch() const { return epoch_; }
   /// Sets the number of epochs begun so far. A run that is resumed then continues with the same
   /// orders as without the interruption.
-  void set_epoch(std::int64_t epoch) { epoch_ = epoch; }
+  void set_epoch(std::int64_t epoch) {
+    epoch_ = epoch;
+    used_ = batches();
+    resumed_ = false;
+  }
+  /// Number of epochs of which every batch was used, or that were left for the next epoch. A loop
+  /// that asks `while (loader.finished_epochs() < 20)` can be resumed at any batch.
+  std::int64_t finished_epochs() const { return epoch_ - (used_ < batches() ? 1 : 0); }
+
+  /// The place in the present epoch, with what identifies the data and the order.
+  std::map<std::string, Tensor> state_dict() const;
+  /// Goes on at the place that state_dict() told. Throws StateError if the numbers of samples, the
+  /// batch size, the seed or an option differ. Then nothing changes.
+  void load_state_dict(const std::map<std::string, Tensor>& state);
 
  private:
   Tensor x_, y_;
   LoaderOptions options_;
-  std::int64_t epoch_ = 0;
+  std::int64_t epoch_ = 0;  // begun so far
+  std::int64_t used_;       // batches that were used in the present epoch
+  bool resumed_ = false;    // true if begin() goes on with the present epoch
 };
 
 }  // namespace descent::data

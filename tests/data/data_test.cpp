@@ -208,6 +208,57 @@ TEST(DataLoader, ShufflesAnewEveryEpochAndRepeatsFromItsSeed) {
   EXPECT_EQ(epoch(dropping), (Doubles{0, 1, 2, 3, 4, 5, 6, 7}));
 }
 
+TEST(DataLoader, GoesOnInTheMiddleOfAnEpoch) {
+  const Tensor x = arange(0, 10, 1, kFloat32).reshape({10, 1}), y = arange(10);
+  for (const bool shuffle : {true, false}) {
+    const data::LoaderOptions options{.batch_size = 4, .shuffle = shuffle, .seed = 7};
+    data::DataLoader whole(x, y, options);
+    std::vector<Doubles> batches;
+    while (whole.finished_epochs() < 3)
+      for (auto [bx, by] : whole) batches.push_back(by.to_vector());
+    ASSERT_EQ(batches.size(), 9u);
+    for (std::size_t stop = 0; stop <= batches.size(); ++stop) {
+      data::DataLoader first(x, y, options), second(x, y, options);
+      std::size_t n = 0;
+      while (n < stop)
+        for (auto [bx, by] : first) {
+          EXPECT_EQ(first.finished_epochs(), static_cast<std::int64_t>((n + 1) / 3));
+          if (++n == stop) break;
+        }
+      second.load_state_dict(first.state_dict());
+      data::DataLoader third(x, y, options);  // a state can be saved before it is used
+      third.load_state_dict(second.state_dict());
+      while (third.finished_epochs() < 3)
+        for (auto [bx, by] : third) {
+          ASSERT_LT(n, batches.size()) << stop;
+          EXPECT_EQ(by.to_vector(), batches[n++]) << stop;
+        }
+      EXPECT_EQ(n, batches.size()) << stop;
+    }
+  }
+  data::DataLoader left(x, y, {.batch_size = 4, .seed = 7});
+  for (auto [bx, by] : left) break;  // NOLINT(bugprone-unused-local-non-trivial-variable)
+  EXPECT_EQ(left.finished_epochs(), 0);
+  (void)left.begin();
+  EXPECT_EQ(left.finished_epochs(), 1) << "an epoch that is left is over";
+
+  const auto refused = [&](const data::DataLoader& other, const char* why) {
+    EXPECT_TRUE(
+        has_text(message_of<StateError>([&] { left.load_state_dict(other.state_dict()); }), why));
+    EXPECT_EQ(left.epoch(), 2);
+  };
+  refused(data::DataLoader(x, y, {.batch_size = 5, .seed = 7}), "got batch_size = 4, expected 5");
+  refused(data::DataLoader(x, y, {.batch_size = 4}), "got seed = 7, expected 0");
+  refused(data::DataLoader(ones({9}), ones({9}), {.batch_size = 4, .seed = 7}), "got samples = 10");
+  auto state = left.state_dict();
+  state["used"] = full({}, 4, kInt64);
+  EXPECT_TRUE(has_text(message_of<StateError>([&] { left.load_state_dict(state); }),
+                       "at most 3 batches used"));
+  state.erase("used");
+  EXPECT_TRUE(has_text(message_of<StateError>([&] { left.load_state_dict(state); }),
+                       "without the number 'used'"));
+}
+
 TEST(DataLoader, RefusesWhatMakesNoBatches) {
   const Tensor x = zeros({3, 2}), y = zeros({3});
   EXPECT_TRUE(has_text(message_of<ValueError>([&] { data::DataLoader(x, y, {.batch_size = 0}); }),

@@ -42,6 +42,34 @@ for command in 'explain adam' 'explain --markdown' 'train --data iris --epochs 1
 done
 expect 3 "could not write '/dev/full'" train --data iris --epochs 1 --trace /dev/full
 
+# A run that is interrupted goes on with the same bits, at any moment and on another number of threads.
+run=(train --data digits --epochs 60 --schedule plateau --ema 0.9 --dropout 0.1 --batch-norm)
+"$descent" "${run[@]}" --out whole >/dev/null 2>&1
+expect 2 'got no --out' "${run[@]}" --resume
+expect 0 'has ended: there is nothing to go on with' "${run[@]}" --out whole --resume
+for signal in INT TERM KILL; do
+  env --default-signal=INT "$descent" "${run[@]}" --threads 2 --out part >/dev/null 2>log &
+  for _ in $(seq 1000); do grep -q '^6/60' log && break; sleep 0.01; done
+  kill -$signal $!
+  wait $! 2>/dev/null
+  code=$?
+  if [ $code -eq 130 ]; then
+    has log 'To go on: the same command with --resume'
+    expect 2 'which has checkpoints of a run that was interrupted' "${run[@]}" --out part
+    expect 2 "lr: got '0.3', expected 'the rule's default'" "${run[@]}" --out part --resume --lr 0.3
+    touch trace.csv
+    expect 2 'would replace the trace' "${run[@]}" --out part --resume --trace trace.csv
+  elif [ $code -ne 0 ] && [ $signal != KILL ]; then
+    echo "SIG$signal: exit code $code, expected 130"; failures=$((failures + 1))
+  fi
+  expect 0 '' "${run[@]}" --threads 1 --out part --resume
+  cmp -s whole/model.safetensors part/model.safetensors &&
+    diff <(cut -d, -f1-6 whole/metrics.csv) <(cut -d, -f1-6 part/metrics.csv) >/dev/null ||
+    { echo "SIG$signal: other bits than without an interruption"; failures=$((failures + 1)); }
+  compgen -G 'part/checkpoint-*' >/dev/null && { echo 'checkpoints are left'; failures=$((failures + 1)); }
+  rm -rf part
+done
+
 # Results on stdout, progress on stderr; the same seed gives the same results with any threads.
 "$descent" train --data iris --epochs 5 --threads 1 2>progress >one
 "$descent" train --data iris --epochs 5 --threads 2 2>/dev/null >two
@@ -94,8 +122,8 @@ expect 0 'sam(clip_norm(adamw(lr=0.001' train --data iris --epochs 1 \
   --optimizer 'sam(clip_norm(adamw(lr=1e-3,weight_decay=0.05),1.0),rho=0.05)' --out text/
 has text/settings.json '"rule": "sam\(clip_norm\(adamw\(lr=0.001, .*weight_decay=0.05.*max_norm=1\), rho=0.05'
 expect 0 'ema(lookahead(lion(lr=cosine(0.01, 20)' train --data iris --epochs 1 --optimizer 'ema(lookahead(lion(lr=cosine(0.01, 20))), 0.9)'
-expect 0 'validation loss' train --data iris --epochs 1 --trace trace.csv
-has trace.csv '^0,0.weight,'
+expect 0 'validation loss' train --data iris --epochs 1 --trace steps.csv
+has steps.csv '^0,0.weight,'
 expect 2 'with a rate of its own' train --data iris --optimizer 'adamw(lr=0.1)' --schedule cosine
 expect 2 "expected ',' or ')' after 'sam(adamw'" train --data iris --optimizer 'sam(adamw'
 expect 3 "did you mean 'digits'" train --data digitz

@@ -55,7 +55,8 @@ std::string section_of(const Claim& c, const Evidence& e) {
 
 int show_claims(const std::vector<const Claim*>& claims, const std::string& out,
                 const std::string& appendix) {
-  const std::string folder = output_folder(out);
+  const std::string folder = out.empty() ? "." : out;
+  descent::make_folder(folder);
   std::vector<Evidence> evidence(claims.size());
   run_jobs(
       claims.size(), [&](std::size_t i) { claims[i]->measure(evidence[i]); },

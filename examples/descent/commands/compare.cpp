@@ -2,11 +2,10 @@
 // protocol.
 #include "commands/commands.h"
 #include "run/console.h"
+#include "run/interrupt.h"
 #include "run/jobs.h"
 #include "study/report.h"
 
-#include <atomic>
-#include <csignal>
 #include <iostream>
 #include <nlohmann/json.hpp>
 
@@ -15,16 +14,6 @@ namespace app {
 using namespace descent;
 
 namespace {
-
-std::atomic<bool> interrupted{false};
-static_assert(std::atomic<bool>::is_always_lock_free);
-
-/// Handles Ctrl-C. After the first Ctrl-C the program writes a report of what is done. The second
-/// Ctrl-C ends the program.
-void note_interrupt(int signal) {
-  interrupted = true;
-  std::signal(signal, SIG_DFL);
-}
 
 /// Checks everything before the first run: throws if the data is too small, or if an optimizer
 /// refuses its settings.
@@ -49,13 +38,13 @@ int compare(const Options& o) {
   const std::vector<Entrant> entrants = entrants_of(o);
   const std::vector<Source> sources = load_all(o);
   check(o, entrants, sources);
-  const std::string folder = output_folder(o.out);
+  const std::string folder = o.out.empty() ? "." : o.out;
+  make_folder(folder);
   Records records(folder + "/results.json", identity_of(o, sources), o.resume);
   records.save("running", nullptr);  // throws before the first run if the file cannot be written
 
-  std::signal(SIGINT, note_interrupt);
-  std::signal(SIGTERM, note_interrupt);
-  const Study study = run_study(o, entrants, sources, records, [] { return interrupted.load(); });
+  catch_interrupts();
+  const Study study = run_study(o, entrants, sources, records, interrupted);
   std::vector<Judged> all;
   for (const Contest& c : study.contests) all.push_back(judge(c, study, o));
   records.save(study.state, json_of(all, study, o));

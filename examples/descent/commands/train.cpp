@@ -1,9 +1,11 @@
 // descent train: one training run, its table in the terminal, and the files in its folder.
 #include "commands/commands.h"
 #include "run/console.h"
+#include "run/interrupt.h"
 #include "run/jobs.h"
 #include "run/training.h"
 
+#include <chrono>
 #include <filesystem>
 #include <iostream>
 #include <nlohmann/json.hpp>
@@ -49,7 +51,47 @@ void save_metrics(const Run& run, const std::string& folder) {
   write_file(folder + "/metrics.csv", csv);
 }
 
+/// What stands beside the progress bar after an epoch.
+std::string note_of(const Epoch& e, bool classification) {
+  return to_text("loss ", format(e.train.loss, "%.4f"), "  validation ",
+                 format(e.validation.loss, "%.4f"), classification ? "  accuracy " : "  R² ",
+                 format(e.validation.accuracy, "%.4f"));
+}
+
+/// The checkpoints of the run in --out. With --resume, `ready` is then where the last run ended.
+/// Without --resume, throws UsageError if the folder has checkpoints, which would be lost.
+Checkpoint open_checkpoint(const Options& o, const data::Dataset& d, Training& ready) {
+  const auto given = listing(o, false);
+  std::map<std::string, std::string> settings(given.begin(), given.end());
+  settings["samples"] = checksum(d);
+  Checkpoint checkpoint(o.out, {.keep = 2, .settings = std::move(settings)});
+  ready.add_to(checkpoint);
+  if (!o.resume && checkpoint.exists())
+    fail<UsageError>("--out", "got '", o.out,
+                     "', which has checkpoints of a run that was interrupted, expected another "
+                     "folder. Hint: --resume goes on with that run; else remove its checkpoint-* "
+                     "files");
+  if (!o.resume || !checkpoint.load())
+    checkpoint.save();  // throws before the first epoch if the folder cannot take a file
+  return checkpoint;
+}
+
+/// True if --resume has nothing to do: a run leaves its model and no checkpoints when it ends.
+bool has_ended(const Options& o) {
+  return std::filesystem::exists(o.out + "/model.safetensors") && !Checkpoint(o.out).exists();
+}
+
 int train(const Options& o) {
+  if (o.resume && o.out.empty())
+    fail<UsageError>("--resume", "got no --out, expected the folder of the run");
+  if (o.resume && !o.trace.empty() && std::filesystem::exists(o.trace))
+    fail<UsageError>("--trace", "got '", o.trace,
+                     "', which exists, expected another file: --resume would replace the trace of "
+                     "the first part of the run");
+  if (o.resume && has_ended(o)) {
+    std::cout << "the run in " << o.out << " has ended: there is nothing to go on with\n";
+    return kOk;
+  }
   use_threads(o.threads);
   data::Dataset all = load_data(o);
   auto [training, validation] = data::split(all, 1 - o.validation, o.seed);
@@ -57,8 +99,9 @@ int train(const Options& o) {
   manual_seed(o.seed);
   nn::Sequential model = make_model(o, all);
   Training ready(o, model, training, validation);  // throws before a folder is made
+  std::optional<Checkpoint> checkpoint;
   if (!o.out.empty()) {
-    output_folder(o.out);
+    checkpoint.emplace(open_checkpoint(o, all, ready));
     save_settings(o, ready.optimizer(), all, scaling);
   }
   std::cout << all.name << ": " << training.size() << " samples to train, " << validation.size()
@@ -69,15 +112,32 @@ int train(const Options& o) {
             << model.summary() << ready.optimizer().to_string() << "\n\n";
 
   Run run;
-  {
+  try {
     Progress progress(static_cast<std::size_t>(o.epochs));
-    run = ready.run([&](const Epoch& e) {
-      progress.update(static_cast<std::size_t>(e.epoch),
-                      to_text("loss ", format(e.train.loss, "%.4f"), "  validation ",
-                              format(e.validation.loss, "%.4f"),
-                              all.is_classification() ? "  accuracy " : "  R² ",
-                              format(e.validation.accuracy, "%.4f")));
-    });
+    using Clock = std::chrono::steady_clock;
+    auto saved = Clock::now();
+    catch_interrupts();
+    run = ready.run({.batch =
+                         [&] {
+                           if (!interrupted()) return;
+                           if (checkpoint) checkpoint->save();
+                           throw Interrupted{};
+                         },
+                     .epoch =
+                         [&](const Epoch& e) {
+                           progress.update(static_cast<std::size_t>(e.epoch),
+                                           note_of(e, all.is_classification()));
+                           if (!checkpoint || Clock::now() - saved < std::chrono::seconds(1))
+                             return;
+                           checkpoint->save(e.validation.loss);
+                           saved = Clock::now();
+                         }});
+  } catch (const Interrupted&) {
+    std::cerr << "interrupted"
+              << (checkpoint ? to_text(". To go on: the same command with --resume")
+                             : std::string(". Nothing was saved: there is no --out"))
+              << "\n";
+    return kInterrupted;
   }
   const char* measure = all.is_classification() ? "accuracy" : "R²";
   std::vector<std::vector<std::string>> rows{{"epoch", "lr", "train loss",
@@ -94,10 +154,14 @@ int train(const Options& o) {
   std::cout << table(rows);
   if (!o.out.empty()) save_metrics(run, o.out);
   if (run.diverged) {
+    if (checkpoint) checkpoint->clear();
     std::cerr << run.failure << "\n";
     return kTrainingFailed;
   }
-  if (!o.out.empty()) model.save(o.out + "/model.safetensors");
+  if (checkpoint) {
+    model.save(o.out + "/model.safetensors");
+    checkpoint->clear();  // the run has ended
+  }
   std::cout << "\nvalidation loss " << format(run.validation.loss, "%.4f") << ", " << measure << " "
             << format(run.validation.accuracy, "%.4f")
             << (run.averaged ? " (averaged weights)" : "") << "; "

@@ -1,6 +1,7 @@
 #include "run/data.h"
 
 #include <array>
+#include <cstring>
 #include <filesystem>
 
 namespace app {
@@ -71,6 +72,17 @@ data::Dataset load_data(const Options& o) {
     fail<FileError>("--data", "got '", o.data, "', whose target is the same in all ", d.size(),
                     " samples, expected one that differs. Hint: --target names another column");
   return d;
+}
+
+std::string checksum(const data::Dataset& d) {
+  std::uint64_t h = 14695981039346656037U;
+  for (const Tensor& t : {d.x, d.y})
+    for (const double v : t.to_vector<double>()) {
+      std::uint64_t bits;
+      std::memcpy(&bits, &v, sizeof bits);
+      h = (h ^ bits) * 1099511628211U;
+    }
+  return to_text("fnv1a ", std::to_string(h));
 }
 
 Scaling prepare(const Options& o, data::Dataset& train, std::vector<data::Dataset*> others) {

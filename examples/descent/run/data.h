@@ -23,6 +23,9 @@ std::span<const NamedData> named_data();
 /// Throws UsageError if --target, --drop or --task are given for anything but a CSV file.
 descent::data::Dataset load_data(const Options& o);
 
+/// FNV-1a over the samples. The checksum tells whether a later run has the same data.
+std::string checksum(const descent::data::Dataset& d);
+
 /// How prepare() scaled the data. A member is empty if prepare() left that part of the data alone.
 struct Scaling {
   std::optional<descent::data::Standardizer> features, target;

@@ -148,8 +148,11 @@ void add_options(CLI::App& c, Options& o, bool compare) {
     c.add_option("--time-limit", o.time_limit,
                  "stop in time, with what is done by then: 90s, 10m or 2h")
         ->transform([](std::string text) { return exact(seconds_of(text)); }, "");
-    c.add_flag("--resume", o.resume, "go on from results.json in --out");
   }
+  c.add_flag("--resume", o.resume,
+             compare ? "go on from results.json in --out"
+                     : "go on with the run in --out that was interrupted; all other options must "
+                       "be as they were");
   c.add_option("--seed", o.seed,
                compare ? "of the test data; the first of the seeds"
                        : "of the split, the initial weights and the order of batches")
@@ -167,23 +170,13 @@ void add_options(CLI::App& c, Options& o, bool compare) {
   c.add_option(
       "--out", o.out,
       compare ? "folder for report.html, results.csv and results.json (default: the present one)"
-              : "folder for settings.json, metrics.csv and model.safetensors");
+              : "folder for settings.json, metrics.csv, model.safetensors, and checkpoints until "
+                "the run "
+                "ends");
   c.footer(
       joined(std::vector{help_of("Data sets", named_data()), help_of("Activations", activations()),
                          help_of("Schedules", schedules()), c.get_footer()},
              "\n"));
-}
-
-std::string output_folder(const std::string& out) {
-  const std::string folder = out.empty() ? "." : out, trial = folder + "/.descent-writes-here";
-  std::error_code error;
-  std::filesystem::create_directories(folder, error);
-  if (error)
-    descent::fail<descent::FileError>("--out", "could not make the folder '", folder,
-                                      "': ", error.message());
-  descent::write_file(trial, "");
-  std::filesystem::remove(trial, error);
-  return folder;
 }
 
 std::vector<std::pair<std::string, std::string>> listing(const Options& o, bool compare) {

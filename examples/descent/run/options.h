@@ -36,7 +36,7 @@ struct Options {
   int budget = 12;        // compare: how many trials each optimizer has
   int seeds = 5;          // compare: how many fresh seeds the chosen settings run with
   double time_limit = 0;  // compare: in seconds; 0 for no limit
-  bool resume = false;    // compare: go on from the runs in results.json
+  bool resume = false;    // go on with what was interrupted
   int threads = 0;        // 0: the library decides
   double validation = 0.2;
   std::string out{};
@@ -46,11 +46,6 @@ struct Options {
 /// Adds the options to a command. `compare` says whether the command is `compare`, which takes
 /// several optimizers and data sets and has options for its protocol.
 void add_options(CLI::App& command, Options& o, bool compare);
-
-/// The folder that --out names; "" names the present folder. Makes the folder if there is none.
-/// Throws FileError if the folder cannot be made or written into. A command that calls
-/// output_folder() first therefore fails before its work and not after.
-std::string output_folder(const std::string& out);
 
 /// The options as name and text, in the order above, for printing and saving.
 std::vector<std::pair<std::string, std::string>> listing(const Options& o, bool compare);

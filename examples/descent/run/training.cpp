@@ -29,7 +29,41 @@ Training::Training(const Options& o, nn::Sequential& model, const data::Dataset&
       loader_(train, {.batch_size = o.batch,
                       .seed = o.seed,
                       .drop_last = o.batch_norm && train.size() > o.batch}),
-      optimizer_(make_optimizer(o, model.parameters(), o.epochs * loader_.batches())) {}
+      optimizer_(make_optimizer(o, model.parameters(), o.epochs * loader_.batches())) {
+  if (choose("--schedule", schedules(), o.schedule).by_validation)
+    plateau_.emplace(optimizer_, optim::PlateauOptions{.factor = 0.3, .patience = 2});
+}
+
+void Training::add_to(Checkpoint& checkpoint) {
+  checkpoint.add("model", model_);
+  checkpoint.add("optimizer", optimizer_);
+  checkpoint.add("loader", loader_);
+  checkpoint.add("history", *this);
+  if (plateau_) checkpoint.add("plateau", *plateau_);
+}
+
+std::map<std::string, Tensor> Training::state_dict() const {
+  std::vector<double> rows;
+  for (const Epoch& e : run_.epochs)
+    rows.insert(rows.end(), {e.train.loss, e.train.accuracy, e.validation.loss,
+                             e.validation.accuracy, e.lr, e.seconds});
+  return {{"epochs", tensor(rows).reshape({-1, 6})},
+          {"lr", full({}, lr_, kFloat64)},
+          {"seconds", full({}, run_.seconds, kFloat64)}};
+}
+
+void Training::load_state_dict(const std::map<std::string, Tensor>& state) {
+  const auto rows = state.at("epochs").to_vector<double>();
+  run_.epochs.clear();
+  for (std::size_t i = 0; i + 5 < rows.size(); i += 6)
+    run_.epochs.push_back({static_cast<std::int64_t>(i / 6) + 1,
+                           {rows[i], rows[i + 1]},
+                           {rows[i + 2], rows[i + 3]},
+                           rows[i + 4],
+                           rows[i + 5]});
+  lr_ = state.at("lr").item();
+  run_.seconds = state.at("seconds").item();
+}
 
 /// The scores on training and validation data that the model would have if training ended now. Once
 /// the optimizer keeps an average, these are the scores of the averaged weights.
@@ -50,50 +84,55 @@ std::pair<Score, Score> Training::scores() {
   return scores;
 }
 
-Run Training::run(const std::function<void(const Epoch&)>& watch) {
+/// Trains on the batches of the epoch that are left.
+void Training::train_an_epoch(const std::function<void()>& watch) {
   using Clock = std::chrono::steady_clock;
-  if (!o_.trace.empty()) optimizer_.set_tracer(optim::csv_tracer(o_.trace));
-  std::optional<optim::ReduceOnPlateau> plateau;
-  if (choose("--schedule", schedules(), o_.schedule).by_validation)
-    plateau.emplace(optimizer_, optim::PlateauOptions{.factor = 0.3, .patience = 2});
+  auto start = Clock::now();
+  for (auto [x, y] : loader_) {
+    optimizer_.step([&, x = x, y = y] {
+      const Tensor out = model_(x);
+      const Tensor loss =
+          train_.is_classification() ? nn::cross_entropy(out, y) : nn::mse_loss(out, y);
+      loss.backward();
+      return loss;
+    });
+    const auto end = Clock::now();
+    run_.seconds += std::chrono::duration<double>(end - start).count();
+    start = end;
+    if (watch) watch();
+  }
+}
 
-  Run run;
+Run Training::run(const Watchers& watch) {
+  if (!o_.trace.empty()) optimizer_.set_tracer(optim::csv_tracer(o_.trace));
+  std::vector<Epoch>& epochs = run_.epochs;
   try {
-    for (std::int64_t epoch = 1; epoch <= o_.epochs; ++epoch) {
-      const auto start = Clock::now();
-      const double lr = optimizer_.get("lr");
-      for (auto [x, y] : loader_)
-        optimizer_.step([&, x = x, y = y] {
-          const Tensor out = model_(x);
-          const Tensor loss =
-              train_.is_classification() ? nn::cross_entropy(out, y) : nn::mse_loss(out, y);
-          loss.backward();
-          return loss;
-        });
-      run.seconds += std::chrono::duration<double>(Clock::now() - start).count();
+    while (std::ssize(epochs) < o_.epochs) {
+      if (loader_.epoch() == std::ssize(epochs)) lr_ = optimizer_.get("lr");
+      if (loader_.finished_epochs() == std::ssize(epochs)) train_an_epoch(watch.batch);
       const auto [trained, validated] = scores();
-      run.epochs.push_back({epoch, trained, validated, lr, run.seconds});
-      if (!std::isfinite(run.epochs.back().train.loss))
-        fail<NonFiniteError>("train", "got a loss that is no number after epoch ", epoch,
+      epochs.push_back({std::ssize(epochs) + 1, trained, validated, lr_, run_.seconds});
+      if (!std::isfinite(trained.loss))
+        fail<NonFiniteError>("train", "got a loss that is no number after epoch ", epochs.size(),
                              ", expected one. Hint: lower --lr or add --clip-norm 1");
-      if (plateau) plateau->step(run.epochs.back().validation.loss);
-      if (watch) watch(run.epochs.back());
+      if (plateau_) plateau_->step(validated.loss);
+      if (watch.epoch) watch.epoch(epochs.back());
     }
     if (o_.swa > 0 || o_.ema > 0 || optimizer_.has_average()) {
-      run.averaged = true;
+      run_.averaged = true;
       optimizer_.swap_average();  // the model keeps the averaged weights
       if (o_.batch_norm) nn::update_batch_norm(model_, loader_);
     }
-    run.validation = evaluate(model_, validation_);
+    run_.validation = evaluate(model_, validation_);
   } catch (const NonFiniteError& e) {
-    run.diverged = true;
-    run.failure = e.what();
-    if (const std::size_t hint = run.failure.find(" Hint:"); hint != std::string::npos)
-      run.failure.resize(hint);
-    run.failure += " Hint: lower --lr, or add --clip-norm 1";
+    run_.diverged = true;
+    run_.failure = e.what();
+    if (const std::size_t hint = run_.failure.find(" Hint:"); hint != std::string::npos)
+      run_.failure.resize(hint);
+    run_.failure += " Hint: lower --lr, or add --clip-norm 1";
   }
-  run.gradient_evaluations = optimizer_.gradient_evaluations();
-  return run;
+  run_.gradient_evaluations = optimizer_.gradient_evaluations();
+  return run_;
 }
 
 }  // namespace app

@@ -35,6 +35,12 @@ struct Run {
   std::string failure;  // why the run diverged
 };
 
+/// Who watches a run. If a watcher throws, the run ends and the exception reaches the caller.
+struct Watchers {
+  std::function<void()> batch{};              ///< called after every batch
+  std::function<void(const Epoch&)> epoch{};  ///< called after every epoch
+};
+
 /// A training run that is ready to start. The constructor makes the batches and the optimizer, so
 /// that a wrong setting throws before a command writes files. run() trains with the same optimizer.
 /// Options, model and data must outlive the Training.
@@ -44,21 +50,31 @@ class Training {
   Training(const Options& o, descent::nn::Sequential& model, const descent::data::Dataset& train,
            const descent::data::Dataset& validation);
 
-  /// Trains the model. Call run() once. It calls `watch` after every epoch. If `watch` throws, the
-  /// run ends and the exception reaches the caller. If a loss or gradient is NaN or infinite, the
-  /// run ends, and the result says that the run diverged.
-  Run run(const std::function<void(const Epoch&)>& watch = {});
+  /// Trains the model. Call run() once. If a loss or gradient is NaN or infinite, the run ends, and
+  /// the result says that the run diverged.
+  Run run(const Watchers& watch = {});
+
+  /// Adds everything that changes to a checkpoint. After Checkpoint::load(), run() goes on where
+  /// the run was saved, at any batch.
+  void add_to(descent::Checkpoint& checkpoint);
+  /// The history of the run, for the checkpoint.
+  std::map<std::string, descent::Tensor> state_dict() const;
+  void load_state_dict(const std::map<std::string, descent::Tensor>& state);
 
   const descent::optim::Optimizer& optimizer() const { return optimizer_; }
 
  private:
   std::pair<Score, Score> scores();
+  void train_an_epoch(const std::function<void()>& watch);
 
   const Options& o_;
   descent::nn::Sequential& model_;
   const descent::data::Dataset &train_, &validation_;
   descent::data::DataLoader loader_;
   descent::optim::Optimizer optimizer_;
+  std::optional<descent::optim::ReduceOnPlateau> plateau_;
+  Run run_;
+  double lr_ = 0;  // at the first step of the present epoch
 };
 
 }  // namespace app

@@ -1,12 +1,12 @@
 #include "study/study.h"
 
+#include "run/interrupt.h"
 #include "run/jobs.h"
 
 #include <algorithm>
 #include <atomic>
 #include <chrono>
 #include <cmath>
-#include <cstring>
 #include <filesystem>
 #include <map>
 #include <nlohmann/json.hpp>
@@ -19,9 +19,6 @@ namespace {
 
 constexpr double kSearchShare = 0.6;                // the search's share of the time limit
 const std::vector<double> kSweep{0.1, 0.3, 3, 10};  // factors of the chosen rate
-
-/// The exception that stops a run.
-struct Stopped {};
 
 /// A run that is to be made: a contest (data set), an optimizer, its settings and a seed. `tested`
 /// says whether the run is scored on test data.
@@ -60,7 +57,7 @@ class Runner {
           try {
             records_.put(key(left[i]), outcome(left[i], over));
             --missing;
-          } catch (const Stopped&) {  // a stopped run leaves no record
+          } catch (const Interrupted&) {  // a stopped run leaves no record
           }
         },
         [&](std::size_t i) { return to_text(phase, "  ", entrants_[left[i].entrant].name); }, over);
@@ -107,9 +104,9 @@ class Runner {
     prepare(own, training, {&validation, &test});
     manual_seed(j.seed);
     nn::Sequential model = make_model(own, all);
-    const Run run = Training(own, model, training, validation).run([&](const Epoch&) {
-      if (over()) throw Stopped{};
-    });
+    const Run run = Training(own, model, training, validation).run({.batch = [&] {
+      if (over()) throw Interrupted{};
+    }});
     Outcome r;
     r.diverged = run.diverged;
     r.validation = run.validation;
@@ -145,18 +142,6 @@ double commonest_share(const Tensor& y) {
   std::int64_t most = 0;
   for (const double c : y.to_vector<double>()) most = std::max(most, ++counts[c]);
   return static_cast<double>(most) / static_cast<double>(y.numel());
-}
-
-/// FNV-1a over the samples. The checksum tells whether a later comparison has the same data.
-std::string checksum(const data::Dataset& d) {
-  std::uint64_t h = 14695981039346656037U;
-  for (const Tensor& t : {d.x, d.y})
-    for (const double v : t.to_vector<double>()) {
-      std::uint64_t bits;
-      std::memcpy(&bits, &v, sizeof bits);
-      h = (h ^ bits) * 1099511628211U;
-    }
-  return to_text("fnv1a ", std::to_string(h));
 }
 
 }  // namespace
