@@ -5,7 +5,8 @@
 #   1. the file or folder of a relative link or picture exists, and the heading of a link to one;
 #   2. a path in backquotes exists: `core/tape.h`, `optim/rules/`, `tape.h` or `run/options` for
 #      `run/options.h`. A path may start at the root, or at any folder inside the file's own folder.
-#      Words with a slash, as `rule/slot`, are a path if they end as one or if there is a folder `rule`.
+#      Words with a slash, as `rule/slot`, are a path if they end as one or if there is a folder `rule`;
+#   3. a test in backquotes exists: `WriteFile.KeepsSymbolicLinks` names a TEST of that suite and name.
 # Web addresses, paths into build/, and names with a placeholder (`<name>`, `*`, `…`) are left out. So is
 # the second check in CHANGELOG.md, which tells of files that are gone.
 set -uo pipefail
@@ -42,6 +43,9 @@ for file in $files; do
   done < <(prose "$file" | sed 's/`[^`]*`//g' | grep -oE '\]\([^)]+\)|(src|href)="[^"]+"' | sed -E 's/^\]\(//; s/\)$//; s/^(src|href)="//; s/"$//; s/ .*//')
 
   [ "$(basename "$file")" != CHANGELOG.md ] || continue
+  while IFS=. read -r suite name; do
+    grep -rqE "TEST(_[FP])?\($suite, $name\)" tests || report "$file" "names the test $suite.$name, which does not exist"
+  done < <(prose "$file" | grep -oE '`[A-Z][A-Za-z]+\.[A-Z][A-Za-z0-9]+`' | tr -d '`' | sort -u)
   while read -r path; do
     [[ $path != build/* ]] || continue
     [[ $path =~ (/|\.[a-z]+)$ ]] || grep -qxF -- "${path%%/*}" <<<"$folders" || continue

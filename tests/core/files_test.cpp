@@ -10,7 +10,9 @@
 #include <descent/core/random.h>
 
 #include <gtest/gtest.h>
+#include <sched.h>
 #include <sys/file.h>
+#include <sys/mount.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -201,6 +203,28 @@ TEST(WriteFile, NamesALimitOfTheSystem) {
   EXPECT_EQ(status, 0);
   EXPECT_EQ(read_file(folder / "f"), "old");
   EXPECT_EQ(count_of(folder), 1);
+}
+
+TEST(WriteFile, LeavesTheOldFileOnAFullDisk) {
+  const TemporaryFolder folder;
+  const pid_t child = in_child([&] {  // the disk of 64 KiB is there for this process alone
+    if (::unshare(CLONE_NEWNS) != 0 ||
+        ::mount("none", "/", nullptr, MS_REC | MS_PRIVATE, nullptr) != 0 ||
+        ::mount("none", folder.path.c_str(), "tmpfs", 0, "size=64k") != 0)
+      ::_exit(77);
+    write_file(folder / "f", std::string(20000, 'o'));
+    const std::string text =
+        message_of<FileError>([&] { write_file(folder / "f", std::string(50000, 'x')); });
+    if (text.find("No space left") == text.npos || count_of(folder) != 1) throw 1;
+    if (read_file(folder / "f") != std::string(20000, 'o')) throw 2;
+    write_file(folder / "g", std::string(30000, 'g'));
+    if (message_of<FileError>([&] { make_folder(folder.path.string()); }).empty()) throw 3;
+  });
+  int status = -1;
+  ::waitpid(child, &status, 0);
+  if (WIFEXITED(status) && WEXITSTATUS(status) == 77)
+    GTEST_SKIP() << "only the superuser may mount a small disk";
+  EXPECT_EQ(status, 0);
 }
 
 // ---- reading ----
