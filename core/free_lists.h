@@ -85,6 +85,9 @@ struct FreeLists {
   /// shared memory.
   std::int64_t drift = 0;
   static constexpr std::int64_t kLump = 65536;
+  /// For tests: if positive, the fail_in-th block that the thread's lists do not have throws
+  /// std::bad_alloc.
+  std::int64_t fail_in = 0;
 };
 extern constinit thread_local FreeLists t_lists;
 

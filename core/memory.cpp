@@ -121,6 +121,7 @@ void publish_live() noexcept {
 
 void* take_elsewhere(int c, std::size_t bytes) {
   thread_local const Flusher flusher;
+  if (t_lists.fail_in > 0 && --t_lists.fail_in == 0) throw std::bad_alloc();
   Shared& s = shared();
   void* block = nullptr;
   {

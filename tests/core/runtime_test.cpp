@@ -79,6 +79,22 @@ TEST(Memory, ATrainingStepAllocatesNothingInSteadyState) {
   EXPECT_EQ(count.so_far(), 0);
 }
 
+TEST(Memory, ARequestThatFailsLeavesNothingBehind) {
+  const Tensor a = ones({300}), b = ones({7, 1}), index = tensor({0, 1});
+  std::int64_t n = 1;
+  for (;; ++n) {
+    const auto before = memory_stats().live_bytes;
+    const testing::FailAllocation fail(n);
+    try {
+      index_select(stack(std::vector<Tensor>{a + b, a * b}), 2, index).reshape({-1}).to_vector();
+    } catch (const std::bad_alloc&) {
+    }
+    EXPECT_EQ(memory_stats().live_bytes, before) << n;
+    if (!fail.failed()) break;
+  }
+  EXPECT_GT(n, 10);  // of which some come from the free lists and some from operator new
+}
+
 TEST(Parallel, CutsAtTheSamePlacesWhateverTheThreads) {
   for (const int n : {1, 2, 7}) {
     const testing::WithThreads threads(n);

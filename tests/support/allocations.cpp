@@ -1,27 +1,47 @@
 #include "tests/support/allocations.h"
 
+#include <descent/core/free_lists.h>
+#include <descent/core/memory.h>
+
+#include <algorithm>
 #include <atomic>
 #include <cstdlib>
+#include <iterator>
 #include <new>
 
-#include <descent/core/memory.h>
+using descent::detail::t_lists;
 
 namespace {
 std::atomic<long> g_news{0};
 
-void* counted(std::size_t bytes) {
+void* counted(std::size_t bytes, std::size_t alignment = 0) {
   ++g_news;
-  if (void* p = std::malloc(bytes > 0 ? bytes : 1)) return p;
-  throw std::bad_alloc();
+  if (t_lists.fail_in > 0 && --t_lists.fail_in == 0) throw std::bad_alloc();
+  bytes = std::max<std::size_t>(bytes, 1);
+  void* p = alignment == 0
+                ? std::malloc(bytes)
+                : std::aligned_alloc(alignment, (bytes + alignment - 1) / alignment * alignment);
+  if (!p) throw std::bad_alloc();
+  return p;
 }
 }  // namespace
 
 void* operator new(std::size_t bytes) { return counted(bytes); }
 void* operator new[](std::size_t bytes) { return counted(bytes); }
+void* operator new(std::size_t bytes, std::align_val_t alignment) {
+  return counted(bytes, static_cast<std::size_t>(alignment));
+}
+void* operator new[](std::size_t bytes, std::align_val_t alignment) {
+  return counted(bytes, static_cast<std::size_t>(alignment));
+}
 void operator delete(void* p) noexcept { std::free(p); }
 void operator delete[](void* p) noexcept { std::free(p); }
 void operator delete(void* p, std::size_t) noexcept { std::free(p); }
 void operator delete[](void* p, std::size_t) noexcept { std::free(p); }
+void operator delete(void* p, std::align_val_t) noexcept { std::free(p); }
+void operator delete[](void* p, std::align_val_t) noexcept { std::free(p); }
+void operator delete(void* p, std::size_t, std::align_val_t) noexcept { std::free(p); }
+void operator delete[](void* p, std::size_t, std::align_val_t) noexcept { std::free(p); }
 
 namespace descent::testing {
 
@@ -33,5 +53,17 @@ long all() { return g_news + static_cast<long>(memory_stats().system_allocations
 
 CountAllocations::CountAllocations() : start_(all()) {}
 long CountAllocations::so_far() const { return all() - start_; }
+
+FailAllocation::FailAllocation(std::int64_t n) {
+  detail::deallocate(detail::allocate(1), 1);  // now the thread has its lists
+  release_cached_memory();
+  std::fill(std::begin(t_lists.room), std::end(t_lists.room), 0);  // so that no block is kept
+  t_lists.fail_in = n;
+}
+FailAllocation::~FailAllocation() {
+  t_lists.fail_in = 0;
+  release_cached_memory();  // gives the lists their room again
+}
+bool FailAllocation::failed() const { return t_lists.fail_in <= 0; }
 
 }  // namespace descent::testing
