@@ -238,7 +238,10 @@ const Tensor& Tensor::clamp_(std::optional<Scalar> low, std::optional<Scalar> hi
   return write("clamp_", *this, descent::clamp(before_write(*this), low, high));
 }
 const Tensor& Tensor::copy_(const Tensor& o) const {
-  return write("copy_", *this, o.to(dtype()).expand(shape()));
+  // A node of its own: with o's node, this tensor would count as o's leaf.
+  const Tensor own = o.shares_storage(*this) ? kernel::clone(o) : detail::alias(o);
+  const Tensor source = record("copy_", own, {o}, [](const Tensor& g, Need) { return Grads(g); });
+  return write("copy_", *this, source.to(dtype()).expand(shape()));
 }
 const Tensor& Tensor::fill_(Scalar value) const {
   return write("fill_", *this, full({}, value, dtype()));

@@ -62,11 +62,12 @@ Tensor logistic_loss(const Tensor& x, const Tensor& t, bool mean) {
 }
 
 Tensor binary_cross_entropy(const Tensor& p, const Tensor& t) {
-  const NoGradGuard guard_value;
   const auto limited = [](const Tensor& x) { return maximum(x, -100); };
-  const Tensor value = -(t * limited(log(p)) + (1 - t) * limited(log1p(-p)));
-  const EnableGradGuard record_again;
-  return detail::record("bce_loss", value, {p, t},
+  const auto value = [&] {
+    const NoGradGuard no_grad;
+    return -(t * limited(log(p)) + (1 - t) * limited(log1p(-p)));
+  };
+  return detail::record("bce_loss", value(), {p, t},
                         [p = Saved(p), t = Saved(t), limited](const Tensor& g, Need need) {
                           Tensor dp, dt;
                           if (need[0]) dp = g * (*p - t) / maximum(*p * (1 - *p), 1e-12);

@@ -6,6 +6,8 @@
 #include <descent/core/kernels/copy.h>
 #include <descent/core/kernels/index.h>
 
+#include <algorithm>
+
 namespace descent {
 
 using detail::Grads;
@@ -47,8 +49,9 @@ Tensor embed(const Tensor& g, const Shape& shape, int dim, std::int64_t begin, s
   const std::int64_t offset = begin * strides[dim];
   strides[dim] *= step;
   kernel::copy(g, kernel::view_of(wide, g.shape(), strides, offset));
-  return record("embed", wide, {g}, [dim, begin, step, n = g.shape()[dim]](const Tensor& gg, Need) {
-    return Grads(gg.slice(dim, begin, begin + (n - 1) * step + 1, step));
+  const std::int64_t n = g.shape()[dim], end = n > 0 ? begin + (n - 1) * step + 1 : begin;
+  return record("embed", wide, {g}, [dim, begin, end, step](const Tensor& gg, Need) {
+    return Grads(gg.slice(dim, begin, end, step));
   });
 }
 
@@ -186,6 +189,7 @@ Tensor Tensor::slice(std::int64_t dim, std::int64_t begin, std::int64_t end,
   };
   begin = clip(begin);
   end = clip(end);
+  step = std::min(step, n + 1);  // a longer step takes the first index alone, too
   Shape to = shape(), steps = strides();
   to[d] = end > begin ? (end - begin - 1) / step + 1 : 0;
   const std::int64_t offset = begin * steps[d];
@@ -211,7 +215,8 @@ Tensor Tensor::select(std::int64_t dim, std::int64_t index) const {
   const std::int64_t n = shape()[d];
   if (index < -n || index >= n)
     fail<ValueError>("select", "got index ", index, " for dimension ", d, " of shape ", shape(),
-                     ", expected one in [", -n, ", ", n - 1, "]");
+                     n > 0 ? to_text(", expected one in [", -n, ", ", n - 1, "]")
+                           : ", expected a dimension with elements");
   const std::int64_t at = index < 0 ? index + n : index;
   return slice(d, at, at + 1).squeeze(d);
 }

@@ -212,5 +212,85 @@ TEST(Edges, ARowOfNaNIsNoGuess) {
   EXPECT_NEAR(nn::accuracy(logits, tensor({0, 0, 1})), 1.0 / 3, 1e-15);
 }
 
+TEST(Edges, SlicesOfAnyLimitsAndStepsAreDifferentiatedThreeTimes) {
+  const std::int64_t kLarge = kEnd, limits[] = {-kLarge, -4, -1, 0, 1, 2, 3, kLarge};
+  for (const std::int64_t n : {0, 1, 3})
+    for (const std::int64_t begin : limits)
+      for (const std::int64_t end : limits)
+        for (const std::int64_t step :
+             {std::int64_t{1}, std::int64_t{2}, std::int64_t{4}, kLarge}) {
+          const Tensor base = (ones({n, 2}, kFloat64) * 3).requires_grad_();
+          const auto slice = [&](const Tensor& x) { return x.slice(0, begin, end, step); };
+          const Tensor y = slice(base.t().t());  // a view of views
+          const auto limit = [n](std::int64_t i) {
+            return std::clamp<std::int64_t>(i < 0 ? i + n : i, 0, n);
+          };
+          std::vector<double> expected(static_cast<std::size_t>(2 * n), 0.0);
+          std::int64_t rows = 0;
+          for (std::int64_t i = limit(begin); i < limit(end); i += std::min(step, n + 1), ++rows)
+            expected[static_cast<std::size_t>(2 * i)] =
+                expected[static_cast<std::size_t>(2 * i + 1)] = 1;
+          ASSERT_EQ(y.shape(), (Shape{rows, 2})) << n << " " << begin << " " << end << " " << step;
+          Tensor d = sum(square(square(y)));
+          for (const double factor : {4 * 27.0, 12 * 9.0, 24 * 3.0}) {
+            d = grad({sum(d)}, {base}, {}, {.create_graph = true})[0];
+            EXPECT_EQ((d.detach() / factor).to_vector(), expected);
+          }
+        }
+}
+
+TEST(Edges, AnEmptyViewHasAnEmptyGradientOfAnyOrder) {
+  using F = std::function<Tensor(const Tensor&)>;
+  const Tensor none = zeros({0}, kInt64);
+  for (const F& view : std::vector<F>{
+           [](const Tensor& x) { return x.narrow(1, 3, 0).t(); },
+           [](const Tensor& x) {
+             return x.slice(0, 1, 1).expand({0, 3});
+           },
+           [](const Tensor& x) {
+             return x.slice(0, 0, 0, 2).reshape({3, 0});
+           },
+           [](const Tensor& x) {
+             return split(x, {2, 0}, 0)[1].flatten();
+           },
+           [&](const Tensor& x) { return index_select(x, 0, none); },
+           [](const Tensor& x) {
+             return x.slice(0, 2).permute({1, 0}).unsqueeze(1);
+           },
+           [](const Tensor& x) { return matmul(x.slice(1, 3), x.slice(1, 3).t()).slice(0, 2); }}) {
+    const Tensor x = ones({2, 3}, kFloat64).requires_grad_();
+    Tensor d = sum(square(view(x)) * view(x) + 1) + sum(x * x * x);
+    for (const double expected : {3.0, 6.0, 6.0}) {
+      d = grad({sum(d)}, {x}, {}, {.create_graph = true})[0];
+      EXPECT_EQ(d.to_vector(), std::vector<double>(6, expected));
+    }
+  }
+}
+
+TEST(Edges, ACopyOfALeafIsNoLeaf) {
+  const Tensor w = tensor({1.0, 2.0}, kFloat64).requires_grad_(), y = zeros({2}, kFloat64);
+  y.copy_(w);
+  EXPECT_FALSE(y.is_leaf());
+  EXPECT_EQ(y.grad_fn(), "copy_");
+  y.mul_(3);
+  sum(y * w).backward();
+  EXPECT_EQ(w.grad().to_vector(), (std::vector<double>{6, 12}));
+}
+
+TEST(Edges, CopiesThatOverlapReadBeforeTheyWrite) {
+  const Tensor x = arange(9).to(kFloat64).reshape({3, 3}), expected = x.t().clone();
+  x.copy_(x.t());
+  EXPECT_EQ(x.to_vector(), expected.to_vector());
+  const Tensor row = arange(6);
+  row.slice(0, 1).copy_(row.slice(0, 0, 5));
+  EXPECT_EQ(row.to_vector(), (std::vector<double>{0, 0, 1, 2, 3, 4}));
+}
+
+TEST(Edges, NoOperatorRecordsInsideANoGradGuard) {
+  const Tensor p = full({2}, 0.5).requires_grad_();
+  const NoGradGuard no_grad;
+  EXPECT_FALSE(nn::bce_loss(p, ones({2})).requires_grad());
+}
+
 }  // namespace
 }  // namespace descent
