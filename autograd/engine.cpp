@@ -8,6 +8,7 @@
 #include <descent/core/kernels/pointwise.h>
 
 #include <algorithm>
+#include <limits>
 #include <thread>
 #include <utility>
 
@@ -234,6 +235,8 @@ PoolVector<Node*> nodes_towards(const std::vector<Tensor>& outputs,
     if (node && !node->is_leaf() && node->mark == Node::Mark::none) pending.push_back(node);
   };
   const Node* freed = nullptr;
+  std::uint64_t lowest = std::numeric_limits<std::uint64_t>::max();  // of the orders of the goals
+  for (const Node* goal : goals) lowest = std::min(lowest, goal->order);
   for (const Tensor& y : outputs) visit(node_of(y));
   while (!pending.empty()) {
     Node* node = pending.back();
@@ -241,7 +244,7 @@ PoolVector<Node*> nodes_towards(const std::vector<Tensor>& outputs,
     if (node->mark != Node::Mark::none) continue;
     marked.nodes.push_back(node);
     node->mark = Node::Mark::seen;
-    if (is_goal(node)) continue;
+    if (node->order <= lowest) continue;  // no goal lies below
     if (node->released) freed = node;  // the inputs of this node are forgotten
     for (const auto& input : node->inputs) visit(input.get());
   }

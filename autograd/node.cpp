@@ -5,12 +5,15 @@
 #include <descent/core/launch.h>
 
 #include <atomic>
+#include <new>
+#include <utility>
 
 namespace descent {
 namespace detail {
 namespace {
 
-std::atomic<NodeCount*> g_node_counts{nullptr};
+constinit NodeCount g_rest;  // of threads that end, or that could not get a count of their own
+constinit std::atomic<NodeCount*> g_node_counts{&g_rest};
 
 // Nodes without a reference wait here to be destroyed. A loop destroys these nodes one by one.
 // Recursion through a chain of a million operators would overflow the stack.
@@ -19,12 +22,24 @@ constinit thread_local bool t_disposing = false;
 
 }  // namespace
 
-NodeCount* new_node_count() noexcept {
-  auto* count = new NodeCount;  // never destroyed: its nodes may outlive the thread
-  count->next = g_node_counts.load();
-  while (!g_node_counts.compare_exchange_weak(count->next, count)) {
-  }
-  return t_node_count = count;
+void count_first_nodes(std::int64_t n) noexcept {
+  struct Own {
+    Own() noexcept {
+      NodeCount* count = g_node_counts.load();
+      while (count && count->taken.exchange(true)) count = count->next;
+      if (!count && (count = new (std::nothrow) NodeCount)) {  // never destroyed
+        count->next = g_node_counts.load();
+        while (!g_node_counts.compare_exchange_weak(count->next, count)) {
+        }
+      }
+      t_node_count = count;
+    }
+    ~Own() {
+      if (NodeCount* count = std::exchange(t_node_count, nullptr)) count->taken = false;
+    }
+  };
+  thread_local const Own own;
+  (t_node_count ? t_node_count : &g_rest)->live.fetch_add(n, std::memory_order_relaxed);
 }
 
 void Node::dispose() noexcept {
@@ -37,11 +52,6 @@ void Node::dispose() noexcept {
     node->destroy_self();
   }
   t_disposing = false;
-}
-
-void Leaf::destroy_self() noexcept {
-  this->~Leaf();
-  deallocate_fixed<sizeof(Leaf)>(this);
 }
 
 namespace {

@@ -98,19 +98,28 @@ struct Backward;  // a run of the engine
 
 /// The number of nodes that a thread made, minus the number of nodes that it destroyed. Only the
 /// thread itself writes its count, so that counting needs no atomic operation on shared memory.
-/// live_nodes() sums over all threads, even threads that have ended.
+/// live_nodes() sums over all counts. When the thread ends, another thread goes on with its count.
 struct NodeCount {
   std::atomic<std::int64_t> live{0};
+  std::atomic<bool> taken{true};
   NodeCount* next = nullptr;
 };
 inline constinit thread_local NodeCount* t_node_count = nullptr;
-NodeCount* new_node_count() noexcept;
+/// Counts n nodes where the thread has no count: before its first node, and while it ends.
+void count_first_nodes(std::int64_t n) noexcept;
 inline void count_nodes(std::int64_t n) noexcept {
   NodeCount* count = t_node_count;
   if (!count) [[unlikely]]
-    count = new_node_count();
+    return count_first_nodes(n);
   count->live.store(count->live.load(std::memory_order_relaxed) + n, std::memory_order_relaxed);
 }
+
+/// Gives the objects of class T blocks of the free lists.
+template <class T>
+struct FromFreeLists {
+  static void* operator new(std::size_t) { return allocate_fixed<sizeof(T)>(); }
+  static void operator delete(void* p) noexcept { deallocate_fixed<sizeof(T)>(p); }
+};
 
 /// A recorded operator, or a leaf: where gradients arrive.
 class Node : public GradEdge {
@@ -158,7 +167,7 @@ class Node : public GradEdge {
 };
 
 /// Where a leaf's gradient is collected.
-class Leaf final : public Node {
+class Leaf final : public Node, public FromFreeLists<Leaf> {
  public:
   explicit Leaf(const Tensor& t) noexcept : Node("leaf", t, 0) {}
   Tensor grad;
@@ -166,7 +175,7 @@ class Leaf final : public Node {
   Grads backward(Tensor&&, Need, bool) override { return Grads(); }
 
  private:
-  void destroy_self() noexcept override;
+  void destroy_self() noexcept override { delete this; }
 };
 
 /// Makes g the gradient of a leaf. In a recorded step, each replay does it again.
@@ -210,7 +219,7 @@ Tensor alias(const Tensor& t);
 /// A recorded operator, which holds its rule in the same block of memory. Inputs is an array or a
 /// vector of edges.
 template <class Rule, class Inputs>
-class RuleNode final : public Node {
+class RuleNode final : public Node, public FromFreeLists<RuleNode<Rule, Inputs>> {
   static constexpr bool kUsesOutput = std::is_invocable_v<Rule&, Tensor&&, const Tensor&, Need>;
 
  public:
@@ -241,10 +250,7 @@ class RuleNode final : public Node {
       return (*rule_)(std::move(g), need);
     }
   }
-  void destroy_self() noexcept override {
-    this->~RuleNode();
-    deallocate_fixed<sizeof(RuleNode)>(this);
-  }
+  void destroy_self() noexcept override { delete this; }
   Inputs inputs_;
   std::optional<Rule> rule_;
   struct Nothing {};
@@ -255,8 +261,7 @@ class RuleNode final : public Node {
 template <class Rule, class Inputs>
 Tensor attach(const char* name, Tensor&& value, Inputs&& edges, Rule&& rule) {
   using N = RuleNode<std::remove_cvref_t<Rule>, Inputs>;
-  void* block = allocate_fixed<sizeof(N)>();
-  auto* node = new (block) N(name, value, std::forward<Inputs>(edges), std::forward<Rule>(rule));
+  auto* node = new N(name, value, std::forward<Inputs>(edges), std::forward<Rule>(rule));
   value.body().edge = RefPtr<GradEdge>(node);
   return std::move(value);
 }

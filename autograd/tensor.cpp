@@ -40,11 +40,9 @@ const Tensor& Tensor::requires_grad_(bool on) const {
                      ", expected float32 or float64. Hint: convert it with .to(kFloat32)");
   if (on == requires_grad()) return *this;
   if (on) {
-    void* block = detail::allocate_fixed<sizeof(Leaf)>();
-    auto* leaf = new (block) Leaf(*this);
-    body().edge = RefPtr<detail::GradEdge>(leaf);
-    if (detail::recording())
-      detail::t_tape->first_touch(body().edge);  // its gradient is made inside
+    const RefPtr<detail::GradEdge> leaf(new Leaf(*this));
+    if (detail::recording()) detail::t_tape->first_touch(leaf);  // its gradient is made inside
+    body().edge = leaf;
   } else {
     body().edge = RefPtr<detail::GradEdge>();
   }
@@ -187,11 +185,12 @@ const Tensor& write(const char* name, const Tensor& t, const Tensor& value) {
   if (value.dtype() > t.dtype())
     fail<DTypeError>(name, "got a result of ", value.dtype(), " for a tensor of ", t.dtype(),
                      ", expected no wider type. Hint: convert with .to()");
+  const auto edge = value.shape() == t.shape() || !records ? value.body().edge
+                                                           : value.expand(t.shape()).body().edge;
   kernel::overwrite(value, t);
   if (records) {
     ++body.storage->recorded;
-    body.edge =
-        value.shape() == t.shape() ? value.body().edge : value.expand(t.shape()).body().edge;
+    body.edge = edge;
   }
   return t;
 }

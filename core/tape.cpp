@@ -10,12 +10,14 @@ Tape::~Tape() {
 }
 
 void* Tape::arena(std::size_t bytes) {
+  if (items_.size() == items_.capacity()) items_.reserve(2 * items_.size() + 64);
   constexpr std::size_t kBlock = 16384, kAlignment = alignof(std::max_align_t);
   const std::size_t size = (bytes + kAlignment - 1) / kAlignment * kAlignment;
   if (room_ < size) {
-    room_ = std::max(kBlock, size);
-    blocks_.push_back(std::make_unique<char[]>(room_));
+    const std::size_t room = std::max(kBlock, size);
+    blocks_.push_back(std::make_unique<char[]>(room));
     free_ = blocks_.back().get();
+    room_ = room;
   }
   void* place = free_;
   free_ += size;

@@ -89,8 +89,8 @@ class Tape {
     RefPtr<Storage> storage;
     RefPtr<GradEdge> edge;
   };
-  void* arena(std::size_t bytes);
-  void follow_floating_mode();  // a replay flushes denormals where the recording did
+  void* arena(std::size_t bytes);  // and room for one more item
+  void follow_floating_mode();     // a replay flushes denormals where the recording did
 
   std::vector<Item> items_;
   std::vector<std::unique_ptr<char[]>> blocks_;

@@ -12,6 +12,7 @@ void* TapePool::take(std::size_t size) {
     if (b.free && b.size >= size && b.size <= 2 * size + 64 && (!best || b.freed > best->freed))
       best = &b;
   if (!best) {
+    if (blocks.size() == blocks.capacity()) blocks.reserve(2 * blocks.size() + 8);
     blocks.push_back({allocate(size), size, 0, false});
     bytes += size;
     best = &blocks.back();

@@ -40,11 +40,13 @@ RefPtr<Storage> Storage::make(std::size_t bytes) {
 }
 
 RefPtr<Storage> Storage::borrow(void* data, std::size_t bytes, std::function<void(void*)> deleter) {
+  std::unique_ptr<std::function<void(void*)>> end;
+  if (deleter) end = std::make_unique<std::function<void(void*)>>(std::move(deleter));
   auto* s = new (allocate(sizeof(Storage))) Storage;
   s->data = data;
   s->bytes = bytes;
   s->foreign = true;
-  if (deleter) s->deleter = std::make_unique<std::function<void(void*)>>(std::move(deleter));
+  s->deleter = std::move(end);
   return RefPtr<Storage>(s);
 }
 

@@ -109,6 +109,18 @@ TEST(Grad, ReachesTensorsInTheMiddle) {
   EXPECT_EQ(grad({y}, {h})[0].item(), 12);
 }
 
+TEST(Grad, ReachesWhatLiesBelowAnotherTensorThatIsAskedFor) {
+  const Tensor x = tensor({2.0}, kFloat64).requires_grad_(), y = x * 3, z = square(y),
+               other = z * x;
+  const std::vector<Tensor> g = grad({other.sum()}, {z, y, x}, {}, {.retain_graph = true});
+  EXPECT_EQ(g[0].item(), 2);
+  EXPECT_EQ(g[1].item(), 24);
+  EXPECT_EQ(g[2].item(), 108);
+  const std::vector<Tensor> below = grad({z.sum()}, {y, x});  // x lies below y alone
+  EXPECT_EQ(below[0].item(), 12);
+  EXPECT_EQ(below[1].item(), 36);
+}
+
 TEST(GradMode, RecordsNothingInsideAGuardAlsoAfterAnException) {
   const Tensor x = leaf(1);
   try {
