@@ -49,7 +49,9 @@ struct Scratch {
   }
   Scratch(const Scratch&) = delete;
   Scratch& operator=(const Scratch&) = delete;
-  ~Scratch() { descent::detail::deallocate(data, bytes); }
+  ~Scratch() {
+    if (bytes > 0) descent::detail::deallocate(data, bytes);
+  }
   std::size_t bytes;
   T* data = nullptr;
 };
@@ -123,10 +125,13 @@ void pack_a(const Problem<T>& p, std::int64_t row0, std::int64_t rows, std::int6
   }
 }
 
-template <class T, class F>
-void map_rows(T* c, std::int64_t c_row, std::int64_t rows, std::int64_t columns, F f) {
-  if (columns == c_row) return simd::loop(rows * columns, f, c);
-  for (std::int64_t r = 0; r < rows; ++r) simd::loop(columns, f, c + r * c_row);
+/// Calls f(element of C, element of each `dense`) for a block of C. The arrays `dense` hold the
+/// elements of the block alone.
+template <class T, class F, class... D>
+void map_rows(T* c, std::int64_t c_row, std::int64_t rows, std::int64_t columns, F f, D*... dense) {
+  if (columns == c_row) return simd::loop(rows * columns, f, c, dense...);
+  for (std::int64_t r = 0; r < rows; ++r)
+    simd::loop(columns, f, c + r * c_row, (dense + r * columns)...);
 }
 
 template <class T>
@@ -141,8 +146,12 @@ void activate(Activation activation, T* c, std::int64_t c_row, std::int64_t rows
 }
 
 /// A product that is cut into units of work, each a block of C. The cut depends on the sizes alone,
-/// and every element of C is summed in the order of k. The result therefore has the same bits for
-/// any cut and any number of threads.
+/// and so does the order of every sum over k. The result therefore has the same bits for any number
+/// of threads.
+///
+/// The rounding errors of a sum grow with the number of its terms. A sum over k is therefore made
+/// in up to three stages: of at most kDepth terms in registers, of kBlocks such sums in C, and of
+/// these in double.
 template <class T>
 class Product {
  public:
@@ -182,8 +191,11 @@ class Product {
     const Scratch<T> a_copy(a_packed_ ? (rows + kMaxRows - 1) / kMaxRows * kMaxRows * depth : 0);
     const bool b_partial = columns % own.lanes != 0;
     const Scratch<T> b_copy(b_packed_ || b_partial ? depth * std::min(own.panel, padded) : 0);
+    const bool deep = sizeof(T) == sizeof(float) && blocks > kBlocks;
+    const Scratch<double> total(deep ? rows * columns : 0);
+    if (deep) std::fill_n(total.data, rows * columns, 0.0);
     for (std::int64_t k0 = 0; k0 == 0 || k0 < p_.K; k0 += depth) {
-      const std::int64_t k1 = std::min(k0 + depth, p_.K);
+      const std::int64_t k1 = std::min(k0 + depth, p_.K), block = k0 / depth;
       if (a_packed_) pack_a(p_, row0, rows, k0, k1, a_copy.data);
       for (std::int64_t col = col0; col < col0 + columns; col += own.panel) {
         const std::int64_t width = std::min(own.panel, col0 + columns - col);
@@ -198,8 +210,8 @@ class Product {
                    p_.b_row,
                    p_.c + row0 * p_.N + col,
                    p_.N,
-                   p_.bias ? p_.bias + col : nullptr,
-                   k0 > 0,
+                   p_.bias && k0 == 0 ? p_.bias + col : nullptr,
+                   deep ? block % kBlocks > 0 : block > 0,
                    rows};
         if (a_packed_) {
           s.a = a_copy.data;
@@ -227,15 +239,24 @@ class Product {
         }
         own.strip(s);
       }
+      if (deep && (block % kBlocks == kBlocks - 1 || k1 == p_.K))
+        map_rows(
+            p_.c + row0 * p_.N + col0, p_.N, rows, columns,
+            [last = k1 == p_.K](T& v, double& sum) {
+              sum += static_cast<double>(v);
+              v = last ? static_cast<T>(sum) : v;
+            },
+            total.data);
     }
     activate(p_.activation, p_.c + row0 * p_.N + col0, p_.N, rows, columns);
   }
 
  private:
-  // kColumns: the most columns of C in a unit. kDepth: the most elements of K in a pass. If rows
-  // lie kLongStride bytes or more apart, they are packed: few such rows fit the cache together.
-  static constexpr std::int64_t kSize = sizeof(T), kColumns = 1024, kDepth = 512, kUnits = 8,
-                                kLongStride = 2048;
+  // kColumns: the most columns of C in a unit. kDepth: the most elements of K in a pass. kBlocks:
+  // the most passes that C itself adds up. If rows lie kLongStride bytes or more apart, they are
+  // packed: few such rows fit the cache together.
+  static constexpr std::int64_t kSize = sizeof(T), kColumns = 1024, kDepth = 256, kBlocks = 16,
+                                kUnits = 8, kLongStride = 2048;
 
   std::int64_t units() const {
     return ((p_.M + rows_ - 1) / rows_) * ((p_.N + columns_ - 1) / columns_);

@@ -3,7 +3,7 @@
 // Our own kernel holds tiles of the result in registers. If the strides of an operand are long, the
 // kernel first packs blocks of the operand. Otherwise it reads the operand in place. Large products
 // in double go to OpenBLAS, in tiles of our own, each on one thread. The choice and the cut depend
-// on sizes alone, and every element is summed in the order of k. Results therefore have the same
+// on sizes alone, and so does the order of every sum over k. Results therefore have the same
 // bits for any number of threads.
 //
 // OpenBLAS 0.3.21 has one thread count for the whole process. While a large product of ours runs,

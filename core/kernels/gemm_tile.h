@@ -35,7 +35,7 @@ template <class T>
     std::copy_n(from + r * from_row, r < full ? width : columns, to + r * to_row);
 }
 
-/// Computes one tile of C: a sum over k in [0, K). The sum starts from the bias, or from C itself
+/// Computes one tile of C: a sum over k in [0, K). The sum starts from the bias, or is added to C
 /// if go_on is true. Each row of B, and the bias, can be read as NV whole vectors, but only the
 /// first `columns` elements belong to the tile. The first `full` rows of C can be written as whole
 /// vectors too: the next rows overwrite the elements that stick out.
@@ -45,31 +45,14 @@ template <class V, int MR, int NV, class T>
                                         std::int64_t c_row, const T* bias, bool go_on,
                                         std::int64_t columns, std::int64_t full) {
   constexpr int kLanes = sizeof(V) / sizeof(T), kWidth = NV * kLanes;
-  V sum[MR][NV];
-  if (go_on) {
-    T rows[MR * kWidth];
-    const T* from = c;
-    std::int64_t from_row = c_row;
-    if (full < MR) {
-      copy_rows(c, c_row, rows, kWidth, MR, full, columns, kWidth);
-      from = rows;
-      from_row = kWidth;
-    }
+  V sum[MR][NV], start[NV] = {};
+  if (bias)
 #pragma GCC unroll 16
-    for (int r = 0; r < MR; ++r)
+    for (int j = 0; j < NV; ++j) std::memcpy(&start[j], bias + j * kLanes, sizeof(V));
 #pragma GCC unroll 16
-      for (int j = 0; j < NV; ++j)
-        std::memcpy(&sum[r][j], from + r * from_row + j * kLanes, sizeof(V));
-  } else {
-    V start[NV] = {};
-    if (bias)
+  for (int r = 0; r < MR; ++r)
 #pragma GCC unroll 16
-      for (int j = 0; j < NV; ++j) std::memcpy(&start[j], bias + j * kLanes, sizeof(V));
-#pragma GCC unroll 16
-    for (int r = 0; r < MR; ++r)
-#pragma GCC unroll 16
-      for (int j = 0; j < NV; ++j) sum[r][j] = start[j];
-  }
+    for (int j = 0; j < NV; ++j) sum[r][j] = start[j];
   for (std::int64_t k = 0; k < K; ++k) {
     V row[NV];
 #pragma GCC unroll 16
@@ -85,6 +68,17 @@ template <class V, int MR, int NV, class T>
   const bool whole = full >= MR;
   T* to = whole ? c : rows;
   const std::int64_t to_row = whole ? c_row : kWidth;
+  if (go_on) {
+    if (!whole) copy_rows(c, c_row, rows, kWidth, MR, full, columns, kWidth);
+#pragma GCC unroll 16
+    for (int r = 0; r < MR; ++r)
+#pragma GCC unroll 16
+      for (int j = 0; j < NV; ++j) {
+        V before;
+        std::memcpy(&before, to + r * to_row + j * kLanes, sizeof(V));
+        sum[r][j] += before;
+      }
+  }
 #pragma GCC unroll 16
   for (int r = 0; r < MR; ++r)
 #pragma GCC unroll 16
