@@ -2,6 +2,7 @@
 #include <descent/core/kernels/index.h>
 #include <descent/core/launch.h>
 #include <descent/core/parallel.h>
+#include <descent/core/pool_vector.h>
 
 #include <cstring>
 
@@ -32,6 +33,47 @@ struct Slabs {
   Slabs(const Shape& shape, int dim) {
     for (int d = 0; d < shape.rank(); ++d) (d < dim ? outer : d == dim ? n : inner) *= shape[d];
   }
+};
+
+/// Sums for the few places that are hit often. A float that a million numbers are added to loses
+/// digits, and a double for every place would need twice the memory. Each number that is added is a
+/// hit of a place; a place is a row of `inner` elements.
+template <class T>
+class OftenHit {
+ public:
+  /// place(i) is the place of hit i < hits.
+  template <class F>
+  OftenHit(std::int64_t hits, std::int64_t places, std::int64_t inner, F place) : inner_(inner) {
+    if (hits <= kFew || std::is_same_v<T, std::int64_t>) return;
+    slot_.resize(static_cast<std::size_t>(places));
+    for (std::int64_t i = 0; i < hits; ++i) ++slot_[static_cast<std::size_t>(place(i))];
+    for (std::int64_t& slot : slot_) slot = slot > kFew ? often_++ : -1;
+    sums_.resize(static_cast<std::size_t>(often_ * inner));
+  }
+  /// Adds from[k] to place p of `to`, for each k < inner.
+  void add(const T* from, T* to, std::int64_t p) {
+    const std::int64_t slot = often_ > 0 ? slot_[static_cast<std::size_t>(p)] : -1;
+    if (slot < 0)
+      for (std::int64_t k = 0; k < inner_; ++k) to[p * inner_ + k] += from[k];
+    else
+      for (std::int64_t k = 0; k < inner_; ++k)
+        sums_[static_cast<std::size_t>(slot * inner_ + k)] += static_cast<double>(from[k]);
+  }
+  /// Adds the sums to the places of `to`.
+  void finish(T* to) const {
+    for (std::size_t p = 0; often_ > 0 && p < slot_.size(); ++p)
+      for (std::int64_t k = 0; slot_[p] >= 0 && k < inner_; ++k) {
+        T& place = to[static_cast<std::int64_t>(p) * inner_ + k];
+        place = static_cast<T>(static_cast<double>(place) +
+                               sums_[static_cast<std::size_t>(slot_[p] * inner_ + k)]);
+      }
+  }
+
+ private:
+  static constexpr std::int64_t kFew = 64;  // hits that a place may take in its own type
+  std::int64_t inner_, often_ = 0;
+  detail::PoolVector<std::int64_t> slot_;  // of each place; −1 for a place that is seldom hit
+  detail::PoolVector<double> sums_;
 };
 
 void check_vector(const char* op, const Tensor& index) {
@@ -90,10 +132,12 @@ Tensor index_add(const Shape& shape, std::int64_t dim, const Tensor& index_input
     T* to = data<T>(out);
     launch("index_add", {&out}, {&src, &index}, [=] {
       check_indices("index_add", at, n, s.n);
-      for (std::int64_t o = 0; o < s.outer; ++o)
-        for (std::int64_t i = 0; i < n; ++i)
-          for (std::int64_t k = 0; k < s.inner; ++k)
-            to[(o * s.n + at[i]) * s.inner + k] += from[(o * n + i) * s.inner + k];
+      for (std::int64_t o = 0; o < s.outer; ++o) {
+        T* const out_of = to + o * s.n * s.inner;
+        OftenHit<T> sums(n, s.n, s.inner, [=](std::int64_t i) { return at[i]; });
+        for (std::int64_t i = 0; i < n; ++i) sums.add(from + (o * n + i) * s.inner, out_of, at[i]);
+        sums.finish(out_of);
+      }
     });
   });
   return out;
@@ -101,10 +145,11 @@ Tensor index_add(const Shape& shape, std::int64_t dim, const Tensor& index_input
 
 namespace {
 
-/// Launches f(position in index, position in x), both contiguous, for a gather along dim.
+/// Launches work(each): each(f) calls f(position in index, position in x), both contiguous, for all
+/// positions of a gather along dim.
 template <class F>
-void for_gathered(const char* op, const Tensor& x, int d, const Tensor& index, const Tensor& out,
-                  const Tensor& source, F f) {
+void launch_gathered(const char* op, const Tensor& x, int d, const Tensor& index, const Tensor& out,
+                     const Tensor& source, F work) {
   if (index.dim() != x.dim())
     fail<ShapeError>(op, "got an index of shape ", index.shape(), " for a tensor of shape ",
                      x.shape(), ", expected equal ranks");
@@ -117,14 +162,16 @@ void for_gathered(const char* op, const Tensor& x, int d, const Tensor& index, c
   launch(op, {&out}, {&index, &source},
          [=, shape = index.shape(), strides = x.shape().contiguous_strides(), n = index.numel()] {
            check_indices(op, at, n, extent);
-           Shape place = Shape::filled(shape.rank(), 0);
-           for (std::int64_t i = 0; i < n; ++i) {
-             std::int64_t offset = 0;
-             for (int k = 0; k < place.rank(); ++k)
-               offset += (k == d ? at[i] : place[k]) * strides[k];
-             f(i, offset);
-             for (int k = place.rank() - 1; k >= 0 && ++place[k] == shape[k]; --k) place[k] = 0;
-           }
+           work([&](auto f) {
+             Shape place = Shape::filled(shape.rank(), 0);
+             for (std::int64_t i = 0; i < n; ++i) {
+               std::int64_t offset = 0;
+               for (int k = 0; k < place.rank(); ++k)
+                 offset += (k == d ? at[i] : place[k]) * strides[k];
+               f(i, offset);
+               for (int k = place.rank() - 1; k >= 0 && ++place[k] == shape[k]; --k) place[k] = 0;
+             }
+           });
          });
 }
 
@@ -137,8 +184,9 @@ Tensor gather(const Tensor& input, std::int64_t dim, const Tensor& index_input) 
   dispatch_all(x.dtype(), [&]<class T>(T) {
     const T* from = data<T>(x);
     T* to = data<T>(out);
-    for_gathered("gather", x, d, index, out, x,
-                 [=](std::int64_t i, std::int64_t offset) { to[i] = from[offset]; });
+    launch_gathered("gather", x, d, index, out, x, [=](auto each) {
+      each([=](std::int64_t i, std::int64_t offset) { to[i] = from[offset]; });
+    });
   });
   return out;
 }
@@ -156,8 +204,19 @@ Tensor scatter_add(const Tensor& input, std::int64_t dim, const Tensor& index_in
   dispatch_numeric(dtype, [&]<class T>(T) {
     const T* from = data<T>(src);
     T* to = data<T>(out);
-    for_gathered("scatter_add", out, d, index, out, src,
-                 [=](std::int64_t i, std::int64_t offset) { to[offset] += from[i]; });
+    launch_gathered("scatter_add", out, d, index, out, src,
+                    [=, n = src.numel(), places = out.numel()](auto each) {
+                      detail::PoolVector<std::int64_t> place(static_cast<std::size_t>(n));
+                      each([&](std::int64_t i, std::int64_t offset) {
+                        place[static_cast<std::size_t>(i)] = offset;
+                      });
+                      const auto place_of = [&](std::int64_t i) {
+                        return place[static_cast<std::size_t>(i)];
+                      };
+                      OftenHit<T> sums(n, places, 1, place_of);
+                      for (std::int64_t i = 0; i < n; ++i) sums.add(from + i, to, place_of(i));
+                      sums.finish(to);
+                    });
   });
   return out;
 }

@@ -79,9 +79,13 @@ class CrossEntropyRows {
         for (std::int64_t i = 1; i < c.C_; ++i)
           for (int k = 0; k < kLanes; ++k) high[k] = t[i][k] > high[k] ? t[i][k] : high[k];
         for (int k = 0; k < kLanes; ++k) total[k] = 0;
-        for (std::int64_t i = 0; i < c.C_; ++i)
-          for (int k = 0; k < kLanes; ++k)
-            total[k] += t[i][k] = math::exp_below_zero(t[i][k] - high[k]);
+        for (std::int64_t i = 0; i < c.C_;) {
+          T part[kLanes] = {};
+          for (const std::int64_t last = c.C_ - i < 16 ? c.C_ : i + 16; i < last; ++i)
+            for (int k = 0; k < kLanes; ++k)
+              part[k] += t[i][k] = math::exp_below_zero(t[i][k] - high[k]);
+          for (int k = 0; k < kLanes; ++k) total[k] += part[k];
+        }
         for (int k = 0; k < kLanes; ++k) log_total[k] = math::log(total[k]);
         for (int k = 0; k < kLanes; ++k) total[k] = 1 / total[k];
         for (std::int64_t i = 0; i < c.C_; ++i)
@@ -201,18 +205,22 @@ Tensor pair_loss(const char* op, const Tensor& input, const Tensor& target, doub
     T* to = data<T>(out);
     launch(op, {&out}, {&x, &t}, [=, n = x.numel()] {
       const auto piece = [=](std::int64_t begin, std::int64_t end) {
-        T result = 0;
-        T* sum = &result;
+        double result = 0;
+        double* sum = &result;
         simd::call([=]() __attribute__((always_inline)) {
-          T lanes[kLanes];
-          for (int k = 0; k < kLanes; ++k) lanes[k] = 0;
-          std::int64_t i = begin;
-          for (; i + kLanes <= end; i += kLanes)
-            for (int k = 0; k < kLanes; ++k) lanes[k] += f(a[i + k], b[i + k]);
-          for (int k = 0; i < end; ++i, ++k) lanes[k] += f(a[i], b[i]);
-          *sum = fold_lanes(lanes, [](T v, T w) { return v + w; });
+          double total[kLanes] = {};
+          for (std::int64_t i = begin; i < end;) {
+            T lanes[kLanes];
+            for (int k = 0; k < kLanes; ++k) lanes[k] = 0;
+            const std::int64_t last = block_end(i, end);
+            for (; i + kLanes <= last; i += kLanes)
+              for (int k = 0; k < kLanes; ++k) lanes[k] += f(a[i + k], b[i + k]);
+            for (int k = 0; i < last; ++i, ++k) lanes[k] += f(a[i], b[i]);
+            add_lanes(lanes, total);
+          }
+          *sum = sum_of_lanes(total);
         });
-        return static_cast<double>(result);
+        return result;
       };
       constexpr std::int64_t kPiece = 4096;
       double sum = 0;

@@ -136,6 +136,40 @@ Tensor clamp(const Tensor& x, std::optional<Scalar> low, std::optional<Scalar> h
     return v < T(a) ? T(a) : v > T(b) ? T(b) : v;
   });
 }
+Tensor centred(const Tensor& x, const Tensor& about, const Tensor& factor) {
+  return dispatch_floating(x.dtype(), [&]<class T>(T) {
+    return elementwise("normalize", {&x, &about, &factor}, x.dtype(),
+                       [](void* out, const void* const* in, std::int64_t n) {
+                         simd::loop(
+                             n,
+                             [](const T& v, const double& a, const double& f, T& o) {
+                               o = static_cast<T>((static_cast<double>(v) - a) * f);
+                             },
+                             static_cast<const T*>(in[0]), static_cast<const double*>(in[1]),
+                             static_cast<const double*>(in[2]), static_cast<T*>(out));
+                       });
+  });
+}
+Tensor minus_scaled(const Tensor& x, const Tensor& y, const Tensor& factor) {
+  return dispatch_floating(x.dtype(), [&]<class T>(T) {
+    return elementwise(
+        "normalize", {&x, &y, &factor}, x.dtype(),
+        [](void* out, const void* const* in, std::int64_t n) {
+          simd::loop(
+              n,
+              [](const T& v, const T& w, const double& f, T& o) {
+                o = static_cast<T>(static_cast<double>(v) - static_cast<double>(w) * f);
+              },
+              static_cast<const T*>(in[0]), static_cast<const T*>(in[1]),
+              static_cast<const double*>(in[2]), static_cast<T*>(out));
+        });
+  });
+}
+Tensor inverse_deviation(const Tensor& deviation, double eps) {
+  const double least = std::sqrt(eps);  // the sum of squares may leave the range of double
+  return map("normalize", deviation, [least](auto v) { return 1 / std::hypot(v, least); });
+}
+
 Tensor where(const Tensor& condition, const Tensor& x, const Tensor& y) {
   if (condition.dtype() != kBool)
     fail<DTypeError>("where", "got a condition of dtype ", condition.dtype(),

@@ -52,6 +52,14 @@ Tensor clamp(const Tensor& x, std::optional<Scalar> low, std::optional<Scalar> h
 
 /// @}
 
+/// @name Normalising. These compute in double, and give the type of x.
+/// `about`, `factor` and `deviation` are float64, and broadcast to x's shape.
+/// @{
+Tensor centred(const Tensor& x, const Tensor& about, const Tensor& factor);  // (x − about)·factor
+Tensor minus_scaled(const Tensor& x, const Tensor& y, const Tensor& factor);  // x − y·factor
+Tensor inverse_deviation(const Tensor& deviation, double eps);  // 1/√(deviation² + eps), float64
+/// @}
+
 /// a where the bool condition holds, else b.
 Tensor where(const Tensor& condition, const Tensor& a, const Tensor& b);
 

@@ -18,8 +18,12 @@ using detail::launch;
 
 namespace {
 
-constexpr std::int64_t kBlock = 4096;   // elements that 32 running sums add before these are folded
+constexpr std::int64_t kBlock = 512;    // elements that 32 running sums add before these are folded
 constexpr std::int64_t kGrain = 65536;  // elements a task
+
+/// The type in which sums of blocks are added: double, or int64 for integers.
+template <class T>
+using Total = std::conditional_t<std::is_integral_v<T>, T, double>;
 
 /// The sum of n <= kBlock elements, in an order that depends on n alone.
 template <class T>
@@ -35,74 +39,113 @@ template <class T>
   return lanes[0];
 }
 
-/// The sum of any number of elements: sums of blocks, which are added in double (integers: in T).
+/// The sum of any number of elements.
 template <class T>
-T row_sum(const T* p, std::int64_t n) {
-  using Total = std::conditional_t<std::is_integral_v<T>, T, double>;
-  Total total = 0;
-  simd::call([&]() __attribute__((always_inline)) {
-    for (std::int64_t i = 0; i < n; i += kBlock)
-      total += static_cast<Total>(block_sum(p + i, std::min(kBlock, n - i)));
+[[gnu::always_inline]] inline Total<T> sum_of_blocks(const T* p, std::int64_t n) {
+  Total<T> total = 0;
+  for (std::int64_t i = 0; i < n; i += kBlock)
+    total += static_cast<Total<T>>(block_sum(p + i, n - i < kBlock ? n - i : kBlock));
+  return total;
+}
+
+/// The sum of the n numbers f(p[i]), in double.
+template <class T, class F>
+[[gnu::always_inline]] inline double sum_of_terms(const T* p, std::int64_t n, F f) {
+  constexpr int kLanes = 16;
+  double lanes[kLanes] = {};
+  std::int64_t i = 0;
+  for (; i + kLanes <= n; i += kLanes)
+    for (int k = 0; k < kLanes; ++k) lanes[k] += f(static_cast<double>(p[i + k]));
+  for (int k = 0; i < n; ++i, ++k) lanes[k] += f(static_cast<double>(p[i]));
+  for (int half = kLanes / 2; half > 0; half /= 2)
+    for (int k = 0; k < half; ++k) lanes[k] += lanes[k + half];
+  return lanes[0];
+}
+
+/// Calls piece(begin, end) for the pieces of a long row, on several threads, and adds what the
+/// calls return in the order of the pieces.
+template <class Sum, class F>
+Sum sum_of_pieces(std::int64_t n, F piece) {
+  if (n <= kGrain) return piece(std::int64_t{0}, n);
+  const std::int64_t pieces = (n + kGrain - 1) / kGrain;
+  Sum few[64];
+  std::vector<Sum> many;
+  if (pieces > 64) many.resize(static_cast<std::size_t>(pieces));
+  Sum* partial = pieces > 64 ? many.data() : few;
+  parallel_for(n, kGrain, [&](std::int64_t begin, std::int64_t end) {
+    for (std::int64_t i = begin; i < end; i += kGrain)
+      partial[i / kGrain] = piece(i, std::min(i + kGrain, end));
   });
-  return static_cast<T>(total);
+  Sum total = 0;
+  for (std::int64_t i = 0; i < pieces; ++i) total += partial[i];
+  return total;
 }
 
 template <class T>
 void sum_rows(const T* x, T* out, std::int64_t rows, std::int64_t n) {
-  if (rows == 1 && n > kGrain) {
-    const std::int64_t pieces = (n + kGrain - 1) / kGrain;
-    std::vector<T> partial(static_cast<std::size_t>(pieces));
-    parallel_for(n, kGrain, [&](std::int64_t begin, std::int64_t end) {
-      for (std::int64_t i = begin; i < end; i += kGrain)
-        partial[static_cast<std::size_t>(i / kGrain)] = row_sum(x + i, std::min(kGrain, end - i));
-    });
-    *out = row_sum(partial.data(), pieces);
+  const auto row_sum = [](const T* p, std::int64_t length) {
+    Total<T> total = 0;
+    simd::call([&]() __attribute__((always_inline)) { total = sum_of_blocks(p, length); });
+    return total;
+  };
+  if (rows == 1) {
+    *out = static_cast<T>(sum_of_pieces<Total<T>>(
+        n, [=](auto begin, auto end) { return row_sum(x + begin, end - begin); }));
     return;
   }
   parallel_for(rows, std::max<std::int64_t>(1, kGrain / std::max<std::int64_t>(n, 1)),
                [&](std::int64_t begin, std::int64_t end) {
-                 for (std::int64_t r = begin; r < end; ++r) out[r] = row_sum(x + r * n, n);
+                 for (std::int64_t r = begin; r < end; ++r)
+                   out[r] = static_cast<T>(row_sum(x + r * n, n));
                });
 }
 
-/// out (outer, inner) = the sum over the middle of x (outer, n, inner).
-template <class T>
-void sum_columns(const T* x, T* out, std::int64_t outer, std::int64_t n, std::int64_t inner) {
-  constexpr std::int64_t kRows = 256;   // added at a time
+constexpr int kColumns = 16;  // columns that are reduced together
+
+/// Calls f(first, columns, out) for the columns of x (outer, n, inner), at most kColumns at a time:
+/// `first` is the address of the first element, and `out` the place of the result in (outer,
+/// inner). f must be marked always_inline.
+template <class T, class F>
+void for_columns(const T* x, std::int64_t outer, std::int64_t n, std::int64_t inner, F f) {
   constexpr std::int64_t kWidth = 256;  // columns of one task
   const std::int64_t pieces = (inner + kWidth - 1) / kWidth;
   const std::int64_t work = n * std::min(kWidth, inner);
   parallel_for(outer * pieces, std::max<std::int64_t>(1, kGrain / std::max<std::int64_t>(work, 1)),
                [&](std::int64_t begin, std::int64_t end) {
                  for (std::int64_t unit = begin; unit < end; ++unit) {
-                   const std::int64_t first = unit % pieces * kWidth;
-                   const std::int64_t width = std::min(kWidth, inner - first);
-                   const T* in = x + unit / pieces * n * inner + first;
-                   T* to = out + unit / pieces * inner + first;
+                   const std::int64_t o = unit / pieces, first = unit % pieces * kWidth;
+                   const std::int64_t last = std::min(first + kWidth, inner);
                    simd::call([=]() __attribute__((always_inline)) {
-                     using Total = std::conditional_t<std::is_integral_v<T>, T, double>;
-                     constexpr int kLanes = 16;
-                     for (std::int64_t k0 = 0; k0 < width; k0 += kLanes) {
-                       const std::int64_t lanes = width - k0 < kLanes ? width - k0 : kLanes;
-                       Total total[kLanes] = {};
-                       for (std::int64_t block = 0; block < n; block += kRows) {
-                         T fold[kLanes] = {};
-                         const T* row = in + block * inner + k0;
-                         const std::int64_t rows = n - block < kRows ? n - block : kRows;
-                         if (lanes == kLanes)
-                           for (std::int64_t r = 0; r < rows; ++r, row += inner)
-                             for (int k = 0; k < kLanes; ++k) fold[k] += row[k];
-                         else
-                           for (std::int64_t r = 0; r < rows; ++r, row += inner)
-                             for (std::int64_t k = 0; k < lanes; ++k) fold[k] += row[k];
-                         for (int k = 0; k < kLanes; ++k) total[k] += fold[k];
-                       }
-                       for (std::int64_t k = 0; k < lanes; ++k)
-                         to[k0 + k] = static_cast<T>(total[k]);
-                     }
+                     for (std::int64_t k = first; k < last; k += kColumns)
+                       f(x + o * n * inner + k, last - k < kColumns ? last - k : kColumns,
+                         o * inner + k);
                    });
                  }
                });
+}
+
+/// out (outer, inner) = the sum over the middle of x (outer, n, inner).
+template <class T>
+void sum_columns(const T* x, T* out, std::int64_t outer, std::int64_t n, std::int64_t inner) {
+  const auto sum = [=](const T* in, std::int64_t columns, std::int64_t at)
+      __attribute__((always_inline)) {
+    constexpr std::int64_t kRows = 16;  // added at a time
+    Total<T> total[kColumns] = {};
+    for (std::int64_t block = 0; block < n; block += kRows) {
+      T fold[kColumns] = {};
+      const T* row = in + block * inner;
+      const std::int64_t rows = n - block < kRows ? n - block : kRows;
+      if (columns == kColumns)
+        for (std::int64_t r = 0; r < rows; ++r, row += inner)
+          for (int k = 0; k < kColumns; ++k) fold[k] += row[k];
+      else
+        for (std::int64_t r = 0; r < rows; ++r, row += inner)
+          for (std::int64_t k = 0; k < columns; ++k) fold[k] += row[k];
+      for (int k = 0; k < kColumns; ++k) total[k] += fold[k];
+    }
+    for (std::int64_t k = 0; k < columns; ++k) out[at + k] = static_cast<T>(total[k]);
+  };
+  for_columns(x, outer, n, inner, sum);
 }
 
 /// A row-major tensor: x with the dimensions of `set` moved to the end.
@@ -252,40 +295,53 @@ Shape reduced_shape(const Shape& shape, unsigned set, bool keepdim) {
   return out;
 }
 
+namespace {
+
+/// x as a reduction over `set` sees it: (outer, n, inner), reduced over the middle.
+struct Reduced {
+  Tensor flat;
+  std::int64_t outer = 1, n = 1, inner = 1;
+
+  Reduced(const Tensor& x, unsigned set) {
+    // If the reduced dimensions are neighbours and kept dimensions follow, reduces the columns in
+    // place, without moving dimensions.
+    const int rank = x.shape().rank();
+    int first = 0;
+    while (first < rank && (set >> first & 1) == 0) ++first;
+    int last = first;
+    while (last < rank && (set >> last & 1) != 0) ++last;
+    const bool one_run = set >> last == 0;
+    for (int d = 0; d < rank; ++d) (d < first ? outer : d < last ? n : inner) *= x.shape()[d];
+    if (one_run && inner > 1 && x.is_contiguous()) {
+      flat = x;
+      return;
+    }
+    flat = one_run && first == 0 && last == rank && is_dense(x) ? x : reduced_last(x, set);
+    n = 1;
+    for (int d = 0; d < rank; ++d)
+      if ((set >> d & 1) != 0) n *= x.shape()[d];
+    outer = n > 0 ? x.numel() / n : 0;
+    inner = 1;
+  }
+};
+
+}  // namespace
+
 Tensor sum(const Tensor& input, const Dims& dims, bool keepdim) {
   const As in_type(input, is_floating(input.dtype()) ? input.dtype() : kInt64);
   const Tensor& x = *in_type;
-  const int rank = x.shape().rank();
-  const unsigned set = dim_set("sum", dims, rank);
+  const unsigned set = dim_set("sum", dims, x.shape().rank());
   Tensor out = empty(reduced_shape(x.shape(), set, keepdim), x.dtype());
   if (x.numel() == 0) {
     fill(out, 0);
     return out;
   }
-  // If the reduced dimensions are neighbours and kept dimensions follow, sums the columns in place,
-  // without moving dimensions.
-  int first = 0;
-  while (first < rank && (set >> first & 1) == 0) ++first;
-  int last = first;
-  while (last < rank && (set >> last & 1) != 0) ++last;
-  const bool one_run = set >> last == 0;
-  std::int64_t outer = 1, n = 1, inner = 1;
-  for (int d = 0; d < rank; ++d) (d < first ? outer : d < last ? n : inner) *= x.shape()[d];
-
+  const Reduced r(x, set);
   dispatch_numeric(x.dtype(), [&]<class T>(T) {
-    T* to = data<T>(out);
-    if (one_run && inner > 1 && x.is_contiguous()) {
-      const T* in = data<T>(x);
-      launch("sum", {&out}, {&x}, [=] { sum_columns(in, to, outer, n, inner); });
-    } else {
-      const bool whole = one_run && first == 0 && last == rank && is_dense(x);
-      const Tensor moved = whole ? Tensor() : reduced_last(x, set);
-      const Tensor& flat = whole ? x : moved;
-      const T* in = data<T>(flat);
-      launch("sum", {&out}, {&flat}, [=, rows = out.numel(), length = x.numel() / out.numel()] {
-        sum_rows(in, to, rows, length);
-      });
-    }
+    launch("sum", {&out}, {&r.flat},
+           [in = data<T>(r.flat), to = data<T>(out), outer = r.outer, n = r.n, inner = r.inner] {
+             inner > 1 ? sum_columns(in, to, outer, n, inner) : sum_rows(in, to, outer, n);
+           });
   });
   return out;
 }
@@ -377,19 +433,23 @@ Tensor softmax_grad(const Tensor& g, const Tensor& y) {
       [](const auto* g_row, const auto* y_row, auto* out, std::int64_t n)
           __attribute__((always_inline)) {
             using T = std::remove_cvref_t<decltype(*out)>;
-            T lanes[kRowLanes] = {};
-            std::int64_t i = 0;
-            if (n >= kWideLanes) {
-              T wide[kWideLanes] = {};
-              for (; i + kWideLanes <= n; i += kWideLanes)
-                for (int k = 0; k < kWideLanes; ++k) wide[k] += g_row[i + k] * y_row[i + k];
-              for (int j = 0; j < kWideLanes; j += kRowLanes)
-                for (int k = 0; k < kRowLanes; ++k) lanes[k] += wide[j + k];
+            double total[kRowLanes] = {};
+            for (std::int64_t i = 0; i < n;) {
+              const std::int64_t end = n - i < 2 * kBlock ? n : i + 2 * kBlock;
+              T lanes[kRowLanes] = {};
+              if (end - i >= kWideLanes) {
+                T wide[kWideLanes] = {};
+                for (; i + kWideLanes <= end; i += kWideLanes)
+                  for (int k = 0; k < kWideLanes; ++k) wide[k] += g_row[i + k] * y_row[i + k];
+                for (int j = 0; j < kWideLanes; j += kRowLanes)
+                  for (int k = 0; k < kRowLanes; ++k) lanes[k] += wide[j + k];
+              }
+              for (; i + kRowLanes <= end; i += kRowLanes)
+                for (int k = 0; k < kRowLanes; ++k) lanes[k] += g_row[i + k] * y_row[i + k];
+              for (int k = 0; i < end; ++i, ++k) lanes[k] += g_row[i] * y_row[i];
+              add_lanes(lanes, total);
             }
-            for (; i + kRowLanes <= n; i += kRowLanes)
-              for (int k = 0; k < kRowLanes; ++k) lanes[k] += g_row[i + k] * y_row[i + k];
-            for (int k = 0; i < n; ++i, ++k) lanes[k] += g_row[i] * y_row[i];
-            const T dot = fold_lanes(lanes, [](T v, T w) { return v + w; });
+            const T dot = static_cast<T>(sum_of_lanes(total));
             for (std::int64_t j = 0; j < n; ++j) out[j] = y_row[j] * (g_row[j] - dot);
           });
 }
@@ -412,7 +472,8 @@ Tensor log_softmax_grad(const Tensor& g, const Tensor& y) {
       "log_softmax", g, y,
       [](const auto* g_row, const auto* y_row, auto* out, std::int64_t n)
           __attribute__((always_inline)) {
-            const auto total = block_sum(g_row, n);
+            using T = std::remove_cvref_t<decltype(*out)>;
+            const T total = static_cast<T>(sum_of_blocks(g_row, n));
             for (std::int64_t j = 0; j < n; ++j)
               out[j] = g_row[j] - math::exp_below_zero(y_row[j]) * total;
           });
@@ -430,38 +491,95 @@ bool in_range(double squares) {
   return squares >= 0x1p-960 && squares < std::numeric_limits<double>::infinity();
 }
 
-/// The sum of (by·p[i])² in an order that depends on n alone.
-template <bool kScaled, class T>
-double sum_squares(const T* p, std::int64_t n, [[maybe_unused]] double by = 1) {
-  const std::int64_t pieces = (n + kGrain - 1) / kGrain;
-  double small[64];
-  std::vector<double> large;
-  if (pieces > 64) large.resize(static_cast<std::size_t>(pieces));
-  double* partial = pieces > 64 ? large.data() : small;
-  parallel_for(n, kGrain, [&](std::int64_t begin, std::int64_t end) {
-    for (std::int64_t first = begin; first < end; first += kGrain) {
-      const std::int64_t last = std::min(first + kGrain, end);
-      double total = 0;
-      simd::call([&]() __attribute__((always_inline)) {
-        const auto square = [=](T x) __attribute__((always_inline)) {
-          const double scaled = kScaled ? static_cast<double>(x) * by : static_cast<double>(x);
-          return scaled * scaled;
-        };
-        double lanes[16] = {};
-        std::int64_t i = first;
-        for (; i + 16 <= last; i += 16)
-          for (int k = 0; k < 16; ++k) lanes[k] += square(p[i + k]);
-        for (int k = 0; i < last; ++i, ++k) lanes[k] += square(p[i]);
-        for (int half = 8; half > 0; half /= 2)
-          for (int k = 0; k < half; ++k) lanes[k] += lanes[k + half];
-        total = lanes[0];
-      });
-      partial[first / kGrain] = total;
+/// The root of sum(f), where sum adds f(x) over numbers x of type T, and f(x) = (x − about)².
+template <class T, class Sum>
+double root_of_squares(double about, Sum sum) {
+  const double squares = sum([=](double x) { return (x - about) * (x - about); });
+  if constexpr (std::is_same_v<T, double>)  // the square of a float is always in range
+    if (!in_range(squares)) {
+      const double by = squares < 1 ? kGrow : kShrink;
+      return std::sqrt(sum([=](double x) { return (x - about) * by * ((x - about) * by); })) / by;
     }
+  return std::sqrt(squares);
+}
+
+/// The sum of f(x) over a row, in double and in an order that depends on n alone.
+template <class T, class F>
+double row_terms(const T* p, std::int64_t n, F f) {
+  return sum_of_pieces<double>(n, [=](std::int64_t begin, std::int64_t end) {
+    double total = 0;
+    simd::call([&]() __attribute__((always_inline)) {
+      total = sum_of_terms(p + begin, end - begin, f);
+    });
+    return total;
   });
-  double total = 0;
-  for (std::int64_t i = 0; i < pieces; ++i) total += partial[i];
-  return total;
+}
+
+/// out (outer, inner) = the sum of f(x − about) over the middle of x (outer, n, inner), in double.
+template <class T, class F>
+void column_terms(const T* x, const double* about, double* out, std::int64_t outer, std::int64_t n,
+                  std::int64_t inner, F f) {
+  const auto columns_of = [=](const T* in, std::int64_t columns, std::int64_t at)
+      __attribute__((always_inline)) {
+    double total[kColumns] = {}, centre[kColumns] = {};
+    for (std::int64_t k = 0; about && k < columns; ++k) centre[k] = about[at + k];
+    const T* row = in;
+    if (columns == kColumns)
+      for (std::int64_t r = 0; r < n; ++r, row += inner)
+        for (int k = 0; k < kColumns; ++k) total[k] += f(static_cast<double>(row[k]) - centre[k]);
+    else
+      for (std::int64_t r = 0; r < n; ++r, row += inner)
+        for (std::int64_t k = 0; k < columns; ++k)
+          total[k] += f(static_cast<double>(row[k]) - centre[k]);
+    for (std::int64_t k = 0; k < columns; ++k) out[at + k] = total[k];
+  };
+  for_columns(x, outer, n, inner, columns_of);
+}
+
+/// Launches work(in, out, outer, n, inner): a reduction of x in double, dimensions kept.
+template <class F>
+Tensor reduce_wide(const char* op, const Tensor& x, const Dims& dims, const Tensor& about, F work) {
+  const unsigned set = dim_set(op, dims, x.shape().rank());
+  Tensor out = empty(reduced_shape(x.shape(), set, true), kFloat64);
+  if (x.numel() == 0) {
+    fill(out, 0);
+    return out;
+  }
+  const Reduced r(x, set);
+  dispatch_floating(x.dtype(), [&]<class T>(T) {
+    launch(op, {&out}, {&r.flat, &about},
+           [work, in = data<T>(r.flat), to = data<double>(out), outer = r.outer, n = r.n,
+            inner = r.inner] { work(in, to, outer, n, inner); });
+  });
+  return out;
+}
+
+template <class F>
+void each_row(std::int64_t rows, std::int64_t n, F f) {
+  parallel_for(rows, std::max<std::int64_t>(1, kGrain / n),
+               [=](std::int64_t begin, std::int64_t end) {
+                 for (std::int64_t r = begin; r < end; ++r) f(r);
+               });
+}
+
+constexpr auto kItself = [](double x) __attribute__((always_inline)) { return x; };
+constexpr auto kSquared = [](double x) __attribute__((always_inline)) { return x * x; };
+
+/// √Σ(x − about)² over a row.
+template <class T>
+double row_length(const T* p, std::int64_t n, double about) {
+  return root_of_squares<T>(about, [=](auto f) { return row_terms(p, n, f); });
+}
+
+/// √Σ(x − about)² over a column: n elements, `step` apart, whose sum of squares is known.
+template <class T>
+double column_length(const T* p, std::int64_t n, std::int64_t step, double about, double squares) {
+  if (std::is_same_v<T, float> || in_range(squares)) return std::sqrt(squares);
+  return root_of_squares<T>(about, [=](auto f) {
+    double sum = 0;
+    for (std::int64_t r = 0; r < n; ++r) sum += f(static_cast<double>(p[r * step]));
+    return sum;
+  });
 }
 
 }  // namespace
@@ -469,16 +587,39 @@ double sum_squares(const T* p, std::int64_t n, [[maybe_unused]] double by = 1) {
 double norm2(const Tensor& x) {
   detail::check_may_read("norm2");
   const Tensor flat = is_dense(x) ? x : contiguous(x);
-  return dispatch_floating(x.dtype(), [&]<class T>(T) {
-    const T* p = data<T>(flat);
-    const double squares = sum_squares<false>(p, flat.numel());
-    if constexpr (std::is_same_v<T, double>)  // the square of a float is always in range
-      if (!in_range(squares)) {
-        const double by = squares < 1 ? kGrow : kShrink;
-        return std::sqrt(sum_squares<true>(p, flat.numel(), by)) / by;
-      }
-    return std::sqrt(squares);
-  });
+  return dispatch_floating(x.dtype(),
+                           [&]<class T>(T) { return row_length(data<T>(flat), flat.numel(), 0); });
+}
+
+Tensor lengths(const Tensor& x, const Dims& dims, const Tensor& about) {
+  const double* centre = about.defined() ? data<double>(about) : nullptr;
+  return reduce_wide("norm", x, dims, about,
+                     [centre](const auto* in, double* out, auto outer, auto n, auto inner) {
+                       if (inner == 1)
+                         return each_row(outer, n, [=](std::int64_t r) {
+                           out[r] = row_length(in + r * n, n, centre ? centre[r] : 0);
+                         });
+                       column_terms(in, centre, out, outer, n, inner, kSquared);
+                       for (std::int64_t i = 0; i < outer * inner; ++i)
+                         out[i] = column_length(in + i / inner * n * inner + i % inner, n, inner,
+                                                centre ? centre[i] : 0, out[i]);
+                     });
+}
+
+Tensor wide_mean(const Tensor& x, const Dims& dims) {
+  const Tensor total = reduce_wide(
+      "mean", x, dims, {}, [](const auto* in, double* out, auto outer, auto n, auto inner) {
+        if (inner > 1) return column_terms(in, nullptr, out, outer, n, inner, kItself);
+        each_row(outer, n, [=](std::int64_t r) { out[r] = row_terms(in + r * n, n, kItself); });
+      });
+  const double n = static_cast<double>(x.numel()) / static_cast<double>(total.numel());
+  return map("mean", total, [n](auto v) { return v / n; });
+}
+
+Tensor deviation(const Tensor& x, const Dims& dims, const Tensor& mean) {
+  const Tensor length = lengths(x, dims, mean);
+  const double n = static_cast<double>(x.numel()) / static_cast<double>(length.numel());
+  return map("stddev", length, [root = std::sqrt(n)](auto v) { return v / root; });
 }
 
 void Norm::add(double x) {

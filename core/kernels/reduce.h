@@ -24,6 +24,14 @@ Tensor cumsum(const Tensor& x, std::int64_t dim, bool reverse);
 /// Sums x over the dimensions along which `shape` would be broadcast to x's shape. It is the
 /// gradient of broadcasting.
 Tensor sum_to(const Tensor& x, const Shape& shape);
+/// The mean of floating numbers over dims, in double, with 1 in place of the reduced dimensions.
+Tensor wide_mean(const Tensor& x, const Dims& dims);
+/// √Σ(x − about)² over dims, in double, with 1 in place of the reduced dimensions. `about` has the
+/// same shape and type as the result; if it is undefined, it counts as 0. Only the root itself can
+/// leave the range of double.
+Tensor lengths(const Tensor& x, const Dims& dims, const Tensor& about = {});
+/// √(Σ(x − mean)²/n) over dims, like lengths(); n is the number of elements of a sum.
+Tensor deviation(const Tensor& x, const Dims& dims, const Tensor& mean);
 
 Tensor softmax(const Tensor& x, std::int64_t dim);  ///< shifted by the row's maximum
 Tensor log_softmax(const Tensor& x, std::int64_t dim);

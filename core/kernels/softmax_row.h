@@ -18,6 +18,23 @@ template <class T, class F>
   return lanes[0];
 }
 
+/// Adds the lanes of a block to the lanes of a row.
+template <class T>
+[[gnu::always_inline]] inline void add_lanes(const T (&block)[kRowLanes],
+                                             double (&row)[kRowLanes]) {
+  for (int k = 0; k < kRowLanes; ++k) row[k] += static_cast<double>(block[k]);
+}
+[[gnu::always_inline]] inline double sum_of_lanes(double (&lanes)[kRowLanes]) {
+  return fold_lanes(lanes, [](double a, double b) { return a + b; });
+}
+
+/// The end of the block that begins at i. The sum of a block has at most 16 terms in a lane. The
+/// sums of blocks are added in double.
+[[gnu::always_inline]] inline std::int64_t block_end(std::int64_t i, std::int64_t n) {
+  constexpr std::int64_t kBlock = 16 * kRowLanes;
+  return n - i < kBlock ? n : i + kBlock;
+}
+
 template <class T>
 struct RowSoftmax {
   T max, total;
@@ -27,7 +44,7 @@ struct RowSoftmax {
 /// of addition depends on n alone. p may be x.
 template <class T>
 [[gnu::always_inline]] inline RowSoftmax<T> exp_row(const T* x, T* p, std::int64_t n) {
-  T high[kRowLanes], sum[kRowLanes], last[kRowLanes];
+  T high[kRowLanes], last[kRowLanes];
   const std::int64_t whole = n / kRowLanes * kRowLanes;
   for (int k = 0; k < kRowLanes; ++k) last[k] = -std::numeric_limits<T>::infinity();
   for (std::int64_t i = whole; i < n; ++i) last[i - whole] = x[i];
@@ -44,39 +61,51 @@ template <class T>
   for (; at < whole; at += kRowLanes)
     for (int k = 0; k < kRowLanes; ++k) high[k] = x[at + k] > high[k] ? x[at + k] : high[k];
   const T m = fold_lanes(high, [](T a, T b) { return a > b ? a : b; });
-  for (int k = 0; k < kRowLanes; ++k) sum[k] = 0;
-  for (std::int64_t i = 0; i < whole; i += kRowLanes)
-    for (int k = 0; k < kRowLanes; ++k) sum[k] += p[i + k] = math::exp_below_zero(x[i + k] - m);
+  double total[kRowLanes] = {};
+  for (std::int64_t first = 0; first < whole; first = block_end(first, whole)) {
+    T sum[kRowLanes] = {};
+    for (std::int64_t i = first, end = block_end(first, whole); i < end; i += kRowLanes)
+      for (int k = 0; k < kRowLanes; ++k) sum[k] += p[i + k] = math::exp_below_zero(x[i + k] - m);
+    add_lanes(sum, total);
+  }
   if (whole < n) {
     for (int k = 0; k < kRowLanes; ++k) last[k] = math::exp_below_zero(last[k] - m);
-    for (int k = 0; k < kRowLanes; ++k) sum[k] += k < n - whole ? last[k] : T(0);
-    for (std::int64_t i = whole; i < n; ++i) p[i] = last[i - whole];
+    for (int k = 0; k < kRowLanes; ++k)
+      total[k] += static_cast<double>(k < n - whole ? last[k] : T(0));
+    for (std::int64_t j = whole; j < n; ++j) p[j] = last[j - whole];
   }
-  return {m, fold_lanes(sum, [](T a, T b) { return a + b; })};
+  return {m, static_cast<T>(sum_of_lanes(total))};
 }
 
 /// Writes p = exp(x) in one pass, without a shift, and returns the sum of p. If a number of the row
 /// lies outside [−40, 40], returns 0, and p is meaningless. p must not be x.
-[[gnu::always_inline]] inline float small_exp_row(const float* x, float* p, std::int64_t n) {
-  float sum[kRowLanes] = {};
+[[gnu::always_inline]] inline float small_exp_row(const float* __restrict x, float* __restrict p,
+                                                  std::int64_t n) {
   std::uint32_t high[kRowLanes] = {};  // |x| as bits, where NaN is the largest
   const auto magnitude = [](float v) { return std::bit_cast<std::uint32_t>(v) & 0x7fffffffu; };
   const std::int64_t whole = n / kRowLanes * kRowLanes;
-  for (std::int64_t i = 0; i < whole; i += kRowLanes)
-    for (int k = 0; k < kRowLanes; ++k) {
-      const std::uint32_t bits = magnitude(x[i + k]);
-      high[k] = bits > high[k] ? bits : high[k];
-      sum[k] += p[i + k] = math::exp_within(x[i + k]);
-    }
+  double total[kRowLanes] = {};
+  for (std::int64_t first = 0; first < whole; first = block_end(first, whole)) {
+    float sum[kRowLanes] = {};
+    std::uint32_t top[kRowLanes] = {};
+    for (std::int64_t i = first, end = block_end(first, whole); i < end; i += kRowLanes)
+      for (int k = 0; k < kRowLanes; ++k) {
+        const std::uint32_t bits = magnitude(x[i + k]);
+        top[k] = bits > top[k] ? bits : top[k];
+        sum[k] += p[i + k] = math::exp_within(x[i + k]);
+      }
+    for (int k = 0; k < kRowLanes; ++k) high[k] = top[k] > high[k] ? top[k] : high[k];
+    add_lanes(sum, total);
+  }
   for (std::int64_t i = whole; i < n; ++i) {
     const std::uint32_t bits = magnitude(x[i]);
     high[i - whole] = bits > high[i - whole] ? bits : high[i - whole];
-    sum[i - whole] += p[i] = math::exp_within(x[i]);
+    total[i - whole] += static_cast<double>(p[i] = math::exp_within(x[i]));
   }
   const auto most =
       fold_lanes(high, [](std::uint32_t a, std::uint32_t b) { return a > b ? a : b; });
   if (most > std::bit_cast<std::uint32_t>(40.0f)) return 0;
-  return fold_lanes(sum, [](float a, float b) { return a + b; });
+  return static_cast<float>(sum_of_lanes(total));
 }
 inline double small_exp_row(const double*, double*, std::int64_t) { return 0; }
 
