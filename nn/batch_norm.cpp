@@ -1,9 +1,20 @@
 #include <descent/autograd/ops.h>
+#include <descent/autograd/ops/fused.h>
 #include <descent/core/create.h>
 #include <descent/nn/batch_norm.h>
 #include <descent/nn/extent.h>
 
+#include <limits>
+
 namespace descent::nn {
+namespace {
+
+double largest(DType dtype) {
+  return dtype == kFloat32 ? static_cast<double>(std::numeric_limits<float>::max())
+                           : std::numeric_limits<double>::max();
+}
+
+}  // namespace
 
 void detail::reset_batch_norm(const Module& module) {
   const NoGradGuard guard;
@@ -35,25 +46,31 @@ Tensor BatchNorm1d::forward(const Tensor& x) {
   const std::int64_t features = running_mean.numel();
   if (x.dim() != 2 || x.size(1) != features)
     fail<ShapeError>("batch_norm", "got ", x.shape(), ", expected (N, ", features, ")");
-  Tensor mean = running_mean, var = running_var;
+  Tensor y;
   if (is_training()) {
     const std::int64_t n = x.size(0);
     if (n < 2)
       fail<ShapeError>("batch_norm", "got a batch of ", n,
                        " while training, expected 2 or more. Hint: drop_last, or eval()");
-    mean = descent::mean(x, {0});
-    var = descent::mean(square(x - mean), {0});
+    const auto [value, mean, deviation] = normalize(x, {0}, options_.eps);
+    y = value;
     if (!statistics_frozen()) {
       const NoGradGuard guard;
       const double m =
           statistics_cumulative() ? 1 / (num_batches_tracked.item() + 1) : options_.momentum;
       const double unbiased = static_cast<double>(n) / static_cast<double>(n - 1);
-      running_mean.copy_(running_mean * (1 - m) + mean * m);
-      running_var.copy_(running_var * (1 - m) + var * (m * unbiased));
+      // Moves in double, where no square of a float overflows and no share m rounds to 0.
+      const auto move = [m](const Tensor& running, const Tensor& batch) {
+        const Tensor before = running.to(kFloat64);
+        running.copy_(before + (batch.reshape(running.shape()) - before) * m);
+      };
+      move(running_mean, mean);
+      move(running_var, minimum(square(deviation) * unbiased, largest(running_var.dtype())));
       num_batches_tracked.add_(1);
     }
+  } else {
+    y = (x - running_mean) * rsqrt(running_var + options_.eps);
   }
-  Tensor y = (x - mean) * rsqrt(var + options_.eps);
   return weight.defined() ? y * weight + bias : y;
 }
 

@@ -26,6 +26,11 @@ struct BatchNormOptions {
 /// unbiased variance then enter the running statistics. While evaluating, a batch is normalised by
 /// the running statistics. If x does not have the shape (N, D), throws ShapeError. If a training
 /// batch has one row, throws ShapeError: its variance would be 0.
+///
+/// While training, inputs of any size are normalised. If the variance of a batch is larger than the
+/// largest number of running_var's type (inputs beyond about 1e19 in float32), the largest number
+/// enters running_var in its place. Evaluation on such inputs then gives numbers that are too
+/// large.
 class BatchNorm1d : public Module {
  public:
   /// Throws ValueError for features < 1 or an option out of range.

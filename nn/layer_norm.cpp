@@ -1,4 +1,5 @@
 #include <descent/autograd/ops.h>
+#include <descent/autograd/ops/fused.h>
 #include <descent/core/create.h>
 #include <descent/nn/extent.h>
 #include <descent/nn/layer_norm.h>
@@ -18,8 +19,7 @@ LayerNorm::LayerNorm(std::int64_t features, double eps, bool affine)
 Tensor LayerNorm::forward(const Tensor& x) {
   if (x.dim() == 0 || x.size(-1) != features_)
     fail<ShapeError>("layer_norm", "got ", x.shape(), ", expected (…, ", features_, ")");
-  const Tensor centred = x - mean(x, {-1}, true);
-  const Tensor y = centred * rsqrt(mean(square(centred), {-1}, true) + eps_);
+  const Tensor y = normalize(x, {-1}, eps_).value;
   return weight.defined() ? y * weight + bias : y;
 }
 

@@ -4,6 +4,8 @@
 #include <descent/core/create.h>
 #include <descent/core/kernels/copy.h>
 #include <descent/core/kernels/losses.h>
+#include <descent/core/kernels/pointwise.h>
+#include <descent/core/kernels/reduce.h>
 
 namespace descent {
 
@@ -59,6 +61,44 @@ Tensor logistic_loss(const Tensor& x, const Tensor& t, bool mean) {
                           if (need[1]) dt = -(g * *x) * scale;
                           return Grads(dx, dt);
                         });
+}
+
+namespace {
+
+double times(const Tensor& x, const Tensor& reduced) {  // elements of x for each of `reduced`
+  return static_cast<double>(x.numel()) / static_cast<double>(reduced.numel());
+}
+
+/// 1/√(variance + eps), which can be differentiated: r′ = −r²·y/n, with y = normalize(x).
+Tensor inverse_deviation(const Tensor& x, const Dims& dims, double eps) {
+  const Tensor mean = kernel::wide_mean(x, dims);
+  const Tensor r = kernel::inverse_deviation(kernel::deviation(x, dims, mean), eps);
+  return detail::record(
+      "normalize", kernel::cast(r, x.dtype()), {x},
+      [x = Saved(x), dims, eps](const Tensor& g, const Tensor& y, Need) {
+        return Grads(normalize(x, dims, eps).value * (g * y * y * (-1 / times(x, y))));
+      });
+}
+
+}  // namespace
+
+Normalized normalize(const Tensor& x, const Dims& dims, double eps) {
+  Normalized out{{}, kernel::wide_mean(x, dims), {}};
+  out.deviation = kernel::deviation(x, dims, out.mean);
+  const Tensor r = kernel::inverse_deviation(out.deviation, eps);
+  // (g − mean g − y·mean(g·y))·r
+  out.value = detail::record(
+      "normalize", kernel::centred(x, out.mean, r), {x},
+      [x = Saved(x), r, dims, eps](const Tensor& g, const Tensor& y, Need) {
+        if (one_pass()) {
+          const Tensor slope = kernel::mul(kernel::wide_mean(kernel::mul(g, y), dims), r);
+          return Grads(
+              kernel::minus_scaled(kernel::centred(g, kernel::wide_mean(g, dims), r), y, slope));
+        }
+        return Grads((g - mean(g, dims, true) - y * mean(g * y, dims, true)) *
+                     inverse_deviation(x, dims, eps));
+      });
+  return out;
 }
 
 Tensor binary_cross_entropy(const Tensor& p, const Tensor& t) {

@@ -28,6 +28,16 @@ Tensor squared_error(const Tensor& x, const Tensor& t, bool mean);
 /// squared_error().
 Tensor logistic_loss(const Tensor& x, const Tensor& t, bool mean);
 
+/// The result of normalize().
+struct Normalized {
+  Tensor value;      ///< in x's shape and type
+  Tensor mean;       ///< float64, without a history, with 1 in place of the reduced dimensions
+  Tensor deviation;  ///< the root of the biased variance, likewise
+};
+/// (x − mean)/√(variance + eps), with mean and biased variance over dims. x has a floating type.
+/// Statistics are computed in double, so that no square of a float overflows.
+Normalized normalize(const Tensor& x, const Dims& dims, double eps);
+
 /// −t·log p − (1 − t)·log(1 − p), element by element: (…), (…) → (…). As in PyTorch, a logarithm
 /// below −100 counts as −100. In the gradient (p − t)/(p(1 − p)), a denominator below 1e-12 counts
 /// as 1e-12.

@@ -5,6 +5,7 @@
 #include <descent/core/kernels/copy.h>
 #include <descent/core/kernels/pointwise.h>
 #include <descent/core/kernels/reduce.h>
+#include <descent/core/launch.h>
 
 #include <cmath>
 
@@ -12,6 +13,7 @@ namespace descent {
 
 using detail::Grads;
 using detail::Need;
+using detail::one_pass;
 using detail::record;
 using detail::Saved;
 
@@ -31,6 +33,10 @@ double count(const Shape& shape, unsigned set) {
 }
 
 Tensor floating(const Tensor& x) { return x.to(promote_to_floating(x.dtype())); }
+
+Tensor wide(double x) {
+  return detail::constant([&] { return full({}, x, kFloat64); });
+}
 
 }  // namespace
 
@@ -58,17 +64,51 @@ Tensor mean(const Tensor& input, const Dims& dims, bool keepdim) {
                 });
 }
 
-Tensor var(const Tensor& x, const Dims& dims, std::int64_t correction, bool keepdim) {
-  const unsigned set = kernel::dim_set("var", dims, x.shape().rank());
-  const double n = count(x.shape(), set) - static_cast<double>(correction);
-  const Tensor squares = sum(square(x - mean(x, dims, true)), dims, keepdim);
-  return squares * (n > 0 ? 1 / n : NAN);
+namespace {
+
+/// g·(x − mean)/y, the slope of a spread y. g and y have the shape of the spread, and `mean` that
+/// shape with dimensions kept, in double.
+Tensor spread_slope(const Tensor& x, const Dims& dims, const Tensor& mean, const Tensor& g,
+                    const Tensor& y) {
+  if (one_pass()) {
+    const Tensor factor = kernel::div(kernel::cast(g, kFloat64), kernel::cast(y, kFloat64));
+    return kernel::centred(x, mean, factor.reshape(mean.shape()));
+  }
+  const Tensor centred = x - descent::mean(x, dims, true);
+  return centred / y.reshape(mean.shape()) * g.reshape(mean.shape());
 }
 
-Tensor stddev(const Tensor& x, const Dims& dims, std::int64_t correction, bool keepdim) {
-  // The gradient is 0 where all numbers are equal.
-  const Tensor v = var(x, dims, correction, keepdim), equal = v.detach() == 0;
-  return where(equal, 0.0, sqrt(where(equal, 1.0, v)));
+}  // namespace
+
+Tensor var(const Tensor& input, const Dims& dims, std::int64_t correction, bool keepdim) {
+  const Tensor x = floating(input), mean = kernel::wide_mean(x, dims);
+  const unsigned set = kernel::dim_set("var", dims, x.shape().rank());
+  const double n = count(x.shape(), set), rest = n - static_cast<double>(correction);
+  const double divisor = rest > 0 ? rest : NAN;
+  const Tensor deviation = kernel::deviation(x, dims, mean);
+  const Tensor value = kernel::mul(kernel::mul(deviation, deviation), wide(n / divisor));
+  return record(
+      "var", kernel::cast(value, x.dtype()).reshape(kernel::reduced_shape(x.shape(), set, keepdim)),
+      {x}, [x = Saved(x), dims, mean, divisor](const Tensor& g, Need) {  // 2(x − mean)/divisor
+        return Grads(spread_slope(x, dims, mean, g, full_like(g, divisor / 2)));
+      });
+}
+
+Tensor stddev(const Tensor& input, const Dims& dims, std::int64_t correction, bool keepdim) {
+  const Tensor x = floating(input), mean = kernel::wide_mean(x, dims);
+  const unsigned set = kernel::dim_set("stddev", dims, x.shape().rank());
+  const double n = count(x.shape(), set), rest = n - static_cast<double>(correction);
+  const double divisor = rest > 0 ? rest : NAN;
+  const Tensor value = kernel::mul(kernel::deviation(x, dims, mean), wide(std::sqrt(n / divisor)));
+  return record(
+      "stddev",
+      kernel::cast(value, x.dtype()).reshape(kernel::reduced_shape(x.shape(), set, keepdim)), {x},
+      [x = Saved(x), dims, mean, divisor](const Tensor& g, const Tensor& y, Need) {
+        // (x − mean)/(divisor·y), and 0 where all numbers are equal.
+        const Tensor equal = kernel::eq(y, zeros({}, y.dtype()));
+        return Grads(spread_slope(x, dims, mean, where(equal, 0.0, g * (1 / divisor)),
+                                  where(equal, 1.0, y)));
+      });
 }
 
 Tensor prod(const Tensor& x, const Dims& dims, bool keepdim) {
@@ -149,16 +189,15 @@ Tensor norm(const Tensor& input, double p, const Dims& dims, bool keepdim) {
   if (p == 1) return sum(abs(x), dims, keepdim);
   const unsigned set = kernel::dim_set("norm", dims, x.shape().rank());
   if (p != 2) {  // powers may have an infinite derivative at 0
-    const Tensor zero = x.detach() == 0;
-    const Tensor powers = sum(where(zero, 0.0, pow(abs(where(zero, 1.0, x)), p)), dims, keepdim);
+    // The powers of floats are summed in double, where few of them overflow or vanish.
+    const Tensor wide = x.to(kFloat64), zero = x.detach() == 0;
+    const Tensor powers = sum(where(zero, 0.0, pow(abs(where(zero, 1.0, wide)), p)), dims, keepdim);
     const Tensor empty = powers.detach() == 0;
-    return where(empty, 0.0, pow(where(empty, 1.0, powers), 1 / p));
+    return where(empty, 0.0, pow(where(empty, 1.0, powers), 1 / p)).to(x.dtype());
   }
   // x/‖x‖, and 0 where the norm is 0.
-  // The squares of floats are summed in double, where they neither overflow nor vanish.
-  const Tensor wide = kernel::cast(x, kFloat64);
-  const Tensor sum_of_squares = kernel::sum(kernel::mul(wide, wide), dims, keepdim);
-  const Tensor value = kernel::cast(kernel::sqrt(sum_of_squares), x.dtype());
+  const Tensor value = kernel::cast(kernel::lengths(x, dims), x.dtype())
+                           .reshape(kernel::reduced_shape(x.shape(), set, keepdim));
   return record("norm", value, {x}, [x = Saved(x), set](const Tensor& g, const Tensor& y, Need) {
     const Tensor at_zero = kernel::eq(y, zeros({}, y.dtype()));
     const Tensor length = keep_dims(where(at_zero, 1.0, y), x->shape(), set);

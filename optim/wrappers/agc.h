@@ -43,12 +43,7 @@ struct Agc {
     if (x.dim() == 0) return abs(x);
     Dims dims;
     for (std::int64_t d = x.dim() > 1 ? 1 : 0; d < x.dim(); ++d) dims.push_back(d);
-    const Tensor norm = sqrt(sum(square(x), dims, true));
-    if (std::isfinite(sum(norm).item())) return norm;
-    // A square overflowed, although the norm may be finite: divide each unit by its largest
-    // element.
-    const Tensor largest = max(abs(x), dims, true), unit = where(largest > 0, largest, 1.0);
-    return unit * sqrt(sum(square(x / unit), dims, true));
+    return norm(x, 2, dims, true);
   }
 };
 

@@ -187,6 +187,62 @@ TEST(Edges, NormsOfFloatsNeitherOverflowNorVanish) {
   }
 }
 
+TEST(Edges, NormalisingWorksAtEverySize) {
+  using Layer = std::function<Tensor(const Tensor&)>;
+  const std::map<std::string, Layer> all{
+      {"layer_norm",
+       [](const Tensor& x) {
+         nn::LayerNorm layer(6);
+         layer.to(x.dtype());
+         return layer(x);
+       }},
+      {"batch_norm",
+       [](const Tensor& x) {
+         nn::BatchNorm1d layer(6);
+         layer.to(x.dtype());
+         const Tensor y = layer(x);
+         EXPECT_TRUE(std::isfinite(max(layer.running_var).item()))
+             << "of numbers near " << max(x).item();
+         return y;
+       }},
+      {"var", [](const Tensor& x) { return var(x / max(abs(x)), {1}, 1, true); }},
+      {"stddev", [](const Tensor& x) { return stddev(x, {1}, 1, true) / max(abs(x)); }},
+      {"norm", [](const Tensor& x) { return norm(x, 2, {1}, true) / max(abs(x)); }},
+      {"norm 3", [](const Tensor& x) { return norm(x, 3, {1}, true) / max(abs(x)); }},
+  };
+  Generator generator(1);
+  const Tensor unit = randn({5, 6}, generator), weights = randn({5, 6}, generator);
+  for (const auto& [name, f] : all)
+    for (const double size : {1e-30, 1e-20, 1e-3, 1e10, 1e20, 1e25, 1e30}) {
+      const auto run = [&](DType dtype) {
+        const Tensor x = (unit * size).to(dtype).requires_grad_(), y = f(x);
+        sum(y * weights.to(dtype).narrow(y.dim() - 1, 0, y.size(-1))).backward();
+        return std::pair(y.detach().to(kFloat64), x.grad().to(kFloat64));
+      };
+      const auto [y, slope] = run(kFloat32);
+      const auto [exact_y, exact_slope] = run(kFloat64);
+      EXPECT_TRUE(allclose(y, exact_y, 1e-5, 1e-6 * max(abs(exact_y)).item())) << name << " near " << size;
+      EXPECT_TRUE(allclose(slope, exact_slope, 1e-4, 1e-5 * max(abs(exact_slope)).item()))
+          << name << " near " << size;
+    }
+}
+
+TEST(Edges, DoublesBeyondTheRootOfTheirRangeAreNormalised) {
+  Generator generator(1);
+  const Tensor x = randn({5, 6}, generator, kFloat64);
+  nn::LayerNorm of_row(6);
+  nn::BatchNorm1d of_batch(6);
+  of_row.to(kFloat64);
+  of_batch.to(kFloat64);
+  for (const Dims& dims : {Dims{0}, Dims{1}}) {
+    EXPECT_TRUE(allclose(norm(x * 1e200, 2, dims), norm(x, 2, dims) * 1e200, 1e-12));
+    EXPECT_TRUE(allclose(stddev(x * 1e-200, dims) * 1e200, stddev(x, dims), 1e-12));
+  }
+  EXPECT_TRUE(allclose(of_row(x * 1e200), of_row(x * 1e50), 1e-12));
+  EXPECT_TRUE(allclose(of_batch(x * 1e200), of_batch(x * 1e50), 1e-12));
+  EXPECT_TRUE(std::isfinite(max(of_batch.running_var).item()));
+}
+
 TEST(Edges, ARunningSumKeepsItsDigits) {
   const Tensor ends = cumsum(full({1000000}, 0.1, kFloat32), 0);
   EXPECT_NEAR(ends.slice(0, 999999).item() / (1e6 * 0.1f), 1, 1e-7);
