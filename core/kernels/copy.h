@@ -37,7 +37,8 @@ Tensor clone(const Tensor& t);
 /// nearest limit of the integer type. Any number but 0 becomes true.
 Tensor cast(const Tensor& t, DType dtype);
 /// Writes `from`, broadcast and converted, to every element of `to`. Does not count the write. For
-/// a new tensor that nobody else uses yet.
+/// a new tensor that nobody else uses yet. Takes no memory, and therefore throws nothing, if `from`
+/// is a clone of a tensor of the same shape, type and strides as `to`.
 void copy(const Tensor& from, const Tensor& to);
 /// Writes `source`, broadcast and converted, to every element of `target`, and counts the write:
 /// what autograd saved of the target before is stale. For a tensor that others use too, such as a
