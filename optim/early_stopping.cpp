@@ -9,23 +9,23 @@ EarlyStopping::EarlyStopping(EarlyStoppingOptions o)
                      " and min_delta = ", o.min_delta, ", expected none below 0");
 }
 
-bool EarlyStopping::count(double metric) {
-  const double gain = options_.maximize ? metric - best_ : best_ - metric;
-  ++waited_;
-  if (gain > options_.min_delta) {
-    best_ = metric;
-    epoch_ = seen_;
-    waited_ = 0;
-  }
-  ++seen_;
-  return waited_ > options_.patience;
+bool EarlyStopping::improves(double metric) const {
+  return (options_.maximize ? metric - best_ : best_ - metric) > options_.min_delta;
 }
 
 /// Copies the tensors, because a model may return the tensors that it goes on training.
-void EarlyStopping::keep(const State& state) {
+void EarlyStopping::keep(double metric, const State& state) {
   State copies;
   for (const auto& [key, t] : state) copies[key] = t.detach().clone();
   best_state_ = std::move(copies);
+  best_ = metric;
+  epoch_ = seen_;
+}
+
+bool EarlyStopping::count() {
+  waited_ = epoch_ == seen_ ? 0 : waited_ + 1;
+  ++seen_;
+  return waited_ > options_.patience;
 }
 
 void EarlyStopping::check_kept() const {

@@ -25,12 +25,12 @@ class EarlyStopping {
 
   /// Call step() once an epoch, with a model or anything else that has state_dict(). If the metric
   /// improves, copies the model's state. Returns true if training should stop, because more than
-  /// `patience` epochs have passed since the best epoch.
+  /// `patience` epochs have passed since the best epoch. If state_dict() throws, the epoch does not
+  /// count.
   template <class Model>
   bool step(double metric, const Model& model) {
-    const bool stop = count(metric);
-    if (waited_ == 0) keep(model.state_dict());
-    return stop;
+    if (improves(metric)) keep(metric, model.state_dict());
+    return count();
   }
   /// Loads the state of the best epoch into the model. Throws StateError if every metric so far was
   /// NaN, or if there was none.
@@ -53,8 +53,9 @@ class EarlyStopping {
   void state(StateVisitor& visit);
 
  private:
-  bool count(double metric);
-  void keep(const State& state);
+  bool improves(double metric) const;
+  void keep(double metric, const State& state);
+  bool count();
   void check_kept() const;
 
   EarlyStoppingOptions options_;
