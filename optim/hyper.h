@@ -27,7 +27,14 @@ struct Schedule {
   std::function<double(std::int64_t)> at;  ///< the value at a step; steps in any order
   std::string text;                        ///< the schedule as text: "cosine(0.001, 1000)"
 
-  double operator()(std::int64_t step) const { return at(step); }  ///< the value at a step
+  /// The value at a step. Throws StateError if there is no function, as after a move.
+  double operator()(std::int64_t step) const {
+    if (!at) fail();
+    return at(step);
+  }
+
+ private:
+  [[noreturn]] void fail() const;
 };
 
 /// A setting: a number or a schedule.
@@ -35,15 +42,24 @@ class Hyper {
  public:
   Hyper(double value) : value_(value) {}  ///< a number
   Hyper(Schedule schedule);  ///< a schedule; throws ValueError if its function is empty
+  /// Copies. A Hyper is never moved, because a setting that has lost its schedule would read as 0.
+  Hyper(const Hyper&) noexcept = default;
+  Hyper& operator=(const Hyper&) noexcept = default;  ///< copies
 
   /// The value at a step of the optimizer.
-  double operator()(std::int64_t step) const { return schedule_ ? (*schedule_)(step) : value_; }
+  double operator()(std::int64_t step) const {
+    return schedule_ && step != settled_at_ ? (*schedule_)(step) : value_;
+  }
   double operator()(const Step& step) const { return (*this)(step.schedule); }  ///< the same
+  /// For the engine: asks the schedule for its value at `step`. Until the next call, this value is
+  /// the value at `step`, so that a function of the user's cannot fail in the middle of a step.
+  void settle(std::int64_t step);
   bool is_constant() const { return !schedule_; }  ///< true for a number
   std::string text() const;                        ///< "0.001", or the text of the schedule
 
  private:
-  double value_ = 0;
+  double value_ = 0;  // the number; of a schedule, its value at the step settled_at_
+  std::int64_t settled_at_ = INT64_MIN;  // no step, unless settle() was called
   std::shared_ptr<const Schedule> schedule_;
 };
 

@@ -31,10 +31,12 @@ Layer& Optimizer::outermost() const {
 }
 Groups& Optimizer::rules() const { return outermost().groups(); }
 
-void Optimizer::wrap(const std::function<std::unique_ptr<Layer>(std::unique_ptr<Layer>)>& make) {
+void Optimizer::wrap(const std::function<std::unique_ptr<Layer>(std::unique_ptr<Layer>&)>& make) {
   outermost();
-  current_ = std::make_shared<bool>();
-  layer_ = make(std::move(layer_));  // if make() throws, *this is as moved from
+  std::shared_ptr<void> current = std::make_shared<bool>();
+  std::unique_ptr<Layer> wrapped = make(layer_);
+  layer_ = std::move(wrapped);
+  current_ = std::move(current);
 }
 
 std::weak_ptr<Layer> Optimizer::watch() const { return outermost().watch(); }
@@ -90,15 +92,26 @@ void Optimizer::apply() {
         [current = std::weak_ptr<void>(current_)] { return !current.expired(); });
   descent::detail::perform([&layer = outermost()] {
     const NoGradGuard guard;
-    layer.check_schedules();
     Groups& groups = layer.groups();
     if (groups.tracer) {
       const Tracer tracer = groups.tracer;  // a copy, because the tracer may call set_tracer()
       return apply_traced(layer, tracer);
     }
     Update update(groups);
-    layer.apply(update);
+    make_step(layer, update);
   });
+}
+
+void Optimizer::make_step(Layer& layer, Update& update) {
+  Groups& groups = layer.groups();
+  try {
+    layer.check_schedules();
+    layer.apply(update);
+    groups.finish(update.was_refused());
+  } catch (...) {
+    groups.undo();
+    throw;
+  }
 }
 
 // ---- tracing ----
@@ -137,7 +150,7 @@ void Optimizer::apply_traced(Layer& layer, const Tracer& tracer) {
     }
   };
   try {
-    layer.apply(update);
+    make_step(layer, update);
   } catch (...) {
     try {
       report();
@@ -153,15 +166,25 @@ void Optimizer::step() {
     fail<GraphError>("step", "got no closure, expected one: ", to_string(),
                      " evaluates the gradient more than once. Hint: step([&] { …; loss.backward(); "
                      "return loss; })");
-  descent::detail::perform([&r = rules()] { r.count_evaluation(); });
+  descent::detail::perform([&r = rules()] {
+    r.begin();
+    r.count_evaluation();
+  });
   apply();
 }
 
 double Optimizer::step_with(const std::function<double()>& closure) {
-  if (!descent::detail::recording()) outermost().check_schedules();
-  const double loss = outermost().evaluate(closure);
-  apply();
-  return loss;
+  Groups& groups = rules();
+  descent::detail::perform([&groups] { groups.begin(); });
+  try {
+    if (!descent::detail::recording()) outermost().check_schedules();
+    const double loss = outermost().evaluate(closure);
+    apply();
+    return loss;
+  } catch (...) {
+    groups.undo();
+    throw;
+  }
 }
 
 // ---- settings by name ----
@@ -198,18 +221,20 @@ double detail::get_setting(Layer& outermost, std::string_view name, int group) {
   return find(outermost, "get", name, std::max(group, 0)).front().at(step);
 }
 
-void detail::set_setting(Layer& outermost, std::string_view name, const Hyper& value, int group) {
-  const std::vector<FieldRef> found = find(outermost, "set", name, group);
-  for (const FieldRef& f : found) f.check("set", name, value);
-  std::vector<Hyper> before;
-  for (const FieldRef& f : found) {
-    before.push_back(f.flag ? Hyper(*f.flag) : *f.number);
-    f.set(value);
-  }
+void detail::set_settings(Layer& outermost, std::string_view name,
+                          const std::vector<std::pair<int, Hyper>>& values) {
+  std::vector<std::pair<FieldRef, Hyper>> to_set, before;
+  for (const auto& [group, value] : values)
+    for (const FieldRef& f : find(outermost, "set", name, group)) {
+      f.check("set", name, value);
+      to_set.emplace_back(f, value);
+      before.emplace_back(f, f.flag ? Hyper(*f.flag) : *f.number);
+    }
+  for (const auto& [field, value] : to_set) field.set(value);
   try {
     outermost.groups().check();
   } catch (...) {
-    for (std::size_t i = 0; i < found.size(); ++i) found[i].set(before[i]);
+    for (const auto& [field, value] : before) field.set(value);
     throw;
   }
 }
@@ -218,7 +243,7 @@ double Optimizer::get(std::string_view name, int group) const {
   return detail::get_setting(outermost(), name, group);
 }
 void Optimizer::set(std::string_view name, Hyper value, int group) {
-  detail::set_setting(outermost(), name, value, group);
+  detail::set_settings(outermost(), name, {{group, std::move(value)}});
 }
 
 // ---- averages ----
@@ -250,13 +275,29 @@ AverageGuard::AverageGuard(Optimizer& optimizer) {
     fail<StateError>("average_guard",
                      "got weights that are exchanged for their average already, expected training "
                      "weights. Hint: one guard at a time");
+  Layer* const averager = optimizer.averager();
+  if (averager) averager_ = averager->watch();
+  if (descent::detail::recording()) {
+    recorded_ = std::make_shared<bool>(true);
+    descent::detail::t_tape->guard([recorded = recorded_] { return *recorded; });
+    descent::detail::t_tape->at_failure([averager = averager_] { give_back(averager); });
+  }
   optimizer.swap_average();
-  averager_ = optimizer.averager()->watch();
 }
+
 AverageGuard::~AverageGuard() {
-  descent::detail::perform([averager = averager_] {
-    if (const auto s = averager.lock()) s->swap_average();
-  });
+  if (descent::detail::recording()) {
+    try {
+      descent::detail::perform([averager = averager_] { give_back(averager); });
+    } catch (...) {  // no memory to record with: the recording cannot be used
+      if (recorded_) *recorded_ = false;
+    }
+  }
+  give_back(averager_);
+}
+
+void AverageGuard::give_back(const std::weak_ptr<Layer>& averager) {
+  if (const auto s = averager.lock(); s && s->is_swapped()) s->swap_average();
 }
 
 // ---- state ----

@@ -27,6 +27,7 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 namespace descent::optim {
@@ -55,9 +56,10 @@ double value_of(const Tensor& loss);
 /// Throws ValueError: step() got an empty function.
 [[noreturn]] void fail_without_closure();
 /// What Optimizer::get() and Optimizer::set() do. The search for the name begins at `outermost` and
-/// goes inwards.
+/// goes inwards. If a value is refused, set_settings() sets none.
 double get_setting(Layer& outermost, std::string_view name, int group);
-void set_setting(Layer& outermost, std::string_view name, const Hyper& value, int group);
+void set_settings(Layer& outermost, std::string_view name,
+                  const std::vector<std::pair<int, Hyper>>& values);  // by group; −1: all groups
 }  // namespace detail
 
 /// Updates the parameters of a model. An optimizer has one or more groups. A group is a set of
@@ -103,12 +105,15 @@ class Optimizer {
   /// - NonFiniteError if a gradient is NaN or infinite, unless set_non_finite() says otherwise;
   /// - ValueError if a schedule gives a value that is out of its setting's range.
   ///
-  /// In these three cases no weight has changed.
+  /// If a step throws, whatever throws, nothing has changed: no weight, slot, count or setting.
+  /// Only a tracer that throws comes too late for that.
   void step();
   /// Makes a step with a closure. Clears the gradients, calls the closure, and makes a step with
   /// the gradients that the closure left. Some optimizers call the closure several times. The
   /// closure calls backward() and returns the loss, as a number or as a tensor of one element.
-  /// Returns the loss of the first call. Throws as step(), and what the closure throws.
+  /// Returns the loss of the first call. Throws as step(), and what the closure throws. If it
+  /// throws, nothing of the optimizer and no weight has changed. The gradients are then those that
+  /// the closure left, and what else the closure has changed stays changed.
   template <class F>
   requires std::is_invocable_v<F&>
   double step(F&& closure) {
@@ -146,7 +151,7 @@ class Optimizer {
   std::int64_t steps() const;  ///< steps taken or skipped
   /// Steps that were skipped because a gradient was not finite.
   std::int64_t skipped_steps() const;
-  /// Calls of closures. A step without a closure counts as 1.
+  /// Calls of closures, by steps that did not throw. A step without a closure counts as 1.
   std::int64_t gradient_evaluations() const;
   const Parameters& parameters() const;  ///< the parameters of all groups, in order
   bool needs_closure() const;            ///< true if step() without a closure throws
@@ -154,11 +159,13 @@ class Optimizer {
   bool elementwise() const;
   bool searches() const;  ///< true if the rule evaluates the loss as often as it likes: L-BFGS
   /// Sets what a step does if a gradient has a NaN or an infinity. Default: NonFinite::throw_error.
+  /// The state of the optimizer holds the policy.
   void set_non_finite(NonFinite policy);
 
   /// Calls `tracer` after each step, once for each parameter that has a gradient. An empty tracer
   /// ends the tracing. If a step throws, the tracer is called as well, and the error of the step is
-  /// thrown on afterwards. A traced step copies the weights, so it is slower.
+  /// thrown on afterwards. If the tracer throws, step() throws the same error, and the step has
+  /// been made. A traced step copies the weights, so it is slower.
   void set_tracer(Tracer tracer);
 
   /// Exchanges the weights with their average. A second call puts the training weights back. If
@@ -185,9 +192,10 @@ class Optimizer {
   /// which parameters each group has.
   std::string to_string() const;
 
-  /// For wrap(): replaces the outermost layer by what `make` returns for it.
+  /// For wrap(): replaces the outermost layer by what `make` makes of it. If make() throws, it has
+  /// left the layer in its place.
   void wrap(
-      const std::function<std::unique_ptr<detail::Layer>(std::unique_ptr<detail::Layer>)>& make);
+      const std::function<std::unique_ptr<detail::Layer>(std::unique_ptr<detail::Layer>&)>& make);
   friend class AverageGuard;
   /// For ReduceOnPlateau: a weak pointer to the outermost layer, which survives moves of this
   /// object.
@@ -199,6 +207,7 @@ class Optimizer {
   void add_rule(Parameters parameters, std::unique_ptr<detail::AnyRule> rule);
   double step_with(const std::function<double()>& closure);
   void apply();
+  static void make_step(detail::Layer& layer, class Update& update);
   static void apply_traced(detail::Layer& layer, const Tracer& tracer);
   detail::Layer* averager() const;   // the outermost layer that keeps an average; null if none does
   detail::Layer& outermost() const;  // the outermost layer; throws StateError after a move
@@ -226,7 +235,9 @@ class AverageGuard {
   AverageGuard& operator=(const AverageGuard&) = delete;
 
  private:
+  static void give_back(const std::weak_ptr<detail::Layer>& averager);
   std::weak_ptr<detail::Layer> averager_;
+  std::shared_ptr<bool> recorded_;  // while a step is compiled: false if the way back is missing
 };
 
 }  // namespace descent::optim

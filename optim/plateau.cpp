@@ -28,24 +28,19 @@ bool ReduceOnPlateau::step(double metric) {
   const bool better = first               ? metric == metric
                       : options_.maximize ? metric > best_ * (1 + options_.threshold)
                                           : metric < best_ * (1 - options_.threshold);
-  if (better) best_ = metric;
-  bad_ = better || cooling_ > 0 ? 0 : bad_ + 1;
-  if (cooling_ > 0) --cooling_;
-  if (bad_ <= options_.patience) return false;
-  cooling_ = options_.cooldown;
-  bad_ = 0;
-  bool reduced = false;
-  std::vector<double> before;
-  const auto groups = static_cast<int>(optimizer->groups().size());
-  for (int g = 0; g < groups; ++g) before.push_back(detail::get_setting(*optimizer, field_, g));
-  for (int g = 0; g < groups; ++g) {
-    const double now = before[static_cast<std::size_t>(g)],
+  const std::int64_t bad = better || cooling_ > 0 ? 0 : bad_ + 1;
+  const bool reduces = bad > options_.patience;
+  std::vector<std::pair<int, Hyper>> lowered;
+  for (int g = 0; reduces && g < static_cast<int>(optimizer->groups().size()); ++g) {
+    const double now = detail::get_setting(*optimizer, field_, g),
                  after = std::max(now * options_.factor, options_.min);
-    if (!(now - after > 1e-8)) continue;
-    detail::set_setting(*optimizer, field_, after, g);
-    reduced = true;
+    if (now - after > 1e-8) lowered.emplace_back(g, after);
   }
-  return reduced;
+  detail::set_settings(*optimizer, field_, lowered);  // if it throws, nothing has changed
+  if (better) best_ = metric;
+  bad_ = reduces ? 0 : bad;
+  cooling_ = reduces ? options_.cooldown : std::max<std::int64_t>(cooling_ - 1, 0);
+  return !lowered.empty();
 }
 
 void ReduceOnPlateau::state(StateVisitor& visit) {

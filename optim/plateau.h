@@ -32,7 +32,8 @@ class ReduceOnPlateau {
                            std::string field = "lr");
   /// Call step() once an epoch. If more than `patience` epochs in a row were bad, lowers the
   /// setting. Returns true if the setting became smaller in a group. Throws StateError if the
-  /// optimizer was destroyed.
+  /// optimizer was destroyed, and ValueError if the lowered value is out of the setting's range. If
+  /// step() throws, nothing has changed.
   bool step(double metric);
 
   /// What was seen so far, under names that begin with "plateau/".

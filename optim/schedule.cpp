@@ -51,6 +51,18 @@ Hyper::Hyper(Schedule schedule) : schedule_(std::make_shared<const Schedule>(std
                      "' without a function, expected one that gives the value at a step");
 }
 
+void Schedule::fail() const {
+  descent::fail<StateError>("schedule", "got '", text,
+                            "' without a function, expected one that gives the value at a step. "
+                            "Hint: was the schedule moved away?");
+}
+
+void Hyper::settle(std::int64_t step) {
+  if (!schedule_) return;
+  value_ = (*schedule_)(step);
+  settled_at_ = step;
+}
+
 std::string Hyper::text() const { return schedule_ ? schedule_->text : to_text(value_); }
 
 Schedule constant(double value) {

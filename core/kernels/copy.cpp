@@ -243,8 +243,7 @@ void copy(const Tensor& from, const Tensor& to) {
   // If both lie in one storage, `from` is copied first: a write to `to` could change it.
   const bool overlaps = source.shares_storage(to);
   if (!overlaps && copy_matrix(source, to)) return;
-  const bool flat_already =
-      !overlaps && source.is_contiguous() && source.shape() == to.shape();
+  const bool flat_already = !overlaps && source.is_contiguous() && source.shape() == to.shape();
   const Tensor flat = flat_already ? source : gathered(source, to.shape());
   if (to.is_contiguous())
     copy_bytes(flat, to, bytes);

@@ -20,6 +20,10 @@ namespace detail {
 /// The most slots, numbers and sums that a rule can have.
 inline constexpr int kMaxSlots = 8, kMaxNumbers = 4, kMaxSums = 4;
 
+/// True for the rules and wrappers of Descent. The library holds their compiled code.
+template <class T>
+inline constexpr bool built_in = false;
+
 /// The form of a rule. It says which of the three stages runs the rule.
 enum class RuleKind { element, tensor, search };
 
@@ -32,8 +36,8 @@ struct RuleTraits {
   bool averages;  // the rule has average(): it keeps an average of the weights
   // Of element rules. measures: the rule has measure(), a pass before the update. shares_sums: the
   // sums of that pass run over all parameters. curves: the rule has wants_curvature() and needs a
-  // closure.
-  bool measures = false, shares_sums = false, curves = false;
+  // closure. built_in: the rule is one of Descent's.
+  bool measures = false, shares_sums = false, curves = false, built_in = false;
 };
 
 /// The rule of a group, with its type erased. ElementRule, TensorRule and SearchRule derive from

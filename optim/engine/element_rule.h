@@ -150,6 +150,7 @@ class ElementRuleOf final : public RuleOf<Rule, ElementRule> {
     traits.measures = kMeasures;
     traits.shares_sums = kShares;
     traits.curves = kCurves;
+    traits.built_in = detail::built_in<Rule>;
     return traits;
   }
   /// Calls f(T(), run), T being the C++ type of `dtype`. The rule calls run(formula, slots…), which

@@ -71,6 +71,7 @@ std::size_t ElementStage::bind(std::size_t i) {
 
 void ElementStage::plan(const Update& update) {
   held_.clear();
+  held_.reserve(ledger_.parameters.size());  // hold_plan() takes no memory
   bindings_.clear();
   work_.clear();
   std::int64_t total = 0;
@@ -103,6 +104,13 @@ void ElementStage::point_at_slots(Work& item) {
     if (!t.defined()) t = zeros_like(ledger_.parameters[i].value);  // no estimate was made
     item.kept[k] = static_cast<char*>(t.raw());
   }
+}
+
+/// Makes all slots that the rule of parameter i uses at its present settings.
+void ElementStage::make_slots(std::size_t i) {
+  const auto used = rule_of(i).slots_in_use(ledger_.parameters[i].value.dtype());
+  for (std::size_t k = 0; k < ledger_.records[i].kept.size(); ++k)
+    if (used[k]) ledger_.slot(i, static_cast<int>(k));
 }
 
 bool ElementStage::plan_again(const Update& update, bool check_finite) {
@@ -187,8 +195,10 @@ void ElementStage::run_span(const Work& item, std::int64_t from, std::int64_t n,
 }
 
 /// Runs the measuring pass of the rules that have one, and then binds these rules to their update.
-/// Each parameter is cut into pieces from its own beginning, and the sums of the pieces are added
-/// in order. The result therefore does not depend on threads or on other parameters.
+/// The pass may write slots. A built-in rule throws nothing after it: its settings are known, and
+/// its slots are there. A user's rule may throw; then all such slots are copied beforehand. Each
+/// parameter is cut into pieces from its own beginning, and the sums of the pieces are added in
+/// order. The result therefore does not depend on threads or on other parameters.
 void ElementStage::measure() {
   struct Piece {
     Work* item;
@@ -201,6 +211,15 @@ void ElementStage::measure() {
       for (std::int64_t from = 0; from < item.n; from += kChunk)
         pieces.push_back({&item, from, std::min(kChunk, item.n - from), {}});
   if (pieces.empty()) return;
+  const auto measures = [&](const Work& item) { return rule_of(item.index).measures; };
+  const bool may_throw = std::ranges::any_of(
+      work_, [&](const Work& item) { return measures(item) && !rule_of(item.index).built_in; });
+  for (const Work& item : work_)
+    if (measures(item)) {
+      const std::vector<Tensor>& kept = ledger_.records[item.index].kept;
+      if (!std::ranges::all_of(kept, &Tensor::defined)) make_slots(item.index);
+      if (may_throw) ledger_.remember(item.index, false);
+    }
   parallel_for(static_cast<std::int64_t>(pieces.size()), 1,
                [&](std::int64_t begin, std::int64_t end) {
                  for (auto i = begin; i < end; ++i) {
@@ -240,9 +259,10 @@ void ElementStage::share_numbers() {
     const ElementRule& rule = rule_of(item.index);
     if (!rule.shares_sums || &rule.card == last) continue;
     last = &rule.card;
-    const std::vector<double> shared = ledger_.records[item.index].numbers;
+    const std::vector<double>& shared = ledger_.records[item.index].numbers;
     for (std::size_t i = 0; i < ledger_.records.size(); ++i)
-      if (&ledger_.rule_of(i).card == last) ledger_.records[i].numbers = shared;
+      if (&ledger_.rule_of(i).card == last)
+        std::ranges::copy(shared, ledger_.records[i].numbers.begin());
   }
 }
 
@@ -266,11 +286,12 @@ double ElementStage::evaluate_with_curvature(const Closure& closure) {
   std::vector<Tensor> leaves, gradients, probes;
   std::vector<std::size_t> indices;
   const Parameters& all = ledger_.parameters;
-  curvature_.resize(all.size());
+  std::vector<Tensor> curvature = curvature_;
+  curvature.resize(all.size());
   for (std::size_t i = 0; i < all.size(); ++i) {
     const Tensor g = all[i].value.grad();
     if (!g.defined() || !ledger_.rule_of(i).curves) continue;
-    curvature_[i] = zeros_like(all[i].value);
+    curvature[i] = zeros_like(all[i].value);
     if (!g.requires_grad()) continue;  // the loss is linear in this parameter: its curvature is 0
     Generator generator(static_cast<std::uint64_t>(ledger_.steps) * 1000003 + i);
     const NoGradGuard no_grad;
@@ -281,14 +302,16 @@ double ElementStage::evaluate_with_curvature(const Closure& closure) {
   }
   if (!leaves.empty()) {
     const std::vector<Tensor> products = grad(gradients, leaves, probes, {.allow_unused = true});
-    ++ledger_.evaluations;
+    ++ledger_.evaluations_now;
     const NoGradGuard no_grad;
     for (std::size_t k = 0; k < leaves.size(); ++k)
-      if (products[k].defined()) curvature_[indices[k]].copy_(probes[k] * products[k]);
+      if (products[k].defined()) curvature[indices[k]].copy_(probes[k] * products[k]);
   }
   for (const Parameter& p : all)
     if (const Tensor g = p.value.grad(); g.defined() && g.requires_grad())
       p.value.set_grad(g.detach());
+  ledger_.undo.add([this, old = curvature_]() mutable { curvature_ = std::move(old); });
+  curvature_ = std::move(curvature);
   return loss;
 }
 

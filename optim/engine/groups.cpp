@@ -8,6 +8,9 @@
 #include <descent/core/tape.h>
 #include <descent/optim/engine/groups.h>
 
+#include <iterator>
+#include <utility>
+
 namespace descent::optim::detail {
 
 using descent::detail::PoolVector;
@@ -24,7 +27,9 @@ Tensor& Ledger::slot(std::size_t i, int id) {
   if (!shape) return s;
   const bool whole = rule.kind == RuleKind::tensor;
   if (!s.defined()) {
-    s = whole ? zeros(*shape, w.dtype()) : zeros_like(w);
+    Tensor made = whole ? zeros(*shape, w.dtype()) : zeros_like(w);
+    undo.add([this, i, id] { records[i].kept[static_cast<std::size_t>(id)] = Tensor(); });
+    s = std::move(made);
   } else if (!(s.shape() == *shape) || s.dtype() != w.dtype()) {
     fail<StateError>(rule.card.name, "got parameter '", parameters[i].name, "' of ", w.dtype(),
                      w.shape(), ", expected ", s.dtype(), s.shape(),
@@ -35,6 +40,19 @@ Tensor& Ledger::slot(std::size_t i, int id) {
     s = moved;
   }
   return s;
+}
+
+void Ledger::remember(std::size_t i, bool weights) {
+  const Record& m = records[i];
+  std::vector<Tensor> kept;
+  for (const Tensor& t : m.kept) kept.push_back(t.defined() ? kernel::clone(t) : t);
+  undo.add([this, i, t = m.t, kept = std::move(kept), numbers = m.numbers,
+            copy = weights ? kernel::clone(parameters[i].value) : Tensor()]() mutable {
+    records[i].t = t;
+    records[i].kept = std::move(kept);
+    records[i].numbers = std::move(numbers);
+    if (copy.defined()) kernel::overwrite(copy, parameters[i].value);
+  });
 }
 
 std::string Ledger::key(std::size_t i, std::string_view name) const {
@@ -50,7 +68,9 @@ Groups& Layer::groups() {
 void Layer::check_schedules() {
   const std::int64_t step = groups().steps();
   const auto check = [&step](const FieldRef& f) {
-    if (!f.is_constant() && !f.range->holds(f.at(step)))
+    if (f.is_constant()) return;
+    f.number->settle(step);
+    if (!f.range->holds(f.at(step)))
       f.check(f.owner, f.name, f.at(step), to_text(" from its schedule at step ", step));
   };
   for (Layer* layer = this; layer; layer = layer->inner()) layer->visit_fields(check, -1, {});
@@ -62,12 +82,35 @@ void Layer::refuse_while_swapped(std::string_view op) const {
                      ", expected training weights. Hint: call swap_average() again first");
 }
 
-void Layer::exchange_weights(const Parameters& parameters, std::vector<Tensor>& values) {
+void Layer::give_average(const Parameters& parameters, const std::vector<Tensor>& average) {
+  // A user's rule or wrapper may keep anything.
+  const auto fits = [](const Tensor& a, const Parameter& p) {
+    return a.defined() && a.shape() == p.value.shape() && a.dtype() == p.value.dtype();
+  };
+  if (!std::ranges::equal(average, parameters, fits))
+    fail<StateError>(name(), "got an average of ", average.size(),
+                     " tensors, expected one for each of the ", parameters.size(),
+                     " parameters, of its shape and dtype");
   // All weights are copied before one is written, because two weights may be views of one tensor.
-  std::vector<Tensor> weights;
+  std::vector<Tensor> weights, averages;
   for (const Parameter& p : parameters) weights.push_back(kernel::clone(p.value));
-  for (std::size_t i = 0; i < values.size(); ++i) kernel::overwrite(values[i], parameters[i].value);
-  values = std::move(weights);
+  for (std::size_t i = 0; i < average.size(); ++i) {
+    averages.push_back(empty_like(weights[i]));  // with the strides of a clone: see kernel::copy()
+    kernel::copy(average[i], averages[i]);
+  }
+  for (std::size_t i = 0; i < averages.size(); ++i)
+    kernel::overwrite(averages[i], parameters[i].value);
+  training_ = std::move(weights);
+}
+
+void Layer::give_training(const Parameters& parameters) {
+  for (std::size_t i = training_.size(); i-- > 0;)
+    kernel::overwrite(training_[i], parameters[i].value);
+  training_.clear();
+}
+
+void Layer::revoke_from_here() {
+  for (Layer* layer = this; layer; layer = layer->inner()) layer->revocable_ = true;
 }
 
 // ---- the groups ----
@@ -85,19 +128,30 @@ void Groups::add(Parameters parameters, std::unique_ptr<AnyRule> rule) {
                      "together");
   check_parameters(name, parameters);
   for (const Parameter& p : parameters) rule->check_parameter(p.name, p.value);
-  for (Parameter& p : parameters) {
-    Ledger::Record& m = ledger_.records.emplace_back();
+  // First makes all that takes memory. What follows cannot fail, so no group is added by half.
+  std::vector<Ledger::Record> records;
+  std::set<std::string> names;
+  std::set<const void*> identities;
+  for (const Parameter& p : parameters) {
+    Ledger::Record& m = records.emplace_back();
     m.group = static_cast<int>(size());
     m.kept.resize(rule->slot_names.size());
     for (const Number& number : rule->numbers) m.numbers.push_back(number.start);
-    names_.insert(p.name);
-    identities_.insert(&p.value.body());
-    ledger_.parameters.push_back(std::move(p));
+    names.insert(p.name);
+    identities.insert(&p.value.body());
   }
+  std::unique_ptr<SearchStage> search;
+  if (rule->kind == RuleKind::search)
+    search = std::make_unique<SearchStage>(ledger_, static_cast<SearchRule&>(*rule));
+  ledger_.records.reserve(ledger_.records.size() + records.size());
+  ledger_.parameters.reserve(ledger_.parameters.size() + parameters.size());
+  ledger_.rules.reserve(ledger_.rules.size() + 1);
+  std::ranges::move(records, std::back_inserter(ledger_.records));
+  std::ranges::move(parameters, std::back_inserter(ledger_.parameters));
   ledger_.rules.push_back(std::move(rule));
-  if (ledger_.rules.back()->kind == RuleKind::search)
-    search_ =
-        std::make_unique<SearchStage>(ledger_, static_cast<SearchRule&>(*ledger_.rules.back()));
+  names_.merge(names);
+  identities_.merge(identities);
+  if (search) search_ = std::move(search);
   elements_.forget();
 }
 
@@ -169,18 +223,52 @@ double Groups::evaluate(const Closure& closure) {
 
 void Groups::apply(Update& update) {
   refuse_while_swapped("step");
-  if (update.non_finite() || !elements_.plan_again(update, policy != NonFinite::ignore)) {
-    check_gradients(update);
-    if (refuses(update)) return update.skip();
-    if (search_) search_->plan(update);
-    elements_.plan(update);
-    tensors_.plan(update);
+  const std::size_t mark = ledger_.undo.size();
+  try {
+    if (update.non_finite() || !elements_.plan_again(update, policy != NonFinite::ignore)) {
+      check_gradients(update);
+      if (update.refused()) return;
+      if (search_) search_->plan(update);
+      elements_.plan(update);
+      tensors_.plan(update);
+    }
+    if (revocable()) {
+      ledger_.undo.add([this, steps = ledger_.steps] {
+        ledger_.steps = steps;
+        elements_.forget();
+      });
+      for (std::size_t i = 0; i < parameters().size(); ++i) ledger_.remember(i, false);
+    }
+    const descent::detail::FlushDenormals flush;
+    if (search_) search_->run();
+    tensors_.run();
+    elements_.run();  // the last, because nothing can be put back once it has written weights
+  } catch (...) {
+    elements_.forget();
+    ledger_.undo.back_to(mark);
+    throw;
   }
-  const descent::detail::FlushDenormals flush;
-  if (search_) search_->run();
-  elements_.run();
-  tensors_.run();
   ++ledger_.steps;
+}
+
+void Groups::finish(bool refused) {
+  if (refused) {
+    logging::warning(to_text("step ", steps() + 1, " skipped: NaN or infinity in a gradient (",
+                             skipped + 1, " so far)"));
+    ++ledger_.steps;
+    ++skipped;
+  }
+  ledger_.evaluations += std::exchange(ledger_.evaluations_now, 0);
+  ledger_.undo.clear();
+}
+
+void Groups::remember_weights() {
+  std::vector<Tensor> weights;
+  for (const Parameter& p : parameters()) weights.push_back(kernel::clone(p.value));
+  ledger_.undo.add([this, weights = std::move(weights)] {
+    for (std::size_t i = weights.size(); i-- > 0;)  // two weights may be views of one tensor
+      kernel::overwrite(weights[i], parameters()[i].value);
+  });
 }
 
 void Groups::check_gradients(const Update& update) {
@@ -218,7 +306,7 @@ std::size_t Groups::find_non_finite(const Update& update) const {
   return static_cast<std::size_t>(std::find(finite.begin(), finite.end(), 0) - finite.begin());
 }
 
-bool Groups::refuses(const Update& update) {
+bool Groups::refuses(const Update& update) const {
   if (policy == NonFinite::ignore) return false;
   const std::size_t none = parameters().size();
   const std::size_t culprit = update.non_finite() ? none : find_non_finite(update);
@@ -230,30 +318,38 @@ bool Groups::refuses(const Update& update) {
                              : "the norm of all gradients",
                          ", expected numbers; nothing was changed. Hint: lower lr, clip with "
                          "clip_norm, or find the operator with AnomalyGuard");
-  ++ledger_.steps;
-  ++skipped;
-  logging::warning(
-      to_text("step ", steps(), " skipped: NaN or infinity in a gradient (", skipped, " so far)"));
   return true;
 }
 
 // ---- averages that a rule keeps ----
 
 void Groups::swap_average() {
-  std::vector<Tensor> values = training_;
-  const bool back = is_swapped();
-  for (std::size_t i = 0; !back && i < parameters().size(); ++i) {
+  if (is_swapped()) return give_training(parameters());
+  std::vector<Tensor> values;
+  for (std::size_t i = 0; i < parameters().size(); ++i) {
     Ledger::Record& m = ledger_.records[i];
     const AnyRule& rule = ledger_.rule_of(i);
     const Tensor w = parameters()[i].value.detach();
     const bool averages = m.t > 0 && rule.averages;
     values.push_back(averages ? rule.average({m.t, steps(), m.numbers.data()}, w, m.kept) : w);
   }
-  exchange_weights(parameters(), values);
-  training_ = back ? std::vector<Tensor>() : std::move(values);
+  give_average(parameters(), values);
 }
 
 // ---- state ----
+
+/// Lists what a step does with a NaN, as 0, 1 or 2. Without it, as in states of earlier versions,
+/// the present policy stays.
+void Groups::visit_policy(StateVisitor& visit) {
+  const char* name = "optimizer/non_finite";
+  const Tensor t =
+      visit.exchange(name, full({}, static_cast<std::int64_t>(policy), kInt64), {}, kInt64, false);
+  if (!visit.loads() || !t.defined()) return;
+  const auto loaded = t.item<std::int64_t>();
+  if (loaded < 0 || loaded > 2)
+    fail<ValueError>("load_state_dict", "got ", name, " = ", loaded, ", expected 0, 1 or 2");
+  visit.replace(policy, static_cast<NonFinite>(loaded));
+}
 
 void Groups::state(StateVisitor& visit) {
   refuse_while_swapped(visit.loads() ? "load_state_dict" : "state_dict");
@@ -263,6 +359,7 @@ void Groups::state(StateVisitor& visit) {
   visit("optimizer/steps", ledger_.steps);
   visit("optimizer/skipped", skipped);
   visit("optimizer/gradient_evaluations", ledger_.evaluations);
+  visit_policy(visit);
   for (std::size_t g = 0; g < size(); ++g) {
     AnyRule& rule = *ledger_.rules[g];
     visit.enter(to_text("group/", g, "/"), parameters());

@@ -32,22 +32,35 @@ class Groups final : public Layer {
   bool keeps_average() const override {
     return any([](const AnyRule& r) { return r.averages; });
   }
-  bool is_swapped() const override { return !training_.empty(); }
   void swap_average() override;
 
   const Parameters& parameters() const { return ledger_.parameters; }
   std::size_t size() const { return ledger_.rules.size(); }  ///< how many groups
   std::int64_t steps() const { return ledger_.steps; }
   std::int64_t evaluations() const { return ledger_.evaluations; }
-  void count_evaluation() { ++ledger_.evaluations; }
+  /// Begins a step: nothing is to be put back yet.
+  void begin() {
+    ledger_.undo.clear();
+    ledger_.evaluations_now = 0;
+  }
+  void count_evaluation() { ++ledger_.evaluations_now; }
+  /// Ends a step that is to stay: counts its evaluations. If `refused` is true, counts the step as
+  /// skipped.
+  void finish(bool refused);
+  /// Puts back what the step under way has changed.
+  void undo() { ledger_.undo.back_to(0); }
+  /// What undo() puts back. A layer adds to it what the layer changes.
+  UndoLog& undo_log() { return ledger_.undo; }
+  /// Copies all weights into undo_log().
+  void remember_weights();
   /// True if the rule is a search rule, which evaluates gradients while it steps: L-BFGS.
   bool searches() const { return search_ != nullptr; }
   bool maximizes(std::size_t parameter) const { return ledger_.rule_of(parameter).maximize(); }
   /// Throws ValueError if the settings of a group are out of range or do not go together.
   void check() const;
-  /// Returns true if a gradient is not finite and such steps are skipped; the skip is then counted.
-  /// Throws NonFiniteError if such steps are errors.
-  bool refuses(const Update& update);
+  /// Returns true if a gradient is not finite and such steps are skipped. Throws NonFiniteError if
+  /// such steps are errors.
+  bool refuses(const Update& update) const;
 
   std::int64_t skipped = 0;
   NonFinite policy = NonFinite::throw_error;
@@ -60,6 +73,7 @@ class Groups final : public Layer {
     return std::ranges::any_of(ledger_.rules, [&](const auto& rule) { return f(*rule); });
   }
   void check_parameters(std::string_view rule, Parameters& parameters);
+  void visit_policy(StateVisitor& visit);
   void check_gradients(const Update& update);
   std::size_t find_non_finite(const Update& update) const;
 
@@ -69,7 +83,6 @@ class Groups final : public Layer {
   std::unique_ptr<SearchStage> search_;
   std::set<std::string> names_;       // names of all parameters
   std::set<const void*> identities_;  // addresses of their tensors
-  std::vector<Tensor> training_;      // the training weights, while the average is in their place
   bool warned_ = false;               // a step without any gradient was reported
 };
 

@@ -31,8 +31,8 @@ class Layer {
   virtual void visit_fields(const FieldVisitor& f, int group, std::string_view owner) = 0;
   /// Lists what this layer keeps, without the layers further in.
   virtual void state(StateVisitor& visit) = 0;
-  /// Throws ValueError if a schedule of this layer or of a layer further in gives a value out of
-  /// range for the present step.
+  /// Asks the schedules of this layer and of the layers further in for their values at the present
+  /// step. Throws ValueError if a value is out of range.
   void check_schedules();
 
   virtual bool needs_closure() const = 0;  ///< true if step() without a closure must be refused
@@ -45,12 +45,16 @@ class Layer {
   /// True if the average has begun.
   virtual bool has_average() const { return keeps_average(); }
   /// True while the weights are exchanged for the average.
-  virtual bool is_swapped() const { return false; }
+  bool is_swapped() const { return !training_.empty(); }
   /// Exchanges the weights with the average. Throws StateError if the average has not begun.
   virtual void swap_average() {}
 
   virtual Layer* inner() { return nullptr; }  ///< the layer further in; null for Groups
   Groups& groups();                           ///< the innermost layer
+
+  /// True if a layer further out may throw after this layer has made its step. Then this layer
+  /// copies what it changes into Groups::undo_log().
+  bool revocable() const { return revocable_; }
 
   /// A weak pointer to this layer. It stays valid if an optimizer is moved or wrapped, and expires
   /// when the layer is destroyed.
@@ -71,10 +75,17 @@ class Layer {
 
   /// Throws StateError while the weights are exchanged for the average.
   void refuse_while_swapped(std::string_view op) const;
-  /// Exchanges the weights of all parameters with `values`.
-  static void exchange_weights(const Parameters& parameters, std::vector<Tensor>& values);
+  /// Gives the parameters the weights `average`, which has a tensor for each parameter, of its
+  /// shape and dtype. Keeps the training weights.
+  void give_average(const Parameters& parameters, const std::vector<Tensor>& average);
+  /// Gives the parameters the training weights again. Takes no memory and throws nothing.
+  void give_training(const Parameters& parameters);
+  /// Makes this layer and the layers further in revocable.
+  void revoke_from_here();
 
  private:
+  std::vector<Tensor> training_;  // the training weights, while the average is in their place
+  bool revocable_ = false;
   std::shared_ptr<Layer> self_{this, [](Layer*) {}};  // for watch(); deletes nothing
 };
 

@@ -47,7 +47,8 @@
 //   The engine runs the formula over all weights in one pass. The lambda takes the
 //   weight (auto& w), the gradient (auto g) and the slots in the order of slot_names. It takes a
 //   slot that it writes by reference (auto&), and a slot that it only reads by value (auto).
-//   <descent/core/simd/pack.h> lists what a formula may use. A formula needs no compiler flags;
+//   <descent/core/simd/pack.h> lists what a formula may use. A formula needs no compiler flags.
+//   at() may throw; the formula must not;
 // - `dispatch<T>(step, run)`, if the settings decide which slots are used. dispatch() calls
 //   run(formula) once. The formula takes the first slots. If names follow the formula, as in
 //   run(formula, "square", "mean"), the formula takes the slots of these names.
@@ -62,7 +63,8 @@
 // 2. Tensor rules work on whole tensors, with Descent's operators. They have
 // - `update(step, w, g, slots)`, where slots is a std::span<Tensor>. update() writes w in place:
 //   w.sub_(x), w.copy_(x). It writes a slot in place or assigns to the slot. If an assigned slot
-//   shares memory with w or g, the engine copies the slot after the update.
+//   shares memory with w or g, the engine copies the slot after the update. If update() throws,
+//   the engine puts back the weights and slots of all parameters.
 // Tensor rules may have
 // - `slot_shape(slot, shape of w)`: returns the shape of a slot, or nothing if w has no such
 //   slot.
@@ -80,9 +82,6 @@ struct Search;
 
 namespace descent::optim::detail {
 
-/// True for the rules and wrappers of Descent. The library holds their compiled code.
-template <class T>
-inline constexpr bool built_in = false;
 /// True for a wrapper, which has a role. A rule has none.
 template <class T>
 inline constexpr bool is_wrapper = requires {
@@ -102,7 +101,7 @@ struct CodeOf<Rule, Configuration, false> {
 };
 template <class W, class Configuration>
 struct CodeOf<W, Configuration, true> {
-  static Optimizer wrap(Optimizer inner, W wrapper);
+  static Optimizer wrap(Optimizer&& inner, W wrapper);
 };
 /// Stands for the flags of the library, which holds the code of built-in rules and wrappers.
 struct Library {};

@@ -3,9 +3,10 @@
 // A search rule has card, fields and an empty slot_names, as every rule has (see rule.h), and
 // - `using Memory = …`: a struct for what one step leaves to the next. Memory has a member
 //   state(StateVisitor& visit, std::int64_t n), which lists its contents for n weights;
-// - `void minimize(Search& search, Memory& memory) const`: moves search.x downhill. It gets a copy
-//   of the memory, which is kept if minimize() returns. A tensor shares its numbers with its
-//   copies: assign to the tensors of the memory, and write none in place.
+// - `void minimize(Search& search, Memory& memory) const`: moves search.x downhill. If it
+//   throws, the engine puts weights and memory back. The engine keeps a copy of the memory for
+//   this. A tensor shares its numbers with its copies: assign to the tensors of the memory, and
+//   write none in place.
 // A search rule has no slots and no numbers. It serves one group, which holds all parameters.
 #pragma once
 
@@ -31,6 +32,8 @@ class SearchRule : public AnyRule {
  public:
   static constexpr RuleKind kKind = RuleKind::search;
   virtual void minimize(Search& search) = 0;
+  /// Copies the memory into `log`.
+  virtual void remember(UndoLog& log) = 0;
   /// Lists the memory, for n weights.
   virtual void state(StateVisitor& visit, std::int64_t n) = 0;
 
@@ -46,10 +49,9 @@ class SearchRuleOf final : public RuleOf<Rule, SearchRule> {
 
  public:
   using RuleOf<Rule, SearchRule>::RuleOf;
-  void minimize(Search& search) override {
-    typename Rule::Memory next = memory_;  // if the closure throws, the memory stays as it was
-    this->rule_.minimize(search, next);
-    memory_ = std::move(next);
+  void minimize(Search& search) override { this->rule_.minimize(search, memory_); }
+  void remember(UndoLog& log) override {
+    log.add([this, old = memory_]() mutable { memory_ = std::move(old); });
   }
   void state(StateVisitor& visit, std::int64_t n) override { memory_.state(visit, n); }
 

@@ -60,20 +60,17 @@ void SearchStage::run() {
   s.evaluate = [this, closure](const Tensor& x) {
     scatter(x);
     zero_grad(ledger_.parameters);
-    ++ledger_.evaluations;
+    ++ledger_.evaluations_now;
     const EnableGradGuard grad;
     const double loss = (*closure)();
     const NoGradGuard no_grad;
     return std::pair{loss, gather(true)};
   };
-  const Tensor start = s.x.clone();
-  try {
-    rule_.minimize(s);
-    scatter(s.x);
-  } catch (...) {  // if the closure threw or x has another size, puts the weights back
-    scatter(start);
-    throw;
-  }
+  // The closure may throw, or x may have another size.
+  for (std::size_t i = 0; i < ledger_.records.size(); ++i) ledger_.remember(i, true);
+  rule_.remember(ledger_.undo);
+  rule_.minimize(s);
+  scatter(s.x);
   for (Ledger::Record& m : ledger_.records) ++m.t;
 }
 

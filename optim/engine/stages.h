@@ -25,7 +25,9 @@ struct Ledger {
   std::vector<Record> records;                  // one for each parameter
   std::vector<std::unique_ptr<AnyRule>> rules;  // one for each group
   std::int64_t steps = 0;                       // steps of the optimizer, made or skipped
-  std::int64_t evaluations = 0;                 // evaluations of gradients
+  std::int64_t evaluations = 0;                 // evaluations of gradients, by finished steps
+  std::int64_t evaluations_now = 0;             // evaluations by the step under way
+  UndoLog undo;                                 // puts back what the step under way has changed
 
   const AnyRule& rule_of(std::size_t parameter) const {
     return *rules[static_cast<std::size_t>(records[parameter].group)];
@@ -34,6 +36,8 @@ struct Ledger {
   /// element rule has the strides of the weights. Throws StateError if the shape or dtype of the
   /// weights has changed since the slot was made.
   Tensor& slot(std::size_t parameter, int id);
+  /// Copies what is kept for a parameter into `undo`; with `weights`, copies its weights as well.
+  void remember(std::size_t parameter, bool weights);
   /// The name of something kept, in the state: "adamw/m/fc1.weight".
   std::string key(std::size_t parameter, std::string_view name) const;
 };
@@ -44,8 +48,9 @@ class Stage {
   virtual ~Stage() = default;
   /// Lists the parameters to be updated. Changes no weight, and may throw.
   virtual void plan(const Update& update) = 0;
-  /// Updates the parameters that plan() listed. Only SearchStage may throw here: the closure that
-  /// it calls may throw. SearchStage then puts all weights back.
+  /// Updates the parameters that plan() listed. If run() throws, Ledger::undo puts back what run()
+  /// has changed. After ElementStage has begun to write weights, it throws nothing, and therefore
+  /// copies none beforehand.
   virtual void run() = 0;
 
  protected:
@@ -84,6 +89,7 @@ class ElementStage final : public Stage {
   }
   std::size_t bind(std::size_t parameter);
   void point_at_slots(Work& item);
+  void make_slots(std::size_t parameter);
   void hold_plan();
   void measure();
   void run_span(const Work& item, std::int64_t from, std::int64_t n, double* sums) const;

@@ -32,6 +32,7 @@ void StateVisitor::put(const std::string& key, const Tensor& value) {
 }
 
 void StateVisitor::operator()(std::string_view name, std::int64_t& value, std::int64_t least) {
+  if (log_) return remember(value, value);
   const Tensor t = exchange(name, full({}, value, kInt64), {}, kInt64);
   if (!in_ || !t.defined()) return;
   const auto count = t.item<std::int64_t>();
@@ -44,6 +45,7 @@ void StateVisitor::operator()(std::string_view name, std::int64_t& value, std::i
 }
 
 void StateVisitor::operator()(std::string_view name, double& value) {
+  if (log_) return remember(value, value);
   const Tensor t = exchange(name, full({}, value, kFloat64), {}, kFloat64);
   if (in_ && t.defined()) replace(value, t.item());
 }
@@ -59,11 +61,17 @@ Tensor StateVisitor::exchange(std::string_view name, const Tensor& present, cons
 
 void StateVisitor::operator()(std::string_view name, Tensor& value, const Shape& shape, DType dtype,
                               bool required) {
+  if (log_) return remember(value, value.defined() ? kernel::clone(value) : value);
   Tensor t = exchange(name, value, shape, dtype, required);
   if (in_) replace(value, std::move(t));
 }
 
 void StateVisitor::operator()(std::string_view name, std::vector<Tensor>& each, bool required) {
+  if (log_) {
+    std::vector<Tensor> copies;
+    for (const Tensor& t : each) copies.push_back(t.defined() ? kernel::clone(t) : t);
+    return remember(each, std::move(copies));
+  }
   std::vector<Tensor> loaded;
   bool some = false;
   for (const Parameter& p : *parameters_) {
@@ -76,6 +84,11 @@ void StateVisitor::operator()(std::string_view name, std::vector<Tensor>& each, 
 }
 
 void StateVisitor::all(std::string_view prefix, State& tensors) {
+  if (log_) {
+    State copies;
+    for (const auto& [name, t] : tensors) copies[name] = t.defined() ? kernel::clone(t) : t;
+    return remember(tensors, std::move(copies));
+  }
   const std::string start = to_text(prefix_, prefix);
   if (out_)
     for (const auto& [name, t] : tensors) (*out_)[start + name] = kernel::clone(t);
@@ -83,12 +96,19 @@ void StateVisitor::all(std::string_view prefix, State& tensors) {
   State loaded;
   for (auto at = in_->lower_bound(start); at != in_->end() && at->first.starts_with(start); ++at) {
     known_.push_back(at->first);
-    loaded[at->first.substr(start.size())] = kernel::clone(at->second);
+    if (at->second.defined())
+      loaded[at->first.substr(start.size())] = kernel::clone(at->second);
+    else
+      differences_ += to_text("\n  ", at->first, ": got an undefined tensor");
   }
   replace(tensors, std::move(loaded));
 }
 
 void StateVisitor::fields(const detail::FieldLister& list) {
+  if (log_)
+    return list([&](const detail::FieldRef& f) {
+      f.flag ? remember(*f.flag, *f.flag) : remember(*f.number, *f.number);
+    });
   list([&](const detail::FieldRef& f) {
     const bool saved = f.is_constant();
     const Tensor present = saved ? full({}, f.at(0), kFloat64) : Tensor();
@@ -122,11 +142,6 @@ std::string StateVisitor::differences() const {
     if (!std::binary_search(known.begin(), known.end(), key))
       all += to_text("\n  unexpected: ", key, t.defined() ? to_text(" ", t.shape()) : "");
   return all;
-}
-
-void StateVisitor::undo() {
-  for (auto old = undo_.rbegin(); old != undo_.rend(); ++old) (*old)();
-  undo_.clear();
 }
 
 void load_state(std::string_view what, const State& in,

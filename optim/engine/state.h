@@ -19,20 +19,48 @@
 #include <functional>
 #include <map>
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace descent::optim {
 
+/// How to put old values back. Whoever changes a value adds a function that puts the old value
+/// back. If a step or a load fails, the functions are called, the newest first.
+class UndoLog {
+ public:
+  /// Adds a function that puts an old value back. The function must not throw, so it takes no
+  /// memory.
+  template <class F>
+  void add(F put_back) {
+    entries_.emplace_back(std::move(put_back));
+  }
+  std::size_t size() const { return entries_.size(); }  ///< how many functions there are
+  /// Calls and drops the newest functions, until `mark` functions are left.
+  void back_to(std::size_t mark) {
+    for (; entries_.size() > mark; entries_.pop_back()) entries_.back()();
+  }
+  void clear() { entries_.clear(); }  ///< forgets everything: the new values are to stay
+
+ private:
+  std::vector<std::function<void()>> entries_;
+};
+
 /// A saved state: tensors by name. A name reads rule/slot/parameter: "adamw/m/fc1.weight".
 using State = std::map<std::string, Tensor>;
 
-/// Goes through what an object keeps, to save or to load it.
+/// Goes through what an object keeps, to save it, to load it, or to be able to put it back.
 class StateVisitor {
  public:
   /// Saves into `out`, which must outlive the visitor.
   static StateVisitor saving(State& out) { return StateVisitor(&out, nullptr); }
   /// Loads from `in`, which must outlive the visitor.
   static StateVisitor loading(const State& in) { return StateVisitor(nullptr, &in); }
+  /// Copies each value into `log`, which must outlive the visitor and can then put the values back.
+  static StateVisitor remembering(UndoLog& log) {
+    StateVisitor visit(nullptr, nullptr);
+    visit.log_ = &log;
+    return visit;
+  }
   /// True for a visitor that loads, false for one that saves.
   bool loads() const { return in_ != nullptr; }
 
@@ -65,7 +93,7 @@ class StateVisitor {
   /// Assigns to a value, and remembers the old value for undo(). See exchange().
   template <class T, class By>
   void replace(T& value, By&& by) {
-    undo_.push_back([&value, old = value] { value = old; });
+    undo_.add([&value, old = value]() mutable { value = std::move(old); });
     value = std::forward<By>(by);
   }
   /// Sets the prefix of the names that follow, and the parameters for lists with a tensor for each
@@ -75,7 +103,7 @@ class StateVisitor {
   /// fits.
   std::string differences() const;
   /// Puts all old values back, in reverse order.
-  void undo();
+  void undo() { undo_.back_to(0); }
 
  private:
   StateVisitor(State* out, const State* in) : out_(out), in_(in) {}
@@ -83,6 +111,11 @@ class StateVisitor {
   const Tensor* find(const std::string& key, const Shape& shape, DType dtype, bool required);
   /// Saves under a name that is not taken.
   void put(const std::string& key, const Tensor& value);
+  /// Adds to log_ that `value` is to be `old` again.
+  template <class T>
+  void remember(T& value, T old) {
+    log_->add([&value, old = std::move(old)]() mutable { value = std::move(old); });
+  }
 
   State* out_;
   const State* in_;
@@ -90,7 +123,8 @@ class StateVisitor {
   const Parameters* parameters_ = nullptr;
   std::vector<std::string> known_;  // the names that were listed
   std::string differences_;
-  std::vector<std::function<void()>> undo_;
+  UndoLog undo_;
+  UndoLog* log_ = nullptr;  // of a visitor that remembers
 };
 
 /// Returns the state of an object that has a member state(StateVisitor&). Takes a copy, because

@@ -21,6 +21,7 @@ void TensorStage::run() {
   for (const Work& item : work_) {
     const auto& rule = static_cast<const TensorRule&>(ledger_.rule_of(item.index));
     Ledger::Record& m = ledger_.records[item.index];
+    ledger_.remember(item.index, true);
     // The rule sees row-major tensors, so sums have the same order for every layout in memory.
     const Tensor own = ledger_.parameters[item.index].value.detach(), w = kernel::contiguous(own);
     Tensor g = kernel::contiguous(item.gradient);

@@ -61,8 +61,10 @@ void Update::limit_gradient(std::size_t i, double most) {
 }
 
 void Update::set_gradient(std::size_t i, Tensor g) {
-  if (made_.empty())
+  if (made_.empty()) {
+    made_.reserve(parameters_->size());  // either all gradients are in the list or none is
     for (const Parameter& p : *parameters_) made_.push_back(grad_of(p.value));
+  }
   made_[i] = std::move(g);
   views_[i] = {};
 }

@@ -63,10 +63,10 @@ class Update {
   /// Says that a norm over several parameters is NaN or infinite. The step is then treated as if a
   /// gradient were not finite.
   void report_non_finite() { non_finite_ = true; }
-  /// Returns true if a gradient is not finite and the optimizer skips such steps. The skip is then
-  /// counted. Throws NonFiniteError if the optimizer treats such a step as an error. A wrapper that
-  /// keeps gradients calls refused() before it keeps any. After refused() has returned true, this
-  /// step is skipped, and inner() does nothing.
+  /// Returns true if a gradient is not finite and the optimizer skips such steps. The skip is
+  /// counted at the end of the step. Throws NonFiniteError if the optimizer treats such a step as
+  /// an error. A wrapper that keeps gradients calls refused() before it keeps any. After refused()
+  /// has returned true, this step is skipped, and inner() does nothing.
   bool refused();
 
   /// Makes the step of the optimizer inside this wrapper. Returns false if no step was made,
@@ -82,7 +82,7 @@ class Update {
 
   /// A part that only the engine uses. raw() is a gradient without its view. view() is the view,
   /// with the opposite sign for `maximize`. has_made(): a wrapper replaced a gradient.
-  /// non_finite(): a norm was reported as not finite.
+  /// non_finite(): a norm was reported as not finite. was_refused(): refused() has returned true.
   explicit Update(detail::Groups& groups);
   Update(const Update&) = delete;
   Update& operator=(const Update&) = delete;
@@ -90,6 +90,7 @@ class Update {
   detail::GradientView view(std::size_t i) const;
   bool has_made() const { return !made_.empty(); }
   bool non_finite() const { return non_finite_; }
+  bool was_refused() const { return refused_; }
   /// @}
 
  private:

@@ -1,3 +1,4 @@
+#include <descent/core/launch.h>
 #include <descent/optim/engine/groups.h>
 #include <descent/optim/engine/wrapper.h>
 
@@ -20,6 +21,38 @@ void check_order(std::string_view wrapper, Role role, Layer& inner) {
     refuse("its line search evaluates gradients of its own, which this would not reach");
   if ((role == Role::averages || role == Role::moves_weights) && rules->keeps_average())
     refuse("this rule keeps an average itself. Hint: swap_average() works without a wrapper");
+}
+
+void Wrapper::apply_revocably(bool weights, const std::function<void()>& f) {
+  Groups& groups = inner_->groups();
+  const std::size_t mark = groups.undo_log().size();
+  try {
+    if (weights) groups.remember_weights();
+    remember();
+    f();
+  } catch (...) {
+    groups.undo_log().back_to(mark);
+    throw;
+  }
+}
+
+double Wrapper::evaluate_revocably(const std::function<double()>& f) {
+  descent::detail::perform([this] {
+    inner_->groups().remember_weights();
+    remember();
+  });
+  if (descent::detail::recording())
+    descent::detail::t_tape->at_failure([&groups = inner_->groups()] { groups.undo(); });
+  return f();
+}
+
+void Wrapper::remember() {
+  UndoLog& log = inner_->groups().undo_log();
+  StateVisitor visit = StateVisitor::remembering(log);
+  visit.enter({}, inner_->groups().parameters());
+  visit.fields([this](const FieldVisitor& f) { own_fields(f); });
+  own_state(visit);
+  remember_struct(log);  // put back first, because it shares its tensors' numbers
 }
 
 void Wrapper::skip_non_finite() { inner_->groups().policy = NonFinite::skip; }
@@ -47,19 +80,12 @@ void Wrapper::state(StateVisitor& visit) {
 }
 
 void Wrapper::swap_average() {
+  const Parameters& all = inner_->groups().parameters();
+  if (is_swapped()) return give_training(all);
   if (!has_average())
     fail<StateError>(
         name(), "got no snapshot yet, expected at least one. Hint: train past its start first");
-  const Parameters& all = inner_->groups().parameters();
-  const auto fits = [](const Tensor& a, const Parameter& p) {
-    return a.defined() && a.shape() == p.value.shape() && a.dtype() == p.value.dtype();
-  };
-  if (!std::ranges::equal(*average_, all, fits))  // a user's wrapper may keep anything
-    fail<StateError>(name(), "got an average of ", average_->size(),
-                     " tensors, expected one for each of the ", all.size(),
-                     " parameters, of its shape and dtype");
-  exchange_weights(all, *average_);
-  swapped_ = !swapped_;
+  give_average(all, *average_);
 }
 
 }  // namespace descent::optim::detail

@@ -28,8 +28,8 @@
 // - `apply(Update& u)`: uses the gradients. apply() calls u.inner() at most once; see Update;
 // - `evaluate(Evaluation& e)`: makes the gradients. evaluate() calls e.inner() once or more often
 //   and returns the loss. The gradients that lie in the parameters' .grad at the end are used:
-//   evaluate() may add to them in place. An evaluate() that moves weights puts them back, also if
-//   the closure throws: see sam.h. If a wrapper has evaluate(), step() needs a closure.
+//   evaluate() may add to them in place. An evaluate() that moves weights puts them back: see
+//   sam.h. If a wrapper has evaluate(), step() needs a closure.
 //
 // Every wrapper may have
 // - `state(visit)`: lists what the wrapper keeps. visit("count", count) lists a number.
@@ -40,6 +40,11 @@
 //   use it;
 // - `static constexpr bool elementwise = true`, if the update of each element depends on the
 //   gradients of that element alone. The default is false;
+// - `static constexpr bool atomic = true`, if apply() and evaluate() change nothing when they
+//   throw. Such an apply() checks everything, and makes all that takes memory, before inner();
+//   after inner() it throws nothing. The default is false: each step then copies the weights, the
+//   slots and what the wrapper keeps, and if the step fails, the engine puts them back. Both are
+//   safe; a step without the copies is faster;
 // - `static constexpr bool skips_non_finite = true`, if a step whose gradients are not finite is
 //   to be skipped and counted. The default is false: such a step throws. A wrapper with this
 //   constant needs neither apply() nor evaluate();
@@ -52,6 +57,7 @@
 #include <descent/optim/optimizer.h>
 
 #include <cmath>
+#include <type_traits>
 #include <utility>
 
 namespace descent::optim {
@@ -81,12 +87,19 @@ class Wrapper : public Layer {
   Layer* inner() override { return inner_.get(); }
   bool keeps_average() const override { return average_ != nullptr; }
   bool has_average() const override { return average_ && !average_->empty(); }
-  bool is_swapped() const override { return swapped_; }
   void swap_average() override;
 
  protected:
-  explicit Wrapper(std::unique_ptr<Layer> inner) : inner_(std::move(inner)) {}
   void skip_non_finite();
+  /// Makes a step by calling f. If f throws, puts back what has changed. With `weights`, copies the
+  /// weights beforehand as well.
+  void apply_revocably(bool weights, const std::function<void()>& f);
+  /// Makes the gradients by calling f. If the step fails then or later, also in a replay of a
+  /// compiled step, what this wrapper keeps is put back.
+  double evaluate_revocably(const std::function<double()>& f);
+  /// Copies the struct that a user wrote into `log`, if it can be copied. Its tensors share their
+  /// numbers with the copy.
+  virtual void remember_struct(UndoLog& log) = 0;
   virtual void own_fields(const FieldVisitor& f) = 0;
   virtual void own_state(StateVisitor& visit) = 0;
   /// The name of the wrapper in states and in get(): "ema". If another "ema" lies further in:
@@ -97,7 +110,7 @@ class Wrapper : public Layer {
   std::vector<Tensor>* average_ = nullptr;  // the wrapper's average; null if it keeps none
 
  private:
-  bool swapped_ = false;
+  void remember();  // copies what this wrapper keeps into Groups::undo_log()
 };
 
 /// A wrapper that a user wrote, as a layer.
@@ -109,6 +122,7 @@ class WrapperOf final : public Wrapper {
   static constexpr bool kEvaluates = requires(W & w, Evaluation& e) { w.evaluate(e); };
   static constexpr bool kApplies = requires(W & w, Update& u) { w.apply(u); };
   static constexpr bool kElementwise = requires { requires W::elementwise; };
+  static constexpr bool kAtomic = requires { requires W::atomic; };
   static_assert(kEvaluates || !names_evaluate<W>,
                 "evaluate is: double evaluate(optim::Evaluation& e)");
   static_assert(kApplies || !names_apply<W>, "apply is: void apply(optim::Update& u)");
@@ -120,29 +134,37 @@ class WrapperOf final : public Wrapper {
       "state is: void state(auto& visit)");
 
  public:
-  WrapperOf(std::unique_ptr<Layer> inner, W w) : Wrapper(std::move(inner)), w_(std::move(w)) {
-    check_order(name(), W::role, *inner_);
+  /// If it throws, `inner` is as it was.
+  WrapperOf(std::unique_ptr<Layer>& inner, W w) : w_(std::move(w)) {
+    check_order(name(), W::role, *inner);
     check_fields([this](const FieldVisitor& f) { own_fields(f); });
+    inner_ = std::move(inner);
     if constexpr (W::role == Role::averages) average_ = &w_.average;
     if constexpr (requires { requires W::skips_non_finite; }) skip_non_finite();
+    if constexpr (kApplies && !kAtomic) revoke_from_here();
   }
   std::string_view name() const override { return W::card.name; }
   double evaluate(const Closure& closure) override {
     if constexpr (kEvaluates) {
-      Evaluation e(*inner_, closure);
-      const double loss = w_.evaluate(e);
-      e.check_called(name());
-      return loss;
+      const auto evaluate = [&] {
+        Evaluation e(*inner_, closure);
+        const double loss = w_.evaluate(e);
+        e.check_called(name());
+        return loss;
+      };
+      return kAtomic ? evaluate() : evaluate_revocably(evaluate);
     } else {
       return inner_->evaluate(closure);
     }
   }
   void apply(Update& update) override {
     refuse_while_swapped(name());
-    if constexpr (kApplies)
-      with_inner(update, *inner_, [&] { w_.apply(update); });
-    else
+    if constexpr (kApplies) {
+      const auto apply = [&] { with_inner(update, *inner_, [&] { w_.apply(update); }); };
+      revocable() ? apply_revocably(!kAtomic, apply) : apply();
+    } else {
       inner_->apply(update);
+    }
   }
   bool climbs() const override { return W::role == Role::climbs; }
   bool needs_closure() const override { return kEvaluates || inner_->needs_closure(); }
@@ -153,17 +175,22 @@ class WrapperOf final : public Wrapper {
   void own_state(StateVisitor& visit) override {
     if constexpr (requires { w_.state(visit); }) w_.state(visit);
   }
+  void remember_struct(UndoLog& log) override {
+    if constexpr (std::is_copy_constructible_v<W> && std::is_move_assignable_v<W>)
+      log.add([this, old = w_]() mutable { w_ = std::move(old); });
+  }
   W w_;
 };
 
 /// @cond
 /// What wrap() does. The library holds the code for built-in wrappers: see built_in.inc.
 template <class W, class Configuration>
-Optimizer CodeOf<W, Configuration, true>::wrap(Optimizer inner, W wrapper) {
-  inner.wrap([&](std::unique_ptr<Layer> layer) -> std::unique_ptr<Layer> {
-    return std::make_unique<WrapperOf<W>>(std::move(layer), std::move(wrapper));
+Optimizer CodeOf<W, Configuration, true>::wrap(Optimizer&& inner, W wrapper) {
+  inner.wrap([&](std::unique_ptr<Layer>& layer) -> std::unique_ptr<Layer> {
+    return std::make_unique<WrapperOf<W>>(layer, std::move(wrapper));
   });
-  return inner;
+  Optimizer wrapped = std::move(inner);
+  return wrapped;
 }
 /// @endcond
 
@@ -171,9 +198,9 @@ Optimizer CodeOf<W, Configuration, true>::wrap(Optimizer inner, W wrapper) {
 
 /// Puts a wrapper around an optimizer and returns the result. Throws ValueError if a setting is out
 /// of range, or if the wrapper cannot go around this optimizer. The message has the reason. `inner`
-/// is moved from, also if wrap() throws: the optimizer is gone then.
+/// is moved from. If wrap() throws, `inner` is as it was.
 template <class W>
-Optimizer wrap(Optimizer inner, W wrapper) {
+Optimizer wrap(Optimizer&& inner, W wrapper) {
   static_assert(detail::is_wrapper<W>,
                 "a wrapper has a role: static constexpr optim::Role role = optim::Role::…");
   return detail::Code<W, void>::wrap(std::move(inner), std::move(wrapper));

@@ -35,7 +35,7 @@ Entry entry(std::string name, T preset, const Card& by) {
   Entry e;
   if constexpr (is_wrapper<T>) {
     e = describe(std::move(name), T::card, by, list, nullptr);
-    e.wrap = [preset](Optimizer inner, const Entry::Settings& settings) {
+    e.wrap = [preset](Optimizer&& inner, const Entry::Settings& settings) {
       return wrap(std::move(inner), with_settings(preset, settings));
     };
   } else {

@@ -25,7 +25,7 @@ struct Entry {
   /// several groups.
   std::function<void(Optimizer&, Parameters, const Settings&)> add_group;
   /// Puts the wrapper around an optimizer. Throws as optim::wrap(). Empty for a rule.
-  std::function<Optimizer(Optimizer, const Settings&)> wrap;
+  std::function<Optimizer(Optimizer&&, const Settings&)> wrap;
 };
 
 /// All entries: rules, then wrappers, then those of your own.

@@ -1,7 +1,10 @@
 // Gradient accumulation: one step with the gradients of several batches.
 #pragma once
 
+#include <descent/core/pool_vector.h>
 #include <descent/optim/engine/wrapper.h>
+
+#include <algorithm>
 
 namespace descent::optim {
 
@@ -23,6 +26,7 @@ struct Accumulate {
       .state = 1};
   static constexpr Role role = Role::changes_gradients;  ///< the rule sees other gradients
   static constexpr bool elementwise = true;              ///< an element needs no other element
+  static constexpr bool atomic = true;                   ///< if a step throws, nothing has changed
   static void fields(auto& o, auto&& f) { f("steps", o.steps, kCount); }
   /// Lists the count and the sums.
   void state(auto& visit) {
@@ -33,15 +37,21 @@ struct Accumulate {
   /// Adds the gradients up. At the k-th call, makes the step with their mean.
   void apply(Update& u) {
     if (u.refused()) return u.skip();  // otherwise a NaN would stay in the sums
-    sums.resize(u.size());
+    descent::detail::PoolVector<Tensor> next(u.size());
+    for (std::size_t i = 0; i < u.size(); ++i) {
+      const Tensor g = u.gradient(i), sum = sums.empty() ? Tensor() : sums[i];
+      next[i] = !g.defined() ? sum : sum.defined() ? sum + g : g.clone();
+    }
+    const auto calls = static_cast<double>(count + 1);
+    if (calls < std::floor(steps(u.step()))) {
+      sums.resize(u.size());
+      std::ranges::move(next, sums.begin());
+      ++count;
+      return u.skip();
+    }
     for (std::size_t i = 0; i < u.size(); ++i)
-      if (const Tensor g = u.gradient(i); g.defined())
-        sums[i] = sums[i].defined() ? sums[i] + g : g.clone();
-    if (static_cast<double>(++count) < std::floor(steps(u.step()))) return u.skip();
-    for (std::size_t i = 0; i < u.size(); ++i)
-      u.set_gradient(i,
-                     sums[i].defined() ? sums[i] * (1.0 / static_cast<double>(count)) : Tensor());
-    u.inner();  // may throw; the sums are cleared only afterwards
+      u.set_gradient(i, next[i].defined() ? next[i] * (1.0 / calls) : Tensor());
+    u.inner();  // may throw; then the sums are as before
     sums.clear();
     count = 0;
   }
@@ -52,7 +62,7 @@ struct Accumulate {
 
 /// Puts gradient accumulation over `steps` calls around an optimizer. See Accumulate; throws as
 /// wrap().
-inline Optimizer accumulate(Optimizer inner, Hyper steps) {
+inline Optimizer accumulate(Optimizer&& inner, Hyper steps) {
   return wrap(std::move(inner), Accumulate{std::move(steps)});
 }
 

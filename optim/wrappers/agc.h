@@ -22,6 +22,7 @@ struct Agc {
       .avoid = "The last layer, as the authors found.",
       .traps = "A unit whose weights start at zero is held to λε until it has grown."};
   static constexpr Role role = Role::changes_gradients;  ///< the rule sees other gradients
+  static constexpr bool atomic = true;                   ///< if a step throws, nothing has changed
   static void fields(auto& o, auto&& f) {
     f("clip", o.clip, kPositive);
     f("eps", o.eps, kNonNegative);
@@ -48,7 +49,7 @@ struct Agc {
 };
 
 /// Puts adaptive gradient clipping around an optimizer. See Agc; throws as wrap().
-inline Optimizer agc(Optimizer inner, Agc options = {}) {
+inline Optimizer agc(Optimizer&& inner, Agc options = {}) {
   return wrap(std::move(inner), std::move(options));
 }
 

@@ -22,6 +22,7 @@ struct ClipNorm {
           "With Adam's kind the scale cancels out in the long run; a bound far below the usual "
           "norm is a lower rate in disguise."};
   static constexpr Role role = Role::changes_gradients;  ///< the rule sees other gradients
+  static constexpr bool atomic = true;                   ///< if a step throws, nothing has changed
   static void fields(auto& o, auto&& f) { f("max_norm", o.max_norm, kPositive); }
 
   /// Scales all gradients by one factor, then makes the step.
@@ -37,7 +38,7 @@ struct ClipNorm {
 };
 
 /// Puts clipping by norm around an optimizer. See ClipNorm; throws as wrap().
-inline Optimizer clip_norm(Optimizer inner, Hyper max_norm) {
+inline Optimizer clip_norm(Optimizer&& inner, Hyper max_norm) {
   return wrap(std::move(inner), ClipNorm{std::move(max_norm)});
 }
 

@@ -21,6 +21,7 @@ struct ClipNormPerParameter {
       .traps =
           "Changes the direction of the step, and depends on how weights are split in tensors."};
   static constexpr Role role = Role::changes_gradients;  ///< the rule sees other gradients
+  static constexpr bool atomic = true;                   ///< if a step throws, nothing has changed
   static void fields(auto& o, auto&& f) { f("max_norm", o.max_norm, kPositive); }
 
   /// Scales each gradient by a factor of its own, then makes the step.
@@ -37,7 +38,7 @@ struct ClipNormPerParameter {
 
 /// Puts clipping by norm, each parameter by itself, around an optimizer. See ClipNormPerParameter;
 /// throws as wrap().
-inline Optimizer clip_norm_per_parameter(Optimizer inner, Hyper max_norm) {
+inline Optimizer clip_norm_per_parameter(Optimizer&& inner, Hyper max_norm) {
   return wrap(std::move(inner), ClipNormPerParameter{std::move(max_norm)});
 }
 

@@ -19,6 +19,7 @@ struct ClipValue {
                              .traps = "Changes the direction of the step."};
   static constexpr Role role = Role::changes_gradients;  ///< the rule sees other gradients
   static constexpr bool elementwise = true;              ///< an element needs no other element
+  static constexpr bool atomic = true;                   ///< if a step throws, nothing has changed
   static void fields(auto& o, auto&& f) { f("max_value", o.max_value, kPositive); }
 
   /// Limits each element of the gradients, then makes the step.
@@ -29,7 +30,7 @@ struct ClipValue {
 };
 
 /// Puts clipping by value around an optimizer. See ClipValue; throws as wrap().
-inline Optimizer clip_value(Optimizer inner, Hyper max_value) {
+inline Optimizer clip_value(Optimizer&& inner, Hyper max_value) {
   return wrap(std::move(inner), ClipValue{std::move(max_value)});
 }
 

@@ -24,6 +24,7 @@ struct Ema {
       .state = 1};
   static constexpr Role role = Role::averages;  ///< keeps an average of the weights
   static constexpr bool elementwise = true;     ///< an element needs no other element
+  static constexpr bool atomic = true;          ///< if a step throws, nothing has changed
   static void fields(auto& o, auto&& f) { f("decay", o.decay, kClosedUnit); }
   /// Lists the count and the average.
   void state(auto& visit) {
@@ -34,8 +35,9 @@ struct Ema {
   /// Makes the step, then brings the average up to date.
   void apply(Update& u) {
     const double share = 1 - decay(u.step());
+    detail::Following following(card.name, average, u);
     if (!u.inner()) return;
-    detail::follow(card.name, average, u, share);
+    following.move(share);
     ++count;
   }
 
@@ -46,7 +48,7 @@ struct Ema {
 
 /// Puts an exponential moving average of the weights around an optimizer. See Ema; throws as
 /// wrap().
-inline Optimizer ema(Optimizer inner, Hyper decay = 0.999) {
+inline Optimizer ema(Optimizer&& inner, Hyper decay = 0.999) {
   return wrap(std::move(inner), Ema{std::move(decay)});
 }
 

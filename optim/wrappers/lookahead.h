@@ -1,7 +1,9 @@
 // Lookahead: k steps forward, one step back.
 #pragma once
 
+#include <descent/core/kernels/copy.h>
 #include <descent/optim/engine/wrapper.h>
+#include <descent/optim/wrappers/average.h>
 
 namespace descent::optim {
 
@@ -26,6 +28,7 @@ struct Lookahead {
       .state = 1};
   static constexpr Role role = Role::moves_weights;  ///< moves the weights after a step
   static constexpr bool elementwise = true;          ///< an element needs no other element
+  static constexpr bool atomic = true;               ///< if a step throws, nothing has changed
   static void fields(auto& o, auto&& f) {
     f("k", o.k, kCount);
     f("alpha", o.alpha, kClosedUnit);
@@ -38,17 +41,21 @@ struct Lookahead {
 
   /// Makes the step. At every k-th step, moves the slow weights and resets the fast weights.
   void apply(Update& u) {
+    const double period = std::floor(k(u.step())), share = alpha(u.step());
+    std::vector<Tensor> first;
+    if (slow.empty())
+      for (std::size_t i = 0; i < u.size(); ++i) first.push_back(u.weight(i).clone());
+    const bool made = u.inner();
     if (slow.empty()) {
-      for (std::size_t i = 0; i < u.size(); ++i) slow.push_back(u.weight(i).clone());
+      slow = std::move(first);
       since = 0;
     }
-    const double period = std::floor(k(u.step())), share = alpha(u.step());
-    if (!u.inner() || static_cast<double>(++since) < period) return;
+    if (!made || static_cast<double>(++since) < period) return;
     since = 0;
     for (std::size_t i = 0; i < u.size(); ++i) {
-      const Tensor w = u.weight(i);
-      slow[i].copy_(slow[i] + (w - slow[i]) * share);
-      w.copy_(slow[i]);
+      const Tensor& w = u.parameters()[i].value;
+      detail::approach(slow[i], w, share);
+      kernel::overwrite(slow[i], w);
     }
   }
 
@@ -57,7 +64,7 @@ struct Lookahead {
 };
 
 /// Puts Lookahead around an optimizer. See Lookahead; throws as wrap().
-inline Optimizer lookahead(Optimizer inner, Lookahead options = {}) {
+inline Optimizer lookahead(Optimizer&& inner, Lookahead options = {}) {
   return wrap(std::move(inner), std::move(options));
 }
 

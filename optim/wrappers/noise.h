@@ -25,6 +25,7 @@ struct Noise {
       .avoid = "Nets that train well already, and small batches, which bring noise of their own.",
       .traps = "η is a variance. Clip outside of it, as noise(clip_norm(…)) clips the noise too."};
   static constexpr Role role = Role::changes_gradients;  ///< the rule sees other gradients
+  static constexpr bool atomic = true;                   ///< if a step throws, nothing has changed
   static void fields(auto& o, auto&& f) {
     f("eta", o.eta, kNonNegative);
     f("gamma", o.gamma, kNonNegative);
@@ -49,7 +50,7 @@ struct Noise {
 };
 
 /// Puts gradient noise around an optimizer. See Noise; throws as wrap().
-inline Optimizer noise(Optimizer inner, Noise options = {}) {
+inline Optimizer noise(Optimizer&& inner, Noise options = {}) {
   return wrap(std::move(inner), std::move(options));
 }
 

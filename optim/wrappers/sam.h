@@ -2,6 +2,7 @@
 #pragma once
 
 #include <descent/autograd/grad_mode.h>
+#include <descent/core/kernels/copy.h>
 #include <descent/core/random.h>
 #include <descent/optim/engine/wrapper.h>
 
@@ -34,6 +35,7 @@ struct Sam {
       .traps = "Two gradient evaluations a step: compare it at equal cost. Needs a closure.",
       .gradient_evaluations = 2};
   static constexpr Role role = Role::climbs;  ///< the gradient is that of other weights
+  static constexpr bool atomic = true;        ///< if a step throws, nothing has changed
   static void fields(auto& o, auto&& f) {
     f("rho", o.rho, kNonNegative);
     f("adaptive", o.adaptive);
@@ -55,21 +57,22 @@ struct Sam {
   double evaluate(auto& e) {
     e.perform([this](const Parameters&, std::int64_t) { draws = default_generator().state(); });
     const double loss = e.inner();
-    e.perform([this, sign = e.signs()](const Parameters& all, std::int64_t t) {
-      climb(all, rho(t), sign);
-    });
-    if (saved.empty() && !e.recording()) return loss;
-    struct Descend {  // a destructor, because the closure may throw
-      Evaluation& e;
-      Sam& sam;
-      ~Descend() {
-        e.perform([&s = sam](const Parameters&, std::int64_t) { s.descend(); });
-      }
-    } descend_at_end{e, *this};
+    const auto back = [this](const Parameters&, std::int64_t) { descend(); };
     e.at_failure([this] { descend(); });
-    const FrozenStatisticsGuard frozen;
-    e.perform([this](const Parameters&, std::int64_t) { default_generator().set_state(draws); });
-    e.inner();
+    try {
+      e.perform([this, sign = e.signs()](const Parameters& all, std::int64_t t) {
+        climb(all, rho(t), sign);
+      });
+      if (moved.empty() && !e.recording()) return loss;
+      const FrozenStatisticsGuard frozen;
+      e.perform([this](const Parameters&, std::int64_t) { default_generator().set_state(draws); });
+      e.inner();
+    } catch (...) {
+      descend();
+      if (e.recording()) e.perform(back);  // for a caller that goes on recording
+      throw;
+    }
+    e.perform(back);
     return loss;
   }
 
@@ -85,14 +88,19 @@ struct Sam {
     for (std::size_t i = 0; i < all.size(); ++i) {
       const Tensor g = all[i].value.grad(), w = all[i].value.detach();
       if (!g.defined()) continue;
-      moved.push_back(w);
       saved.push_back(w.clone());
+      moved.push_back(w);
       w.add_(adaptive ? square(scale_of(w)) * g : g, sign(i) * radius / norm);
     }
   }
   /// Puts the weights back, in reverse order, because two parameters may be views of one tensor.
+  /// Takes no memory and throws nothing.
   void descend() {
-    for (; !moved.empty(); moved.pop_back(), saved.pop_back()) moved.back().copy_(saved.back());
+    for (; !moved.empty(); moved.pop_back(), saved.pop_back()) {
+      if (saved.size() > moved.size()) saved.pop_back();  // this weight has not moved
+      kernel::overwrite(saved.back(), moved.back());
+    }
+    saved.clear();
   }
   /// T of the adaptive form.
   static Tensor scale_of(const Tensor& w) { return abs(w) + 0.01; }
@@ -103,11 +111,11 @@ struct Sam {
 };
 
 /// Puts sharpness-aware minimisation around an optimizer. See Sam; throws as wrap().
-inline Optimizer sam(Optimizer base, Sam options = {}) {
+inline Optimizer sam(Optimizer&& base, Sam options = {}) {
   return wrap(std::move(base), std::move(options));
 }
 /// Puts SAM in its adaptive form around an optimizer. See Sam; throws as wrap().
-inline Optimizer asam(Optimizer base, Hyper rho = 0.5) {
+inline Optimizer asam(Optimizer&& base, Hyper rho = 0.5) {
   return wrap(std::move(base), Sam{.rho = std::move(rho), .adaptive = true});
 }
 

@@ -26,7 +26,7 @@ struct SkipNonFinite {
 };
 
 /// Puts skipping of steps that are not finite around an optimizer. See SkipNonFinite.
-inline Optimizer skip_non_finite(Optimizer inner) {
+inline Optimizer skip_non_finite(Optimizer&& inner) {
   return wrap(std::move(inner), SkipNonFinite{});
 }
 

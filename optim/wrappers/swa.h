@@ -30,6 +30,7 @@ struct Swa {
       .state = 1};
   static constexpr Role role = Role::averages;  ///< keeps an average of the weights
   static constexpr bool elementwise = true;     ///< an element needs no other element
+  static constexpr bool atomic = true;          ///< if a step throws, nothing has changed
   static void fields(auto& o, auto&& f) {
     f("start", o.start, kNonNegative);
     f("every", o.every, kCount);
@@ -44,8 +45,13 @@ struct Swa {
   void apply(Update& u) {
     const auto now = static_cast<double>(u.step());
     const double first = std::floor(start(u.step())), period = std::floor(every(u.step()));
-    if (!u.inner() || now < first || std::fmod(now - first, period) != 0) return;
-    detail::follow(card.name, average, u, 1 / static_cast<double>(count + 1));
+    if (now < first || std::fmod(now - first, period) != 0) {
+      u.inner();
+      return;
+    }
+    detail::Following following(card.name, average, u);
+    if (!u.inner()) return;
+    following.move(1 / static_cast<double>(count + 1));
     ++count;
   }
 
@@ -54,7 +60,7 @@ struct Swa {
 };
 
 /// Puts stochastic weight averaging around an optimizer. See Swa; throws as wrap().
-inline Optimizer swa(Optimizer inner, Swa options = {}) {
+inline Optimizer swa(Optimizer&& inner, Swa options = {}) {
   return wrap(std::move(inner), std::move(options));
 }
 
