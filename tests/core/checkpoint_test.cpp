@@ -1,15 +1,18 @@
 // Checkpoints: what is kept, and what happens if a file is damaged or does not fit.
 // tests/optim/resume_test.cpp resumes training runs.
+#include "tests/support/allocations.h"
 #include "tests/support/errors.h"
 #include "tests/support/temporary_folder.h"
 
 #include <descent/core/archive.h>
 #include <descent/core/checkpoint.h>
 #include <descent/core/create.h>
+#include <descent/core/file_system.h>
 #include <descent/core/files.h>
 
 #include <gtest/gtest.h>
 #include <algorithm>
+#include <cerrno>
 #include <cmath>
 
 namespace descent {
@@ -166,6 +169,47 @@ TEST(Checkpoint, ChangesNoPartIfOneDoesNotFit) {
   less.add("step", step);
   EXPECT_TRUE(has_text(message_of<StateError>([&] { less.load(); }), "which was not added"));
   EXPECT_EQ(step, 9);
+}
+
+TEST(Checkpoint, LosesNothingIfAFileCannotBeWritten) {
+  const TemporaryFolder folder;
+  Training run(folder.path.string(), {.keep = 1});
+  run.go();
+  run.checkpoint.save(1);
+  run.go();
+  const detail::FileCalls real = detail::file_calls;
+  detail::file_calls.fsync = [](int) {
+    errno = EIO;
+    return -1;
+  };
+  EXPECT_TRUE(has_text(message_of<FileError>([&] { run.checkpoint.save(0); }), "could not flush"));
+  detail::file_calls = real;
+  EXPECT_EQ(files_in(folder), std::vector{name_of(1)});
+  EXPECT_EQ(run.checkpoint.best(), 1);
+  run.checkpoint.save(2);
+  EXPECT_EQ(files_in(folder), (std::vector{name_of(1), name_of(2)}));
+}
+
+TEST(Checkpoint, IsLoadedWhollyOrNotAtAllWithoutMemory) {
+  const TemporaryFolder folder;
+  Training run(folder.path.string());
+  run.go();
+  run.checkpoint.save();
+  bool loaded = false;
+  int failures = 0;
+  for (std::int64_t n = 1; !loaded; ++n) {
+    Training other(folder.path.string());
+    other.step = 7;
+    try {
+      const testing::FailAllocation fail(n);
+      loaded = other.checkpoint.load();
+    } catch (const std::bad_alloc&) {
+      ++failures;
+    }
+    EXPECT_EQ(other.step, loaded ? 1 : 7) << n;
+    EXPECT_EQ(other.history.defined(), loaded) << n;
+  }
+  EXPECT_GT(failures, 20);
 }
 
 TEST(Checkpoint, RefusesToMixRunsAndWrongUse) {
