@@ -49,23 +49,37 @@ class BatchNorm1d : public Module {
 
 namespace detail {
 /// Resets the running statistics of a module, and of all modules below it, to their initial values.
-void reset_batch_norm(const Module& module);
+/// Unless keep() is called, the destructor puts all buffers back.
+class NewStatistics {
+ public:
+  explicit NewStatistics(const Module& module);
+  ~NewStatistics();
+  NewStatistics(const NewStatistics&) = delete;
+  NewStatistics& operator=(const NewStatistics&) = delete;
+  void keep() { before_.clear(); }  ///< the new statistics are to stay
+
+ private:
+  Parameters buffers_;
+  std::vector<Tensor> before_;  // the buffers as they were
+};
 }  // namespace detail
 
 /// Computes the running statistics again, as the plain average over one pass through `batches`.
 /// Call it after the weights were averaged (SWA), because the old statistics do not fit the
 /// averaged weights. `batches` is any range that gives `auto [x, y]`. Afterwards each module is in
-/// its earlier mode, training or evaluation.
+/// its earlier mode, training or evaluation. If a batch or the module throws, all buffers are as
+/// they were.
 ///
 ///   optimizer.swap_average();
 ///   nn::update_batch_norm(model, loader);
 template <class Batches>
 void update_batch_norm(Module& module, Batches&& batches) {
   const TrainingGuard training(module);
-  detail::reset_batch_norm(module);
+  detail::NewStatistics statistics(module);
   const NoGradGuard no_grad;
   const CumulativeStatisticsGuard cumulative;
   for (auto&& [x, y] : batches) module(x);
+  statistics.keep();
 }
 
 }  // namespace descent::nn

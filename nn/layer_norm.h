@@ -13,6 +13,9 @@ class LayerNorm : public Module {
   /// eps is added to the variance; affine learns a scale and a shift. Throws ValueError for
   /// features < 1 or eps < 0.
   explicit LayerNorm(std::int64_t features, double eps = 1e-5, bool affine = true);
+  /// Copies, as a handle does. A LayerNorm is never moved: without its scale, it would not scale.
+  LayerNorm(const LayerNorm&) = default;
+  LayerNorm& operator=(const LayerNorm&) = default;  ///< copies
   Tensor forward(const Tensor& x) override;
 
   Tensor weight;  ///< scale (D), starts at 1; undefined without affine

@@ -1,6 +1,8 @@
 #include <descent/autograd/grad_mode.h>
 #include <descent/autograd/ops.h>
 #include <descent/core/archive.h>
+#include <descent/core/create.h>
+#include <descent/core/kernels/copy.h>
 #include <descent/core/launch.h>
 #include <descent/nn/module.h>
 
@@ -103,13 +105,15 @@ std::vector<std::string> Module::children() const {
 }
 
 void Module::train(bool on) {
-  state_->visit([on](State& s, const std::string&) { s.training = on; });
+  std::vector<State*> all;  // first, so that no memory is needed half-way
+  state_->visit([&](State& s, const std::string&) { all.push_back(&s); });
+  for (State* s : all) s->training = on;
 }
 
 TrainingGuard::TrainingGuard(Module& module, bool on) : root_(module.state_) {
   root_->visit(
       [this](Module::State& s, const std::string&) { before_.emplace_back(&s, s.training); });
-  module.train(on);
+  for (const auto& [state, training] : before_) state->training = on;
 }
 TrainingGuard::~TrainingGuard() {
   for (const auto& [state, training] : before_) state->training = training;
@@ -126,12 +130,12 @@ void Module::to(DType dtype) {
   if (!is_floating(dtype))
     fail<DTypeError>("to", "got ", dtype, ", expected float32 or float64 for a module");
   const NoGradGuard guard;
-  state_->visit([dtype](State& s, const std::string&) {
-    for (const Parameters* list : {&s.parameters, &s.buffers})
-      for (const Parameter& p : *list)
-        if (is_floating(p.value.dtype()) && p.value.dtype() != dtype)
-          set_data(p.value, p.value.to(dtype));
-  });
+  std::vector<std::pair<Tensor, Tensor>> converted;  // all of them, before the first is replaced
+  for (const Parameters& list : {parameters(), buffers()})
+    for (const Parameter& p : list)
+      if (is_floating(p.value.dtype()) && p.value.dtype() != dtype)
+        converted.emplace_back(p.value, p.value.to(dtype));
+  for (const auto& [t, data] : converted) set_data(t, data);
 }
 
 void Module::zero_grad() { descent::zero_grad(parameters()); }
@@ -201,6 +205,8 @@ void Module::load_state_dict(const std::map<std::string, Tensor>& state) {
     const auto found = state.find(name);
     if (found == state.end())
       differences += to_text("\n  missing: ", name, " ", t.shape());
+    else if (!found->second.defined())
+      differences += to_text("\n  ", name, ": got an undefined tensor, expected ", t.shape());
     else if (!(found->second.shape() == t.shape()))
       differences +=
           to_text("\n  ", name, ": got ", found->second.shape(), ", expected ", t.shape());
@@ -208,11 +214,17 @@ void Module::load_state_dict(const std::map<std::string, Tensor>& state) {
   for (const auto& [name, t] : state)
     if (std::none_of(own.begin(), own.end(),
                      [&key = name](const Parameter& p) { return p.name == key; }))
-      differences += to_text("\n  unexpected: ", name, " ", t.shape());
+      differences += to_text("\n  unexpected: ", name, t.defined() ? to_text(" ", t.shape()) : "");
   if (!differences.empty())
     fail<StateError>("load_state_dict", "got a state that does not fit the module:", differences);
-  const NoGradGuard guard;
-  for (const auto& [name, t] : own) t.copy_(state.at(name));
+  // First makes values that can be copied without memory: see kernel::copy(). The state may also
+  // hold tensors of this module.
+  std::vector<Tensor> values;
+  for (const auto& [name, t] : own) {
+    values.push_back(empty_like(t));
+    kernel::copy(state.at(name), values.back());
+  }
+  for (std::size_t i = 0; i < own.size(); ++i) kernel::overwrite(values[i], own[i].value);
 }
 
 void Module::save(const std::string& path) const { save_tensors(path, state_dict()); }

@@ -39,6 +39,9 @@ class RNN : public Module {
   /// Throws ValueError for an extent or a number of layers below 1.
   RNN(std::int64_t input, std::int64_t hidden, std::int64_t layers = 1,
       RnnNonlinearity f = RnnNonlinearity::tanh);
+  /// Copies, as a handle does. An RNN is never moved: without its layers, it would return x.
+  RNN(const RNN&) = default;
+  RNN& operator=(const RNN&) = default;  ///< copies
   Tensor forward(const Tensor& x) override;
 
  private:

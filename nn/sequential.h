@@ -19,6 +19,9 @@ class Sequential : public Module {
       : Module("Sequential") {
     (push_back(std::move(modules)), ...);
   }
+  /// Copies, as a handle does. A Sequential is never moved: without its modules, it would return x.
+  Sequential(const Sequential&) = default;
+  Sequential& operator=(const Sequential&) = default;  ///< copies
   /// Adds a module at the end.
   template <class M>
   requires std::is_base_of_v<Module, M>

@@ -1,4 +1,5 @@
 #include "tests/support/errors.h"
+#include "tests/support/fail_each.h"
 
 #include <descent/descent.h>
 #include <filesystem>
@@ -348,6 +349,135 @@ TEST(Module, SaysHowToOverrideForward) {
   EXPECT_TRUE(
       has_text(message_of<Error>([&] { w(zeros({1})); }),
                "expected an override of exactly: Tensor forward(const Tensor& x) override"));
+}
+
+// ---- nothing by half ----
+
+std::map<std::string, Doubles> numbers_of(const Net& net) {
+  std::map<std::string, Doubles> all;
+  for (const auto& [key, t] : net.state_dict()) {
+    all[key] = t.to_vector();
+    all[key + " dtype"] = {t.dtype() == kFloat64 ? 1.0 : 0.0};
+  }
+  return all;
+}
+
+TEST(Module, LoadsAStateWhollyOrNotAtAll) {
+  Net net, other;
+  other.norm.running_mean.fill_(3);
+  const auto before = numbers_of(net), expected = numbers_of(other);
+  auto state = other.state_dict();
+  state["fc2.bias"] = state["fc2.bias"].to(kFloat64);  // needs memory to be converted
+  testing::fail_each_allocation([&] { net.load_state_dict(state); },
+                                [&] { EXPECT_EQ(numbers_of(net), before); });
+  EXPECT_EQ(numbers_of(net), expected);
+  state["fc2.bias"] = Tensor();
+  state["more"] = Tensor();
+  const std::string text = message_of<StateError>([&] { net.load_state_dict(state); });
+  EXPECT_TRUE(has_text(text, "fc2.bias: got an undefined tensor, expected (3,)"));
+  EXPECT_TRUE(has_text(text, "unexpected: more"));
+}
+
+TEST(Module, LoadsItsOwnTensorsUnderOtherNames) {
+  nn::Sequential net(nn::Linear(2, 2), nn::Linear(2, 2));
+  std::map<std::string, Tensor> state;
+  for (const Parameter& p : net.parameters()) {
+    std::string name = p.name;
+    name[0] = name[0] == '0' ? '1' : '0';
+    state[name] = p.value;
+  }
+  const Doubles first = state["1.weight"].to_vector(), second = state["0.weight"].to_vector();
+  net.load_state_dict(state);
+  EXPECT_EQ(net.parameters()[0].value.to_vector(), second);
+  EXPECT_EQ(net.parameters()[2].value.to_vector(), first);
+}
+
+TEST(Module, IsConvertedWhollyOrNotAtAll) {
+  Net net;
+  const auto before = numbers_of(net);
+  testing::fail_each_allocation([&] { net.to(kFloat64); },
+                                [&] { EXPECT_EQ(numbers_of(net), before); });
+  EXPECT_EQ(net(zeros({2, 4}, kFloat64)).dtype(), kFloat64);
+}
+
+TEST(Module, ChangesItsModeWhollyOrNotAtAll) {
+  Net net;
+  net.fc2.eval();
+  const auto modes = [&] {
+    return std::vector<bool>{net.is_training(), net.fc1.is_training(), net.norm.is_training(),
+                             net.fc2.is_training()};
+  };
+  const std::vector<bool> before = modes();
+  testing::fail_each_allocation([&] { const nn::TrainingGuard guard(net, false); },
+                                [&] { EXPECT_EQ(modes(), before); });
+  EXPECT_EQ(modes(), before);
+  testing::fail_each_allocation([&] { net.eval(); }, [&] { EXPECT_EQ(modes(), before); });
+  EXPECT_EQ(modes(), std::vector<bool>(4, false));
+}
+
+TEST(BatchNorm1d, ChangesItsStatisticsTogetherOrNotAtAll) {
+  Net net;
+  const Tensor x = sin(arange(0, 20, 1, kFloat32)).reshape({5, 4});
+  for (const bool cumulative : {false, true}) {
+    const auto before = numbers_of(net);
+    const auto same = [&] { EXPECT_EQ(numbers_of(net), before); };
+    if (cumulative)
+      testing::fail_each_allocation(
+          [&] {
+            const CumulativeStatisticsGuard guard;
+            net.norm(net.fc1(x));
+          },
+          same);
+    else
+      testing::fail_each_allocation([&] { net.norm(net.fc1(x)); }, same);
+    EXPECT_NE(numbers_of(net), before);
+  }
+}
+
+TEST(BatchNorm1d, KeepsItsStatisticsIfComputingThemAnewThrows) {
+  Net net;
+  const Tensor x = sin(arange(0, 20, 1, kFloat32)).reshape({5, 4});
+  net(x);
+  net.eval();
+  const auto before = numbers_of(net);
+  const std::vector<std::pair<Tensor, Tensor>> good{{x, x}, {x + 1, x}}, bad{{x, x}, {x.t(), x}};
+  EXPECT_THROW(nn::update_batch_norm(net, bad), ShapeError);
+  EXPECT_EQ(numbers_of(net), before);
+  EXPECT_FALSE(net.norm.is_training());
+  testing::fail_each_allocation([&] { nn::update_batch_norm(net, good); },
+                                [&] { EXPECT_EQ(numbers_of(net), before); });
+  EXPECT_EQ(net.norm.num_batches_tracked.item(), 2);
+}
+
+TEST(Module, ThatWasMovedAwayIsStillThereOrSaysSo) {
+  // NOLINTBEGIN(bugprone-use-after-move)
+  const Tensor x = sin(arange(0, 8, 1, kFloat32)).reshape({2, 4});
+  nn::Sequential model(nn::Linear(4, 3), nn::ReLU(), nn::Linear(3, 2));
+  const Doubles expected = model(x).to_vector();
+  nn::Sequential other = std::move(model);
+  EXPECT_EQ(other(x).to_vector(), expected);
+  EXPECT_EQ(model(x).to_vector(), expected);
+  nn::RNN rnn(4, 3);
+  const Tensor sequence = ones({2, 1, 4});
+  const Doubles states = rnn(sequence).to_vector();
+  const nn::RNN second = std::move(rnn);
+  EXPECT_EQ(rnn(sequence).to_vector(), states);
+  nn::LayerNorm norm(4);
+  norm.weight.detach().fill_(2);
+  const Doubles scaled = norm(x).to_vector();
+  const nn::LayerNorm third = std::move(norm);
+  EXPECT_EQ(norm(x).to_vector(), scaled);
+  const auto expect_message = [](auto module, const Tensor& input) {
+    const auto taken = std::move(module);
+    EXPECT_TRUE(
+        has_text(message_of<Error>([&] { module(input); }), "got an undefined tensor, expected"));
+  };
+  expect_message(Net(), x);
+  expect_message(nn::Linear(4, 3), x);
+  expect_message(nn::BatchNorm1d(4), x);
+  expect_message(nn::Embedding(4, 3), tensor({1}));
+  expect_message(nn::RNNCell(4, 3), x);
+  // NOLINTEND(bugprone-use-after-move)
 }
 
 }  // namespace

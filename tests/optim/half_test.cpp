@@ -3,8 +3,8 @@
 // same bits from there on.
 #include "tests/optim/all_optimizers.h"
 #include "tests/optim/trajectory.h"
-#include "tests/support/allocations.h"
 #include "tests/support/errors.h"
+#include "tests/support/fail_each.h"
 
 #include <descent/descent.h>
 #include <descent/optim/engine/search_rule.h>
@@ -15,6 +15,7 @@ namespace {
 
 using namespace optim;
 using testing::all_optimizers;
+using testing::fail_each_allocation;
 using testing::has_text;
 using testing::message_of;
 using testing::Problem;
@@ -33,30 +34,6 @@ std::map<std::string, std::vector<double>> all_of(const Problem& p, const Optimi
 struct Thrown : std::runtime_error {
   Thrown() : std::runtime_error("thrown by a test") {}
 };
-
-/// Calls f once for each of its requests for memory, and lets this request fail. Calls same() after
-/// each failure. The last call of f succeeds.
-template <class F, class Same>
-void fail_each_allocation(F f, Same same) {
-  for (std::int64_t n = 1; n < 100000; ++n) {
-    bool failed = false;
-    {
-      const testing::FailAllocation fail(n);
-      try {
-        f();
-      } catch (const std::bad_alloc&) {
-        failed = true;
-      }
-    }
-    if (!failed) return;
-    same();
-    if (::testing::Test::HasFailure()) {
-      ADD_FAILURE() << "request " << n;
-      return;
-    }
-  }
-  FAIL() << "no end";
-}
 
 /// A problem with its optimizer, and a twin that sees no error.
 struct Pair {

@@ -1,0 +1,39 @@
+// Lets each request for memory fail in its turn.
+#pragma once
+
+#include "tests/support/allocations.h"
+
+#include <gtest/gtest.h>
+#include <new>
+
+namespace descent::testing {
+
+/// Calls f once for each of its requests for memory, and lets this request fail. Calls same() after
+/// each failure. The last call of f succeeds. If `most` is given, skips more and more requests
+/// beyond that many.
+template <class F, class Same>
+void fail_each_allocation(F f, Same same, std::int64_t most = 1 << 20) {
+  for (std::int64_t n = 1; n < 1 << 20; n += n < most ? 1 : n / most * 2) {
+    bool failed = false;
+    {
+      const FailAllocation fail(n);
+      try {
+        f();
+      } catch (const std::bad_alloc&) {
+        failed = true;
+      }
+      if (!failed) {
+        EXPECT_FALSE(fail.failed()) << "request " << n << " failed, and nobody was told";
+        return;
+      }
+    }
+    same();
+    if (::testing::Test::HasFailure()) {
+      ADD_FAILURE() << "request " << n;
+      return;
+    }
+  }
+  FAIL() << "no end";
+}
+
+}  // namespace descent::testing
