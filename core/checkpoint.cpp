@@ -1,16 +1,18 @@
 #include <descent/core/archive.h>
 #include <descent/core/checkpoint.h>
 #include <descent/core/create.h>
+#include <descent/core/file_system.h>
 #include <descent/core/files.h>
 #include <descent/core/kernels/copy.h>
 #include <descent/core/log.h>
 
 #include <zlib.h>
 #include <algorithm>
+#include <cerrno>
 #include <charconv>
 #include <cmath>
 #include <cstdio>
-#include <filesystem>
+#include <cstring>
 #include <optional>
 
 namespace descent {
@@ -129,10 +131,11 @@ std::string Checkpoint::path_of(std::int64_t number) const {
 
 std::vector<std::int64_t> Checkpoint::numbers() const {
   std::vector<std::int64_t> all;
-  std::error_code error;
-  for (std::filesystem::directory_iterator at(folder_, error), end; !error && at != end;
-       at.increment(error)) {
-    const std::string name = at->path().filename();
+  const auto names = detail::names_in(folder_);
+  if (!names)
+    fail<FileError>("Checkpoint", "could not read the folder '", folder_,
+                    "': ", std::strerror(errno));
+  for (const std::string& name : *names) {
     if (!name.starts_with(kPrefix) || !name.ends_with(kSuffix)) continue;
     const char *const first = name.data() + kPrefix.size(), *const last = name.data() +
                                                                           name.size() -
@@ -141,8 +144,6 @@ std::vector<std::int64_t> Checkpoint::numbers() const {
     if (std::from_chars(first, last, n).ptr == last && n > 0 && path_of(n).ends_with("/" + name))
       all.push_back(n);
   }
-  if (error)
-    fail<FileError>("Checkpoint", "could not read the folder '", folder_, "': ", error.message());
   std::ranges::sort(all);
   return all;
 }
@@ -242,36 +243,36 @@ void Checkpoint::apply(const File& file) {
       fail<StateError>("Checkpoint", "got '", file.path, "' with a part '", name,
                        "', which was not added");
 
+  const auto best = tensors.at(kBest).item<std::int64_t>();
+  const double best_metric = tensors.at(kBestMetric).item();
   std::vector<State> before;
-  try {
-    for (const Part& part : parts_) {
-      before.push_back(part.save());
-      part.load(states[part.name]);
+  for (const Part& part : parts_) before.push_back(part.save());
+  std::size_t i = 0;
+  const auto undo = [&] {  // a part that refuses a state has not changed
+    while (i > 0) {
+      --i;
+      parts_[i].load(before[i]);
     }
+  };
+  try {
+    for (; i < parts_.size(); ++i) parts_[i].load(states[parts_[i].name]);
   } catch (const StateError& e) {
-    undo(before);
-    fail<StateError>("Checkpoint", "got the part '", parts_[before.size() - 1].name, "' of '",
-                     file.path, "', which does not fit: ", e.what());
+    const std::string name = parts_[i].name;
+    undo();
+    fail<StateError>("Checkpoint", "got the part '", name, "' of '", file.path,
+                     "', which does not fit: ", e.what());
   } catch (...) {
-    undo(before);
+    undo();
     throw;
   }
-  best_ = tensors.at(kBest).item<std::int64_t>();
-  best_metric_ = tensors.at(kBestMetric).item();
+  best_ = best;
+  best_metric_ = best_metric;
   continues_ = true;
 }
 
-/// Puts back the states of all parts but the last of those that were being loaded: a part that
-/// refuses a state has not changed.
-void Checkpoint::undo(const std::vector<State>& before) {
-  for (std::size_t i = 0; i + 1 < before.size(); ++i) parts_[i].load(before[i]);
-}
-
 void Checkpoint::remove(std::int64_t number) const {
-  std::error_code error;
-  std::filesystem::remove(path_of(number), error);
-  if (error)
-    logging::warning(to_text("could not remove '", path_of(number), "': ", error.message()));
+  if (::unlink(path_of(number).c_str()) != 0 && errno != ENOENT)
+    logging::warning(to_text("could not remove '", path_of(number), "': ", std::strerror(errno)));
 }
 
 void Checkpoint::clear() {

@@ -12,9 +12,9 @@
 //
 // The run goes on with the same bits as without the interruption, if every object that changes is a
 // part. save() may also stand after a batch: the loader then goes on with the next batch. In this
-// case count as a part what the program does between two epochs, so that nothing is left out. The calling thread's default generator always is one. A schedule is code: make the
-// optimizer with the same schedule, and the steps that its state counts give the place in the
-// schedule.
+// case count as a part what the program does between two epochs, so that nothing is left out. The
+// calling thread's default generator always is one. A schedule is code: make the optimizer with the
+// same schedule, and the steps that its state counts give the place in the schedule.
 #pragma once
 
 #include <descent/core/archive.h>
@@ -109,7 +109,6 @@ class Checkpoint {
   File read(std::int64_t number) const;
   std::optional<File> newest() const;  // the newest file that is whole
   void apply(const File& file);
-  void undo(const std::vector<State>& before);
   void remove(std::int64_t number) const;
 
   std::string folder_;

@@ -5,7 +5,9 @@
 #include <unistd.h>
 #include <cstdint>
 #include <cstdio>
+#include <optional>
 #include <string>
+#include <vector>
 
 namespace descent::detail {
 
@@ -30,6 +32,10 @@ class InputFile {
   int fd_;
   std::uint64_t size_ = 0;
 };
+
+/// The names in a folder, in no order. Returns nothing if the folder cannot be read; errno then
+/// says why. std::filesystem's iterator would end the program if memory ran out.
+std::optional<std::vector<std::string>> names_in(const std::string& folder);
 
 /// The calls of the system with which write_file() changes files, in the order of a write. A test
 /// puts functions that fail in their place.

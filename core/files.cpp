@@ -11,6 +11,7 @@
 #include <climits>
 #include <cstring>
 #include <filesystem>
+#include <memory>
 #include <utility>
 
 namespace descent {
@@ -63,16 +64,14 @@ constexpr std::string_view kBefore = ".descent-", kAfter = ".tmp";
 /// Removes temporary files that nobody has open: those of programs that died. A living writer holds
 /// a lock on its file.
 void remove_stale(const std::string& folder) {
-  DIR* const entries = ::opendir(folder.c_str());
-  if (!entries) return;
-  while (const dirent* entry = ::readdir(entries)) {
-    const std::string_view name = entry->d_name;
+  const auto names = detail::names_in(folder);
+  if (!names) return;
+  for (const std::string& name : *names) {
     if (!name.starts_with(kBefore) || !name.ends_with(kAfter)) continue;
     const std::string path = to_text(folder, "/", name);
     const Descriptor file{::open(path.c_str(), O_WRONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC)};
     if (file.fd >= 0 && ::flock(file.fd, LOCK_EX | LOCK_NB) == 0) ::unlink(path.c_str());
   }
-  ::closedir(entries);
 }
 
 /// Returns the error number; 0 if all was written.
@@ -145,6 +144,14 @@ std::size_t detail::InputFile::read(std::uint64_t offset, void* to, std::size_t 
     done += static_cast<std::size_t>(got);
   }
   return done;
+}
+
+std::optional<std::vector<std::string>> detail::names_in(const std::string& folder) {
+  const std::unique_ptr<DIR, int (*)(DIR*)> entries(::opendir(folder.c_str()), ::closedir);
+  if (!entries) return std::nullopt;
+  std::vector<std::string> names;
+  while (const dirent* entry = ::readdir(entries.get())) names.emplace_back(entry->d_name);
+  return names;
 }
 
 std::string read_file(const std::string& path) {
