@@ -108,7 +108,10 @@ struct Backward {
     if (!node.extra) return;
     for (std::size_t i = 0; i < node.extra->hooks.size(); ++i) {
       const auto hook = node.extra->hooks[i];  // a copy: it may register others
-      const Tensor replaced = hook(g);
+      const Tensor replaced = [&] {
+        const CallersMode floating;
+        return hook(g);
+      }();
       if (!replaced.defined()) continue;
       if (!(replaced.shape() == g.shape()) || replaced.dtype() != g.dtype())
         fail<ShapeError>("hook", "got a gradient of ", replaced.dtype(), replaced.shape(),
@@ -136,7 +139,6 @@ struct Backward {
   }
 
   void step(Node& node, Tensor g) {
-    run_hooks(node, g);
     if (node.is_leaf()) {
       if (collect_leaves) collect(static_cast<Leaf&>(node), std::move(g));
       return;
@@ -179,6 +181,7 @@ struct Backward {
         g = std::exchange(mine->second, Tensor());
         mine->first = nullptr;
       }
+      run_hooks(*node, g);
       found(node.get(), g);
       step(*node, std::move(g));
     }
@@ -245,7 +248,7 @@ PoolVector<Node*> nodes_towards(const std::vector<Tensor>& outputs,
     marked.nodes.push_back(node);
     node->mark = Node::Mark::seen;
     if (node->order <= lowest) continue;  // no goal lies below
-    if (node->released) freed = node;  // the inputs of this node are forgotten
+    if (node->released) freed = node;     // the inputs of this node are forgotten
     for (const auto& input : node->inputs) visit(input.get());
   }
   if (freed) throw_released(freed->name);

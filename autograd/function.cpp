@@ -1,6 +1,7 @@
 #include <descent/autograd/function.h>
 #include <descent/autograd/grad_mode.h>
 #include <descent/autograd/node.h>
+#include <descent/core/floating_mode.h>
 
 namespace descent {
 
@@ -38,7 +39,10 @@ Tensor record_function(const char* name, Tensor value, std::vector<Tensor> input
   return detail::record_many(
       name, result, inputs,
       [name, count = inputs.size(), backward = std::move(backward)](const Tensor& g, detail::Need) {
-        std::vector<Tensor> grads = backward(g);
+        std::vector<Tensor> grads = [&] {
+          const detail::CallersMode floating;
+          return backward(g);
+        }();
         if (grads.size() != count)
           fail<GraphError>(name, "backward gave ", grads.size(), " gradients, expected ", count,
                            ", one for each Tensor argument");

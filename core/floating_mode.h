@@ -9,6 +9,7 @@
 #if defined(__SSE2__)
 #include <xmmintrin.h>
 #endif
+#include <utility>
 
 namespace descent::detail {
 
@@ -38,14 +39,23 @@ class FloatingMode {
   FloatingMode(const FloatingMode&) = delete;
   FloatingMode& operator=(const FloatingMode&) = delete;
 
- private:
+ protected:
   unsigned before_;
 };
 
-/// While a FlushDenormals object lives, its thread treats denormal numbers as zero.
+/// The mode of the caller, where Descent has set another mode on this thread; otherwise null.
+inline constinit thread_local const unsigned* t_callers_mode = nullptr;
+
+/// While a FlushDenormals object lives, its thread treats denormal numbers as zero. Code of the
+/// user that runs meanwhile stands inside a CallersMode.
 struct FlushDenormals : FloatingMode {
   static constexpr unsigned kFlushToZero = 0x8000, kDenormalsAreZero = 0x0040;
-  FlushDenormals() noexcept : FloatingMode(floating_mode() | kFlushToZero | kDenormalsAreZero) {}
+  FlushDenormals() noexcept : FloatingMode(floating_mode() | kFlushToZero | kDenormalsAreZero) {
+    if (!t_callers_mode) t_callers_mode = &before_;
+  }
+  ~FlushDenormals() {
+    if (t_callers_mode == &before_) t_callers_mode = nullptr;
+  }
   /// Turns flushing on or off for this thread. If the call is inside the life of a FloatingMode
   /// object, the object's destructor puts back the earlier setting.
   static void set([[maybe_unused]] bool on) noexcept {
@@ -54,6 +64,19 @@ struct FlushDenormals : FloatingMode {
     _mm_setcsr(on ? rest | kFlushToZero | kDenormalsAreZero : rest);
 #endif
   }
+};
+
+/// While a CallersMode object lives, its thread computes as it did before the outermost
+/// FlushDenormals. Hooks and other code of the user run in this way.
+class CallersMode : FloatingMode {
+ public:
+  CallersMode() noexcept
+      : FloatingMode(t_callers_mode ? *t_callers_mode : floating_mode()),
+        outer_(std::exchange(t_callers_mode, nullptr)) {}
+  ~CallersMode() { t_callers_mode = outer_; }
+
+ private:
+  const unsigned* outer_;
 };
 
 }  // namespace descent::detail

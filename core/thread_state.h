@@ -22,7 +22,7 @@
 //
 // Two more states belong to a thread and live elsewhere:
 //   random numbers            core/random.h: default_generator(); state() and set_state()
-//   denormals                 core/floating_mode.h: FloatingMode and FlushDenormals
+//   denormals                 core/floating_mode.h: FloatingMode, FlushDenormals and CallersMode
 //
 // The other thread-local variables are caches, queues or counters, but not modes. No result depends
 // on these variables.

@@ -1,6 +1,7 @@
 #include <descent/autograd/grad_mode.h>
 #include <descent/autograd/ops.h>
 #include <descent/core/create.h>
+#include <descent/core/floating_mode.h>
 #include <descent/core/kernels/copy.h>
 #include <descent/optim/engine/stages.h>
 
@@ -62,7 +63,10 @@ void SearchStage::run() {
     zero_grad(ledger_.parameters);
     ++ledger_.evaluations_now;
     const EnableGradGuard grad;
-    const double loss = (*closure)();
+    const double loss = [&] {
+      const descent::detail::CallersMode floating;
+      return (*closure)();
+    }();
     const NoGradGuard no_grad;
     return std::pair{loss, gather(true)};
   };

@@ -453,6 +453,58 @@ TEST(Grad, InsideAHookWorksOnAnotherGraphAndRefusesTheOneThatRuns) {
   EXPECT_EQ(w.grad().item(), 47);
 }
 
+TEST(Hooks, ReplaceWhatGradGivesToo) {
+  const Tensor x = leaf(2), y = x * 3;
+  x.register_hook([](const Tensor& g) { return g * 10; });
+  y.register_hook([](const Tensor& g) { return g + 1; });
+  const std::vector<Tensor> g = grad({y * y}, {y, x});
+  EXPECT_EQ(g[0].item(), 13);
+  EXPECT_EQ(g[1].item(), 390);
+}
+
+struct Halve : Function<Halve> {
+  static inline std::function<void()> look;
+  static Tensor forward(FunctionContext&, const Tensor& x) {
+    look();
+    return x * 0.5;
+  }
+  static std::vector<Tensor> backward(FunctionContext&, const Tensor& g) {
+    look();
+    return {g * 0.5};
+  }
+};
+
+TEST(FloatingMode, OfTheCallerHoldsInTheUsersCode) {
+  int looks = 0;
+  const auto look = [&looks] {
+    volatile float tiny = 1e-40f;
+    EXPECT_NE(tiny * 1.0f, 0.0f);
+    if (++looks > 20) return;
+    const EnableGradGuard enable;  // a run within the run
+    const Tensor inner = ones({2}).requires_grad_();
+    sum(inner * 2).backward();
+    EXPECT_NE(tiny * 1.0f, 0.0f);
+  };
+  Halve::look = look;
+  const Tensor w = ones({2}).requires_grad_();
+  w.register_hook([&](const Tensor&) { return look(), Tensor(); });
+  Halve::apply(w).sum().backward();
+  EXPECT_EQ(looks, 3);
+  optim::Optimizer lbfgs({{"w", w}}, optim::LBFGS{});
+  lbfgs.step([&] {
+    look();
+    Tensor loss = Halve::apply(w).square().sum();
+    loss.backward();
+    return loss.item();
+  });
+  EXPECT_GT(looks, 10);
+  Halve::look = nullptr;
+  // Descent's own kernels flush: the gradient of 1e-30 · 1e-30 · x is 0, whatever stands beside.
+  const Tensor x = ones({1}).requires_grad_();
+  sum(x * 1e-20 * 1e-20).backward();
+  EXPECT_EQ(x.grad().item(), 0);
+}
+
 TEST(Hooks, MayRegisterOthersButNotChangeTheType) {
   const Tensor x = leaf(1), h = x * 2;
   h.register_hook([&](const Tensor&) {
