@@ -25,7 +25,8 @@ namespace descent::detail {
 template <class F>
 void launch(std::string_view op, Tape::Tensors writes, Tape::Tensors reads, const F& work) {
   for (const Tensor* t : writes)
-    if (t->defined()) t->body().storage->finite_at = 0;  // new values may be infinite
+    if (t->defined())  // new values may be infinite
+      t->body().storage->finite_at.store(0, std::memory_order_relaxed);
   if (recording()) [[unlikely]] {
     t_tape->note(op, writes, reads);
     t_tape->keep(work);

@@ -14,6 +14,7 @@
 #include <descent/core/shape.h>
 #include <descent/core/tape_pool.h>
 
+#include <atomic>
 #include <functional>
 #include <memory>
 
@@ -32,9 +33,10 @@ struct Storage : RefCounted {
   bool foreign = false;   // the memory is the caller's
   bool written = false;   // a recorded kernel writes it
   bool constant = false;  // it was made once while recording, and no replay writes it
-  bool exposed = false;   // data_ptr() was asked for: values may change unseen
+  // Threads that only read a tensor set the next two. All set the same, so the order is relaxed.
+  std::atomic<bool> exposed = false;  // data_ptr() was asked for: values may change unseen
   /// If all values were found finite: the version at that time, plus one. Otherwise 0.
-  std::uint32_t finite_at = 0;
+  std::atomic<std::uint32_t> finite_at = 0;
   RefPtr<TapePool> pool;  // owns the memory, if the tensor was made during a recording
   std::unique_ptr<std::function<void(void*)>> deleter;  // for the caller's memory; may be null
 

@@ -106,7 +106,9 @@ void Tensor::throw_undefined() {
 
 void Tensor::check_pointer(DType wanted) const {
   detail::check_may_read("data_ptr");
-  body().storage->exposed = true;
+  auto& exposed = body().storage->exposed;
+  // Several threads may read at once: no write if the flag is set.
+  if (!exposed.load(std::memory_order_relaxed)) exposed.store(true, std::memory_order_relaxed);
   if (dtype() != wanted)
     fail<DTypeError>("data_ptr", "got ", wanted, ", expected the tensor's own type, ", dtype(),
                      ". Hint: convert with .to(…)");
@@ -121,13 +123,13 @@ T only_value(const Tensor& t) {
                      ", expected one element. Hint: select one with t[i], or reduce with sum()");
   switch (t.dtype()) {
     case kBool:
-      return static_cast<T>(*t.data_ptr<bool>());
+      return static_cast<T>(*kernel::data<bool>(t));
     case kInt64:
-      return static_cast<T>(*t.data_ptr<std::int64_t>());
+      return static_cast<T>(*kernel::data<std::int64_t>(t));
     case kFloat32:
-      return static_cast<T>(*t.data_ptr<float>());
+      return static_cast<T>(*kernel::data<float>(t));
     default:
-      return static_cast<T>(*t.data_ptr<double>());
+      return static_cast<T>(*kernel::data<double>(t));
   }
 }
 
@@ -152,7 +154,7 @@ template <class T>
 std::vector<T> Tensor::to_vector() const {
   detail::check_may_read("to_vector");
   const Tensor flat = kernel::contiguous(kernel::cast(*this, dtype_of<T>));
-  const T* p = flat.data_ptr<T>();
+  const T* p = kernel::data<T>(flat);
   return std::vector<T>(p, p + numel());
 }
 template std::vector<float> Tensor::to_vector<float>() const;

@@ -220,7 +220,7 @@ bool all_finite(const Tensor& x) {
   // True if every write to the values is counted, so that storage.version tells whether the values
   // have changed since the last check.
   const bool seen = !storage.pool && !storage.exposed && !storage.foreign;
-  if (seen && storage.finite_at == storage.version + 1) return true;
+  if (seen && storage.finite_at.load(std::memory_order_relaxed) == storage.version + 1) return true;
   const Tensor flat = is_dense(x) ? x : contiguous(x);
   const bool finite = dispatch_floating(x.dtype(), [&]<class T>(T) {
     const T* p = data<T>(flat);
@@ -235,7 +235,8 @@ bool all_finite(const Tensor& x) {
     return all.load();
   });
   const bool whole = static_cast<std::size_t>(x.numel()) * size_of(x.dtype()) == storage.bytes;
-  if (finite && seen && whole) storage.finite_at = storage.version + 1;
+  if (finite && seen && whole)
+    storage.finite_at.store(storage.version + 1, std::memory_order_relaxed);
   return finite;
 }
 
