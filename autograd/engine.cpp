@@ -37,6 +37,7 @@ struct Backward {
   // is empty, all nodes are useful.
   PoolVector<Node*> useful;
   bool collect_leaves = true;
+  RefPtr<KeptRun> kept;                         // if a leaf has taken a gradient with a history
   PoolVector<std::pair<Node*, Tensor>> others;  // leaves that another run has, with what is pending
 
   Backward(const char* name, GradOptions options)
@@ -129,6 +130,10 @@ struct Backward {
       Leaf& leaf;
       ~End() { leaf.collecting.store(false, std::memory_order_release); }
     } end{leaf};
+    if (create_graph && g.requires_grad()) {
+      if (!kept) kept = RefPtr<KeptRun>(new KeptRun);
+      leaf.kept.push_back(kept);
+    }
     const Tensor& so_far = leaf_grad(leaf);
     if (!so_far.defined())
       set_leaf_grad(leaf, std::move(g));

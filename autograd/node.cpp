@@ -3,7 +3,10 @@
 #include <descent/core/kernels/copy.h>
 #include <descent/core/kernels/pointwise.h>
 #include <descent/core/launch.h>
+#include <descent/core/log.h>
+#include <descent/core/text.h>
 
+#include <algorithm>
 #include <atomic>
 #include <new>
 #include <utility>
@@ -42,6 +45,37 @@ void count_first_nodes(std::int64_t n) noexcept {
   (t_node_count ? t_node_count : &g_rest)->live.fetch_add(n, std::memory_order_relaxed);
 }
 
+void Node::count_freed_inputs() {
+  constexpr std::uint32_t kMany = 20;
+  static std::atomic<bool> warned{false};
+  std::uint32_t below = 0;
+  for (const auto& input : inputs)
+    if (input) {
+      freed_inputs += input->released ? 1 : 0;
+      below = std::max(below, input->freed_inputs);
+    }
+  freed_inputs += below;
+  if (freed_inputs >= kMany && !warned.exchange(true))
+    logging::warning(to_text(name, ": the result depends on ", freed_inputs,
+                             " graphs that backward() has freed, and keeps the rest of each in "
+                             "memory. Hint: add up loss.item() or loss.detach()"));
+}
+
+namespace {
+std::atomic<std::int64_t> g_kept_runs{0};
+}
+
+KeptRun::KeptRun() {
+  constexpr std::int64_t kMany = 100;
+  static std::atomic<bool> warned{false};
+  if (g_kept_runs + 1 >= kMany && !warned.exchange(true))
+    logging::warning(to_text("backward: the gradients of leaves keep the graphs of ", kMany,
+                             " runs with create_graph in memory. Hint: use grad(), or call "
+                             "zero_grad() after each run"));
+  ++g_kept_runs;
+}
+KeptRun::~KeptRun() { --g_kept_runs; }
+
 void Node::dispose() noexcept {
   next_disposed_ = t_disposed;
   t_disposed = this;
@@ -70,6 +104,7 @@ void rely_on_grad(const Leaf& leaf) {
 void set_leaf_grad(Leaf& leaf, Tensor g) {
   if (!recording()) {
     leaf.grad = std::move(g);
+    if (!leaf.grad.requires_grad()) leaf.kept.clear();
     return;
   }
   const auto node = RefPtr<GradEdge>::share(&leaf);

@@ -124,9 +124,12 @@ struct FromFreeLists {
 /// A recorded operator, or a leaf: where gradients arrive.
 class Node : public GradEdge {
  public:
-  const char* name;     // a literal, or a string that outlives the node
-  std::uint64_t order;  // larger than the order of every input; 0 for a leaf
-  Shape shape;          // of the output, to which gradients are summed
+  const char* name;       // a literal, or a string that outlives the node
+  std::uint64_t order;    // larger than the order of every input; 0 for a leaf
+  bool released = false;  // a run has freed the rule
+  /// Inputs that were released when this node was made, here and in the chain of such nodes below.
+  std::uint32_t freed_inputs = 0;
+  Shape shape;  // of the output, to which gradients are summed
   DType dtype;
 
   /// Rarely used parts, made on demand.
@@ -151,7 +154,6 @@ class Node : public GradEdge {
   Tensor pending;                        // of the run that the node belongs to
   std::atomic<Backward*> run = nullptr;  // the run that the node belongs to
   enum class Mark : std::uint8_t { none, seen, useful } mark = Mark::none;
-  bool released = false;
 
  protected:
   Node(const char* node_name, const Tensor& output, std::uint64_t node_order) noexcept
@@ -159,11 +161,22 @@ class Node : public GradEdge {
     count_nodes(1);
   }
   ~Node() override { count_nodes(-1); }
+  /// Called if an input was released: warns once of a sum that grows over many steps.
+  void count_freed_inputs();
   void dispose() noexcept override;
   virtual void destroy_self() noexcept = 0;
 
  private:
   Node* next_disposed_ = nullptr;
+};
+
+/// A run of backward() under create_graph, as long as a leaf keeps a gradient of it.
+struct KeptRun : RefCounted {
+  KeptRun();
+  ~KeptRun();
+  KeptRun(const KeptRun&) = delete;
+  KeptRun& operator=(const KeptRun&) = delete;
+  static void destroy(KeptRun* run) noexcept { delete run; }
 };
 
 /// Where a leaf's gradient is collected.
@@ -172,6 +185,7 @@ class Leaf final : public Node, public FromFreeLists<Leaf> {
   explicit Leaf(const Tensor& t) noexcept : Node("leaf", t, 0) {}
   Tensor grad;
   std::atomic<bool> collecting = false;  // a run adds to `grad` now
+  std::vector<RefPtr<KeptRun>> kept;     // the runs whose graphs `grad` keeps alive
   Grads backward(Tensor&&, Need, bool) override { return Grads(); }
 
  private:
@@ -227,6 +241,10 @@ class RuleNode final : public Node, public FromFreeLists<RuleNode<Rule, Inputs>>
       : Node(node_name, output, next_order(in)), inputs_(std::move(in)), rule_(std::move(rule)) {
     if constexpr (kUsesOutput) output_ = Saved(alias(output));
     inputs = inputs_;
+    bool freed = false;
+    for (const auto& input : inputs_) freed |= input && input->released;
+    if (freed) [[unlikely]]
+      count_freed_inputs();
   }
 
   Grads backward(Tensor&& g, Need need, bool keep) override {

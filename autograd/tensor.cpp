@@ -143,6 +143,7 @@ void set_data(const Tensor& t, const Tensor& value) {
     node->shape = to.shape;
     node->dtype = to.dtype;
     static_cast<Leaf*>(node)->grad = Tensor();
+    static_cast<Leaf*>(node)->kept.clear();
   }
 }
 

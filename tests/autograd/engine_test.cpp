@@ -589,5 +589,76 @@ TEST(Grad, RefusesAGraphOfWhichAPartWasFreed) {
   EXPECT_TRUE(has_text(message_of<GraphError>([&] { grad({l}, {w}); }), "was freed at 'sum'"));
 }
 
+// Each warning comes once in a program, so each test runs in a program of its own.
+class Warnings : public ::testing::Test {
+ protected:
+  void SetUp() override { GTEST_FLAG_SET(death_test_style, "threadsafe"); }
+};
+
+TEST_F(Warnings, OfASumThatGrowsOverStepsComeOnce) {
+  const auto train = [](bool detach) {
+    const Tensor w = ones({3}).requires_grad_();
+    Tensor total = zeros({});
+    for (int i = 0; i < 60; ++i) {
+      const Tensor loss = sum(square(w));
+      loss.backward();
+      total = total + (detach ? loss.detach() : loss);
+    }
+    std::exit(0);
+  };
+  EXPECT_EXIT(train(false), ::testing::ExitedWithCode(0),
+              "^.descent warning. add: the result depends on 20 graphs that backward.. has freed, "
+              "and keeps the rest of each in memory. Hint: add up loss.item.. or "
+              "loss.detach..\n$");
+  EXPECT_EXIT(train(true), ::testing::ExitedWithCode(0), "^$");
+}
+
+TEST_F(Warnings, OfGraphsThatGradientsKeepComeOnce) {
+  const auto run = [](bool same_leaf, bool drop) {
+    const Tensor w = ones({3}).requires_grad_();
+    for (int i = 0; i < 250; ++i) {
+      const Tensor x = same_leaf ? w : ones({3}).requires_grad_();
+      sum(x * x * x).backward({}, {.create_graph = true});
+      if (drop) x.zero_grad();
+    }
+    std::exit(0);
+  };
+  const char* message =
+      "^.descent warning. backward: the gradients of leaves keep the graphs of 100 runs with "
+      "create_graph in memory. Hint: use grad.., or call zero_grad.. after each run\n$";
+  EXPECT_EXIT(run(true, false), ::testing::ExitedWithCode(0), message);
+  EXPECT_EXIT(run(true, true), ::testing::ExitedWithCode(0), "^$");
+  EXPECT_EXIT(run(false, true), ::testing::ExitedWithCode(0), "^$");
+}
+
+TEST_F(Warnings, DoNotComeForUsualLoops) {
+  const auto run = [] {
+    const Tensor w = ones({3, 3}).requires_grad_();
+    std::vector<double> losses;
+    for (int i = 0; i < 60; ++i) {
+      Tensor h = ones({3});
+      for (int t = 0; t < 30; ++t) h = tanh(matmul(w, h));  // a recurrent net
+      const Tensor loss = sum(h);
+      loss.backward();  // gradients accumulate
+      losses.push_back((loss * 2).item());
+      EXPECT_EQ(argmax(softmax(h, 0)).dtype(), kInt64);  // a metric of what was freed
+    }
+    optim::Optimizer lbfgs({{"w", w}}, optim::LBFGS{});
+    for (int i = 0; i < 30; ++i)
+      lbfgs.step([&] {
+        Tensor loss = sum(square(w - 2));
+        loss.backward();
+        return loss.item();
+      });
+    for (int i = 0; i < 150; ++i) {
+      const Tensor g = grad({sum(w * w * w)}, {w}, {}, {.create_graph = true})[0];
+      sum(g).backward({}, {.create_graph = true});
+      w.set_grad(w.grad().detach());
+    }
+    std::exit(0);
+  };
+  EXPECT_EXIT(run(), ::testing::ExitedWithCode(0), "^$");
+}
+
 }  // namespace
 }  // namespace descent
