@@ -2,10 +2,6 @@
 #include <descent/core/floating_mode.h>
 #include <descent/core/parallel.h>
 
-#include <pthread.h>
-#include <tbb/global_control.h>
-#include <tbb/parallel_for.h>
-#include <tbb/task_arena.h>
 #include <algorithm>
 #include <atomic>
 #include <charconv>
@@ -14,6 +10,25 @@
 #include <mutex>
 #include <string_view>
 #include <thread>
+
+// TBB is not compiled for the thread sanitizer, which would take its hand-overs for races. Under
+// this sanitizer each call starts threads of its own. The pieces are the same.
+#if defined(__SANITIZE_THREAD__)
+#define DESCENT_OWN_THREADS
+#elif defined(__has_feature)
+#if __has_feature(thread_sanitizer)
+#define DESCENT_OWN_THREADS
+#endif
+#endif
+#ifdef DESCENT_OWN_THREADS
+#include <exception>
+#include <vector>
+#else
+#include <pthread.h>
+#include <tbb/global_control.h>
+#include <tbb/parallel_for.h>
+#include <tbb/task_arena.h>
+#endif
 
 namespace descent {
 namespace {
@@ -37,6 +52,33 @@ std::atomic<int>& threads() {
   return n;
 }
 
+// run() calls piece(i) for each i in [0, pieces), on `limit` threads at most.
+#ifdef DESCENT_OWN_THREADS
+
+template <class Piece>
+void run(std::int64_t pieces, int limit, Share, const Piece& piece) {
+  std::atomic<std::int64_t> next{0};
+  std::exception_ptr error;
+  std::mutex mutex;
+  const auto work = [&] {
+    for (std::int64_t i; (i = next++) < pieces;) try {
+        piece(i);
+      } catch (...) {
+        const std::lock_guard lock(mutex);
+        error = std::current_exception();
+      }
+  };
+  {
+    std::vector<std::jthread> others;  // joined where the block ends
+    for (std::int64_t i = 1; i < std::min<std::int64_t>(limit, pieces); ++i)
+      others.emplace_back(work);
+    work();
+  }
+  if (error) std::rethrow_exception(error);
+}
+
+#else
+
 // True in a process that was forked after threads were used. The threads of TBB stayed behind, so
 // everything runs on the calling thread.
 std::atomic<bool> g_without_threads{false};
@@ -55,26 +97,8 @@ std::shared_ptr<tbb::task_arena> arena_of(int n) {
   return arena;
 }
 
-}  // namespace
-
-void set_num_threads(int n) {
-  if (n < 1) fail<ValueError>("set_num_threads", "got ", n, ", expected at least 1");
-  threads() = n;
-}
-
-int num_threads() { return threads(); }
-
-void detail::parallel_ranges(std::int64_t n, std::int64_t grain, Share share, RangeBody body,
-                             void* context) {
-  if (grain < 1)
-    fail<ValueError>("parallel_for", "got pieces of ", grain, " elements, expected at least 1");
-  const std::int64_t pieces = n / grain + (n % grain != 0);
-  const unsigned mode = floating_mode();
-  const auto piece = [=](std::int64_t i) {
-    const FloatingMode as_caller(mode);
-    body(context, i * grain, i + 1 == pieces ? n : (i + 1) * grain);
-  };
-  const int limit = num_threads();
+template <class Piece>
+void run(std::int64_t pieces, int limit, Share share, const Piece& piece) {
   if (limit == 1 || g_without_threads) {
     for (std::int64_t i = 0; i < pieces; ++i) piece(i);
     return;
@@ -93,6 +117,29 @@ void detail::parallel_ranges(std::int64_t n, std::int64_t grain, Share share, Ra
       else
         tbb::parallel_for(std::int64_t{0}, pieces, piece);
     });
+  });
+}
+
+#endif
+
+}  // namespace
+
+void set_num_threads(int n) {
+  if (n < 1) fail<ValueError>("set_num_threads", "got ", n, ", expected at least 1");
+  threads() = n;
+}
+
+int num_threads() { return threads(); }
+
+void detail::parallel_ranges(std::int64_t n, std::int64_t grain, Share share, RangeBody body,
+                             void* context) {
+  if (grain < 1)
+    fail<ValueError>("parallel_for", "got pieces of ", grain, " elements, expected at least 1");
+  const std::int64_t pieces = n / grain + (n % grain != 0);
+  const unsigned mode = floating_mode();
+  run(pieces, num_threads(), share, [=](std::int64_t i) {
+    const FloatingMode as_caller(mode);
+    body(context, i * grain, i + 1 == pieces ? n : (i + 1) * grain);
   });
 }
 
