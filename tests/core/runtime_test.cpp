@@ -9,9 +9,12 @@
 #include <sys/wait.h>
 #include <unistd.h>
 #include <atomic>
+#include <condition_variable>
 #include <csignal>
 #include <cstdio>
 #include <cstring>
+#include <mutex>
+#include <optional>
 #include <thread>
 
 namespace descent {
@@ -161,6 +164,74 @@ TEST(Fork, LeavesAChildThatComputesWithTheSameBits) {
   }
   stop = true;
   allocates.join();
+}
+
+TEST(Memory, StaysTheSameWhileOneThreadMakesTensorsAndAnotherDropsThem) {
+  constexpr int kHandedOver = 1000, kTimes = 1000;  // a million tensors
+  std::mutex mutex;
+  std::condition_variable changed;
+  std::vector<Tensor> on_the_way;
+  std::uint64_t early = 0;
+  const auto held = [] {
+    const MemoryStats m = memory_stats();
+    return m.live_bytes + m.cached_bytes;
+  };
+  std::thread consumer([&] {
+    for (int i = 0; i < kTimes; ++i) {
+      std::vector<Tensor> mine;
+      std::unique_lock lock(mutex);
+      changed.wait(lock, [&] { return !on_the_way.empty(); });
+      mine.swap(on_the_way);
+      lock.unlock();
+      changed.notify_one();
+    }
+  });
+  for (int i = 0; i < kTimes; ++i) {
+    std::vector<Tensor> made;
+    for (int k = 0; k < kHandedOver; ++k) made.push_back(empty({8}));
+    std::unique_lock lock(mutex);
+    changed.wait(lock, [&] { return on_the_way.empty(); });
+    on_the_way.swap(made);
+    lock.unlock();
+    changed.notify_one();
+    if (i == kTimes / 10) early = held();
+  }
+  consumer.join();
+  EXPECT_LT(held(), early + (2u << 20));  // each thread keeps a few thousand blocks
+}
+
+TEST(Memory, OfAThreadThatEndsServesTheTensorsThatItLeft) {
+  const auto nodes = live_nodes();
+  std::vector<Tensor> left;
+  for (int i = 0; i < 20; ++i)
+    std::thread([&] {
+      static thread_local std::vector<Tensor> until_the_end;  // dies after the thread's free lists
+      const Tensor w = ones({100}).requires_grad_();
+      until_the_end = {w * 2, w * w};
+      left.push_back(until_the_end[1] * 3);
+    }).join();
+  for (const Tensor& t : left) EXPECT_EQ(sum(t).item(), 300);
+  sum(left[7]).backward();
+  left.clear();
+  EXPECT_EQ(live_nodes(), nodes);
+}
+
+TEST(Memory, OfStaticObjectsIsFreedAfterMain) {
+  GTEST_FLAG_SET(death_test_style, "threadsafe");
+  EXPECT_EXIT(
+      {
+        static std::optional<optim::Optimizer> optimizer;  // dies after what the library makes
+        static Tensor loss;
+        static thread_local Tensor last;
+        const Tensor w = ones({300}).requires_grad_();
+        optimizer = optim::ema(optim::Optimizer({{"w", w}}, optim::AdamW{}), 0.9);
+        loss = sum(square(w));
+        loss.backward({}, {.retain_graph = true});
+        optimizer->step();
+        last = loss * 2;
+        std::exit(0);
+      },
+      ::testing::ExitedWithCode(0), "^$");
 }
 
 TEST(Errors, NameWhatIsEmptyOrWasMovedAway) {
