@@ -49,21 +49,25 @@ struct LAMB {
             decay = T(weight_decay(s) / factor(s));
     return [=](auto w, auto m, auto v) { return fma(decay, w, ratio(m, sqrt(v) + e)); };
   }
+  static constexpr double scale = 0x1p40;  ///< of u, while its squares are summed
   template <class T>
   void measure(Step s, auto&& run) const {
     const T b1 = T(beta1(s)), k1 = T(1 - beta1(s)), b2 = T(beta2(s)), k2 = T(1 - beta2(s));
+    const T up = T(scale);
     const auto direction_of = direction<T>(s);
     run([=](auto w, auto g, auto& m, auto& v) {
       m = fma(b1, m, k1 * g);
       v = fma(b2, v, k2 * g * g);
-      const auto u = direction_of(w, m, v);
+      // If g is far below ε, u is so small that its square would be 0.
+      const auto u = direction_of(w, m, v) * up;
       return std::array{w * w, u * u};
     });
   }
   template <class T>
   auto at(Step s) const {
     const double weights = s.sums[0], step = s.sums[1];
-    const T eta = T(lr(s) * (weights > 0 && step > 0 ? std::sqrt(weights / step) : factor(s)));
+    const T eta =
+        T(lr(s) * (weights > 0 && step > 0 ? std::sqrt(weights / step) * scale : factor(s)));
     const auto direction_of = direction<T>(s);
     return [=](auto& w, auto, auto m, auto v) { w = fma(-eta, direction_of(w, m, v), w); };
   }

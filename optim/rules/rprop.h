@@ -49,7 +49,7 @@ struct Rprop {
     const T shrink = T(eta_minus(s)), grow = T(eta_plus(s)), low = T(step_min(s)),
             high = T(step_max(s)), start = T(lr(s));
     const auto update = [=](auto& w, auto g, auto& size, auto& before) {
-      const auto agree = g * before;
+      const auto agree = sign(g) * sign(before);  // the product of small numbers may be 0
       const auto wanted = size * where(agree > 0, grow, where(agree < 0, shrink, 1));
       size = where(wanted > high, high, where(wanted < low, low, wanted));
       before = where(agree < 0, 0, g);

@@ -434,6 +434,71 @@ TEST(Magnitudes, OfGradientsDoNotStopARule) {
   }
 }
 
+/// How far three steps move a matrix and a vector whose gradients are near `size`.
+std::vector<double> moves(const std::string& description, double size, DType dtype) {
+  Generator generator(11);
+  Parameters all;
+  for (const Shape& shape : {Shape{4, 3}, Shape{5}})
+    if (shape.rank() == 2 || description != "muon")
+      all.push_back({to_text("w", all.size()), randn(shape, generator).to(dtype).requires_grad_()});
+  const auto values = [&] {
+    std::vector<Tensor> parts;
+    for (const Parameter& p : all) parts.push_back(p.value.detach().reshape({-1}));
+    return cat(parts).to(kFloat64);
+  };
+  const Tensor before = values();
+  std::vector<Tensor> slopes;
+  for (const Parameter& p : all)
+    slopes.push_back((randn(p.value.shape(), generator).to(dtype) * size).detach());
+  Optimizer o = make(description, all);
+  for (int t = 0; t < 3; ++t)
+    o.step([&] {
+      Tensor loss = zeros({}, dtype);
+      for (std::size_t i = 0; i < all.size(); ++i) loss = loss + sum(all[i].value * slopes[i]);
+      loss.backward();
+      return loss;
+    });
+  return (values() - before).to_vector();
+}
+
+TEST(Magnitudes, ARuleWorksOnFloatsAsOnDoubles) {
+  // These keep squares of gradients, as floats; see "How large a gradient may be" in the README.
+  const auto squares = [](const std::string& name) {
+    for (const char* rule : {"adagrad", "rmsprop", "adadelta", "adan", "soap", "adafactor"})
+      if (name.starts_with(rule)) return true;
+    return name == "other_wrappers";  // around rmsprop
+  };
+  for (const auto& [name, description] : testing::all_optimizers())
+    for (const double size : {1e20, 1e-25}) {
+      // The losses of the line search overflow, not its norms.
+      if (name.starts_with("lbfgs") && size > 1) continue;
+      const std::vector<double> found = moves(description, size, kFloat32),
+                                exact = moves(description, size, kFloat64);
+      double most = 0;
+      for (const double x : exact) most = std::max(most, std::fabs(x));
+      for (std::size_t i = 0; i < found.size(); ++i)
+        if (size > 1 && squares(name))
+          EXPECT_TRUE(std::isfinite(found[i])) << name << " at " << size;
+        else
+          EXPECT_NEAR(found[i], exact[i], 1e-5 * most + 5e-7) << name << " at " << size;
+    }
+}
+
+TEST(Magnitudes, ClippingKeepsARuleInRange) {
+  for (const char* clip : {"clip_norm", "clip_norm_per_parameter", "clip_value", "agc"})
+    for (const char* rule : {"adagrad", "rmsprop", "adadelta", "adan", "adamw", "adafactor"}) {
+      const std::string description =
+          to_text(clip, "(", rule, std::string_view(clip) == "agc" ? ")" : ", 1)");
+      const std::vector<double> found = moves(description, 1e30, kFloat32),
+                                exact = moves(description, 1e30, kFloat64);
+      double most = 0;
+      for (const double x : exact) most = std::max(most, std::fabs(x));
+      EXPECT_GT(most, 0) << description;
+      for (std::size_t i = 0; i < found.size(); ++i)
+        EXPECT_NEAR(found[i], exact[i], 1e-4 * most + 5e-7) << description;
+    }
+}
+
 TEST(Accumulate, TakesCurvatureOfAParameterThatMissesTheLastBatch) {
   const Problem p;
   Optimizer o = accumulate({p.parameters(), Sophia{}}, 2);
