@@ -184,7 +184,8 @@ class Optimizer {
   State state_dict() const;
   /// Loads what state_dict() returned. Throws StateError if the state does not fit; the message
   /// lists what is missing, unexpected or of another shape. Throws ValueError if a setting is out
-  /// of range. If load_state_dict() throws, nothing has changed.
+  /// of range. If load_state_dict() throws, nothing has changed. A setting that was a number when
+  /// the state was saved becomes this number, also if it follows a schedule now.
   void load_state_dict(const State& state);
 
   /// Returns the optimizer as text: "sam(adamw(lr=0.001, …), rho=0.05)". make() reads this text.

@@ -113,7 +113,7 @@ void StateVisitor::fields(const detail::FieldLister& list) {
     const bool saved = f.is_constant();
     const Tensor present = saved ? full({}, f.at(0), kFloat64) : Tensor();
     const Tensor t = exchange(f.name, present, {}, kFloat64, saved);
-    if (!in_ || !saved || !t.defined()) return;
+    if (!in_ || !t.defined()) return;
     const double x = t.item();
     f.check(f.owner, f.name, x, " from a state");
     if (f.flag)

@@ -5,6 +5,7 @@
 #include "tests/optim/trajectory.h"
 #include "tests/support/errors.h"
 #include "tests/support/fail_each.h"
+#include "tests/support/temporary_folder.h"
 
 #include <descent/descent.h>
 #include <descent/optim/engine/search_rule.h>
@@ -721,6 +722,67 @@ TEST(Half, EarlyStoppingThatThrowsIsAsBefore) {
                        "early_stopping/state/w: got an undefined tensor"));
   other.restore(model);
   EXPECT_EQ(model.w.to_vector(), std::vector<double>(2, 2.0));
+}
+
+// ---- the whole of a training run ----
+
+/// Builds a model, trains it by compiled steps unless `eager`, saves model and optimizer, loads
+/// both into new objects and goes on. Returns the numbers at the end.
+std::vector<double> whole_run(const std::string& description, bool eager,
+                              const testing::TemporaryFolder& folder) {
+  manual_seed(3);
+  const auto make_model = [] {
+    return nn::Sequential(nn::Linear(3, 4), nn::BatchNorm1d(4), nn::Tanh(), nn::Dropout(0.2),
+                          nn::Linear(4, 2));
+  };
+  const Tensor x = sin(arange(0, 24, 1, kFloat32)).reshape({8, 3}), y = x.slice(1, 0, 2) * 0.5;
+  const auto train = [&](nn::Sequential& model, Optimizer& o, std::int64_t epoch) {
+    const auto step = [&](const Tensor& a, const Tensor& b) {
+      o.step([&] {
+        const Tensor l = nn::mse_loss(model(a), b);
+        l.backward();
+        return l;
+      });
+    };
+    auto fast = compile(step);
+    data::DataLoader loader(x, y, {.batch_size = 4, .seed = 1});
+    loader.set_epoch(epoch);
+    for (auto [a, b] : loader) eager ? step(a, b) : fast(a, b);
+  };
+  {
+    nn::Sequential model = make_model();
+    Optimizer o = make(description, model.parameters());
+    train(model, o, 0);
+    model.save(folder / "model.safetensors");
+    save_tensors(folder / "optimizer.safetensors", o.state_dict());
+  }
+  nn::Sequential model = make_model();
+  Optimizer o = make(description, model.parameters());
+  model.load(folder / "model.safetensors");
+  o.load_state_dict(load_tensors(folder / "optimizer.safetensors").tensors);
+  train(model, o, 1);
+  std::vector<double> all;
+  for (const auto& state : {model.state_dict(), o.state_dict()})
+    for (const auto& [key, t] : state)
+      for (const double number : t.to_vector()) all.push_back(number);
+  return all;
+}
+
+TEST(Half, WholeRunThatLacksMemoryLosesNothingAndStartsAgain) {
+  const testing::TemporaryFolder folder;
+  for (const char* text : {"adamw", "ema(sam(sgd(momentum=0.9)), 0.9)", "muon_adamw",
+                           "lbfgs(max_iter=2)", "accumulate(lookahead(noise(lamb)), 2)"}) {
+    SCOPED_TRACE(text);
+    const bool eager = std::string(text).starts_with("lbfgs") || text[0] == 'm';
+    const std::vector<double> expected = whole_run(text, eager, folder);
+    const std::uint64_t live = memory_stats().live_bytes;
+    std::vector<double> got;
+    fail_each_allocation([&] { got = whole_run(text, eager, folder); },
+                         [&] { EXPECT_EQ(memory_stats().live_bytes, live); }, 50);
+    EXPECT_EQ(got, expected);
+    EXPECT_EQ(whole_run(text, eager, folder), expected);
+    if (HasFailure()) return;
+  }
 }
 
 TEST(Moved, OptimizersAndSchedulesSayThatTheyWereMovedAway) {

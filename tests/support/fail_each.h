@@ -9,11 +9,10 @@
 namespace descent::testing {
 
 /// Calls f once for each of its requests for memory, and lets this request fail. Calls same() after
-/// each failure. The last call of f succeeds. If `most` is given, skips more and more requests
-/// beyond that many.
+/// each failure. The last call of f succeeds. Beyond `most` requests, skips more and more of them.
 template <class F, class Same>
 void fail_each_allocation(F f, Same same, std::int64_t most = 1 << 20) {
-  for (std::int64_t n = 1; n < 1 << 20; n += n < most ? 1 : n / most * 2) {
+  for (std::int64_t n = 1; n < 1 << 20; n += 1 + n / most) {
     bool failed = false;
     {
       const FailAllocation fail(n);
