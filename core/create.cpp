@@ -50,6 +50,7 @@ Tensor arange(Scalar begin, Scalar end, Scalar step) {
 }
 
 Tensor arange(Scalar begin, Scalar end, Scalar step, DType dtype) {
+  const detail::PlainFloating plain;
   const double a = begin.to_double(), b = end.to_double(), s = step.to_double();
   if (s == 0 || !std::isfinite(a) || !std::isfinite(b) || !std::isfinite(s) || (b - a) / s < 0)
     fail<ValueError>("arange", "got begin ", a, ", end ", b, ", step ", s,
@@ -76,6 +77,7 @@ Tensor arange(Scalar begin, Scalar end, Scalar step, DType dtype) {
 }
 
 Tensor linspace(double begin, double end, std::int64_t steps, DType dtype) {
+  const detail::PlainFloating plain;
   if (steps < 0) fail<ValueError>("linspace", "got ", steps, " steps, expected 0 or more");
   return constant([&] {
     Tensor out = empty({steps}, kFloat64);
@@ -113,6 +115,7 @@ Tensor tensor(const NestedList& list) {
 }
 
 Tensor tensor(const NestedList& list, DType dtype) {
+  const detail::PlainFloating plain;
   Shape shape;
   for (const NestedList* l = &list; l->is_list_; l = &l->items_.front()) {
     shape.push_back(static_cast<std::int64_t>(l->items_.size()));

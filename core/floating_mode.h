@@ -1,4 +1,11 @@
-// Denormal numbers, and the mode in which the processor treats them as zero.
+// The floating-point mode of a thread: denormal numbers, rounding, and traps.
+//
+// A program may have asked for a signal when a floating-point operation is invalid, divides by zero
+// or overflows (feenableexcept), or for another direction of rounding (fesetround). Descent's
+// kernels meet infinities on purpose. While a PlainFloating object lives, its thread rounds to
+// nearest and no operation raises a signal. Every kernel runs under one. The destructor puts back
+// the program's mode and flags. Numbers that are no tensors, such as the factor 1/n of a mean, are
+// computed in the program's own direction of rounding.
 //
 // If a network is trained to a loss near zero, its gradients and moments become denormal numbers.
 // Arithmetic on denormal numbers is about ten times slower. While a FlushDenormals object lives,
@@ -40,6 +47,32 @@ class FloatingMode {
   FloatingMode& operator=(const FloatingMode&) = delete;
 
  protected:
+  unsigned before_;
+};
+
+/// While a PlainFloating object lives, its thread rounds to nearest, and no floating-point
+/// operation raises a signal. Denormal numbers are treated as before. In a program that has the
+/// usual mode, an object only reads the control word.
+class PlainFloating {
+ public:
+  PlainFloating() noexcept : before_(floating_mode()) {
+#if defined(__SSE2__)
+    if (!is_plain()) [[unlikely]]
+      _mm_setcsr((before_ & ~kRounding) | kNoTraps);
+#endif
+  }
+  ~PlainFloating() {
+#if defined(__SSE2__)
+    if (!is_plain()) [[unlikely]]
+      _mm_setcsr(before_);
+#endif
+  }
+  PlainFloating(const PlainFloating&) = delete;
+  PlainFloating& operator=(const PlainFloating&) = delete;
+
+ private:
+  static constexpr unsigned kNoTraps = 0x1f80, kRounding = 0x6000;
+  bool is_plain() const { return (before_ & (kNoTraps | kRounding)) == kNoTraps; }
   unsigned before_;
 };
 

@@ -7,9 +7,12 @@
 // Normally launch() only calls the work. While a tape records on this thread (see tape.h), launch()
 // also keeps a copy of the work. The work therefore looks nothing up: no shape, no mode, no tensor.
 //
+// Under launch() the thread rounds to nearest and no floating-point operation raises a signal.
+//
 // If code writes through a raw pointer, without launch(), the code must call count_write().
 #pragma once
 
+#include <descent/core/floating_mode.h>
 #include <descent/core/tape.h>
 #include <descent/core/tensor.h>
 #include <descent/core/thread_state.h>
@@ -27,6 +30,7 @@ void launch(std::string_view op, Tape::Tensors writes, Tape::Tensors reads, cons
   for (const Tensor* t : writes)
     if (t->defined())  // new values may be infinite
       t->body().storage->finite_at.store(0, std::memory_order_relaxed);
+  const PlainFloating plain;
   if (recording()) [[unlikely]] {
     t_tape->note(op, writes, reads);
     t_tape->keep(work);

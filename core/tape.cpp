@@ -72,6 +72,7 @@ void Tape::note(std::string_view op, Tensors writes, Tensors reads) {
 
 void Tape::replay() const {
   const FloatingMode put_back(floating_mode());
+  const PlainFloating plain;
   try {
     for (const Item& item : items_) item.call(item.work);
   } catch (...) {

@@ -257,6 +257,7 @@ void overwrite(const Tensor& source, const Tensor& target) {
 }
 
 void fill(const Tensor& t, Scalar value) {
+  const detail::PlainFloating plain;
   dispatch_all(t.dtype(), [&]<class T>(T) {
     T v;
     if constexpr (std::is_integral_v<T>)

@@ -256,6 +256,7 @@ Tensor elementwise(std::string_view op, std::initializer_list<const Tensor*> lis
   }
   if (!simple) return elementwise_any(op, list, out_dtype, f, layout);
   Tensor out = empty_as(*inputs[0], out_dtype);  // the common case, at once
+  const detail::PlainFloating plain;
   if (first.numel > 0) f(out.raw(), in, first.numel);
   return out;
 }

@@ -215,6 +215,7 @@ bool all_finite(const void* p, std::int64_t n, DType dtype) {
 
 bool all_finite(const Tensor& x) {
   detail::check_may_read("all_finite");
+  const detail::PlainFloating plain;
   if (!is_floating(x.dtype())) return true;
   detail::Storage& storage = *x.body().storage;
   // True if every write to the values is counted, so that storage.version tells whether the values

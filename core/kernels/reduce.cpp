@@ -586,6 +586,7 @@ double column_length(const T* p, std::int64_t n, std::int64_t step, double about
 
 double norm2(const Tensor& x) {
   detail::check_may_read("norm2");
+  const detail::PlainFloating plain;
   const Tensor flat = is_dense(x) ? x : contiguous(x);
   return dispatch_floating(x.dtype(),
                            [&]<class T>(T) { return row_length(data<T>(flat), flat.numel(), 0); });

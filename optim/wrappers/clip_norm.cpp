@@ -16,6 +16,7 @@ void check_positive(const char* op, const char* what, double x) {
 double clip_grad_norm_(const Parameters& parameters, double max_norm) {
   check_positive("clip_grad_norm_", "max_norm", max_norm);
   descent::detail::check_may_read("clip_grad_norm_");
+  const descent::detail::PlainFloating plain;
   const NoGradGuard guard;
   kernel::Norm all;
   for (const Parameter& p : parameters)
