@@ -7,18 +7,9 @@
 #include <algorithm>
 #include <nlohmann/json.hpp>
 #include <optional>
-#include <set>
 
 namespace descent {
 namespace {
-
-/// The beginning of a text that a file holds, for a message.
-std::string short_text(const std::string& text) {
-  if (text.size() <= 100) return text;
-  std::size_t end = 100;
-  while (end > 90 && (text[end] & 0xC0) == 0x80) --end;  // whole characters
-  return text.substr(0, end) + "…";
-}
 
 [[noreturn]] void bad(const std::string& path, const std::string& why) {
   fail<FileError>("load_tensors", "got '", path, "', ", why,
@@ -34,6 +25,9 @@ std::optional<DType> type_of(const std::string& name) {
     if (name == type_name(t)) return t;
   return std::nullopt;
 }
+
+/// The longest header, in bytes. A header needs about three times its size while it is read.
+constexpr std::uint64_t kMostHeader = std::uint64_t{16} << 20;
 
 /// Text as JSON writes it.
 std::string quoted(const std::string& text) {
@@ -113,22 +107,22 @@ class Header final : public nlohmann::json_sax<nlohmann::json> {
       for (const auto& [field, given] : {std::pair{"dtype", entry_->dtype.has_value()},
                                          {"shape", entry_->shape.has_value()},
                                          {"data_offsets", entry_->offsets.has_value()}})
-        if (!given) return refuse(to_text("whose tensor '", short_text(name_), "' has no ", field));
+        if (!given) return refuse(to_text("whose tensor '", brief(name_), "' has no ", field));
     level_ = level_ == kInEntry ? kInHeader : kOutside;
     return true;
   }
   bool key(std::string& text) override {
     const bool twice = level_ == kInHeader
                            ? entries.contains(text) || (text == kMetadata && has_metadata_)
-                       : is_metadata() ? metadata.contains(text)
-                                       : !fields_.insert(text).second;
-    if (twice) return refuse(to_text("which has the name '", short_text(text), "' twice"));
-    if (level_ == kInHeader) {
-      name_ = text;
-      fields_.clear();
-    } else {
-      field_ = text;
-    }
+                       : is_metadata()          ? metadata.contains(text)
+                       : text == "dtype"        ? entry_->dtype.has_value()
+                       : text == "shape"        ? entry_->shape.has_value()
+                       : text == "data_offsets" ? entry_->offsets.has_value()
+                                                : false;
+    if (twice) return refuse(to_text("which has the name '", brief(text), "' twice"));
+    if (entries.size() + metadata.size() > kMostNames)
+      return refuse(to_text("which has more than ", kMostNames, " names"));
+    (level_ == kInHeader ? name_ : field_) = text;
     return true;
   }
   bool start_array(std::size_t) override {
@@ -169,6 +163,7 @@ class Header final : public nlohmann::json_sax<nlohmann::json> {
  private:
   enum Level { kOutside, kInHeader, kInEntry, kInList };
   static constexpr const char* kMetadata = "__metadata__";
+  static constexpr std::size_t kMostNames = std::size_t{1} << 17;
 
   bool is_metadata() const { return name_ == kMetadata; }
   /// The list that is being read; null if nobody needs it.
@@ -185,9 +180,9 @@ class Header final : public nlohmann::json_sax<nlohmann::json> {
   }
   bool refuse_value(const char* what) {
     if (level_ == kOutside) return refuse(to_text("whose header is ", what, ", not an object"));
-    if (level_ == kInHeader) return refuse(to_text("where '", short_text(name_), "' is ", what));
-    return refuse(to_text("where '", short_text(field_), "' of '", short_text(name_),
-                          "' is or holds ", what));
+    if (level_ == kInHeader) return refuse(to_text("where '", brief(name_), "' is ", what));
+    return refuse(
+        to_text("where '", brief(field_), "' of '", brief(name_), "' is or holds ", what));
   }
   bool refuse(std::string why) {
     fault = std::move(why);
@@ -195,8 +190,7 @@ class Header final : public nlohmann::json_sax<nlohmann::json> {
   }
 
   Level level_ = kOutside;
-  std::string name_, field_;      // the last keys of header and entry
-  std::set<std::string> fields_;  // the fields of the entry so far
+  std::string name_, field_;  // the last keys of header and entry
   Entry* entry_ = nullptr;
   bool has_metadata_ = false;
 };
@@ -205,10 +199,10 @@ class Header final : public nlohmann::json_sax<nlohmann::json> {
 Shape shape_of(const std::string& path, const std::string& name, const Header::Entry& entry,
                std::uint64_t size) {
   const std::optional<DType> dtype = type_of(*entry.dtype);
-  const std::string tensor = to_text("whose tensor '", short_text(name), "' ");
+  const std::string tensor = to_text("whose tensor '", brief(name), "' ");
   if (!dtype)
-    bad(path, to_text(tensor, "has dtype '", short_text(*entry.dtype),
-                      "', expected BOOL, I64, F32 or F64"));
+    bad(path,
+        to_text(tensor, "has dtype '", brief(*entry.dtype), "', expected BOOL, I64, F32 or F64"));
   Shape extents;
   std::uint64_t elements = 1, span = 1;  // span: the product of the extents that are not 0
   for (const std::uint64_t n : *entry.shape) {
@@ -235,7 +229,7 @@ Archive load_tensors(const std::string& path) {
   if (file.read(0, &length, sizeof length) < sizeof length)
     bad(path, to_text("which has ", static_cast<unsigned long>(file.size()),
                       " bytes, expected at least 8"));
-  if (length > file.size() - sizeof length || length > 100'000'000)
+  if (length > file.size() - sizeof length || length > kMostHeader)
     bad(path, to_text("whose header claims ", static_cast<unsigned long>(length), " bytes of ",
                       static_cast<unsigned long>(file.size())));
   Header header;

@@ -139,7 +139,7 @@ Tensor tensor(const NestedList& list, DType dtype) {
       if (level[i]->is_list_)
         fail<ShapeError>("tensor", "got a ragged list, expected a number at depth ", shape.rank());
       out.data_ptr<double>()[i] = level[i]->scalar_.to_double();
-      integers.data_ptr<std::int64_t>()[i] = level[i]->scalar_.to_int();
+      if (dtype == kInt64) integers.data_ptr<std::int64_t>()[i] = level[i]->scalar_.to_int();
     }
     return kernel::cast(dtype == kInt64 ? integers : out, dtype);
   });

@@ -17,8 +17,10 @@ namespace descent {
 /// The base of all errors.
 class Error : public std::exception {
  public:
-  /// An error with this text.
-  explicit Error(std::string message) : message_(std::move(message)), text_(message_) {}
+  /// An error with this text. A text may quote a file. Bytes that are not UTF-8 are therefore
+  /// replaced, and of a text of 1,000 bytes or more the middle is left out.
+  explicit Error(const std::string& message)
+      : message_(brief(message, 700, 250)), text_(message_) {}
   /// The text, with the path of modules if there is one. The pointer is valid as long as the error.
   const char* what() const noexcept override { return text_.c_str(); }
 
@@ -52,6 +54,10 @@ struct StateError : Error {
 };
 /// A file that is missing, unreadable or malformed.
 struct FileError : Error {
+  using Error::Error;
+};
+/// More memory than the system gives.
+struct MemoryError : Error {
   using Error::Error;
 };
 /// A NaN or an infinity where training cannot go on.

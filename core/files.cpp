@@ -156,7 +156,13 @@ std::optional<std::vector<std::string>> detail::names_in(const std::string& fold
 
 std::string read_file(const std::string& path) {
   const detail::InputFile file("read_file", path);
-  std::string contents(file.size(), '\0');
+  std::string contents;
+  try {
+    contents.resize(file.size());
+  } catch (const std::exception&) {
+    fail<MemoryError>("read_file", "got '", path, "' of ", static_cast<unsigned long>(file.size()),
+                      " bytes, expected a file that fits into the memory");
+  }
   contents.resize(file.read(0, contents.data(), contents.size()));
   char more[65536];  // a file of /proc has more than its size says
   while (const std::size_t n = file.read(contents.size(), more, sizeof more))
@@ -226,6 +232,12 @@ std::string gunzip(std::string contents, const std::string& name, const UnpackLi
                static_cast<std::uint64_t>(limits.ratio * static_cast<double>(contents.size()))));
   std::string_view rest = contents;
   std::string out;
+  if (contents.size() >= 18) {  // the end tells the size of the last member, mostly the only one
+    std::uint64_t size = 0;
+    for (std::size_t i = 1; i <= 4; ++i)
+      size = size << 8 | static_cast<unsigned char>(contents[contents.size() - i]);
+    out.reserve(std::min(size, most));
+  }
   char buffer[65536];
   for (int status = Z_OK; status != Z_STREAM_END || stream.avail_in > 0 || !rest.empty();) {
     if (stream.avail_in == 0) {  // zlib counts in 32 bits

@@ -1,3 +1,4 @@
+#include <descent/core/error.h>
 #include <descent/core/free_lists.h>
 #include <descent/core/memory.h>
 
@@ -93,10 +94,15 @@ struct Flusher {
   }
 };
 
+[[noreturn]] void refuse(std::size_t bytes) {
+  fail<MemoryError>("memory", "got a request for ", static_cast<unsigned long>(bytes),
+                    " bytes, expected one that the system grants");
+}
+
 void* from_system(std::size_t bytes) {
   const std::size_t alignment = bytes >= kHugePage ? kHugePage : kBlockAlignment;
   void* p = std::aligned_alloc(alignment, (bytes + alignment - 1) / alignment * alignment);
-  if (!p) throw std::bad_alloc();
+  if (!p) refuse(bytes);
 #if defined(__linux__)
   if (alignment == kHugePage) madvise(p, bytes, MADV_HUGEPAGE);
 #endif
@@ -149,7 +155,7 @@ void give_elsewhere(Block* block, int c) noexcept {
 
 void* allocate(std::size_t bytes) {
   if (bytes > kMost) [[unlikely]]
-    throw std::bad_alloc();
+    refuse(bytes);
   const int c = class_of(bytes);
   return take(c, bytes_of(c));
 }

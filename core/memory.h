@@ -30,7 +30,7 @@ void reset_peak_memory() noexcept;
 void release_cached_memory() noexcept;
 
 namespace detail {
-/// A block of at least `bytes` bytes, aligned to 64. Throws std::bad_alloc.
+/// A block of at least `bytes` bytes, aligned to 64. Throws MemoryError if the system has none.
 void* allocate(std::size_t bytes);
 /// Returns a block; `bytes` is what allocate() was asked for. Null is ignored.
 void deallocate(void* block, std::size_t bytes) noexcept;

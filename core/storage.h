@@ -20,6 +20,8 @@
 
 namespace descent::detail {
 
+struct Body;
+
 /// The memory of a tensor and of all its views, with some facts about the values.
 struct Storage : RefCounted {
   void* data = nullptr;  // valid as long as this storage lives
@@ -43,6 +45,8 @@ struct Storage : RefCounted {
   /// Takes memory for `bytes` bytes: from the tape that records on this thread, or if there is
   /// none, from the free lists. Up to 2048 bytes lie in one block with the Storage itself.
   static RefPtr<Storage> make(std::size_t bytes);
+  /// Takes memory for the elements of a body. Throws MemoryError, which names the shape.
+  static RefPtr<Storage> make(const Body& body, DType dtype);
   /// A storage in the caller's memory. Unless `deleter` frees the memory, the memory must outlive
   /// the storage.
   static RefPtr<Storage> borrow(void* data, std::size_t bytes, std::function<void(void*)> deleter);

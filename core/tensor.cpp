@@ -1,4 +1,5 @@
 #include <descent/core/create.h>
+#include <descent/core/error.h>
 #include <descent/core/free_lists.h>
 #include <descent/core/kernels/copy.h>
 #include <descent/core/launch.h>
@@ -39,6 +40,18 @@ RefPtr<Storage> Storage::make(std::size_t bytes) {
   return RefPtr<Storage>(s);
 }
 
+RefPtr<Storage> Storage::make(const Body& body, DType dtype) {
+  const std::size_t bytes = static_cast<std::size_t>(body.numel) * size_of(dtype);
+  try {
+    return make(bytes);
+  } catch (const MemoryError&) {
+    fail<MemoryError>("empty", "got shape ", body.shape, " of ", dtype, ", which takes ",
+                      static_cast<unsigned long>(bytes),
+                      " bytes, expected a tensor that fits into the memory. Hint: use smaller "
+                      "batches or layers");
+  }
+}
+
 RefPtr<Storage> Storage::borrow(void* data, std::size_t bytes, std::function<void(void*)> deleter) {
   std::unique_ptr<std::function<void(void*)>> end;
   if (deleter) end = std::make_unique<std::function<void(void*)>>(std::move(deleter));
@@ -65,7 +78,7 @@ void Storage::destroy(Storage* s) noexcept {
 
 Body* Body::make() { return new (allocate_fixed<sizeof(Body)>()) Body; }
 Body* Body::make(const Body& like, DType dtype) {
-  auto storage = Storage::make(static_cast<std::size_t>(like.numel) * size_of(dtype));
+  auto storage = Storage::make(like, dtype);
   return new (allocate_fixed<sizeof(Body)>()) Body(like, dtype, std::move(storage));
 }
 

@@ -4,6 +4,7 @@
 #include <descent/core/dtype.h>
 #include <descent/core/shape.h>
 
+#include <algorithm>
 #include <string>
 #include <string_view>
 
@@ -42,6 +43,11 @@ std::size_t columns(std::string_view text);
 /// The text with spaces after it, up to `width` columns: padded("η", 3) is "η  ".
 std::string padded(std::string_view text, std::size_t width);
 
+/// A text from outside, as a message can show it. Bytes that are not UTF-8 and control characters
+/// become '?'. If the text has more than `first` + `last` bytes, "…" stands for what is between the
+/// first and the last of these bytes.
+std::string brief(std::string_view text, std::size_t first = 100, std::size_t last = 0);
+
 namespace detail {
 std::size_t edit_distance(std::string_view a, std::string_view b);
 }
@@ -55,6 +61,9 @@ std::string nearest_match(std::string_view name, const Names& candidates) {
   std::string best;
   std::size_t least = name.size() / 2 + 1;
   for (const auto& candidate : candidates) {
+    // The distance is at least the difference of the lengths.
+    if (std::max(candidate.size(), name.size()) - std::min(candidate.size(), name.size()) > least)
+      continue;
     const std::size_t distance = detail::edit_distance(name, candidate);
     const bool tie_won =
         distance == least && candidate.size() == name.size() && best.size() != name.size();

@@ -27,7 +27,7 @@ Tensor empty_strided(const Shape& shape, const Shape& strides, DType dtype) {
   body->strides = strides;
   body->dtype = dtype;
   body->update_layout();
-  body->storage = detail::Storage::make(static_cast<std::size_t>(body->numel) * size_of(dtype));
+  body->storage = detail::Storage::make(*body, dtype);
   return t;
 }
 

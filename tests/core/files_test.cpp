@@ -1,5 +1,6 @@
 // Files: what is kept when a file is replaced, what is refused, and what is left when writing fails
 // or the program is killed.
+#include "tests/support/allocations.h"
 #include "tests/support/errors.h"
 #include "tests/support/temporary_folder.h"
 
@@ -7,6 +8,7 @@
 #include <descent/core/create.h>
 #include <descent/core/file_system.h>
 #include <descent/core/files.h>
+#include <descent/core/memory.h>
 #include <descent/core/random.h>
 
 #include <gtest/gtest.h>
@@ -21,6 +23,8 @@
 #include <csignal>
 #include <cstring>
 #include <fstream>
+#include <functional>
+#include <new>
 
 namespace descent {
 namespace {
@@ -246,6 +250,22 @@ TEST(ReadFile, RefusesWhatIsNoFile) {
   EXPECT_FALSE(read_file("/proc/self/status").empty()) << "its size reads as 0";
 }
 
+#if defined(__has_feature)
+#define DESCENT_ADDRESS __has_feature(address_sanitizer)
+#elif defined(__SANITIZE_ADDRESS__)
+#define DESCENT_ADDRESS 1
+#endif
+#if !DESCENT_ADDRESS  // which ends a program that asks for too much
+TEST(ReadFile, RefusesAFileLargerThanTheMemory) {
+  const TemporaryFolder folder;
+  write_file(folder / "sparse", "");
+  if (::truncate((folder / "sparse").c_str(), off_t{1} << 43) == 0) {
+    EXPECT_TRUE(has_text(message_of<MemoryError>([&] { read_file(folder / "sparse"); }),
+                         "of 8796093022208 bytes"));
+  }
+}
+#endif
+
 TEST(Gunzip, RefusesAFileThatUnpacksToFarMoreThanItHolds) {
   std::string packed(300000, '\0');
   z_stream stream{};
@@ -362,9 +382,89 @@ TEST(Archive, RefusesHostileHeaders) {
   EXPECT_TRUE(has_text(refusal(folder, with("shape", "[99999999999999999999]")), "a fraction"));
   EXPECT_TRUE(has_text(refusal(folder, with("data_offsets", "[0,3]"), "123"),
                        "does not lie at two offsets that are 4 bytes apart, within 3"));
+  std::string names = "{";
+  for (int i = 0; i <= (1 << 17) + 1; ++i) names += to_text("\"", i, "\":{", good, "},");
+  EXPECT_TRUE(has_text(refusal(folder, names), "which has more than 131072 names"));
+  EXPECT_TRUE(has_text(refusal(folder, std::string((16 << 20) + 1, ' ')), "whose header claims"));
   EXPECT_TRUE(has_text(refusal(folder, "{\"w\""), "it goes wrong at byte"));
   EXPECT_TRUE(has_text(refusal(folder, with("shape", "[1]"), "12345"),
                        "which has 1 bytes that belong to no tensor"));
+}
+
+TEST(Archive, TakesMemoryForItsTensorsAndLittleMore) {
+  const TemporaryFolder folder;
+  const std::string good = R"("dtype":"F32","shape":[0],"data_offsets":[0,0])";
+  std::string fields = "{\"w\":{", notes = "{\"__metadata__\":{", tensors = "{";
+  for (int i = 0; i < 120000; ++i) {
+    fields += to_text("\"", i, "\":[", i, "],");
+    notes += to_text("\"", i, "\":\"a\",");
+    tensors += to_text("\"", i, "\":{", good, "},");
+  }
+  const std::string text((15 << 20), 'a');
+  for (const std::string& header :
+       {fields + good + "}}", notes + "\"x\":\"\"}}", tensors, "{\"" + text + "\":1}",
+        "{\"w\":{\"dtype\":\"" + text + "\"}}", std::string(15 << 20, '[')}) {
+    const std::uint64_t length = header.size();
+    write_file(folder / "x",
+               std::string(reinterpret_cast<const char*>(&length), sizeof length) + header);
+    const testing::PeakMemory peak;
+    try {
+      load_tensors(folder / "x");
+    } catch (const FileError&) {
+    }
+    EXPECT_LT(peak.bytes(), static_cast<std::int64_t>(length) + (std::int64_t{64} << 20))
+        << header.substr(0, 50);
+  }
+}
+
+TEST(Archive, SurvivesEveryRequestForMemoryThatFails) {
+  const TemporaryFolder folder;
+  const std::map<std::string, Tensor> tensors{{"a", ones({3, 2})}, {"b", zeros({600})}};
+  const std::map<std::string, std::string> notes{{"note", "text"}};
+  save_tensors(folder / "x", tensors, notes);
+  const std::string whole = read_file(folder / "x");
+  const auto fail_each = [&](const std::function<void()>& f) {
+    std::int64_t n = 1;
+    for (;; ++n) {
+      const auto live = memory_stats().live_bytes;
+      const testing::FailAllocation fail(n);
+      try {
+        f();
+      } catch (const std::bad_alloc&) {
+      } catch (const Error&) {
+      }
+      EXPECT_EQ(memory_stats().live_bytes, live) << n;
+      if (!fail.failed()) break;
+      EXPECT_EQ(count_of(folder), 1) << n;
+    }
+    EXPECT_GT(n, 5);
+    EXPECT_EQ(read_file(folder / "x"), whole);
+  };
+  fail_each([&] { save_tensors(folder / "x", tensors, notes); });
+  fail_each([&] { load_tensors(folder / "x"); });
+}
+
+// ---- messages ----
+
+TEST(Errors, HaveAShortTextInUtf8WhateverTheyQuote) {
+  EXPECT_EQ(std::string(Error("ä\xff\xc3(\xed\xa0\x80\xf4\x90\x80\x80\xe2\x82€\x1b[0m\n").what()),
+            "ä?\?(" + std::string(9, '?') + "€?[0m\n");
+  const std::string text = Error(std::string(5000, 'a') + "ö. Hint: end").what();
+  EXPECT_LT(text.size(), 1000u);
+  EXPECT_TRUE(text.starts_with("aaa") && text.ends_with("aö. Hint: end"));
+  EXPECT_EQ(brief("äöü", 3), "ä…") << "whole characters";
+  EXPECT_EQ(brief("äöü", 0, 3), "…ü");
+  EXPECT_EQ(brief("äöü", 6), "äöü");
+}
+
+TEST(Memory, TooMuchIsRefusedWithShapeAndBytes) {
+  EXPECT_TRUE(has_text(
+      message_of<MemoryError>([] {
+        empty({1 << 24, 1 << 24}, kFloat64);
+      }),
+      "[empty] got shape (16777216, 16777216) of float64, which takes 2251799813685248 bytes"));
+  EXPECT_TRUE(has_text(message_of<MemoryError>([] { detail::allocate(std::size_t{1} << 51); }),
+                       "got a request for 2251799813685248 bytes"));
 }
 
 }  // namespace

@@ -3,6 +3,7 @@
 #include <descent/core/free_lists.h>
 #include <descent/core/memory.h>
 
+#include <malloc.h>
 #include <algorithm>
 #include <atomic>
 #include <cstdlib>
@@ -13,6 +14,7 @@ using descent::detail::t_lists;
 
 namespace {
 std::atomic<long> g_news{0};
+std::atomic<std::int64_t> g_live{0}, g_peak{0};  // bytes of operator new
 
 void* counted(std::size_t bytes, std::size_t alignment = 0) {
   ++g_news;
@@ -22,26 +24,40 @@ void* counted(std::size_t bytes, std::size_t alignment = 0) {
                 ? std::malloc(bytes)
                 : std::aligned_alloc(alignment, (bytes + alignment - 1) / alignment * alignment);
   if (!p) throw std::bad_alloc();
+  const std::int64_t live = g_live += static_cast<std::int64_t>(::malloc_usable_size(p));
+  for (std::int64_t peak = g_peak; live > peak && !g_peak.compare_exchange_weak(peak, live);) {
+  }
   return p;
+}
+void uncounted(void* p) noexcept {
+  if (p) g_live -= static_cast<std::int64_t>(::malloc_usable_size(p));
+  std::free(p);
 }
 }  // namespace
 
 void* operator new(std::size_t bytes) { return counted(bytes); }
 void* operator new[](std::size_t bytes) { return counted(bytes); }
+void* operator new(std::size_t bytes, const std::nothrow_t&) noexcept {
+  try {
+    return counted(bytes);
+  } catch (const std::bad_alloc&) {
+    return nullptr;
+  }
+}
 void* operator new(std::size_t bytes, std::align_val_t alignment) {
   return counted(bytes, static_cast<std::size_t>(alignment));
 }
 void* operator new[](std::size_t bytes, std::align_val_t alignment) {
   return counted(bytes, static_cast<std::size_t>(alignment));
 }
-void operator delete(void* p) noexcept { std::free(p); }
-void operator delete[](void* p) noexcept { std::free(p); }
-void operator delete(void* p, std::size_t) noexcept { std::free(p); }
-void operator delete[](void* p, std::size_t) noexcept { std::free(p); }
-void operator delete(void* p, std::align_val_t) noexcept { std::free(p); }
-void operator delete[](void* p, std::align_val_t) noexcept { std::free(p); }
-void operator delete(void* p, std::size_t, std::align_val_t) noexcept { std::free(p); }
-void operator delete[](void* p, std::size_t, std::align_val_t) noexcept { std::free(p); }
+void operator delete(void* p) noexcept { uncounted(p); }
+void operator delete[](void* p) noexcept { uncounted(p); }
+void operator delete(void* p, std::size_t) noexcept { uncounted(p); }
+void operator delete[](void* p, std::size_t) noexcept { uncounted(p); }
+void operator delete(void* p, std::align_val_t) noexcept { uncounted(p); }
+void operator delete[](void* p, std::align_val_t) noexcept { uncounted(p); }
+void operator delete(void* p, std::size_t, std::align_val_t) noexcept { uncounted(p); }
+void operator delete[](void* p, std::size_t, std::align_val_t) noexcept { uncounted(p); }
 
 namespace descent::testing {
 
@@ -53,6 +69,14 @@ long all() { return g_news + static_cast<long>(memory_stats().system_allocations
 
 CountAllocations::CountAllocations() : start_(all()) {}
 long CountAllocations::so_far() const { return all() - start_; }
+
+PeakMemory::PeakMemory() : start_(g_live + static_cast<std::int64_t>(memory_stats().live_bytes)) {
+  g_peak = g_live.load();
+  reset_peak_memory();
+}
+std::int64_t PeakMemory::bytes() const {
+  return g_peak + static_cast<std::int64_t>(memory_stats().peak_bytes) - start_;
+}
 
 FailAllocation::FailAllocation(std::int64_t n) {
   detail::deallocate(detail::allocate(1), 1);  // now the thread has its lists

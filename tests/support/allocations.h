@@ -16,6 +16,17 @@ class CountAllocations {
   long start_;
 };
 
+/// Tells how much memory was in use at most since its construction, beyond what was in use then:
+/// the peak of operator new and the peak of the free lists, together.
+class PeakMemory {
+ public:
+  PeakMemory();
+  std::int64_t bytes() const;
+
+ private:
+  std::int64_t start_;
+};
+
 /// While it lives, the calling thread's n-th request for memory throws std::bad_alloc; n = 1 is the
 /// next one. Requests are the calls of operator new and every block of the free lists, which are
 /// kept empty meanwhile. The requests before and after the n-th succeed.
