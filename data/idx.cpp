@@ -36,13 +36,12 @@ Tensor load_idx(const std::string& path) {
                     ", expected ", static_cast<unsigned long>(expected),
                     ". Hint: the file is cut off or damaged");
   Tensor out = empty(shape, rank == 1 ? kInt64 : kFloat32);
-  for (std::uint64_t i = 0; i < expected; ++i) {
-    const unsigned char v = byte(start + i);
-    if (rank == 1)
-      out.data_ptr<std::int64_t>()[i] = v;
-    else
-      out.data_ptr<float>()[i] = static_cast<float>(v);
-  }
+  const std::string_view values = std::string_view(file).substr(start);
+  const auto value = [](char c) { return static_cast<unsigned char>(c); };
+  if (rank == 1)
+    std::ranges::transform(values, out.data_ptr<std::int64_t>(), value);
+  else
+    std::ranges::transform(values, out.data_ptr<float>(), value);
   return out;
 }
 
@@ -66,8 +65,9 @@ Dataset idx_folder(const std::string& folder) {
   namespace fs = std::filesystem;
   std::error_code error;
   std::vector<std::string> files;
-  for (const auto& entry : fs::directory_iterator(folder, error))
-    files.push_back(entry.path().filename().string());
+  for (fs::directory_iterator entry(folder, error), end; !error && entry != end;
+       entry.increment(error))
+    files.push_back(entry->path().filename().string());
   if (error) fail<FileError>("idx_folder", "could not read '", folder, "': ", error.message());
   std::sort(files.begin(), files.end());
   const auto find = [&](const std::string& start) {

@@ -1,3 +1,4 @@
+#include "tests/support/allocations.h"
 #include "tests/support/errors.h"
 
 #include <descent/descent.h>
@@ -300,6 +301,72 @@ TEST(Csv, DoesNotGuessAtATargetThatIsBothWordsAndNumbers) {
   EXPECT_TRUE(has_text(message_of<FileError>([&] { data::parse_csv(text); }),
                        "got the target 'NA' in line "));
   EXPECT_EQ(data::parse_csv(text, {.task = data::Task::classification}).num_classes(), 3);
+}
+
+// ---- limits ----
+
+std::string repeated(const std::string& line, std::size_t bytes) {
+  std::string text;
+  while (text.size() < bytes) text += line;
+  return text;
+}
+
+TEST(Csv, TakesMemoryForItsResultAndLittleMore) {
+  constexpr std::size_t kSize = std::size_t{3} << 20;
+  std::string words, numbers = "1,2\n", wide = "1";
+  for (int i = 0; words.size() < kSize; ++i) words += to_text("1,w", i % 100000, "\n");
+  for (int i = 0; numbers.size() < kSize; ++i) numbers += to_text("1,", i, ".5\n");
+  for (int i = 0; i < 1000; ++i) wide += ",1";
+  const std::string many = repeated(",", kSize), word(kSize, 'w');
+  for (const auto& [what, text] : std::map<std::string, std::string>{
+           {"digits", repeated("1,2,0\n2,3,1\n", kSize)},
+           {"words", words},
+           {"numbers", numbers},
+           {"wide", repeated(wide + "\n", kSize)},
+           {"quotes", repeated("\"1\",\"a\"\n", kSize)},
+           {"blank lines", "1,2\n" + repeated("\n", kSize) + "3,4\n"},
+           {"columns", many + "\n" + many},
+           {"names", "a" + repeated(",b", std::size_t{2} << 20) + "\n1,2\n"},
+           {"one long field", "1," + word + "\n2,b\n"},
+           {"a long wrong field", "1,2\n" + word + ",2\n"},
+           {"short rows", many.substr(0, 1000000) + "\n" + repeated("1\n", kSize)}}) {
+    const testing::PeakMemory peak;
+    std::int64_t result = 0;
+    try {
+      const data::Dataset d = data::parse_csv(text);
+      result = d.x.numel() * 4 + d.y.numel() * 8;
+      for (const std::string& c : d.classes)
+        result += static_cast<std::int64_t>(sizeof c + c.capacity());
+    } catch (const FileError& e) {
+      EXPECT_LT(std::string(e.what()).size(), 1000u) << what;
+    }
+    // A tensor takes up to a quarter more than its elements. If a row is too short, the error comes
+    // when there is room for all numbers that the text could hold.
+    const auto size = static_cast<std::int64_t>(text.size());
+    const bool names = what == "words" || what == "names" || what == "short rows";
+    const std::int64_t most = what == "short rows" ? 6 * size : result * 5 / 4 + 2 * size;
+    EXPECT_LT(peak.bytes(), most + (names ? std::int64_t{64} << 20 : std::int64_t{2} << 20))
+        << what;
+  }
+}
+
+TEST(Csv, RefusesTooManyColumnsAndClasses) {
+  const std::string many = repeated("1,", std::size_t{2} << 20) + "1\n";
+  EXPECT_TRUE(has_text(message_of<FileError>([&] { data::parse_csv(many + many); }),
+                       "got 1048577 columns, expected at most 1048576"));
+  std::string words;
+  for (int i = 0; i <= 1 << 18; ++i) words += to_text("1,w", i, "\n");
+  EXPECT_TRUE(has_text(message_of<FileError>([&] { data::parse_csv(words); }),
+                       "got more than 262144 classes"));
+}
+
+TEST(Csv, LabelsClassesInTheirOrderNotThatOfTheRows) {
+  const data::Dataset d = data::parse_csv("1,b\n2,c\n3,a\n4,b\n");
+  EXPECT_EQ(d.classes, (std::vector<std::string>{"a", "b", "c"}));
+  EXPECT_EQ(d.y.to_vector(), (Doubles{1, 2, 0, 1}));
+  const data::Dataset n = data::parse_csv("1,10\n2,9\n3,-1\n4,10\n5,9\n6,-1\n");
+  EXPECT_EQ(n.classes, (std::vector<std::string>{"-1", "9", "10"}));
+  EXPECT_EQ(n.y.to_vector(), (Doubles{2, 1, 0, 2, 1, 0}));
 }
 
 }  // namespace
