@@ -10,6 +10,7 @@ namespace descent::optim {
 namespace {
 
 constexpr double kPi = std::numbers::pi;
+constexpr std::int64_t kMost = 1'000'000'000'000'000;  // of a count: sums of counts stay exact
 
 /// An argument of a schedule as text. If it cannot be used, `fault` says why.
 struct Given {
@@ -21,6 +22,7 @@ struct Given {
   }
   Given(const char* name, std::int64_t n, std::int64_t least = 1) : text(to_text(n)) {
     if (n < least) fault = to_text("got ", name, " = ", n, ", expected ", least, " or more");
+    if (n > kMost) fault = to_text("got ", name, " = ", n, ", expected at most 1e15");
   }
 };
 
@@ -161,8 +163,9 @@ Schedule joined(std::vector<std::pair<std::int64_t, Hyper>> parts) {
   if (parts.empty()) fail<ValueError>("joined", "got no parts, expected at least one");
   std::string text = "joined(";
   for (const auto& [steps, part] : parts) {
-    if (steps < 1) fail<ValueError>("joined", "got steps = ", steps, ", expected 1 or more");
-    text += to_text(text.back() == '(' ? "" : ", ", steps, ": ", part.text());
+    const Given given("steps", steps);
+    if (!given.fault.empty()) fail<ValueError>("joined", given.fault);
+    text += to_text(text.back() == '(' ? "" : ", ", given.text, ": ", part.text());
   }
   return {[parts](std::int64_t t) {
             for (std::size_t i = 0; i + 1 < parts.size(); ++i) {

@@ -373,7 +373,7 @@ void Groups::state(StateVisitor& visit) {
     const Tensor& w = parameters()[i].value;
     visit(ledger_.key(i, "step"), m.t);
     for (std::size_t k = 0; k < rule.numbers.size(); ++k)
-      visit(ledger_.key(i, rule.numbers[k].name), m.numbers[k]);
+      visit(ledger_.key(i, rule.numbers[k].name), m.numbers[k], true);
     // Which slots a parameter must have depends on the settings. The settings are loaded by now.
     const auto used = rule.slots_in_use(w.dtype());
     for (std::size_t k = 0; k < rule.slot_names.size(); ++k)

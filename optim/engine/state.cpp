@@ -3,6 +3,7 @@
 #include <descent/optim/engine/state.h>
 
 #include <algorithm>
+#include <cmath>
 
 namespace descent::optim {
 
@@ -44,10 +45,15 @@ void StateVisitor::operator()(std::string_view name, std::int64_t& value, std::i
     replace(value, count);
 }
 
-void StateVisitor::operator()(std::string_view name, double& value) {
+void StateVisitor::operator()(std::string_view name, double& value, bool finite) {
   if (log_) return remember(value, value);
   const Tensor t = exchange(name, full({}, value, kFloat64), {}, kFloat64);
-  if (in_ && t.defined()) replace(value, t.item());
+  if (!in_ || !t.defined()) return;
+  const double x = t.item();
+  if (std::isnan(x) || (finite && std::isinf(x)))
+    differences_ += to_text("\n  ", prefix_, name, ": got ", x, ", expected a number");
+  else
+    replace(value, x);
 }
 
 Tensor StateVisitor::exchange(std::string_view name, const Tensor& present, const Shape& shape,

@@ -66,8 +66,9 @@ class StateVisitor {
 
   /// Lists a count. It is saved as an int64 tensor without dimensions.
   void operator()(std::string_view name, std::int64_t& value, std::int64_t least = 0);
-  /// Lists a number. It is saved as a float64 tensor without dimensions.
-  void operator()(std::string_view name, double& value);
+  /// Lists a number. It is saved as a float64 tensor without dimensions. A loaded NaN does not fit.
+  /// If `finite` is true, a loaded infinity does not fit either.
+  void operator()(std::string_view name, double& value, bool finite = false);
   /// Lists a tensor. An undefined tensor is not saved. A loaded tensor must have this shape and
   /// dtype. If the state has no such tensor, `value` becomes undefined, and if `required` is true,
   /// loading fails.

@@ -80,7 +80,7 @@ class Parser {
 };
 
 std::optional<double> to_number(std::string_view text) {
-  if (text.starts_with('+')) text.remove_prefix(1);
+  if (text.starts_with('+') && !text.starts_with("+-")) text.remove_prefix(1);
   double x = 0;
   const char* const last = text.data() + text.size();
   const auto [end, error] = std::from_chars(text.data(), last, x);
@@ -188,7 +188,13 @@ const std::vector<Maker>& makers() {
 
 }  // namespace
 
-Expression Expression::parse(std::string_view text) { return Parser(text).whole(); }
+Expression Expression::parse(std::string_view text) {
+  constexpr std::size_t kLongest = 65536;
+  if (text.size() > kLongest)
+    fail<ValueError>("optimizer", "got a text of ", text.size(), " bytes, expected at most ",
+                     kLongest);
+  return Parser(text).whole();
+}
 
 std::string Expression::to_string() const {
   std::string s = text;

@@ -104,6 +104,46 @@ TEST(State, WithSettingsOutOfRangeIsRefusedAndChangesNothing) {
   }
 }
 
+TEST(State, WithACountOrNumberThatIsNoneIsRefused) {
+  const double nan = std::numeric_limits<double>::quiet_NaN();
+  for (const char* text : {"prodigy", "nadam", "schedule_free_adamw", "lbfgs", "ema(adam)",
+                           "swa(adam)", "lookahead(adam)", "accumulate(adam, 2)"}) {
+    const Problem p;
+    Optimizer o = make(text, p.parameters());
+    p.step(o);
+    const State before = o.state_dict();
+    int changed = 0;
+    for (const auto& [key, t] : before) {
+      if (t.dtype() == kFloat32 || t.numel() > 3) continue;  // a slot
+      State state = before;
+      state[key] =
+          t.dtype() == kInt64 ? full(t.shape(), -2, kInt64) : full(t.shape(), nan, kFloat64);
+      EXPECT_THROW(o.load_state_dict(state), Error) << text << " " << key;
+      EXPECT_EQ(o.state_dict().at(key).to_vector(), t.to_vector()) << text << " " << key;
+      ++changed;
+    }
+    EXPECT_GT(changed, 5) << text;
+  }
+  Optimizer o = make("adam", Problem().parameters());
+  ReduceOnPlateau plateau(o);
+  State state = plateau.state_dict();
+  state["plateau/best"] = full({}, nan, kFloat64);
+  EXPECT_TRUE(has_text(message_of<StateError>([&] { plateau.load_state_dict(state); }),
+                       "plateau/best: got nan, expected a number"));
+}
+
+TEST(Text, IsReadWithinItsLimits) {
+  EXPECT_TRUE(has_text(message_of<ValueError>([] { parse_hyper("+-1"); }), "got the value '+-1'"));
+  EXPECT_TRUE(has_text(message_of<ValueError>([] { parse_hyper(std::string(70000, '1')); }),
+                       "got a text of 70000 bytes, expected at most 65536"));
+  EXPECT_TRUE(has_text(message_of<ValueError>([] { cyclic(0, 1, INT64_MAX, 1); }),
+                       "got up = 9223372036854775807, expected at most 1e15"));
+  EXPECT_TRUE(has_text(message_of<ValueError>([] {
+                         joined({{INT64_MAX, 0.1}, {1, 0.1}});
+                       }),
+                       "expected at most 1e15"));
+}
+
 TEST(Average, IsNotSavedOrLoadedWhileExchanged) {
   const Problem p;
   Optimizer o = ema({p.parameters(), SGD{.lr = 0.01}}, 0.9);
