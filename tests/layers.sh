@@ -37,6 +37,7 @@ report 'cblas only in core/kernels/gemm.cpp' "$(grep -rln 'cblas' core autograd 
 report 'TBB only in core/parallel.cpp' "$(grep -rlE '#include [<"](tbb|oneapi)' core autograd nn optim data examples descent.h | grep -vx 'core/parallel.cpp')"
 report 'spdlog only in core/log.cpp' "$(grep -rlE '#include [<"]spdlog' core autograd nn optim data examples descent.h | grep -vx 'core/log.cpp')"
 report 'third parties in a public header' "$(grep -rnE '#include [<"](tbb|cblas|spdlog|fmt|nlohmann|zlib|CLI)' core autograd nn optim data descent.h --include=*.h)"
+report 'a number that is read or printed as the locale of a host says' "$(grep -rnE '\b(strto[dfl]d?|sto(d|f|ld)|ato[fil]|v?sn?printf|sscanf)\(|stringstream|setlocale' core autograd nn optim data examples descent.h --include=*.h --include=*.cpp)"
 report 'banned flags' "$(grep -rnE 'march=native|ffast-math' CMakeLists.txt core/cmake core/*.cpp core/kernels examples tests/CMakeLists.txt CMakePresets.json)"
 report 'the top level is fixed' "$(ls | grep -vxE 'CMakeLists.txt|CMakePresets.json|LICENSE|README.md|descent.h|core|autograd|nn|optim|data|examples|tests|build.*')"
 [ $bad -eq 0 ] && echo "all in order"

@@ -131,6 +131,19 @@ expect 3 "expected train-images" train --data "$folder"
 printf '1,2,3\n4,x,6\n' >bad.csv
 expect 3 "got 'x' in line 2, column 1 counted from 0" train --data bad.csv
 expect 2 "did you mean 'yield'" train --data table.csv --target yeild
+mkdir images
+mkfifo images/train-images images/pipe
+touch images/train-labels
+expect 3 'got a pipe' train --data images
+expect 3 'got a pipe' train --data images/pipe
+expect 3 'which is no file or folder' train --data "$(printf 'n%.0s' {1..5000})"
+expect 2 'which takes 399999999600000 bytes' train --data iris --hidden 100000,999999999
+expect 2 "got '0,5', expected a number above 0" train --data iris --lr 0,5
+
+# Names in another encoding than UTF-8.
+printf 'br\xe4ite,y\n1,2.5\n2,3\n3,5\n4,1\n5,2\n' >latin.csv
+expect 0 'validation loss' train --data latin.csv --epochs 1 --out latin
+has latin/settings.json 'ite'
 expect 4 'Hint: lower --lr' train --data linear --optimizer sgd --lr 1000 --epochs 5
 
 [ $failures -eq 0 ] && echo "all as expected"

@@ -238,7 +238,8 @@ TEST(Judge, SoundsAnAlarmWhereAnOptimizerEndsBelowOneItContains) {
 }
 
 TEST(Judge, RunsThatDivergeComeLast) {
-  const Judged j = judged(contest_of({{"adam", {NAN, NAN, .99}}, {"sgd", {.5, .5, .5}}}));
+  const Contest c = contest_of({{"adam", {NAN, NAN, .99}}, {"sgd", {.5, .5, .5}}});
+  const Judged j = judged(c);  // points into the contest
   EXPECT_EQ(j.standings[0].who->entrant.name, "sgd");
   EXPECT_EQ(score_text(j.standings[1].test.median, true), "diverged");
   const Judged none = judged(contest_of({{"sgd", {NAN, NAN}}}));

@@ -1,7 +1,12 @@
 // One training run: the tables of names, the description of an optimizer, and the loop.
 #include "run/training.h"
+#include "tests/support/temporary_folder.h"
 
 #include <gtest/gtest.h>
+#include <CLI/CLI.hpp>
+#include <clocale>
+#include <cstdlib>
+#include <nlohmann/json.hpp>
 
 namespace {
 
@@ -84,6 +89,46 @@ TEST(Training, TrainsWithTheOptimizerThatItMadeAtFirst) {
   EXPECT_EQ(made.steps(), 8);
   EXPECT_EQ(run.gradient_evaluations, 8);
   EXPECT_EQ(run.epochs.size(), 2U);
+}
+
+/// Sets a locale that writes numbers with a comma. `set` is false where the system cannot make it.
+struct CommaLocale {
+  descent::testing::TemporaryFolder folder;
+  bool set = false;
+  CommaLocale() {
+    const std::string make =
+        "localedef -i de_DE -f UTF-8 " + folder / "de_DE.UTF-8" + " >/dev/null 2>&1";
+    set = std::system(make.c_str()) == 0 && ::setenv("LOCPATH", folder.path.c_str(), 1) == 0 &&
+          std::setlocale(LC_ALL, "de_DE.UTF-8") != nullptr;
+  }
+  CommaLocale(const CommaLocale&) = delete;
+  CommaLocale& operator=(const CommaLocale&) = delete;
+  ~CommaLocale() { std::setlocale(LC_ALL, "C"); }
+};
+
+TEST(Locale, OfTheHostChangesNoNumber) {
+  const CommaLocale comma;
+  if (!comma.set) GTEST_SKIP() << "no localedef";
+  ASSERT_EQ(std::strtod("0.5", nullptr), 0) << "the locale has no comma";
+  EXPECT_EQ(number_in("0.5"), 0.5);
+  EXPECT_EQ(format(0.5, "%.2f s"), "0.50 s");
+  EXPECT_EQ(format(1e-7, "%.3g"), "1e-07");
+  EXPECT_EQ(duration(1.5), "1.5 s");
+  Options o;
+  CLI::App command;
+  add_options(command, o, true);
+  command.parse("--lr 0.5 --dropout 0.25 --time-limit 1.5m --validation 0.125");
+  EXPECT_EQ(o.lr, 0.5);
+  EXPECT_EQ(o.dropout, 0.25);
+  EXPECT_EQ(o.time_limit, 90);
+  EXPECT_EQ(o.validation, 0.125);
+  descent::nn::Linear layer(2, 2);
+  const std::string text = "sgd(lr=cosine(0.5, 10, 0.25), momentum=0.125)";
+  EXPECT_TRUE(descent::optim::make(text, layer.parameters())
+                  .to_string()
+                  .starts_with("sgd(lr=cosine(0.5, 10, 0.25), momentum=0.125"));
+  EXPECT_EQ(descent::data::parse_csv("1.5,2.5\n3.5,4.5\n").x[1][0].item(), 3.5);
+  EXPECT_EQ(json_text(nlohmann::ordered_json::parse("[0.5,1e-7]")), "[0.5,1e-07]");
 }
 
 }  // namespace

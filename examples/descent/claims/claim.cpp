@@ -24,10 +24,10 @@ void Evidence::equals(const std::string& what, double got, const std::string& ex
   // The tolerance is half a unit of the last digit of `expected`, plus a little for the rounding of
   // doubles.
   const double unit =
-      std::pow(10, (exponent == std::string::npos ? 0 : std::stod(expected.substr(exponent + 1))) -
+      std::pow(10, (exponent == std::string::npos ? 0 : *number_in(expected.substr(exponent + 1))) -
                        decimals);
   const bool whole = unit == 1;
-  const double reference = std::stod(expected);
+  const double reference = *number_in(expected);
   figures_.push_back({what, whole ? format(got, "%.0f") : format(got, "%.7g"), expected,
                       whole ? got == reference : std::fabs(got - reference) <= 0.5000001 * unit});
 }

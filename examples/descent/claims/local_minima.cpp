@@ -37,7 +37,7 @@ double share_in_wide(const Tensor& x) { return (x > kTop).to(kFloat64).mean().it
 void measure(Evidence& e) {
   const double still = share_in_wide(ends(false)), noisy = share_in_wide(ends(true));
   e.expect("share of 200 seeds that end in the wide well, full gradient / SGD",
-           to_text(format(100 * still, "%.1f %%"), " / ", format(100 * noisy, "%.1f %%")),
+           to_text(format(100 * still, "%.1f %"), " / ", format(100 * noisy, "%.1f %")),
            "SGD's higher by 15 points or more", noisy >= still + 0.15);
   Chart chart{"A sharp and a wide well, and where 200 runs end", "x", "loss", false, false, {}};
   Series line{"loss", {}, {}};

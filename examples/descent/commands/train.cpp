@@ -16,19 +16,10 @@ using namespace descent;
 
 namespace {
 
-/// A setting as JSON. If the text is a number or a switch, the JSON value is a number or a bool, so
-/// that scripts need not convert text.
-nlohmann::ordered_json typed(const std::string& text) {
-  if (text == "true" || text == "false") return text == "true";
-  const auto parsed = nlohmann::ordered_json::parse(text, nullptr, false);
-  return parsed.is_number() ? parsed : nlohmann::ordered_json(text);
-}
-
 /// Writes settings.json: how the model was made, and how its input and target were scaled.
 void save_settings(const Options& o, const optim::Optimizer& optimizer, const data::Dataset& d,
                    const Scaling& scaling) {
-  nlohmann::ordered_json json;
-  for (const auto& [name, value] : listing(o, false)) json[name] = typed(value);
+  nlohmann::ordered_json json = json_of(o);
   json["rule"] = optimizer.to_string();
   json["features"] = d.features;
   json["classes"] = d.classes;
@@ -37,7 +28,7 @@ void save_settings(const Options& o, const optim::Optimizer& optimizer, const da
   };
   put("features_standardized_by", scaling.features);
   put("target_standardized_by", scaling.target);
-  write_file(o.out + "/settings.json", json.dump(2) + "\n");
+  write_file(o.out + "/settings.json", json_text(json, 2) + "\n");
 }
 
 /// Writes metrics.csv, one line for each epoch.

@@ -1,6 +1,7 @@
 #include "run/data.h"
 
 #include <array>
+#include <charconv>
 #include <cstring>
 #include <filesystem>
 
@@ -30,9 +31,14 @@ constexpr std::array kNamedData{
               [] { return data::sine_regression(500); }},
 };
 
+bool is_file(const std::string& path) {
+  std::error_code error;
+  return fs::is_regular_file(path, error);
+}
+
 bool is_table(const Options& o) {
   const NamedData* named = find_row(named_data(), o.data);
-  return named != nullptr ? named->is_table : fs::is_regular_file(o.data);
+  return named != nullptr ? named->is_table : is_file(o.data);
 }
 
 data::CsvOptions csv_options(const Options& o) {
@@ -41,22 +47,25 @@ data::CsvOptions csv_options(const Options& o) {
   if (o.task != "auto")
     options.task = o.task == "regression" ? data::Task::regression : data::Task::classification;
   if (o.target.empty()) return options;
-  char* end = nullptr;
-  const long number = std::strtol(o.target.c_str(), &end, 10);
-  if (*end == '\0')
-    options.target = std::int64_t{number};
+  std::int64_t column = 0;
+  const char* const last = o.target.data() + o.target.size();
+  const auto [end, error] = std::from_chars(o.target.data(), last, column);
+  if (end == last && error == std::errc())
+    options.target = column;
   else
     options.target = o.target;
   return options;
 }
 
 data::Dataset read_data(const Options& o) {
-  if ((!o.target.empty() || !o.drop.empty() || o.task != "auto") && !fs::is_regular_file(o.data))
+  if ((!o.target.empty() || !o.drop.empty() || o.task != "auto") && !is_file(o.data))
     fail<UsageError>("--data", "got '", o.data,
                      "' with --target, --drop or --task, expected a CSV file for these");
   if (const NamedData* named = find_row(named_data(), o.data)) return named->make();
-  if (fs::is_directory(o.data)) return data::idx_folder(o.data);
-  if (fs::exists(o.data)) return data::csv(o.data, csv_options(o));
+  std::error_code error;
+  const fs::file_type type = fs::status(o.data, error).type();
+  if (type == fs::file_type::directory) return data::idx_folder(o.data);
+  if (type != fs::file_type::not_found && type != fs::file_type::none) return data::csv(o.data, csv_options(o));
   const std::vector<std::string> names = names_of(named_data());
   fail<FileError>("--data", "got '", o.data, "', which is no file or folder, expected one, or ",
                   joined(names), did_you_mean(o.data, names));

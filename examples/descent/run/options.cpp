@@ -7,12 +7,13 @@
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <charconv>
-#include <cstdlib>
 #include <filesystem>
+#include <nlohmann/json.hpp>
 #include <optional>
 
 namespace app {
 
+using descent::brief;
 using descent::to_text;
 
 namespace {
@@ -24,7 +25,7 @@ CLI::Validator number(const char* expected, bool (*legal)(double)) {
       [=](std::string& text) -> std::string {
         const std::optional<double> x = number_in(text);
         if (x && legal(*x)) return "";
-        return to_text("got '", text, "', expected ", expected);
+        return to_text("got '", brief(text), "', expected ", expected);
       },
       "");
 }
@@ -63,16 +64,27 @@ std::string exact(double x) {
 
 /// Seconds from a text: "90s", "10m", "2h", or a number of seconds.
 double seconds_of(const std::string& text) {
-  char* end = nullptr;
-  const double x = std::strtod(text.c_str(), &end);
-  const std::string unit = end;
+  const std::size_t end = std::min(text.find_first_not_of("0123456789.eE+-"), text.size());
+  const double x = number_in(std::string_view(text).substr(0, end)).value_or(0);
+  const std::string unit = text.substr(end);
   const double scale = unit.empty() || unit == "s"    ? 1
                        : unit == "m" || unit == "min" ? 60
                        : unit == "h"                  ? 3600
                                                       : 0;
-  if (end == text.c_str() || scale == 0 || !(x > 0) || x > 1e9)
-    throw CLI::ValidationError(to_text("got '", text, "', expected a time as 90s, 10m or 2h"));
+  if (!(x > 0 && x * scale <= 1e9) || scale == 0)
+    throw CLI::ValidationError(
+        to_text("got '", brief(text), "', expected a time as 90s, 10m or 2h"));
   return x * scale;
+}
+
+/// An option that is a number. CLI11 would read it as the host's locale writes numbers.
+CLI::Option* add_number(CLI::App& c, const std::string& name, double& x, const std::string& help) {
+  const auto read = [&x](const CLI::results_t& texts) {
+    const std::optional<double> value = number_in(texts.back());
+    if (value) x = *value;
+    return value.has_value();
+  };
+  return c.add_option(name, read, help)->type_name("FLOAT");
 }
 
 }  // namespace
@@ -102,9 +114,9 @@ void add_options(CLI::App& c, Options& o, bool compare) {
   c.add_option("--activation", o.activation, joined(names_of(activations())))
       ->check(one_of(names_of(activations())))
       ->capture_default_str();
-  c.add_option("--dropout", o.dropout, "probability after each hidden layer")
+  add_number(c, "--dropout", o.dropout, "probability after each hidden layer")
       ->check(kShare)
-      ->capture_default_str();
+      ->default_str(exact(o.dropout));
   c.add_flag("--batch-norm", o.batch_norm, "batch normalisation after each hidden layer");
   c.add_option(compare ? "--optimizers,--optimizer" : "--optimizer", o.optimizer,
                compare ? "compare these, as 'adam,sam(adamw),lion', or all that there are as 'all' "
@@ -112,9 +124,9 @@ void add_options(CLI::App& c, Options& o, bool compare) {
                        : "a rule, or one with wrappers, as 'sam(adamw(lr=0.001), rho=0.05)': see "
                          "`descent explain`");
   if (!compare) c.get_option("--optimizer")->capture_default_str();
-  c.add_option("--lr", o.lr,
-               compare ? "one learning rate for all, instead of searching it"
-                       : "learning rate (default: the rule's)")
+  add_number(c, "--lr", o.lr,
+             compare ? "one learning rate for all, instead of searching it"
+                     : "learning rate (default: the rule's)")
       ->check(kAboveZero);
   c.add_option("--set", o.set, "a setting of the rule, as weight_decay=0.05; may be repeated")
       ->allow_extra_args(false);
@@ -125,13 +137,14 @@ void add_options(CLI::App& c, Options& o, bool compare) {
   c.add_option("--warmup", o.warmup, "steps of linear warm-up before the schedule")
       ->check(kWhole)
       ->capture_default_str();
-  c.add_option("--sam", o.sam, "sharpness-aware minimisation with this radius")->check(kZeroOrMore);
-  c.add_option("--clip-norm", o.clip_norm, "clip the norm of all gradients")->check(kZeroOrMore);
-  c.add_option("--clip-value", o.clip_value, "clip each element of the gradients")
+  add_number(c, "--sam", o.sam, "sharpness-aware minimisation with this radius")
       ->check(kZeroOrMore);
-  c.add_option("--swa", o.swa, "average the weights from this share of the run on, as 0.75")
+  add_number(c, "--clip-norm", o.clip_norm, "clip the norm of all gradients")->check(kZeroOrMore);
+  add_number(c, "--clip-value", o.clip_value, "clip each element of the gradients")
+      ->check(kZeroOrMore);
+  add_number(c, "--swa", o.swa, "average the weights from this share of the run on, as 0.75")
       ->check(kShare);
-  c.add_option("--ema", o.ema, "keep a moving average of the weights with this decay")
+  add_number(c, "--ema", o.ema, "keep a moving average of the weights with this decay")
       ->check(kShare);
   c.add_option("--epochs", o.epochs, "passes over the training data")
       ->check(kCount)
@@ -145,8 +158,8 @@ void add_options(CLI::App& c, Options& o, bool compare) {
     c.add_option("--seeds", o.seeds, "runs of what was chosen, each with a seed of its own")
         ->check(kCount)
         ->capture_default_str();
-    c.add_option("--time-limit", o.time_limit,
-                 "stop in time, with what is done by then: 90s, 10m or 2h")
+    add_number(c, "--time-limit", o.time_limit,
+               "stop in time, with what is done by then: 90s, 10m or 2h")
         ->transform([](std::string text) { return exact(seconds_of(text)); }, "");
   }
   c.add_flag("--resume", o.resume,
@@ -159,11 +172,11 @@ void add_options(CLI::App& c, Options& o, bool compare) {
       ->check(kWhole)
       ->capture_default_str();
   c.add_option("--threads", o.threads, "threads to use (default: all cores)")->check(kWhole);
-  c.add_option("--validation", o.validation,
-               compare ? "share of the data kept for the test, and of the rest for validation"
-                       : "share of the data kept for validation")
+  add_number(c, "--validation", o.validation,
+             compare ? "share of the data kept for the test, and of the rest for validation"
+                     : "share of the data kept for validation")
       ->check(kPart)
-      ->capture_default_str();
+      ->default_str(exact(o.validation));
   if (!compare)
     c.add_option("--trace", o.trace,
                  "CSV file for what each step does to each parameter: norms, ratios, clipping");
@@ -213,6 +226,20 @@ std::vector<std::pair<std::string, std::string>> listing(const Options& o, bool 
     all.emplace_back("time_limit", o.time_limit > 0 ? exact(o.time_limit) + "s" : "");
   }
   return all;
+}
+
+nlohmann::ordered_json json_of(const Options& o) {
+  nlohmann::ordered_json json;
+  for (const auto& [name, text] : listing(o, false)) {
+    if (text == "true" || text == "false")
+      json[name] = text == "true";
+    else if (text.find_first_not_of("0123456789.eE+-") == std::string::npos &&
+             nlohmann::ordered_json::accept(text))
+      json[name] = nlohmann::ordered_json::parse(text);
+    else
+      json[name] = text;
+  }
+  return json;
 }
 
 std::string repeating_command(const Options& o) {

@@ -6,6 +6,7 @@
 
 #include <descent/descent.h>
 
+#include <nlohmann/json_fwd.hpp>
 #include <string>
 #include <vector>
 
@@ -49,6 +50,10 @@ void add_options(CLI::App& command, Options& o, bool compare);
 
 /// The options as name and text, in the order above, for printing and saving.
 std::vector<std::pair<std::string, std::string>> listing(const Options& o, bool compare);
+
+/// The options of `train` as JSON, by name. If the text of an option is a number or a switch, its
+/// value is a number or a bool, so that scripts need not convert text.
+nlohmann::ordered_json json_of(const Options& o);
 
 /// The `descent compare` command that repeats a comparison.
 std::string repeating_command(const Options& o);

@@ -1,37 +1,45 @@
 #include "run/text.h"
 
+#include <charconv>
 #include <cmath>
-#include <cstdio>
-#include <cstdlib>
+#include <nlohmann/json.hpp>
 
 namespace app {
 
 using descent::to_text;
 
-std::string format(double x, const char* pattern) {
-  char buffer[64];
-  std::snprintf(buffer, sizeof buffer, pattern, x);
-  return buffer;
+std::string format(double x, std::string_view pattern) {
+  char buffer[400];  // the largest double has 309 digits before the point
+  const char* const end =
+      std::to_chars(buffer, buffer + sizeof buffer, x,
+                    pattern[3] == 'f' ? std::chars_format::fixed : std::chars_format::general,
+                    pattern[2] - '0')
+          .ptr;
+  return to_text(std::string_view(buffer, static_cast<std::size_t>(end - buffer)),
+                 pattern.substr(4));
 }
 
 std::string duration(double seconds) {
   if (seconds < 1) return format(seconds * 1000, "%.0f ms");
   if (seconds < 60) return format(seconds, "%.1f s");
   const long whole = std::lround(seconds);
-  char buffer[32];
-  std::snprintf(buffer, sizeof buffer, "%ld min %02ld s", whole / 60, whole % 60);
-  return buffer;
+  return to_text(whole / 60, " min ", whole % 60 < 10 ? "0" : "", whole % 60, " s");
 }
 
 std::string counted(std::int64_t n, const std::string& noun) {
   return to_text(n, " ", noun, n == 1 ? "" : "s");
 }
 
-std::optional<double> number_in(const std::string& text) {
-  char* end = nullptr;
-  const double x = std::strtod(text.c_str(), &end);
-  if (text.empty() || *end != '\0') return std::nullopt;
-  return x;
+std::optional<double> number_in(std::string_view text) {
+  if (text.starts_with('+') && !text.starts_with("+-")) text.remove_prefix(1);
+  double x = 0;
+  const char* const last = text.data() + text.size();
+  const auto [end, error] = std::from_chars(text.data(), last, x);
+  return error == std::errc() && end == last ? std::optional(x) : std::nullopt;
+}
+
+std::string json_text(const nlohmann::ordered_json& json, int indent) {
+  return json.dump(indent, ' ', false, nlohmann::ordered_json::error_handler_t::replace);
 }
 
 std::string did_you_mean(const std::string& name, const std::vector<std::string>& known) {

@@ -3,14 +3,17 @@
 
 #include <descent/core/text.h>
 
+#include <nlohmann/json_fwd.hpp>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace app {
 
-/// Prints one number with a printf pattern: format(0.5, "%.2f") is "0.50".
-std::string format(double x, const char* pattern);
+/// Prints one number, in every locale alike. A pattern has one digit, the letter f or g as for
+/// printf, and text that follows the number: format(0.5, "%.2f s") is "0.50 s".
+std::string format(double x, std::string_view pattern);
 
 /// A time for people: "740 ms", "12.3 s", "4 min 05 s".
 std::string duration(double seconds);
@@ -30,8 +33,12 @@ std::string joined(const Parts& parts, const char* separator = ", ") {
   return s;
 }
 
-/// Reads a number. Returns nothing unless the whole text is one number.
-std::optional<double> number_in(const std::string& text);
+/// Reads a number, in every locale alike. Returns nothing unless the whole text is one number that
+/// a double can hold.
+std::optional<double> number_in(std::string_view text);
+
+/// JSON as text. Names may come from a file in any encoding: bytes that are not UTF-8 are replaced.
+std::string json_text(const nlohmann::ordered_json& json, int indent = -1);
 
 /// The end of an error text about an unknown name: ". Hint: did you mean 'relu'?".
 /// Returns "" if none of the known names is near.

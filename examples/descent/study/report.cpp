@@ -271,10 +271,10 @@ std::string method(const Study& study, const Options& o) {
       study.state == "complete" ? ""
                                 : to_text("This is what was planned; it was ", study.state,
                                           " after ", study.runs, " runs. "),
-      format(100 * o.validation, "%.3g %%"),
+      format(100 * o.validation, "%.3g %"),
       " of the data was held out for the "
       "test. Each seed splits the rest into training and validation data (",
-      format(100 * o.validation, "%.3g %%"),
+      format(100 * o.validation, "%.3g %"),
       "), and sets initial weights and the order of batches, the same for every optimizer. Each "
       "optimizer had ",
       counted(o.budget, "trial"),
