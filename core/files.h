@@ -9,8 +9,8 @@
 namespace descent {
 
 /// The contents of a file. Throws FileError if the file is missing or cannot be read, and for
-/// everything that is no regular file: a folder, a pipe, a device. Throws MemoryError if the file is
-/// larger than the memory.
+/// everything that is no regular file: a folder, a pipe, a device. Throws MemoryError if the file
+/// is larger than the memory.
 std::string read_file(const std::string& path);
 
 /// Replaces a file's contents. A reader, also after a crash, sees either the old contents or all of

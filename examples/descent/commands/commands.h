@@ -25,8 +25,8 @@ struct Command {
 extern const Command kTrain, kCompare, kExplain, kClaims;
 
 /// Reads the command line. Returns what runs the command and returns the exit code of the program.
-/// If the command line asks for help or cannot be read, prints the answer and returns what gives the
-/// exit code. Throws UsageError for an unknown command.
+/// If the command line asks for help or cannot be read, prints the answer and returns what gives
+/// the exit code. Throws UsageError for an unknown command.
 std::function<int()> read_command(int argc, const char* const* argv);
 
 /// Measures claims side by side, prints a line for each and writes claims.html, with an appendix,

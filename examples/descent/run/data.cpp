@@ -65,7 +65,8 @@ data::Dataset read_data(const Options& o) {
   std::error_code error;
   const fs::file_type type = fs::status(o.data, error).type();
   if (type == fs::file_type::directory) return data::idx_folder(o.data);
-  if (type != fs::file_type::not_found && type != fs::file_type::none) return data::csv(o.data, csv_options(o));
+  if (type != fs::file_type::not_found && type != fs::file_type::none)
+    return data::csv(o.data, csv_options(o));
   const std::vector<std::string> names = names_of(named_data());
   fail<FileError>("--data", "got '", o.data, "', which is no file or folder, expected one, or ",
                   joined(names), did_you_mean(o.data, names));
