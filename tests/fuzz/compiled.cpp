@@ -1,0 +1,17 @@
+// Compiled steps: a random graph, recorded and replayed, has the bits of eager steps. The first
+// byte says whether the step computes second derivatives.
+#include "tests/fuzz/fuzz.h"
+#include "tests/support/random_graph.h"
+
+using namespace descent;
+
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+  const int order = size > 0 ? data[0] % 2 : 0;
+  testing::RandomGraph graph(testing::Choices(std::span(data, size).subspan(size > 0 ? 1 : 0)),
+                             true);
+  testing::Tally tally;
+  std::string fault;
+  fuzz::accepts([&] { fault = testing::check_compiled(graph, order, tally); });
+  fuzz::require(fault.empty(), fault);
+  return 0;
+}

@@ -1,0 +1,14 @@
+// Operators: a random graph, differentiated in several ways, gives the same derivatives.
+#include "tests/fuzz/fuzz.h"
+#include "tests/support/random_graph.h"
+
+using namespace descent;
+
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+  testing::RandomGraph graph{testing::Choices(std::span(data, size))};
+  testing::Tally tally;
+  std::string fault;
+  fuzz::accepts([&] { fault = testing::check_derivatives(graph, 2, tally); });
+  fuzz::require(fault.empty(), fault);
+  return 0;
+}
