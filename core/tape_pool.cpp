@@ -4,7 +4,7 @@
 namespace descent::detail {
 
 void* TapePool::take(std::size_t size) {
-  if (size == 0) return nullptr;
+  if (size == 0) return this;  // no block; not null, because an empty view may have an offset
   // Of all free blocks that are large enough, takes the block that was given back last: it is still
   // in the cache. Leaves out blocks that are more than about twice as large as needed.
   Block* best = nullptr;
