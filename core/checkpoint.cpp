@@ -11,7 +11,6 @@
 #include <cerrno>
 #include <charconv>
 #include <cmath>
-#include <cstdio>
 #include <cstring>
 #include <optional>
 
@@ -124,8 +123,8 @@ void Checkpoint::add(std::string name, double& part) {
 }
 
 std::string Checkpoint::path_of(std::int64_t number) const {
-  char digits[24];
-  std::snprintf(digits, sizeof digits, "%06lld", static_cast<long long>(number));
+  std::string digits = to_text(number);
+  digits.insert(0, std::max<std::size_t>(digits.size(), 6) - digits.size(), '0');
   return to_text(folder_, "/", kPrefix, digits, kSuffix);
 }
 

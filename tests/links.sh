@@ -19,7 +19,7 @@ tree=$(mktemp)
 trap 'rm -rf "$tree"' EXIT
 find . -mindepth 1 \( -name 'build*' -o -name .git \) -prune -o -print | sed 's|^\./|/|' |
   awk '{ print $0 "/"; if (sub(/\.[a-z]+$/, "")) print $0 "/" }' | sort -u >"$tree"
-folders=$(find . \( -name 'build*' -o -name .git \) -prune -o -type d -printf '%f\n' | sort -u)
+folders=$(find . \( -name 'build*' -o -name .git -o -name corpus \) -prune -o -type d -printf '%f\n' | sort -u)
 files=$(find . \( -name 'build*' -o -name .git \) -prune -o -name '*.md' -print | sed 's|^\./||' | sort)
 
 # The text outside of blocks of code.
