@@ -194,7 +194,7 @@ Tensor sqrt(const Tensor& x) {  // 1/(2y)
 
 Tensor rsqrt(const Tensor& x) {  // −y³/2
   return record("rsqrt", kernel::rsqrt(x), {x},
-                [](const Tensor& g, const Tensor& y, Need) { return Grads(g * y * y * y * -0.5); });
+                [](const Tensor& g, const Tensor& y, Need) { return Grads(g * -0.5 * y * y * y); });
 }
 
 Tensor square(const Tensor& x) {  // 2x

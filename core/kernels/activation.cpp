@@ -7,6 +7,16 @@
 #include <cmath>
 
 namespace descent::kernel {
+namespace {
+
+/// v limited to ±10⁴, where densities are 0: a product with an infinite v would be NaN.
+template <class T>
+[[gnu::always_inline]] inline T within_reach(T v) {
+  const T below = v > 10000 ? T(10000) : v;
+  return below < -10000 ? T(-10000) : below;
+}
+
+}  // namespace
 
 // ---- relu: max(v, 0) and d·[w > 0] ----
 
@@ -40,12 +50,16 @@ Tensor sigmoid_grad(const Tensor& g, const Tensor& y) {
 // ---- silu: v·σ(v) and d·(σ + v·σ·(1 − σ)) ----
 
 Tensor silu(const Tensor& x) {
-  return map("silu", x, [](auto v) { return v * math::sigmoid(v); });
+  return map("silu", x, [](auto v) {
+    const auto s = math::sigmoid(v);
+    return s == 0 ? decltype(v)(0) : v * s;  // −∞ · 0 would be NaN
+  });
 }
 Tensor silu_grad(const Tensor& g, const Tensor& x) {
   return map2("silu", g, x, [](auto d, auto v) {
-    const auto s = math::sigmoid(v);
-    return d * (s + v * s * (1 - s));
+    const auto e = math::exp(v < 0 ? v : -v), r = 1 / (1 + e);
+    const auto s = v < 0 ? e * r : r, rest = v < 0 ? r : e * r;  // rest: 1 − σ, without cancelling
+    return d * (s + within_reach(v) * s * rest);
   });
 }
 
@@ -62,7 +76,7 @@ Tensor gelu(const Tensor& x) {
 Tensor gelu_grad(const Tensor& g, const Tensor& x) {
   return map2("gelu", g, x, [](auto d, auto v) {
     const auto n = math::normal(v);
-    return d * (n.cdf + v * n.density);
+    return d * (n.cdf + within_reach(v) * n.density);
   });
 }
 

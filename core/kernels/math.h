@@ -123,11 +123,13 @@ inline constexpr float kTanhMost = 8.0f;
                                 3.374029663e-04f, 8.295551387e-07f);
 }
 [[gnu::always_inline]] inline float tanh(float x) {
-  const float near = detail::limited(tanh_within(detail::limited(x, 8.3f)), 1.0f);
-  // Beyond 8.3 three floats are left: the last two below 1, and 1.
+  constexpr float kUlp = 0x1p-24f;  // below 1
+  const float near = detail::limited(tanh_within(detail::limited(x, kTanhMost)), 1.0f);
+  // Beyond 8 five floats are left. Each begins where it is nearest to the true value.
   const float a = std::fabs(x);
-  const float far = a > 9.0109f ? 1.0f : a > 8.4616f ? 1.0f - 0x1p-24f : 1.0f - 0x1p-23f;
-  return a > 8.3f ? std::copysign(far, x) : near;
+  const float most = a > 9.0109f ? 1.0f : a > 8.4616f ? 1.0f - kUlp : 1.0f - 2 * kUlp;
+  const float far = a > 8.2061f ? most : a > 8.0379f ? 1.0f - 3 * kUlp : 1.0f - 4 * kUlp;
+  return a > kTanhMost ? std::copysign(far, x) : near;
 }
 
 [[gnu::always_inline]] inline float sigmoid(float x) {  // of -|x| first: exp never overflows
