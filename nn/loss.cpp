@@ -40,11 +40,21 @@ Tensor l1_loss(const Tensor& input, const Tensor& target, Reduction r) {
   return reduce(abs(input - target), r);
 }
 
+namespace {
+
+/// x limited to ±most. Unlike clamp(), it has slope 0 at the limits, as beyond.
+Tensor limited(const Tensor& x, double most) {
+  const Tensor at = x.detach();
+  return where(at >= most, most, where(at <= -most, -most, x));
+}
+
+}  // namespace
+
 Tensor huber_loss(const Tensor& input, const Tensor& target, double delta, Reduction r) {
   check_same("huber_loss", input, target);
   if (!(delta > 0))
     fail<ValueError>("huber_loss", "got delta = ", delta, ", expected a positive number");
-  const Tensor gap = input - target, near = clamp(gap, -delta, delta);
+  const Tensor gap = input - target, near = limited(gap, delta);
   return reduce(near * (gap - near * 0.5), r);
 }
 
@@ -52,7 +62,7 @@ Tensor smooth_l1_loss(const Tensor& input, const Tensor& target, double beta, Re
   check_same("smooth_l1_loss", input, target);
   if (!(beta >= 0)) fail<ValueError>("smooth_l1_loss", "got beta = ", beta, ", expected 0 or more");
   if (beta == 0) return l1_loss(input, target, r);
-  const Tensor gap = input - target, near = clamp(gap, -beta, beta);
+  const Tensor gap = input - target, near = limited(gap, beta);
   return reduce(near * (gap - near * 0.5) * (1 / beta), r);
 }
 

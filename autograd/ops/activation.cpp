@@ -66,7 +66,7 @@ Tensor leaky_relu(const Tensor& x, double slope) {
 
 Tensor elu(const Tensor& x, double alpha) {  // 1 for x > 0, else α·eˣ
   return record("elu", kernel::elu(x, alpha), {x}, [x = Saved(x), alpha](const Tensor& g, Need) {
-    return Grads(where(*x > 0, g, g * exp(minimum(x, 0)) * alpha));
+    return Grads(where(*x > 0, g, g * exp(where(*x >= 0, 0.0, *x)) * alpha));
   });
 }
 

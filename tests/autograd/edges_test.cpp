@@ -168,6 +168,111 @@ TEST(Edges, LossesAreTheirParabolaInsideAndTheirLineOutside) {
   }
 }
 
+// Values, slopes and second derivatives of functions in pieces, inside each piece and at the
+// joints. The numbers are PyTorch's, but for two where PyTorch gives NaN: x⁰ and a norm at 0 have
+// 0.
+TEST(Edges, SecondDerivativesInsidePiecesAndAtJoints) {
+  struct Piecewise {
+    const char* name;
+    std::function<Tensor(const Tensor&)> f;
+    std::vector<std::array<double, 4>> points;  // x, value, slope, second derivative
+  };
+  const std::vector<Piecewise> all{
+      {"relu",
+       [](const Tensor& x) { return relu(x); },
+       {{-1, 0, 0, 0}, {0, 0, 0, 0}, {1, 1, 1, 0}}},
+      {"leaky_relu",
+       [](const Tensor& x) { return leaky_relu(x); },
+       {{-1, -0.01, 0.01, 0}, {0, 0, 0.01, 0}, {1, 1, 1, 0}}},
+      {"elu",
+       [](const Tensor& x) { return elu(x); },
+       {{-1, -0.6321205588285577, 0.36787944117144233, 0.36787944117144233},
+        {0, 0, 1, 0},
+        {1, 1, 1, 0}}},
+      {"gelu",
+       [](const Tensor& x) { return gelu(x); },
+       {{-1, -0.15865525393145702, -0.08331547058768635, 0.24197072451914337},
+        {0, 0, 0.5, 0.7978845608028654},
+        {1, 0.841344746068543, 1.0833154705876864, 0.24197072451914337}}},
+      {"silu",
+       [](const Tensor& x) { return silu(x); },
+       {{-1, -0.2689414213699951, 0.07232948812851325, 0.3023661188100153},
+        {0, 0, 0.5, 0.5},
+        {1, 0.7310585786300049, 0.9276705118714869, 0.3023661188100153}}},
+      {"softplus",
+       [](const Tensor& x) { return softplus(x); },
+       {{-1, 0.31326168751822286, 0.2689414213699951, 0.19661193324148185},
+        {0, 0.6931471805599453, 0.5, 0.25},
+        {1, 1.3132616875182228, 0.7310585786300049, 0.19661193324148185}}},
+      {"abs", [](const Tensor& x) { return abs(x); }, {{-1, 1, -1, 0}, {0, 0, 0, 0}, {1, 1, 1, 0}}},
+      {"clamp",
+       [](const Tensor& x) { return clamp(x, -1, 1); },
+       {{-2, -1, 0, 0}, {-1, -1, 1, 0}, {0, 0, 1, 0}, {1, 1, 1, 0}, {2, 1, 0, 0}}},
+      {"maximum",
+       [](const Tensor& x) { return maximum(x, 0); },
+       {{-1, 0, 0, 0}, {0, 0, 0.5, 0}, {1, 1, 1, 0}}},
+      {"minimum",
+       [](const Tensor& x) { return minimum(x, 0); },
+       {{-1, -1, 1, 0}, {0, 0, 0.5, 0}, {1, 0, 0, 0}}},
+      {"max_sq",
+       [](const Tensor& x) { return maximum(x * x, x); },
+       {{-1, 1, -2, 2}, {0, 0, 0.5, 1}, {0.5, 0.5, 1, 0}, {1, 1, 1.5, 1}, {2, 4, 4, 2}}},
+      {"huber",
+       [](const Tensor& x) { return nn::huber_loss(x, zeros_like(x)); },
+       {{-2, 1.5, -1, 0},
+        {-1, 0.5, -1, 0},
+        {0, 0, 0, 1},
+        {0.5, 0.125, 0.5, 1},
+        {1, 0.5, 1, 0},
+        {2, 1.5, 1, 0}}},
+      {"smooth_l1",
+       [](const Tensor& x) { return nn::smooth_l1_loss(x, zeros_like(x)); },
+       {{-2, 1.5, -1, 0},
+        {-1, 0.5, -1, 0},
+        {0, 0, 0, 1},
+        {0.5, 0.125, 0.5, 1},
+        {1, 0.5, 1, 0},
+        {2, 1.5, 1, 0}}},
+      {"smooth_l1_beta2",
+       [](const Tensor& x) { return nn::smooth_l1_loss(x, zeros_like(x), 2); },
+       {{-3, 2, -1, 0}, {-2, 1, -1, 0}, {0, 0, 0, 0.5}, {1, 0.25, 0.5, 0.5}, {2, 1, 1, 0}}},
+      {"pow0", [](const Tensor& x) { return pow(x, zeros_like(x)); }, {{0, 1, 0, 0}, {2, 1, 0, 0}}},
+      {"pow1", [](const Tensor& x) { return pow(x, ones_like(x)); }, {{0, 0, 1, 0}, {2, 2, 1, 0}}},
+      {"pow2",
+       [](const Tensor& x) { return pow(x, full_like(x, 2)); },
+       {{0, 0, 0, 2}, {2, 4, 4, 2}}},
+      {"pow3",
+       [](const Tensor& x) { return pow(x, full_like(x, 3)); },
+       {{0, 0, 0, 0}, {2, 8, 12, 12}}},
+      {"sqrt",
+       [](const Tensor& x) { return sqrt(x); },
+       {{0, 0, kInf, -kInf}, {4, 2, 0.25, -0.03125}}},
+      {"norm",
+       [](const Tensor& x) {
+         return norm(cat({x, zeros_like(x)}));
+       },
+       {{0, 0, 0, 0}, {2, 2, 1, 0}}},
+      {"hinge",
+       [](const Tensor& x) { return nn::hinge_loss(x, ones_like(x)); },
+       {{0, 1, -1, 0}, {1, 0, 0, 0}, {2, 0, 0, 0}}},
+      {"l1",
+       [](const Tensor& x) { return nn::l1_loss(x, zeros_like(x)); },
+       {{-1, 1, -1, 0}, {0, 0, 0, 0}, {1, 1, 1, 0}}},
+  };
+  for (const auto& [name, f, points] : all)
+    for (const DType dtype : {kFloat32, kFloat64})
+      for (const auto& [at, value, slope, bend] : points) {
+        const auto [y, first, second] = derivatives(f, at, dtype);
+        const double near = dtype == kFloat32 ? 2e-6 : 1e-12;
+        for (const auto& [found, right, what] :
+             {std::tuple(y, value, "value"), {first, slope, "slope"}, {second, bend, "bend"}})
+          if (std::isinf(right))
+            EXPECT_EQ(found, right) << "the " << what << " of " << name << " at " << at;
+          else
+            EXPECT_NEAR(found, right, near) << "the " << what << " of " << name << " at " << at;
+      }
+}
+
 TEST(Edges, AClassThatNobodyWantsMayBeImpossible) {
   const Tensor logits = tensor({{0.0, -kInf, 0.0}}, kFloat64).requires_grad_();
   const Tensor loss = nn::cross_entropy(logits, tensor({{0.5, 0.0, 0.5}}, kFloat64));
@@ -221,7 +326,8 @@ TEST(Edges, NormalisingWorksAtEverySize) {
       };
       const auto [y, slope] = run(kFloat32);
       const auto [exact_y, exact_slope] = run(kFloat64);
-      EXPECT_TRUE(allclose(y, exact_y, 1e-5, 1e-6 * max(abs(exact_y)).item())) << name << " near " << size;
+      EXPECT_TRUE(allclose(y, exact_y, 1e-5, 1e-6 * max(abs(exact_y)).item()))
+          << name << " near " << size;
       EXPECT_TRUE(allclose(slope, exact_slope, 1e-4, 1e-5 * max(abs(exact_slope)).item()))
           << name << " near " << size;
     }
