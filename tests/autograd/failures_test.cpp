@@ -228,7 +228,9 @@ TEST(Failures, OfAHookReachTheCaller) {
   for (const auto& [name, step] : kSteps) {
     const Steps::Numbers right = (steps.*step)();
     fails = true;
-    EXPECT_EQ(testing::message_of<std::runtime_error>([&] { (steps.*step)(); }), "mine") << name;
+    EXPECT_EQ(testing::message_of<std::runtime_error>([&, &step = step] { (steps.*step)(); }),
+              "mine")
+        << name;
     fails = false;
     steps.clear();
     EXPECT_EQ(live_nodes(), nodes) << name;

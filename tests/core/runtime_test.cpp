@@ -245,6 +245,7 @@ TEST(Errors, NameWhatIsEmptyOrWasMovedAway) {
   optim::Optimizer o({{"w", w}}, optim::SGD{});
   EXPECT_TRUE(has_text(message_of<ValueError>([&] { o.step(std::function<double()>()); }),
                        "[step] got an empty function"));
+  // NOLINTBEGIN(bugprone-use-after-move): this is the mistake
   const optim::Optimizer wrapped = optim::sam(std::move(o));
   EXPECT_TRUE(has_text(message_of<StateError>([&] { optim::sam(std::move(o)); }),
                        "got an optimizer that was moved away"));
@@ -253,6 +254,7 @@ TEST(Errors, NameWhatIsEmptyOrWasMovedAway) {
   EXPECT_EQ(moved(ones({2})).to_vector(), std::vector<double>(2, 2.0));
   EXPECT_TRUE(has_text(message_of<StateError>([&] { step(ones({2})); }),
                        "[compile] got a compiled step that was moved away"));
+  // NOLINTEND(bugprone-use-after-move)
 }
 
 TEST(Errors, FindTheNearestName) {
