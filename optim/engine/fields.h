@@ -6,6 +6,7 @@
 #include <descent/optim/hyper.h>
 
 #include <functional>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -14,9 +15,9 @@ namespace descent::optim::detail {
 /// Points to a setting of a rule or wrapper: a number with its range, or a switch (a bool).
 struct FieldRef {
   std::string_view owner, name;
-  Hyper* number;       // null for a switch
-  const Range* range;  // null for a switch
-  bool* flag;          // null for a number
+  Hyper* number;               // null for a switch
+  std::optional<Range> range;  // none for a switch. A copy: fields() may list a temporary
+  bool* flag;                  // null for a number
 
   /// The value at a step. A switch reads as 0 or 1.
   double at(std::int64_t step) const { return number ? (*number)(step) : *flag ? 1 : 0; }
@@ -51,9 +52,9 @@ void visit_fields(T& value, const FieldVisitor& f) {
         kNumber || kSwitch,
         "fields lists f(name, a Hyper, a Range) for a number and f(name, a bool) for a switch");
     if constexpr (kNumber)
-      f({T::card.name, name, &setting, &range..., nullptr});
+      f({T::card.name, name, &setting, range..., nullptr});
     else if constexpr (kSwitch)
-      f({T::card.name, name, nullptr, nullptr, &setting});
+      f({T::card.name, name, nullptr, {}, &setting});
   });
 }
 
