@@ -5,6 +5,7 @@
 
 #include <cmath>
 #include <cstring>
+#include <type_traits>
 
 namespace descent {
 
@@ -180,7 +181,7 @@ Tensor from_blob(T* data, const Shape& shape, std::function<void(void*)> deleter
 #define DESCENT_INSTANTIATE(T)                                 \
   template Tensor tensor(const std::vector<T>&, const Shape&); \
   template Tensor tensor(const std::vector<T>&);               \
-  template Tensor from_blob(T*, const Shape&, std::function<void(void*)>);
+  template Tensor from_blob<T>(std::add_pointer_t<T>, const Shape&, std::function<void(void*)>);
 DESCENT_INSTANTIATE(float)
 DESCENT_INSTANTIATE(double)
 DESCENT_INSTANTIATE(std::int64_t)

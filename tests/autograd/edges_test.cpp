@@ -319,8 +319,8 @@ TEST(Edges, NormalisingWorksAtEverySize) {
   const Tensor unit = randn({5, 6}, generator), weights = randn({5, 6}, generator);
   for (const auto& [name, f] : all)
     for (const double size : {1e-30, 1e-20, 1e-3, 1e10, 1e20, 1e25, 1e30}) {
-      const auto run = [&](DType dtype) {
-        const Tensor x = (unit * size).to(dtype).requires_grad_(), y = f(x);
+      const auto run = [&, &g = f](DType dtype) {
+        const Tensor x = (unit * size).to(dtype).requires_grad_(), y = g(x);
         sum(y * weights.to(dtype).narrow(y.dim() - 1, 0, y.size(-1))).backward();
         return std::pair(y.detach().to(kFloat64), x.grad().to(kFloat64));
       };
