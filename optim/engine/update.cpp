@@ -1,5 +1,6 @@
 #include <descent/autograd/grad_mode.h>
 #include <descent/autograd/ops.h>
+#include <descent/core/kernels/copy.h>
 #include <descent/core/kernels/reduce.h>
 #include <descent/core/launch.h>
 #include <descent/core/tape.h>
@@ -109,5 +110,7 @@ void Evaluation::at_failure(const std::function<void()>& f) {
 bool Evaluation::recording() { return descent::detail::recording(); }
 
 double euclidean_norm(const Tensor& x) { return kernel::norm2(x); }
+
+void write_weight(const Tensor& weight, const Tensor& value) { kernel::overwrite(value, weight); }
 
 }  // namespace descent::optim

@@ -140,4 +140,8 @@ class Evaluation {
 /// float64.
 double euclidean_norm(const Tensor& x);
 
+/// Writes the numbers of `value`, which has the shape and dtype of the weight, into a weight. Takes
+/// no memory and records nothing, so that it can put a weight back after an error.
+void write_weight(const Tensor& weight, const Tensor& value);
+
 }  // namespace descent::optim

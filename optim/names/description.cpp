@@ -67,8 +67,8 @@ class Parser {
     return true;
   }
   [[noreturn]] void stop(const char* expected) const {
-    fail<ValueError>("optimizer", "got '", text_, "', expected ", expected, " after '",
-                     text_.substr(0, at_), "'. Hint: ",
+    fail<ValueError>("optimizer", "got '", brief(text_, 200), "', expected ", expected, " after '",
+                     brief(text_.substr(0, at_), 50, 100), "'. Hint: ",
                      at_ < text_.size() && text_[at_] == '+'
                          ? "+ joins groups, and text does not say which parameters each has: make "
                            "the first, then add_group()"

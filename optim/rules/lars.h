@@ -50,6 +50,7 @@ struct LARS {
       return std::array{w * w, g * g, grown * grown, shrunk * shrunk};
     });
   }
+  /// The norm of a gradient of any size, from the sums of measure().
   template <class T>
   static double norm_of_gradient(Step s) {
     const double k = scale<T>;

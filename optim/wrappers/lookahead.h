@@ -1,7 +1,6 @@
 // Lookahead: k steps forward, one step back.
 #pragma once
 
-#include <descent/core/kernels/copy.h>
 #include <descent/optim/engine/wrapper.h>
 #include <descent/optim/wrappers/average.h>
 
@@ -55,7 +54,7 @@ struct Lookahead {
     for (std::size_t i = 0; i < u.size(); ++i) {
       const Tensor& w = u.parameters()[i].value;
       detail::approach(slow[i], w, share);
-      kernel::overwrite(slow[i], w);
+      write_weight(w, slow[i]);
     }
   }
 

@@ -2,7 +2,6 @@
 #pragma once
 
 #include <descent/autograd/grad_mode.h>
-#include <descent/core/kernels/copy.h>
 #include <descent/core/random.h>
 #include <descent/optim/engine/wrapper.h>
 
@@ -98,7 +97,7 @@ struct Sam {
   void descend() {
     for (; !moved.empty(); moved.pop_back(), saved.pop_back()) {
       if (saved.size() > moved.size()) saved.pop_back();  // this weight has not moved
-      kernel::overwrite(saved.back(), moved.back());
+      write_weight(moved.back(), saved.back());
     }
     saved.clear();
   }
