@@ -1,5 +1,6 @@
 #include <descent/core/kernels/elementwise.h>
 #include <descent/core/kernels/math.h>
+#include <descent/core/kernels/pointwise.h>
 #include <descent/core/kernels/reduce.h>
 #include <descent/core/kernels/softmax_row.h>
 #include <descent/core/launch.h>
@@ -607,14 +608,31 @@ Tensor lengths(const Tensor& x, const Dims& dims, const Tensor& about) {
                      });
 }
 
-Tensor wide_mean(const Tensor& x, const Dims& dims) {
-  const Tensor total = reduce_wide(
-      "mean", x, dims, {}, [](const auto* in, double* out, auto outer, auto n, auto inner) {
-        if (inner > 1) return column_terms(in, nullptr, out, outer, n, inner, kItself);
-        each_row(outer, n, [=](std::int64_t r) { out[r] = row_terms(in + r * n, n, kItself); });
-      });
+namespace {
+
+/// The mean of x − about, in double; of x, if `about` is undefined.
+Tensor mean_about(const Tensor& x, const Dims& dims, const Tensor& about) {
+  const double* centre = about.defined() ? data<double>(about) : nullptr;
+  const Tensor total =
+      reduce_wide("mean", x, dims, about,
+                  [centre](const auto* in, double* out, auto outer, auto n, auto inner) {
+                    if (inner > 1) return column_terms(in, centre, out, outer, n, inner, kItself);
+                    each_row(outer, n, [=](std::int64_t r) {
+                      const double c = centre ? centre[r] : 0;
+                      out[r] = row_terms(in + r * n, n, [c](double v) { return v - c; });
+                    });
+                  });
   const double n = static_cast<double>(x.numel()) / static_cast<double>(total.numel());
   return map("mean", total, [n](auto v) { return v / n; });
+}
+
+}  // namespace
+
+Tensor wide_mean(const Tensor& x, const Dims& dims) {
+  const Tensor mean = mean_about(x, dims, {});
+  // The sum of floats is exact in double, or nearly so. That of doubles is rounded, and the mean of
+  // equal numbers would differ from them: the second pass mends that.
+  return x.dtype() == kFloat64 ? kernel::add(mean, mean_about(x, dims, mean)) : mean;
 }
 
 Tensor deviation(const Tensor& x, const Dims& dims, const Tensor& mean) {

@@ -140,13 +140,18 @@ TEST(Edges, PowersHaveTheirSecondDerivativeAtZero) {
 }
 
 TEST(Edges, TheSpreadOfEqualNumbersHasNoSlope) {
-  for (const DType dtype : {kFloat32, kFloat64}) {
-    const Tensor x = full({4}, 3.0, dtype).requires_grad_();
-    const Tensor s = stddev(x);
-    EXPECT_EQ(s.item(), 0);
-    s.backward();
-    EXPECT_EQ(x.grad().to_vector(), std::vector<double>(4, 0.0));
-  }
+  for (const DType dtype : {kFloat32, kFloat64})
+    for (const std::int64_t n : {3, 4, 7, 1001})
+      for (const double value : {3.0, 0.1, -0.94109, 1e-30}) {
+        const Tensor row = full({n}, value, dtype).requires_grad_();
+        const Tensor columns = full({n, 5}, value, dtype).requires_grad_();
+        for (const Tensor& x : {row, columns}) {
+          const Tensor s = stddev(x, {0});
+          EXPECT_EQ(max(s).item(), 0) << n << " times " << value;
+          sum(s).backward();
+          EXPECT_EQ(max(abs(x.grad())).item(), 0) << n << " times " << value;
+        }
+      }
 }
 
 TEST(Edges, LossesAreTheirParabolaInsideAndTheirLineOutside) {
