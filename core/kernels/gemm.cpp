@@ -255,7 +255,7 @@ class Product {
   // kColumns: the most columns of C in a unit. kDepth: the most elements of K in a pass. kBlocks:
   // the most passes that C itself adds up. If rows lie kLongStride bytes or more apart, they are
   // packed: few such rows fit the cache together.
-  static constexpr std::int64_t kSize = sizeof(T), kColumns = 1024, kDepth = 256, kBlocks = 16,
+  static constexpr std::int64_t kSize = sizeof(T), kColumns = 1024, kDepth = 512, kBlocks = 16,
                                 kUnits = 8, kLongStride = 2048;
 
   std::int64_t units() const {

@@ -19,34 +19,47 @@ using detail::launch;
 
 namespace {
 
-constexpr std::int64_t kBlock = 512;    // elements that 32 running sums add before these are folded
+constexpr std::int64_t kBlock = 1024;   // elements that 32 running sums add
 constexpr std::int64_t kGrain = 65536;  // elements a task
 
 /// The type in which sums of blocks are added: double, or int64 for integers.
 template <class T>
 using Total = std::conditional_t<std::is_integral_v<T>, T, double>;
 
-/// The sum of n <= kBlock elements, in an order that depends on n alone.
+constexpr int kSumLanes = 32;
+
+/// Adds the lanes in a fixed order.
 template <class T>
-[[gnu::always_inline]] inline T block_sum(const T* p, std::int64_t n) {
-  constexpr int kLanes = 32;
-  T lanes[kLanes] = {};
-  std::int64_t i = 0;
-  for (; i + kLanes <= n; i += kLanes)
-    for (int k = 0; k < kLanes; ++k) lanes[k] += p[i + k];
-  for (int k = 0; i < n; ++i, ++k) lanes[k] += p[i];
-  for (int half = kLanes / 2; half > 0; half /= 2)
+[[gnu::always_inline]] inline T fold_sum(T (&lanes)[kSumLanes]) {
+  for (int half = kSumLanes / 2; half > 0; half /= 2)
     for (int k = 0; k < half; ++k) lanes[k] += lanes[k + half];
   return lanes[0];
 }
 
-/// The sum of any number of elements.
+/// Adds n <= kBlock elements to lanes, which are 0.
+template <class T>
+[[gnu::always_inline]] inline void sum_block(const T* p, std::int64_t n, T (&lanes)[kSumLanes]) {
+  std::int64_t i = 0;
+  for (; i + kSumLanes <= n; i += kSumLanes)
+    for (int k = 0; k < kSumLanes; ++k) lanes[k] += p[i + k];
+  for (int k = 0; i < n; ++i, ++k) lanes[k] += p[i];
+}
+
+/// The sum of any number of elements, in an order that depends on n alone.
 template <class T>
 [[gnu::always_inline]] inline Total<T> sum_of_blocks(const T* p, std::int64_t n) {
-  Total<T> total = 0;
-  for (std::int64_t i = 0; i < n; i += kBlock)
-    total += static_cast<Total<T>>(block_sum(p + i, n - i < kBlock ? n - i : kBlock));
-  return total;
+  if (n <= kBlock) {
+    T lanes[kSumLanes] = {};
+    sum_block(p, n, lanes);
+    return static_cast<Total<T>>(fold_sum(lanes));
+  }
+  Total<T> total[kSumLanes] = {};
+  for (std::int64_t i = 0; i < n; i += kBlock) {
+    T lanes[kSumLanes] = {};
+    sum_block(p + i, n - i < kBlock ? n - i : kBlock, lanes);
+    for (int k = 0; k < kSumLanes; ++k) total[k] += static_cast<Total<T>>(lanes[k]);
+  }
+  return fold_sum(total);
 }
 
 /// The sum of the n numbers f(p[i]), in double.
@@ -101,50 +114,52 @@ void sum_rows(const T* x, T* out, std::int64_t rows, std::int64_t n) {
                });
 }
 
-constexpr int kColumns = 16;  // columns that are reduced together
-
-/// Calls f(first, columns, out) for the columns of x (outer, n, inner), at most kColumns at a time:
+/// Calls f(first, columns, out) for the columns of x (outer, n, inner), at most 256 at a time:
 /// `first` is the address of the first element, and `out` the place of the result in (outer,
 /// inner). f must be marked always_inline.
 template <class T, class F>
 void for_columns(const T* x, std::int64_t outer, std::int64_t n, std::int64_t inner, F f) {
-  constexpr std::int64_t kWidth = 256;  // columns of one task
+  constexpr std::int64_t kWidth = 256;
   const std::int64_t pieces = (inner + kWidth - 1) / kWidth;
   const std::int64_t work = n * std::min(kWidth, inner);
   parallel_for(outer * pieces, std::max<std::int64_t>(1, kGrain / std::max<std::int64_t>(work, 1)),
                [&](std::int64_t begin, std::int64_t end) {
                  for (std::int64_t unit = begin; unit < end; ++unit) {
                    const std::int64_t o = unit / pieces, first = unit % pieces * kWidth;
-                   const std::int64_t last = std::min(first + kWidth, inner);
-                   simd::call([=]() __attribute__((always_inline)) {
-                     for (std::int64_t k = first; k < last; k += kColumns)
-                       f(x + o * n * inner + k, last - k < kColumns ? last - k : kColumns,
-                         o * inner + k);
-                   });
+                   const std::int64_t columns = std::min(kWidth, inner - first);
+                   const T* in = x + o * n * inner + first;
+                   simd::call([ =, at = o * inner + first ]()
+                                  __attribute__((always_inline)) { f(in, columns, at); });
                  }
                });
 }
 
+constexpr int kColumns = 16;  // columns that are reduced together
+
 /// out (outer, inner) = the sum over the middle of x (outer, n, inner).
 template <class T>
 void sum_columns(const T* x, T* out, std::int64_t outer, std::int64_t n, std::int64_t inner) {
-  const auto sum = [=](const T* in, std::int64_t columns, std::int64_t at)
+  const auto sum = [=](const T* in, std::int64_t width, std::int64_t at)
       __attribute__((always_inline)) {
-    constexpr std::int64_t kRows = 16;  // added at a time
-    Total<T> total[kColumns] = {};
-    for (std::int64_t block = 0; block < n; block += kRows) {
-      T fold[kColumns] = {};
-      const T* row = in + block * inner;
-      const std::int64_t rows = n - block < kRows ? n - block : kRows;
-      if (columns == kColumns)
-        for (std::int64_t r = 0; r < rows; ++r, row += inner)
-          for (int k = 0; k < kColumns; ++k) fold[k] += row[k];
-      else
-        for (std::int64_t r = 0; r < rows; ++r, row += inner)
-          for (std::int64_t k = 0; k < columns; ++k) fold[k] += row[k];
-      for (int k = 0; k < kColumns; ++k) total[k] += fold[k];
+    constexpr std::int64_t kRows = 32;  // added at a time
+    T* to = out + at;
+    for (std::int64_t k0 = 0; k0 < width; k0 += kColumns) {
+      const std::int64_t columns = width - k0 < kColumns ? width - k0 : kColumns;
+      Total<T> total[kColumns] = {};
+      for (std::int64_t block = 0; block < n; block += kRows) {
+        T fold[kColumns] = {};
+        const T* row = in + block * inner + k0;
+        const std::int64_t rows = n - block < kRows ? n - block : kRows;
+        if (columns == kColumns)
+          for (std::int64_t r = 0; r < rows; ++r, row += inner)
+            for (int k = 0; k < kColumns; ++k) fold[k] += row[k];
+        else
+          for (std::int64_t r = 0; r < rows; ++r, row += inner)
+            for (std::int64_t k = 0; k < columns; ++k) fold[k] += row[k];
+        for (int k = 0; k < kColumns; ++k) total[k] += fold[k];
+      }
+      for (std::int64_t k = 0; k < columns; ++k) to[k0 + k] = static_cast<T>(total[k]);
     }
-    for (std::int64_t k = 0; k < columns; ++k) out[at + k] = static_cast<T>(total[k]);
   };
   for_columns(x, outer, n, inner, sum);
 }
@@ -436,7 +451,7 @@ Tensor softmax_grad(const Tensor& g, const Tensor& y) {
             using T = std::remove_cvref_t<decltype(*out)>;
             double total[kRowLanes] = {};
             for (std::int64_t i = 0; i < n;) {
-              const std::int64_t end = n - i < 2 * kBlock ? n : i + 2 * kBlock;
+              const std::int64_t end = n - i < kBlock ? n : i + kBlock;
               T lanes[kRowLanes] = {};
               if (end - i >= kWideLanes) {
                 T wide[kWideLanes] = {};
@@ -520,19 +535,22 @@ double row_terms(const T* p, std::int64_t n, F f) {
 template <class T, class F>
 void column_terms(const T* x, const double* about, double* out, std::int64_t outer, std::int64_t n,
                   std::int64_t inner, F f) {
-  const auto columns_of = [=](const T* in, std::int64_t columns, std::int64_t at)
+  const auto columns_of = [=](const T* in, std::int64_t width, std::int64_t at)
       __attribute__((always_inline)) {
-    double total[kColumns] = {}, centre[kColumns] = {};
-    for (std::int64_t k = 0; about && k < columns; ++k) centre[k] = about[at + k];
-    const T* row = in;
-    if (columns == kColumns)
-      for (std::int64_t r = 0; r < n; ++r, row += inner)
-        for (int k = 0; k < kColumns; ++k) total[k] += f(static_cast<double>(row[k]) - centre[k]);
-    else
-      for (std::int64_t r = 0; r < n; ++r, row += inner)
-        for (std::int64_t k = 0; k < columns; ++k)
-          total[k] += f(static_cast<double>(row[k]) - centre[k]);
-    for (std::int64_t k = 0; k < columns; ++k) out[at + k] = total[k];
+    for (std::int64_t k0 = 0; k0 < width; k0 += kColumns) {
+      const std::int64_t columns = width - k0 < kColumns ? width - k0 : kColumns;
+      double total[kColumns] = {}, centre[kColumns] = {};
+      for (std::int64_t k = 0; about && k < columns; ++k) centre[k] = about[at + k0 + k];
+      const T* row = in + k0;
+      if (columns == kColumns)
+        for (std::int64_t r = 0; r < n; ++r, row += inner)
+          for (int k = 0; k < kColumns; ++k) total[k] += f(static_cast<double>(row[k]) - centre[k]);
+      else
+        for (std::int64_t r = 0; r < n; ++r, row += inner)
+          for (std::int64_t k = 0; k < columns; ++k)
+            total[k] += f(static_cast<double>(row[k]) - centre[k]);
+      for (std::int64_t k = 0; k < columns; ++k) out[at + k0 + k] = total[k];
+    }
   };
   for_columns(x, outer, n, inner, columns_of);
 }

@@ -41,9 +41,10 @@ struct RowSoftmax {
 };
 
 /// Writes p = exp(x − max x) for n >= 1 elements. Returns the maximum and the sum of p. The order
-/// of addition depends on n alone. p may be x.
+/// of addition depends on n alone. p must not be x.
 template <class T>
-[[gnu::always_inline]] inline RowSoftmax<T> exp_row(const T* x, T* p, std::int64_t n) {
+[[gnu::always_inline]] inline RowSoftmax<T> exp_row(const T* __restrict x, T* __restrict p,
+                                                    std::int64_t n) {
   T high[kRowLanes], last[kRowLanes];
   const std::int64_t whole = n / kRowLanes * kRowLanes;
   for (int k = 0; k < kRowLanes; ++k) last[k] = -std::numeric_limits<T>::infinity();
