@@ -237,9 +237,9 @@ void Checkpoint::apply(const File& file) {
     states[name.substr(0, slash)][name.substr(std::min(slash + 1, name.size()))] = t;
   }
   states.erase(std::string(kOwn));
-  for (const auto& [name, state] : states)
-    if (std::ranges::none_of(parts_, [&](const Part& p) { return p.name == name; }))
-      fail<StateError>("Checkpoint", "got '", file.path, "' with a part '", name,
+  for (const auto& state : states)
+    if (std::ranges::none_of(parts_, [&](const Part& p) { return p.name == state.first; }))
+      fail<StateError>("Checkpoint", "got '", file.path, "' with a part '", state.first,
                        "', which was not added");
 
   const auto best = tensors.at(kBest).item<std::int64_t>();
