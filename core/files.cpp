@@ -54,7 +54,7 @@ std::string behind_links(const std::string& link) {
     const ssize_t n = ::readlink(path.c_str(), target, sizeof target);
     if (n < 0) return path;  // no link
     const std::string next(target, static_cast<std::size_t>(n));
-    path = next.starts_with('/') ? next : folder_of(path) + "/" + next;
+    path = next.starts_with('/') ? next : to_text(folder_of(path), "/", next);
   }
   fail_write("follow", link, ELOOP);
 }

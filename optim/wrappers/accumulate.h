@@ -62,8 +62,8 @@ struct Accumulate {
 
 /// Puts gradient accumulation over `steps` calls around an optimizer. See Accumulate; throws as
 /// wrap().
-inline Optimizer accumulate(Optimizer&& inner, Hyper steps) {
-  return wrap(std::move(inner), Accumulate{std::move(steps)});
+inline Optimizer accumulate(Optimizer&& inner, const Hyper& steps) {
+  return wrap(std::move(inner), Accumulate{steps});
 }
 
 }  // namespace descent::optim

@@ -38,8 +38,8 @@ struct ClipNorm {
 };
 
 /// Puts clipping by norm around an optimizer. See ClipNorm; throws as wrap().
-inline Optimizer clip_norm(Optimizer&& inner, Hyper max_norm) {
-  return wrap(std::move(inner), ClipNorm{std::move(max_norm)});
+inline Optimizer clip_norm(Optimizer&& inner, const Hyper& max_norm) {
+  return wrap(std::move(inner), ClipNorm{max_norm});
 }
 
 /// Scales the gradients in place, so that their common norm is at most max_norm. Returns the norm

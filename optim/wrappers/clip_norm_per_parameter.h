@@ -38,8 +38,8 @@ struct ClipNormPerParameter {
 
 /// Puts clipping by norm, each parameter by itself, around an optimizer. See ClipNormPerParameter;
 /// throws as wrap().
-inline Optimizer clip_norm_per_parameter(Optimizer&& inner, Hyper max_norm) {
-  return wrap(std::move(inner), ClipNormPerParameter{std::move(max_norm)});
+inline Optimizer clip_norm_per_parameter(Optimizer&& inner, const Hyper& max_norm) {
+  return wrap(std::move(inner), ClipNormPerParameter{max_norm});
 }
 
 }  // namespace descent::optim

@@ -30,8 +30,8 @@ struct ClipValue {
 };
 
 /// Puts clipping by value around an optimizer. See ClipValue; throws as wrap().
-inline Optimizer clip_value(Optimizer&& inner, Hyper max_value) {
-  return wrap(std::move(inner), ClipValue{std::move(max_value)});
+inline Optimizer clip_value(Optimizer&& inner, const Hyper& max_value) {
+  return wrap(std::move(inner), ClipValue{max_value});
 }
 
 }  // namespace descent::optim

@@ -48,8 +48,8 @@ struct Ema {
 
 /// Puts an exponential moving average of the weights around an optimizer. See Ema; throws as
 /// wrap().
-inline Optimizer ema(Optimizer&& inner, Hyper decay = 0.999) {
-  return wrap(std::move(inner), Ema{std::move(decay)});
+inline Optimizer ema(Optimizer&& inner, const Hyper& decay = 0.999) {
+  return wrap(std::move(inner), Ema{decay});
 }
 
 }  // namespace descent::optim

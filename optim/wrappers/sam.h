@@ -114,8 +114,8 @@ inline Optimizer sam(Optimizer&& base, Sam options = {}) {
   return wrap(std::move(base), std::move(options));
 }
 /// Puts SAM in its adaptive form around an optimizer. See Sam; throws as wrap().
-inline Optimizer asam(Optimizer&& base, Hyper rho = 0.5) {
-  return wrap(std::move(base), Sam{.rho = std::move(rho), .adaptive = true});
+inline Optimizer asam(Optimizer&& base, const Hyper& rho = 0.5) {
+  return wrap(std::move(base), Sam{.rho = rho, .adaptive = true});
 }
 
 }  // namespace descent::optim

@@ -244,8 +244,8 @@ TEST(ReadFile, RefusesWhatIsNoFile) {
   ASSERT_EQ(::mkfifo((folder / "pipe").c_str(), 0600), 0);
   for (const auto& [path, kind] : std::map<std::string, std::string>{
            {"/dev/zero", "got a device"}, {folder / "pipe", "got a pipe"}, {"/", "got a folder"}}) {
-    EXPECT_TRUE(has_text(message_of<FileError>([&, p = path] { read_file(p); }), kind.c_str()));
-    EXPECT_TRUE(has_text(message_of<FileError>([&, p = path] { load_tensors(p); }), kind.c_str()));
+    EXPECT_TRUE(has_text(message_of<FileError>([&, p = path] { read_file(p); }), kind));
+    EXPECT_TRUE(has_text(message_of<FileError>([&, p = path] { load_tensors(p); }), kind));
   }
   EXPECT_FALSE(read_file("/proc/self/status").empty()) << "its size reads as 0";
 }

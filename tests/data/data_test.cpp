@@ -325,18 +325,18 @@ TEST(Csv, TakesMemoryForItsResultAndLittleMore) {
            {"wide", repeated(wide + "\n", kSize)},
            {"quotes", repeated("\"1\",\"a\"\n", kSize)},
            {"blank lines", "1,2\n" + repeated("\n", kSize) + "3,4\n"},
-           {"columns", many + "\n" + many},
+           {"columns", to_text(many, "\n", many)},
            {"names", "a" + repeated(",b", std::size_t{2} << 20) + "\n1,2\n"},
-           {"one long field", "1," + word + "\n2,b\n"},
-           {"a long wrong field", "1,2\n" + word + ",2\n"},
-           {"short rows", many.substr(0, 1000000) + "\n" + repeated("1\n", kSize)}}) {
+           {"one long field", to_text("1,", word, "\n2,b\n")},
+           {"a long wrong field", to_text("1,2\n", word, ",2\n")},
+           {"short rows", to_text(many.substr(0, 1000000), "\n", repeated("1\n", kSize))}}) {
     const testing::PeakMemory peak;
     std::int64_t result = 0;
     try {
       const data::Dataset d = data::parse_csv(text);
       result = d.x.numel() * 4 + d.y.numel() * 8;
       for (const std::string& c : d.classes)
-        result += static_cast<std::int64_t>(sizeof c + c.capacity());
+        result += static_cast<std::int64_t>(sizeof(std::string) + c.capacity());
     } catch (const FileError& e) {
       EXPECT_LT(std::string(e.what()).size(), 1000u) << what;
     }
