@@ -8,6 +8,7 @@
 #include <cstdlib>
 #include <memory>
 #include <mutex>
+#include <new>
 #include <string_view>
 #include <thread>
 
@@ -79,13 +80,31 @@ void run(std::int64_t pieces, int limit, Share, const Piece& piece) {
 
 #else
 
-// True in a process that was forked after threads were used. The threads of TBB stayed behind, so
-// everything runs on the calling thread.
+// If this is true, everything runs on the calling thread: TBB's threads stayed behind at a fork, or
+// TBB could not start.
 std::atomic<bool> g_without_threads{false};
 
+// Starts TBB, and throws std::bad_alloc if memory is lacking. TBB must not be called after such a
+// failure: the next call would wait for ever.
+bool start_threads() {
+  if (g_without_threads) return false;  // another thread has tried, in vain
+  try {
+    tbb::global_control::active_value(tbb::global_control::max_allowed_parallelism);
+    ::pthread_atfork(nullptr, nullptr, [] { g_without_threads = true; });
+  } catch (const std::bad_alloc&) {
+    g_without_threads = true;
+    throw;
+  }
+  return true;
+}
+
+bool have_threads() {
+  if (g_without_threads) return false;
+  static const bool started = start_threads();
+  return started && !g_without_threads;
+}
+
 std::shared_ptr<tbb::task_arena> arena_of(int n) {
-  [[maybe_unused]] static const int registered =
-      ::pthread_atfork(nullptr, nullptr, [] { g_without_threads = true; });
   static std::mutex mutex;
   static std::shared_ptr<tbb::task_arena> arena;
   static int size = 0;
@@ -99,7 +118,7 @@ std::shared_ptr<tbb::task_arena> arena_of(int n) {
 
 template <class Piece>
 void run(std::int64_t pieces, int limit, Share share, const Piece& piece) {
-  if (limit == 1 || g_without_threads) {
+  if (limit == 1 || !have_threads()) {
     for (std::int64_t i = 0; i < pieces; ++i) piece(i);
     return;
   }

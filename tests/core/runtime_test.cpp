@@ -234,6 +234,25 @@ TEST(Memory, OfStaticObjectsIsFreedAfterMain) {
       ::testing::ExitedWithCode(0), "^$");
 }
 
+TEST(Memory, ThatLacksWhenTheThreadsStartIsToldOnceAndTheCallerGoesOnAlone) {
+  GTEST_FLAG_SET(death_test_style, "threadsafe");
+  EXPECT_EXIT(
+      {
+        std::int64_t done = 0;
+        const auto count = [&](auto begin, auto end) { done += end - begin; };
+        set_num_threads(2);
+        try {
+          const testing::FailAllocation first(1);
+          parallel_for(20, 1, count);
+        } catch (const std::bad_alloc&) {
+          std::fputs("told", stderr);
+        }
+        parallel_for(20, 1, count);  // would be a race if other threads took part
+        std::exit(done == 20 ? 0 : 1);
+      },
+      ::testing::ExitedWithCode(0), "^told$");
+}
+
 TEST(Errors, NameWhatIsEmptyOrWasMovedAway) {
   EXPECT_TRUE(has_text(message_of<ValueError>([] { parallel_for(10, 0, [](auto, auto) {}); }),
                        "[parallel_for] got pieces of 0 elements"));

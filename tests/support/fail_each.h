@@ -3,6 +3,8 @@
 
 #include "tests/support/allocations.h"
 
+#include <descent/core/parallel.h>
+
 #include <gtest/gtest.h>
 #include <new>
 
@@ -12,6 +14,7 @@ namespace descent::testing {
 /// each failure. The last call of f succeeds. Beyond `most` requests, skips more and more of them.
 template <class F, class Same>
 void fail_each_allocation(F f, Same same, std::int64_t most = 1 << 20) {
+  parallel_for(2, 1, [](auto, auto) {});  // starts the threads, with memory
   for (std::int64_t n = 1; n < 1 << 20; n += 1 + n / most) {
     bool failed = false;
     {
