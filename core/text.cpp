@@ -15,6 +15,14 @@ std::string padded(std::string_view text, std::size_t width) {
   return std::string(text) + std::string(width - std::min(width, columns(text)), ' ');
 }
 
+std::optional<double> parse_number(std::string_view text) {
+  if (text.starts_with('+') && !text.starts_with("+-")) text.remove_prefix(1);
+  double x = 0;
+  const char* const last = text.data() + text.size();
+  const auto [end, error] = std::from_chars(text.data(), last, x);
+  return error == std::errc() && end == last ? std::optional(x) : std::nullopt;
+}
+
 namespace {
 
 /// How many bytes the character at the beginning of a text has; 0 if a message cannot show it.

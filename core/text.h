@@ -5,6 +5,7 @@
 #include <descent/core/shape.h>
 
 #include <algorithm>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -43,6 +44,9 @@ std::size_t columns(std::string_view text);
 /// The text with spaces after it, up to `width` columns: padded("η", 3) is "η  ".
 std::string padded(std::string_view text, std::size_t width);
 
+/// The number that the whole text is, in any locale: parse_number("-1e-3"), also with a plus sign.
+/// Returns nothing for other text, and for a number that is no double.
+std::optional<double> parse_number(std::string_view text);
 /// A text from outside, as a message can show it. Bytes that are not UTF-8 and control characters
 /// become '?'. If the text has more than `first` + `last` bytes, "…" stands for what is between the
 /// first and the last of these bytes.

@@ -79,14 +79,6 @@ class Parser {
   std::size_t at_ = 0;
 };
 
-std::optional<double> to_number(std::string_view text) {
-  if (text.starts_with('+') && !text.starts_with("+-")) text.remove_prefix(1);
-  double x = 0;
-  const char* const last = text.data() + text.size();
-  const auto [end, error] = std::from_chars(text.data(), last, x);
-  return error == std::errc() && end == last ? std::optional(x) : std::nullopt;
-}
-
 constexpr double kRequired = std::numeric_limits<double>::quiet_NaN();  // in place of a default
 constexpr std::size_t kAnyNumber = 1000;                                // of arguments
 
@@ -123,7 +115,7 @@ struct Call {
       return shape == "linear" ? Anneal::linear : Anneal::cosine;
     } else if constexpr (std::is_same_v<T, std::pair<std::int64_t, Hyper>>) {  // "10: 0.1"
       const auto& [key, value] = all[i];
-      const auto n = to_number(std::string_view(key).substr(0, key.find(':')));
+      const auto n = parse_number(std::string_view(key).substr(0, key.find(':')));
       if (!key.ends_with(':') || !n) refuse();
       return {to_count(*n), parse_hyper(value)};
     } else {
@@ -211,7 +203,7 @@ std::string Expression::to_string() const {
 Hyper parse_hyper(const Expression& e) {
   if (!e.called) {
     if (e.text == "true" || e.text == "false") return e.text == "true" ? 1.0 : 0.0;
-    if (const auto x = to_number(e.text)) return *x;
+    if (const auto x = parse_number(e.text)) return *x;
     fail<ValueError>("optimizer", "got the value '", e.text,
                      "', expected a number, true, false, or a schedule such as cosine(0.001, 500)");
   }

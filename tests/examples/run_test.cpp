@@ -110,7 +110,7 @@ TEST(Locale, OfTheHostChangesNoNumber) {
   const CommaLocale comma;
   if (!comma.set) GTEST_SKIP() << "no localedef";
   ASSERT_EQ(std::strtod("0.5", nullptr), 0) << "the locale has no comma";
-  EXPECT_EQ(number_in("0.5"), 0.5);
+  EXPECT_EQ(descent::parse_number("0.5"), 0.5);
   EXPECT_EQ(format(0.5, "%.2f s"), "0.50 s");
   EXPECT_EQ(format(1e-7, "%.3g"), "1e-07");
   EXPECT_EQ(duration(1.5), "1.5 s");

@@ -70,7 +70,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     const auto& value = settings.at(name);
     fuzz::require(value.is_string()    ? app::json_text(text) == value.dump()
                   : value.is_boolean() ? text == value.dump()
-                                       : app::number_in(text) == value.get<double>(),
+                                       : descent::parse_number(text) == value.get<double>(),
                   "settings.json has every option: " + name);
   }
   if (compare) {

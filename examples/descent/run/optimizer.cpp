@@ -68,7 +68,7 @@ Settings given_settings(const Options& o) {
           "', expected the rate as --lr. Hint: --lr goes with --schedule and --warmup");
     const std::optional<double> value = text == "true" || text == "false"
                                             ? std::optional(text == "true" ? 1.0 : 0.0)
-                                            : number_in(text);
+                                            : parse_number(text);
     if (name.empty() || !value)
       fail<UsageError>("--set", "got '", s,
                        "', expected name=number. Hint: for example --set weight_decay=0.05");
@@ -96,7 +96,7 @@ double Described::default_rate() const {
 Settings Described::defaults() const {
   Settings all;
   for (const auto& field : rule_->fields)
-    if (const auto value = number_in(field.text)) all.emplace_back(field.name, *value);
+    if (const auto value = parse_number(field.text)) all.emplace_back(field.name, *value);
   return all;
 }
 

@@ -14,6 +14,7 @@
 namespace app {
 
 using descent::brief;
+using descent::parse_number;
 using descent::to_text;
 
 namespace {
@@ -23,7 +24,7 @@ namespace {
 CLI::Validator number(const char* expected, bool (*legal)(double)) {
   return CLI::Validator(
       [=](std::string& text) -> std::string {
-        const std::optional<double> x = number_in(text);
+        const std::optional<double> x = parse_number(text);
         if (x && legal(*x)) return "";
         return to_text("got '", brief(text), "', expected ", expected);
       },
@@ -65,7 +66,7 @@ std::string exact(double x) {
 /// Seconds from a text: "90s", "10m", "2h", or a number of seconds.
 double seconds_of(const std::string& text) {
   const std::size_t end = std::min(text.find_first_not_of("0123456789.eE+-"), text.size());
-  const double x = number_in(std::string_view(text).substr(0, end)).value_or(0);
+  const double x = parse_number(std::string_view(text).substr(0, end)).value_or(0);
   const std::string unit = text.substr(end);
   const double scale = unit.empty() || unit == "s"    ? 1
                        : unit == "m" || unit == "min" ? 60
@@ -80,7 +81,7 @@ double seconds_of(const std::string& text) {
 /// An option that is a number. CLI11 would read it as the host's locale writes numbers.
 CLI::Option* add_number(CLI::App& c, const std::string& name, double& x, const std::string& help) {
   const auto read = [&x](const CLI::results_t& texts) {
-    const std::optional<double> value = number_in(texts.back());
+    const std::optional<double> value = parse_number(texts.back());
     if (value) x = *value;
     return value.has_value();
   };

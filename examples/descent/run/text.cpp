@@ -30,14 +30,6 @@ std::string counted(std::int64_t n, const std::string& noun) {
   return to_text(n, " ", noun, n == 1 ? "" : "s");
 }
 
-std::optional<double> number_in(std::string_view text) {
-  if (text.starts_with('+') && !text.starts_with("+-")) text.remove_prefix(1);
-  double x = 0;
-  const char* const last = text.data() + text.size();
-  const auto [end, error] = std::from_chars(text.data(), last, x);
-  return error == std::errc() && end == last ? std::optional(x) : std::nullopt;
-}
-
 std::string json_text(const nlohmann::ordered_json& json, int indent) {
   return json.dump(indent, ' ', false, nlohmann::ordered_json::error_handler_t::replace);
 }

@@ -33,10 +33,6 @@ std::string joined(const Parts& parts, const char* separator = ", ") {
   return s;
 }
 
-/// Reads a number, in every locale alike. Returns nothing unless the whole text is one number that
-/// a double can hold.
-std::optional<double> number_in(std::string_view text);
-
 /// JSON as text. Names may come from a file in any encoding: bytes that are not UTF-8 are replaced.
 std::string json_text(const nlohmann::ordered_json& json, int indent = -1);
 

@@ -9,7 +9,7 @@ using namespace descent;
 
 namespace {
 
-double rounded(double x) { return number_in(format(x, "%.3g")).value_or(x); }
+double rounded(double x) { return parse_number(format(x, "%.3g")).value_or(x); }
 
 /// Adds the settings of the rule that are searched, each with a range around its default.
 void search_rule(Entrant& e, const Described& described) {

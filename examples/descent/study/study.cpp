@@ -242,7 +242,7 @@ std::vector<Tried> at_other_rates(const Settings& settings) {
   for (const double factor : kSweep) {
     Tried other{settings, {}};
     for (auto& [name, value] : other.settings)
-      if (name == "lr") value = *number_in(format(value * factor, "%.3g"));
+      if (name == "lr") value = *parse_number(format(value * factor, "%.3g"));
     if (other.settings != settings) all.push_back(other);
   }
   return all;
