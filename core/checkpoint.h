@@ -11,10 +11,11 @@
 //   }
 //
 // The run goes on with the same bits as without the interruption, if every object that changes is a
-// part. save() may also stand after a batch: the loader then goes on with the next batch. In this
-// case count as a part what the program does between two epochs, so that nothing is left out. The
-// calling thread's default generator always is one. A schedule is code: make the optimizer with the
-// same schedule, and the steps that its state counts give the place in the schedule.
+// part. The calling thread's default generator is always a part. A program may also call save()
+// after a batch: the loader then goes on with the next batch. Such a program keeps as a part how
+// many epochs it has judged, so that it judges every epoch once. A schedule is code and is not
+// saved: the program makes the optimizer with the same schedule, and the optimizer's count of steps
+// gives the place in the schedule.
 #pragma once
 
 #include <descent/core/archive.h>

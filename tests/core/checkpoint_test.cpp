@@ -232,7 +232,19 @@ TEST(Checkpoint, RefusesToMixRunsAndWrongUse) {
   EXPECT_TRUE(has_text(message_of<FileError>([&] { const Checkpoint c(folder / "file/run"); }),
                        "could not make the folder"));
 
-  Archive newer = load_tensors(folder / name_of(1));
+  run.go();
+  run.checkpoint.save();
+  Archive newer = load_tensors(folder / name_of(2));
+  newer.metadata["descent_checkpoint"] = "2";
+  save_tensors(folder / name_of(2), newer.tensors, newer.metadata);
+  EXPECT_TRUE(has_text(message_of<FileError>([&] { other.checkpoint.load(); }),
+                       "in version 2 of the format, expected version 1"));
+  save_tensors(folder / name_of(2), {});  // no checkpoint at all: the one before is taken
+  ::testing::internal::CaptureStderr();
+  EXPECT_TRUE(other.checkpoint.load());
+  EXPECT_TRUE(has_text(::testing::internal::GetCapturedStderr(), "expected a checkpoint"));
+  EXPECT_EQ(other.step, 0);
+
   std::filesystem::remove_all(folder.path);
   EXPECT_TRUE(
       has_text(message_of<FileError>([&] { run.checkpoint.save(); }), folder.path.string()));
