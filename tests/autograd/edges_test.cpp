@@ -177,11 +177,14 @@ TEST(Edges, LossesAreTheirParabolaInsideAndTheirLineOutside) {
 // joints. The numbers are PyTorch's, but for two where PyTorch gives NaN: x⁰ and a norm at 0 have
 // 0.
 TEST(Edges, SecondDerivativesInsidePiecesAndAtJoints) {
+  using Points = std::vector<std::array<double, 4>>;  // x, value, slope, second derivative
   struct Piecewise {
     const char* name;
     std::function<Tensor(const Tensor&)> f;
-    std::vector<std::array<double, 4>> points;  // x, value, slope, second derivative
+    Points points;
   };
+  const Points parabola_and_lines{{-2, 1.5, -1, 0},     {-1, 0.5, -1, 0}, {0, 0, 0, 1},
+                                  {0.5, 0.125, 0.5, 1}, {1, 0.5, 1, 0},   {2, 1.5, 1, 0}};
   const std::vector<Piecewise> all{
       {"relu",
        [](const Tensor& x) { return relu(x); },
@@ -222,22 +225,10 @@ TEST(Edges, SecondDerivativesInsidePiecesAndAtJoints) {
       {"max_sq",
        [](const Tensor& x) { return maximum(x * x, x); },
        {{-1, 1, -2, 2}, {0, 0, 0.5, 1}, {0.5, 0.5, 1, 0}, {1, 1, 1.5, 1}, {2, 4, 4, 2}}},
-      {"huber",
-       [](const Tensor& x) { return nn::huber_loss(x, zeros_like(x)); },
-       {{-2, 1.5, -1, 0},
-        {-1, 0.5, -1, 0},
-        {0, 0, 0, 1},
-        {0.5, 0.125, 0.5, 1},
-        {1, 0.5, 1, 0},
-        {2, 1.5, 1, 0}}},
-      {"smooth_l1",
-       [](const Tensor& x) { return nn::smooth_l1_loss(x, zeros_like(x)); },
-       {{-2, 1.5, -1, 0},
-        {-1, 0.5, -1, 0},
-        {0, 0, 0, 1},
-        {0.5, 0.125, 0.5, 1},
-        {1, 0.5, 1, 0},
-        {2, 1.5, 1, 0}}},
+      {"huber", [](const Tensor& x) { return nn::huber_loss(x, zeros_like(x)); },
+       parabola_and_lines},
+      {"smooth_l1", [](const Tensor& x) { return nn::smooth_l1_loss(x, zeros_like(x)); },
+       parabola_and_lines},
       {"smooth_l1_beta2",
        [](const Tensor& x) { return nn::smooth_l1_loss(x, zeros_like(x), 2); },
        {{-3, 2, -1, 0}, {-2, 1, -1, 0}, {0, 0, 0, 0.5}, {1, 0.25, 0.5, 0.5}, {2, 1, 1, 0}}},

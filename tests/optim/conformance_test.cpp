@@ -59,11 +59,7 @@ TEST(Matrix, OfWrappersAndRules) {
       }
       Optimizer o = make(text, p.parameters()), resumed = make(text, q.parameters());
       for (int t = 0; t < 7; ++t) p.step(o);
-      {
-        const NoGradGuard guard;
-        q.a.copy_(p.a);
-        q.b.copy_(p.b);
-      }
+      q.start_at(p);
       resumed.load_state_dict(o.state_dict());
       for (int t = 0; t < 7; ++t) {
         p.step(o);

@@ -101,11 +101,7 @@ TEST(State, IsCompleteAtAnyStepAlsoAfterSettingsChanged) {
       const std::vector<Field> all = resumed.fields();  // one of them follows a schedule
       const auto number = std::ranges::find(all, false, &Field::is_switch);
       if (number != all.end()) resumed.set(number->name, constant(number->value));
-      {
-        const NoGradGuard guard;
-        q.a.copy_(p.a);
-        q.b.copy_(p.b);
-      }
+      q.start_at(p);
       resumed.load_state_dict(o.state_dict());
       for (int t = 0; t < 7; ++t) {
         p.step(o);

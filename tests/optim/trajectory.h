@@ -31,6 +31,12 @@ struct Problem {
     const NoGradGuard guard;
     return cat({a.reshape({-1}), b.reshape({-1})}).to(kFloat64).detach().clone();
   }
+  /// Takes the weights of another problem.
+  void start_at(const Problem& other) const {
+    const NoGradGuard guard;
+    a.copy_(other.a);
+    b.copy_(other.b);
+  }
   double step(optim::Optimizer& optimizer) const {
     return optimizer.step([&] {
       const Tensor l = loss();
