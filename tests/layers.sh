@@ -38,6 +38,7 @@ report 'TBB only in core/parallel.cpp' "$(grep -rlE '#include [<"](tbb|oneapi)' 
 report 'spdlog only in core/log.cpp' "$(grep -rlE '#include [<"]spdlog' core autograd nn optim data examples descent.h | grep -vx 'core/log.cpp')"
 report 'third parties in a public header' "$(grep -rnE '#include [<"](tbb|cblas|spdlog|fmt|nlohmann|zlib|CLI)' core autograd nn optim data descent.h --include=*.h)"
 report 'a number that is read or printed as the locale of a host says' "$(grep -rnE '\b(strto[dfl]d?|sto(d|f|ld)|ato[fil]|v?sn?printf|sscanf)\(|stringstream|setlocale' core autograd nn optim data examples descent.h --include=*.h --include=*.cpp)"
+report 'the library installs no signal handler' "$(grep -rnE '\b(sigaction|signal) *\(' core autograd nn optim data --include=*.h --include=*.cpp | grep -v '//.*signal')"
 report 'banned flags' "$(grep -rnE 'march=native|ffast-math' CMakeLists.txt core/cmake core/*.cpp core/kernels examples tests/CMakeLists.txt CMakePresets.json)"
 report 'the top level is fixed' "$(ls | grep -vxE 'CMakeLists.txt|CMakePresets.json|LICENSE|README.md|descent.h|core|autograd|nn|optim|data|examples|tests|build.*')"
 [ $bad -eq 0 ] && echo "all in order"
