@@ -59,10 +59,11 @@ Tensor Module::operator()(const Tensor& x) {
   return run([&] { return forward(x); });
 }
 
-bool Module::summarizing() { return detail::t_summary != nullptr; }
+bool Module::summarizing() { return descent::detail::t_summary != nullptr; }
 
 void Module::note_shape(const Tensor& y) const {
-  if (detail::t_summary && y.defined()) detail::t_summary->of[state_.get()] = y.shape();
+  if (descent::detail::t_summary && y.defined())
+    descent::detail::t_summary->of[state_.get()] = y.shape();
 }
 
 void Module::add_path(Error& e) const {
@@ -120,8 +121,8 @@ TrainingGuard::~TrainingGuard() {
 }
 
 bool Module::is_training() const {
-  if (detail::recording())
-    detail::t_tape->guard(
+  if (descent::detail::recording())
+    descent::detail::t_tape->guard(
         [state = state_, now = state_->training] { return state->training == now; });
   return state_->training;
 }
@@ -155,9 +156,9 @@ void Module::apply(
 }
 
 std::string Module::summary(const Tensor& example) {
-  detail::SummaryShapes shapes;
+  descent::detail::SummaryShapes shapes;
   if (example.defined()) {
-    const detail::SummaryGuard summary(&shapes);
+    const descent::detail::SummaryGuard summary(&shapes);
     const NoGradGuard no_grad;
     const FrozenStatisticsGuard frozen;
     (*this)(example);

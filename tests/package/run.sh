@@ -9,8 +9,9 @@ case $1 in
     cmake --install "$2" --prefix "$folder/prefix" >/dev/null
     cmake -S "$here" -B "$folder/build" -DCMAKE_PREFIX_PATH="$folder/prefix" -DCMAKE_BUILD_TYPE=Debug >/dev/null
     ;;
-  subproject) # unoptimised: it is the build that is tested
-    cmake -S "$here" -B "$folder/build" -DDESCENT_SOURCE="$2" -DCMAKE_BUILD_TYPE=Debug >/dev/null
+  subproject)  # as a host that compiles many files as one, and unoptimised: it is the build that is tested
+    cmake -S "$here" -B "$folder/build" -DDESCENT_SOURCE="$2" -DCMAKE_BUILD_TYPE=Debug -DCMAKE_UNITY_BUILD=ON \
+      -DCMAKE_UNITY_BUILD_BATCH_SIZE=12 >/dev/null
     ;;
 esac
 cmake --build "$folder/build" --parallel "$(nproc)" >"$folder/log" 2>&1 || { cat "$folder/log"; exit 1; }

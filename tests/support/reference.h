@@ -2,12 +2,14 @@
 #pragma once
 
 #include <descent/core/create.h>
+#include <descent/core/text.h>
 
 #include <gtest/gtest.h>
+#include <algorithm>
 #include <fstream>
 #include <map>
-#include <sstream>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace descent::testing {
@@ -21,18 +23,23 @@ inline std::map<std::string, ReferenceCase> read_reference(const std::string& fi
   std::map<std::string, ReferenceCase> cases;
   ReferenceCase* current = nullptr;
   for (std::string line; std::getline(in, line);) {
-    std::istringstream words(line);
-    std::string key, word;
-    words >> key;
+    std::string_view rest = line;
+    const auto word = [&] {
+      rest.remove_prefix(std::min(rest.size(), rest.find_first_not_of(' ')));
+      const std::string_view w = rest.substr(0, rest.find(' '));
+      rest.remove_prefix(std::min(rest.size(), w.size() + 1));
+      return w;
+    };
+    const std::string key(word());
     if (key == "case") {
-      std::getline(words >> std::ws, word);
-      current = &cases[word];
+      current = &cases[std::string(rest)];
       continue;
     }
     Shape shape;
-    while (words >> word && word != ":") shape.push_back(std::stoll(word));
+    for (auto w = word(); w != ":"; w = word())
+      shape.push_back(static_cast<std::int64_t>(parse_number(w).value()));
     std::vector<double> values;
-    while (words >> word) values.push_back(std::stod(word));
+    while (!rest.empty()) values.push_back(parse_number(word()).value());
     (*current)[key].push_back(tensor(values, shape));
   }
   return cases;
