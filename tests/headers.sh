@@ -5,7 +5,7 @@
 #   1. it includes standard headers and public headers, and neither core/kernels/ nor a third party's
 #      header (conformance.h may include GoogleTest);
 #   2. it compiles alone, without a warning, under the compilers that are named, or g++;
-#   3. none of our macros is defined afterwards (conformance.h may define DESCENT_CONFORMANCE).
+#   3. after an entrance none of our macros is defined (conformance.h may define DESCENT_CONFORMANCE).
 # The two entrances also compile after macros that other libraries define: Qt's slots, signals and
 # emit, and the I of <complex.h>. Needs no build.
 set -uo pipefail
@@ -65,7 +65,7 @@ check() {  # COMPILER UNIT: leaves a log if the compiler says anything
     [ -s "$log" ] || echo "$1 failed without a word" >"$log"
   [ -s "$log" ] || rm "$log"
 }
-left_over() {  # UNIT: the macros of ours that are defined after this header
+left_over() {  # UNIT: the macros of ours that are defined after this entrance
   local header
   header=$(basename "$1" .cpp)
   g++ -std=c++20 -dM -E -I "$work/include" "$1" 2>/dev/null | awk '{sub(/\(.*/, "", $2); print $2}' | sort -u |
@@ -81,12 +81,16 @@ find core autograd nn optim data descent.h -name '*.h' -exec sed -nE 's/^[[:spac
   sort -u >"$work/ours"
 compilers=("${@:2}")
 [ ${#compilers[@]} -gt 0 ] || compilers=(g++)
-for unit in "$work"/units/*.cpp; do
-  for compiler in "${compilers[@]}"; do
-    printf 'check %s %q\0' "$compiler" "$unit"
+{
+  for unit in "$work"/units/*.cpp; do
+    for compiler in "${compilers[@]}"; do
+      printf 'check %s %q\0' "$compiler" "$unit"
+    done
   done
-  [[ $unit == *+macros.cpp ]] || printf 'left_over %q\0' "$unit"
-done | xargs -0 -P "$(nproc)" -I JOB bash -c JOB
+  for header in "${entrances[@]}"; do
+    printf 'left_over %q\0' "$work/units/${header//\//@}.cpp"
+  done
+} | xargs -0 -P "$(nproc)" -I JOB bash -c JOB
 
 # ---- what was found ----
 
@@ -105,6 +109,6 @@ for compiler in "${compilers[@]}"; do
   report "does not compile alone under $compiler" "$(failed "$compiler")"
 done
 report 'macros of ours that a header leaves defined' \
-  "$(for log in "$work/logs/macros "*; do [ ! -f "$log" ] || tr '\n' ' ' <"$log"; done | tr ' ' '\n' | sort | uniq -c | awk 'NF == 2 {print "  " $2 " by " $1 " headers"}')"
+  "$(for log in "$work/logs/macros "*; do [ ! -f "$log" ] || tr '\n' ' ' <"$log"; done | tr ' ' '\n' | sort -u | sed '/./s/^/  /')"
 [ $bad -eq 0 ] && echo "${#public[@]} public headers stand alone under ${compilers[*]}"
 exit $bad

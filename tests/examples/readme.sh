@@ -9,11 +9,10 @@
 set -euo pipefail
 case $1 in
   extract)
-    new=$(mktemp -d)
-    trap 'rm -rf "$new"' EXIT
+    mkdir -p "$3"
     (cd "$2" && find . \( -name 'build*' -o -name '.?*' \) -prune -o -name README.md -print | sort) | while read -r readme; do
       name=$(dirname "${readme#./}" | tr / _)
-      awk -v path="$new/${name/#./main}" '
+      awk -v path="$3/${name/#./main}" '
         !inside && /^```/ { inside = 1; kind = $0; text = ""; next }
         inside && /^```$/ {
           inside = 0
@@ -25,14 +24,6 @@ case $1 in
           next
         }
         inside { text = text $0 "\n" }' "$2/$readme"
-    done
-    # What has not changed keeps its time, so that it is not compiled again.
-    mkdir -p "$3"
-    for file in "$3"/*.cpp "$3"/*.txt; do
-      [ ! -e "$file" ] || [ -e "$new/${file##*/}" ] || rm "$file"
-    done
-    for file in "$new"/*; do
-      cmp -s "$file" "$3/${file##*/}" || cp "$file" "$3"
     done
     ;;
   run)

@@ -7,14 +7,23 @@ file=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)/mistakes.cpp
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
 
-if ! "$compiler" -std=c++20 -fsyntax-only -I "$include" "$file" >"$folder/0" 2>&1; then
+# The headers are compiled once, as each mistake includes them.
+case $("$compiler" --version) in *clang*) ending=pch ;; *) ending=gch ;; esac
+grep '^#include' "$file" >"$folder/headers.h"
+"$compiler" -std=c++20 -I "$include" -x c++-header "$folder/headers.h" -o "$folder/headers.h.$ending"
+
+compile() {  # FLAG…
+  "$compiler" -std=c++20 -fsyntax-only -I "$include" -include "$folder/headers.h" "$@" "$file"
+}
+if ! compile >"$folder/0" 2>&1; then
   echo "[mistakes] got an error without a mistake, expected none:"
   head -n 20 "$folder/0"
   exit 1
 fi
 sed -nE 's/^#el?if MISTAKE == ([0-9]+) +\/\/ (.*)$/\1 \2/p' "$file" >"$folder/expected"
-cut -d ' ' -f 1 "$folder/expected" | xargs -P "$(nproc)" -I '{}' bash -c \
-  '"$1" -std=c++20 -fsyntax-only -I "$2" -DMISTAKE="$3" "$4" >"$5/$3" 2>&1' _ "$compiler" "$include" '{}' "$file" "$folder"
+export -f compile
+export compiler include file folder
+cut -d ' ' -f 1 "$folder/expected" | xargs -P "$(nproc)" -I '{}' bash -c 'compile -DMISTAKE={} >"$folder/{}" 2>&1'
 bad=0
 while read -r number text; do
   grep -E "(error|static assertion)" "$folder/$number" | grep -F -- "$text" >/dev/null && continue
