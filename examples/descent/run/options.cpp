@@ -37,6 +37,9 @@ const CLI::Validator kZeroOrMore =
 const CLI::Validator kCount = number("a whole number of 1 or more", [](double x) {
   return x >= 1 && x < 1e9 && x == static_cast<double>(static_cast<long>(x));
 });
+const CLI::Validator kRuns = number("a whole number from 1 to 10000", [](double x) {
+  return x >= 1 && x <= 1e4 && x == static_cast<double>(static_cast<long>(x));
+});
 const CLI::Validator kWhole = number("a whole number from 0 to 2^53", [](double x) {
   return x >= 0 && x <= 9007199254740992.0 && x == static_cast<double>(static_cast<long long>(x));
 });
@@ -154,10 +157,10 @@ void add_options(CLI::App& c, Options& o, bool compare) {
   if (compare) {
     c.add_option("--budget", o.budget,
                  "trials of each optimizer: its defaults, and others from its search space")
-        ->check(kCount)
+        ->check(kRuns)
         ->capture_default_str();
     c.add_option("--seeds", o.seeds, "runs of what was chosen, each with a seed of its own")
-        ->check(kCount)
+        ->check(kRuns)
         ->capture_default_str();
     add_number(c, "--time-limit", o.time_limit,
                "stop in time, with what is done by then: 90s, 10m or 2h")
