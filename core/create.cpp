@@ -53,10 +53,14 @@ Tensor arange(Scalar begin, Scalar end, Scalar step) {
 Tensor arange(Scalar begin, Scalar end, Scalar step, DType dtype) {
   const detail::PlainFloating plain;
   const double a = begin.to_double(), b = end.to_double(), s = step.to_double();
-  if (s == 0 || !std::isfinite(a) || !std::isfinite(b) || !std::isfinite(s) || (b - a) / s < 0)
+  const double steps = std::ceil((b - a) / s);
+  if (s == 0 || !std::isfinite(a) || !std::isfinite(b) || !std::isfinite(s) || steps < 0)
     fail<ValueError>("arange", "got begin ", a, ", end ", b, ", step ", s,
                      ", expected finite numbers and a step that leads from begin to end");
-  auto n = static_cast<std::int64_t>(std::ceil((b - a) / s));
+  if (steps > 0x1p48)
+    fail<ValueError>("arange", "got begin ", a, ", end ", b, ", step ", s, ", which are ", steps,
+                     " numbers, expected at most 2^48");
+  auto n = static_cast<std::int64_t>(steps);
   if (begin.is_integral() && end.is_integral() && step.is_integral()) {  // exact beyond 2^53
     const auto gap =
         static_cast<std::uint64_t>(end.to_int()) - static_cast<std::uint64_t>(begin.to_int());

@@ -5,10 +5,29 @@
 #include <descent/core/dtype.h>
 
 #include <concepts>
+#include <cstdint>
+#include <limits>
 
 namespace descent {
 
-/// A number of any C++ type; see the top of this file.
+namespace detail {
+/// x without its fraction. Beyond int64 the nearest int64; 0 for NaN.
+constexpr std::int64_t truncated(double x) {
+  if (x != x) return 0;
+  return x < -0x1p63   ? std::numeric_limits<std::int64_t>::min()
+         : x >= 0x1p63 ? std::numeric_limits<std::int64_t>::max()
+                       : static_cast<std::int64_t>(x);
+}
+/// True if int64 has the number i.
+template <std::integral Integer>
+constexpr bool fits_int64(Integer i) {
+  const auto n = static_cast<std::int64_t>(i);
+  constexpr bool is_signed = Integer(-1) < Integer(1);
+  return static_cast<Integer>(n) == i && (is_signed || n >= 0);
+}
+}  // namespace detail
+
+/// A number of any C++ type; see the top of this file. An integer beyond int64 counts as floating.
 class Scalar {
  public:
   /// @name From any number
@@ -16,7 +35,9 @@ class Scalar {
   Scalar(bool b) : dtype_(kBool), int_(b), double_(b) {}
   template <std::integral Integer>
   Scalar(Integer i)
-      : dtype_(kInt64), int_(static_cast<std::int64_t>(i)), double_(static_cast<double>(i)) {}
+      : dtype_(detail::fits_int64(i) ? kInt64 : kFloat64),
+        int_(static_cast<std::int64_t>(i)),
+        double_(static_cast<double>(i)) {}
   template <std::floating_point Real>
   Scalar(Real x) : dtype_(kFloat64), int_(0), double_(static_cast<double>(x)) {}
   /// @}
@@ -27,8 +48,8 @@ class Scalar {
   bool is_integral() const { return dtype_ != kFloat64; }
   /// The number as a double; integers beyond 2⁵³ are rounded.
   double to_double() const { return double_; }
-  /// The number as an integer. A floating number is truncated.
-  std::int64_t to_int() const { return is_integral() ? int_ : static_cast<std::int64_t>(double_); }
+  /// The number as an integer, a floating number by detail::truncated().
+  std::int64_t to_int() const { return is_integral() ? int_ : detail::truncated(double_); }
 
  private:
   DType dtype_;

@@ -120,11 +120,7 @@ To convert(From x) {
   if constexpr (std::is_same_v<To, bool>) {
     return x != 0;
   } else if constexpr (std::is_integral_v<To> && std::is_floating_point_v<From>) {
-    constexpr double kLow = -0x1p63, kHigh = 0x1p63;
-    if (x != x) return 0;
-    return x < kLow     ? std::numeric_limits<To>::min()
-           : x >= kHigh ? std::numeric_limits<To>::max()
-                        : static_cast<To>(x);
+    return detail::truncated(x);
   } else {
     return static_cast<To>(x);
   }

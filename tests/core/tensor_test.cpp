@@ -48,6 +48,17 @@ TEST(Creation, GivesTheValuesItSays) {
   EXPECT_EQ(one_hot(tensor({1, 0}), 3).to_vector(), (Doubles{0, 1, 0, 1, 0, 0}));
 }
 
+TEST(Scalar, KeepsTheNumberThatItWasMadeFrom) {
+  EXPECT_EQ(Scalar(INT64_MIN).to_int(), INT64_MIN);
+  const Scalar large(UINT64_MAX);
+  EXPECT_EQ(large.dtype(), kFloat64);
+  EXPECT_EQ(large.to_double(), 0x1p64);
+  EXPECT_EQ(large.to_int(), INT64_MAX);
+  EXPECT_EQ(Scalar(-1e300).to_int(), INT64_MIN);
+  EXPECT_EQ(Scalar(NAN).to_int(), 0);
+  EXPECT_EQ(Scalar(-2.9).to_int(), -2);
+}
+
 TEST(Creation, ReadsNestedLists) {
   const Tensor t = tensor({{1, 2, 3}, {4, 5, 6}});
   EXPECT_EQ(t.shape(), (Shape{2, 3}));
@@ -78,6 +89,8 @@ TEST(Creation, BorrowsMemoryWithoutCopying) {
 }
 
 TEST(Creation, RefusesWhatMakesNoSense) {
+  EXPECT_TRUE(has_text(message_of<ValueError>([] { arange(0.0, 1e300, 1e-300); }),
+                       "which are inf numbers, expected at most 2^48"));
   EXPECT_TRUE(has_text(message_of<ValueError>([] { arange(0, 1, -1); }),
                        "a step that leads from begin to end"));
   EXPECT_TRUE(has_text(message_of<ShapeError>([] {
