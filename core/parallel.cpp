@@ -84,13 +84,14 @@ void run(std::int64_t pieces, int limit, Share, const Piece& piece) {
 // TBB could not start.
 std::atomic<bool> g_without_threads{false};
 
-// Starts TBB, and throws std::bad_alloc if memory is lacking. TBB must not be called after such a
-// failure: the next call would wait for ever.
+// Starts TBB. If memory is lacking, throws std::bad_alloc, and sets g_without_threads: a further
+// call of TBB would wait for ever.
 bool start_threads() {
   if (g_without_threads) return false;  // another thread has tried, in vain
   try {
     tbb::global_control::active_value(tbb::global_control::max_allowed_parallelism);
-    ::pthread_atfork(nullptr, nullptr, [] { g_without_threads = true; });
+    if (::pthread_atfork(nullptr, nullptr, [] { g_without_threads = true; }) != 0)
+      throw std::bad_alloc();
   } catch (const std::bad_alloc&) {
     g_without_threads = true;
     throw;

@@ -5,7 +5,8 @@
 // the results therefore have the same bits for 1, 2 or 7 threads.
 //
 // In a process that was forked after Descent had used threads, everything runs on the calling
-// thread, with the same bits.
+// thread, with the same bits. If memory is lacking when the threads start, the first call throws
+// std::bad_alloc, and all later calls run on the calling thread.
 //
 // The number of threads concerns Descent alone. The host program's settings of TBB and BLAS stay.
 #pragma once
