@@ -59,9 +59,10 @@ Tensor arange(Scalar begin, Scalar end, Scalar step, DType dtype) {
                      ", expected finite numbers and a step that leads from begin to end");
   if (steps > 0x1p48)
     fail<ValueError>("arange", "got begin ", a, ", end ", b, ", step ", s, ", which are ", steps,
-                     " numbers, expected at most 2^48");
+                     " numbers, expected at most 2^48. Hint: take a larger step");
   auto n = static_cast<std::int64_t>(steps);
-  if (begin.is_integral() && end.is_integral() && step.is_integral()) {  // exact beyond 2^53
+  const bool integral = begin.is_integral() && end.is_integral() && step.is_integral();
+  if (integral) {  // exact beyond 2^53
     const auto gap =
         static_cast<std::uint64_t>(end.to_int()) - static_cast<std::uint64_t>(begin.to_int());
     const auto stride = static_cast<std::uint64_t>(step.to_int());
@@ -72,7 +73,9 @@ Tensor arange(Scalar begin, Scalar end, Scalar step, DType dtype) {
     Tensor out = empty({n}, dtype == kInt64 ? kInt64 : kFloat64);
     if (dtype == kInt64) {
       auto* p = out.data_ptr<std::int64_t>();
-      for (std::int64_t i = 0; i < n; ++i) p[i] = begin.to_int() + i * step.to_int();
+      for (std::int64_t i = 0; i < n; ++i)
+        p[i] = integral ? begin.to_int() + i * step.to_int()
+                        : detail::truncated(a + static_cast<double>(i) * s);
     } else {
       auto* p = out.data_ptr<double>();
       for (std::int64_t i = 0; i < n; ++i) p[i] = a + static_cast<double>(i) * s;

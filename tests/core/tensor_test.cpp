@@ -43,6 +43,9 @@ TEST(Creation, GivesTheValuesItSays) {
   EXPECT_EQ(arange(4).to_vector(), (Doubles{0, 1, 2, 3}));
   EXPECT_EQ(arange(4).dtype(), kInt64);
   EXPECT_EQ(arange(1, 0, -0.25).to_vector(), (Doubles{1, 0.75, 0.5, 0.25}));
+  EXPECT_EQ(arange(0.5, 6, 1.5, kInt64).to_vector(), (Doubles{0, 2, 3, 5}));
+  EXPECT_EQ(arange(0.0, 3e19, 1e19, kInt64).to_vector<std::int64_t>(),
+            (std::vector<std::int64_t>{0, INT64_MAX, INT64_MAX}));
   EXPECT_EQ(linspace(0, 1, 5, kFloat64).to_vector(), (Doubles{0, 0.25, 0.5, 0.75, 1}));
   EXPECT_EQ(linspace(0, 0.1, 4, kFloat64)[-1].item(), 0.1);
   EXPECT_EQ(one_hot(tensor({1, 0}), 3).to_vector(), (Doubles{0, 1, 0, 1, 0, 0}));
@@ -90,7 +93,7 @@ TEST(Creation, BorrowsMemoryWithoutCopying) {
 
 TEST(Creation, RefusesWhatMakesNoSense) {
   EXPECT_TRUE(has_text(message_of<ValueError>([] { arange(0.0, 1e300, 1e-300); }),
-                       "which are inf numbers, expected at most 2^48"));
+                       "which are inf numbers, expected at most 2^48. Hint: take a larger step"));
   EXPECT_TRUE(has_text(message_of<ValueError>([] { arange(0, 1, -1); }),
                        "a step that leads from begin to end"));
   EXPECT_TRUE(has_text(message_of<ShapeError>([] {
