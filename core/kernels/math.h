@@ -124,8 +124,8 @@ inline constexpr float kTanhMost = 8.0f;
 }
 [[gnu::always_inline]] inline float tanh(float x) {
   const float near = tanh_within(detail::limited(x, kTanhMost));
-  // Beyond 8 the distance to ±1 is 2·exp(−2|x|), at most four ulps. It falls to half an ulp at
-  // 9.0109; a parabola, in ulps, is within 0.08 of it.
+  // Beyond 8 the distance of tanh to ±1 is 2·exp(−2|x|): less than four ulps at 8, half an ulp at
+  // 9.0109. A parabola is within 0.08 ulp of this distance.
   const float a = std::fabs(x), d = a < 9.0109f ? 9.0109f - a : 0.0f;
   const float far = 1.0f - 0x1p-24f * detail::polynomial(d, 0.49f, 0.326f, 2.817f);
   return a > kTanhMost ? std::copysign(far, x) : near;

@@ -87,6 +87,10 @@ def log_tail(f):
 show("log: (log(1+f) - f + f²/2) / f³", minimax(log_tail, powers(9), math.sqrt(0.5) - 1, math.sqrt(2) - 1))
 # tanh(x) = x · (1 + s·P(s)) / Q(s), s = x², |x| ≤ 8.3
 show_rational("tanh: P, then Q", rational(math.tanh, 4, 4, 8.3))
+# 1 - tanh(x) in ulps of 2⁻²⁴, 8 ≤ x ≤ 9.0109: 0.49 + d·P(d) with d = 9.0109 - x. The 0.49 rounds to 0.
+# The weight makes the error absolute, in ulps.
+ulps = lambda d: math.exp(2 * d) / 2 - 0.49
+show("tanh: ulps to 1, beyond 0.49", minimax(ulps, powers(2, start=1), 0.0, 1.0109, weigh=ulps))
 # erf(x) = x · P(x²), |x| ≤ 1
 def erf_ratio(s):
     x = math.sqrt(s)
