@@ -93,6 +93,10 @@ echo '{"runs": 3' >part/results.json
 expect 3 'holds no results of a comparison' "${long[@]}" --out part --resume
 expect 0 'On digits, use' "${long[@]}" --out part
 
+# Counts that would fill the memory are refused.
+expect 2 "got '999999999', expected a whole number from 1 to 10000" --data iris --seeds 999999999
+expect 2 "got '10001', expected a whole number from 1 to 10000" --data iris --budget 10001
+
 # A folder that cannot be written to shows before anything runs; names in other encodings do no harm.
 mkdir -p taken/results.json
 expect 3 'results.json' --data iris --epochs 1 --out taken

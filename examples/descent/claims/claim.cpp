@@ -23,9 +23,9 @@ void Evidence::equals(const std::string& what, double got, const std::string& ex
   const int decimals = dot == std::string::npos ? 0 : static_cast<int>(digits.size() - dot - 1);
   // The tolerance is half a unit of the last digit of `expected`, plus a little for the rounding of
   // doubles.
-  const double unit = std::pow(
-      10, (exponent == std::string::npos ? 0 : *descent::parse_number(expected.substr(exponent + 1))) -
-              decimals);
+  const double power =
+      exponent == std::string::npos ? 0 : *descent::parse_number(expected.substr(exponent + 1));
+  const double unit = std::pow(10, power - decimals);
   const bool whole = unit == 1;
   const double reference = *descent::parse_number(expected);
   figures_.push_back({what, whole ? format(got, "%.0f") : format(got, "%.7g"), expected,

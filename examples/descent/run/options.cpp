@@ -38,7 +38,7 @@ const CLI::Validator kCount = number("a whole number of 1 or more", [](double x)
   return x >= 1 && x < 1e9 && x == static_cast<double>(static_cast<long>(x));
 });
 const CLI::Validator kRuns = number("a whole number from 1 to 10000", [](double x) {
-  return x >= 1 && x <= 1e4 && x == static_cast<double>(static_cast<long>(x));
+  return x >= 1 && x <= 10000 && x == static_cast<double>(static_cast<long>(x));
 });
 const CLI::Validator kWhole = number("a whole number from 0 to 2^53", [](double x) {
   return x >= 0 && x <= 9007199254740992.0 && x == static_cast<double>(static_cast<long long>(x));
