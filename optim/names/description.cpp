@@ -2,7 +2,6 @@
 #include <descent/optim/names/description.h>
 #include <descent/optim/schedule.h>
 
-#include <charconv>
 #include <cmath>
 #include <functional>
 #include <limits>
