@@ -67,7 +67,7 @@ inline constexpr float kExpMost = 87.0f;
   detail::ExpParts e = detail::exp_parts(x > -104.0f ? x : -104.0f);
   e.exponent += small ? 64u << 23 : 0u;
   const float y = detail::scaled(e) * (small ? 0x1p-64f : 1.0f);
-  return x <= 88.7228394f ? y : x + detail::kInf;  // NaN stays NaN
+  return x <= 88.7228317f ? y : x + detail::kInf;  // the last finite result; NaN stays NaN
 }
 
 /// e^x for x <= 0; 0 where the result would be subnormal.

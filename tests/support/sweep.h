@@ -113,18 +113,23 @@ inline float float_at(std::int64_t i) {
   return k < 0 ? -x : x;
 }
 inline constexpr std::int64_t kFloats = 2 * std::int64_t{0x7f800000} + 1;
+inline std::int64_t number_of(float x) {
+  const std::int64_t k = std::bit_cast<std::uint32_t>(std::fabs(x));
+  return kFloats / 2 + (std::signbit(x) ? -k : k);
+}
 
-/// Compares f at every `stride`-th float, in rising order.
-inline Sweep sweep(const Swept& f, std::int64_t stride) {
+/// Compares f at every `stride`-th float from the float number `first` on, in rising order.
+inline Sweep sweep(const Swept& f, std::int64_t stride, std::int64_t first = 0,
+                   std::int64_t last = kFloats) {
   constexpr std::int64_t kBlock = 1 << 16;
-  const std::int64_t n = (kFloats + stride - 1) / stride;
+  const std::int64_t n = (last - first + stride - 1) / stride;
   Sweep total;
   std::mutex mutex;
   parallel_for(n, kBlock, [&](std::int64_t begin, std::int64_t end) {
     std::vector<float> xs;
     // One float of the block before, so that no step between blocks is missed.
     for (std::int64_t i = std::max<std::int64_t>(begin - 1, 0); i < end; ++i)
-      xs.push_back(float_at(i * stride));
+      xs.push_back(float_at(first + i * stride));
     const Tensor x = tensor(xs).requires_grad_(), y = f.f(x);
     y.backward(ones_like(y));
     const std::vector<float> ys = y.to_vector<float>(), slopes = x.grad().to_vector<float>();
