@@ -30,11 +30,10 @@ void measure(Evidence& e) {
 
   const data::Split parts = data::split(data::digits(), 0.8, 1);
   Series loss{"training loss after 10 epochs", {}, {}};
-  std::size_t best = 0, diverged = 0;
+  std::size_t best = 0;
   for (int i = 0; i < 12; ++i) {
     Options o{.optimizer = "sgd", .lr = std::pow(10, -4 + 0.5 * i), .epochs = 10};
     const Run run = trained(o, parts).run;
-    diverged += run.diverged;
     loss.x.push_back(o.lr);
     loss.y.push_back(run.diverged ? INFINITY : run.epochs.back().train.loss);
     if (loss.y.back() < loss.y[best]) best = loss.y.size() - 1;
