@@ -30,8 +30,10 @@ Tensor detail::call_without_recording(const std::function<Tensor()>& f) {
 Tensor record_function(const char* name, Tensor value, std::vector<Tensor> inputs,
                        std::shared_ptr<FunctionContext> context,
                        std::function<std::vector<Tensor>(const Tensor&)> backward) {
-  for (auto& kept : context->kept_)
+  for (auto& kept : context->kept_) {
     for (const Tensor& input : inputs) kept.argument |= kept.tensor.is_same(input);
+    kept.tensor = detail::with_present_history(kept.tensor);
+  }
   // An alias: forward() may have returned its argument, and the argument must not get a new
   // history.
   const Tensor result = value.detach();

@@ -126,6 +126,12 @@ Tensor alias(const Tensor& t) {
   return a;
 }
 
+Tensor with_present_history(const Tensor& t) {
+  const Node* const node = node_of(t);
+  if (!grad_enabled() || !t.defined() || (node && node->is_leaf())) return t;
+  return Tensor{RefPtr<Body>(Body::make(t.body()))};
+}
+
 void throw_released(const char* name) {
   fail<GraphError>(
       "backward", "got a graph that was freed at '", name,

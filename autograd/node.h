@@ -70,13 +70,20 @@ class Grads {
   std::size_t count_;
 };
 
+/// A handle of its own to t's values, with t's present history. A later write in place gives t a
+/// new history, which may lead to the rule that keeps t: through t itself the rule would own
+/// itself, and would never be freed. If t is a leaf that requires a gradient, returns t: operators
+/// that are recorded cannot write to it.
+Tensor with_present_history(const Tensor& t);
+
 /// A tensor that is kept for backward(). If the tensor was changed in place since, reading it
 /// throws GraphError.
 class Saved {
  public:
   Saved() = default;
-  explicit Saved(Tensor t)
-      : tensor_(std::move(t)), version_(tensor_.defined() ? tensor_.version() : 0) {}
+  explicit Saved(const Tensor& t) : Saved(with_present_history(t)) {}
+  explicit Saved(Tensor&& nobody_elses)
+      : tensor_(std::move(nobody_elses)), version_(tensor_.defined() ? tensor_.version() : 0) {}
   operator const Tensor&() const {
     check();
     return tensor_;

@@ -84,8 +84,22 @@ struct Body : RefCounted {
         dtype(type),
         contiguous(like.contiguous) {}
 
+  /// A body of the same elements of the same storage, with the same history.
+  Body(const Body& same)
+      : storage(same.storage),
+        shape(same.shape),
+        strides(same.strides),
+        offset(same.offset),
+        numel(same.numel),
+        dtype(same.dtype),
+        contiguous(same.contiguous),
+        is_view(same.is_view),
+        recorded_at(same.recorded_at),
+        edge(same.edge) {}
+
   /// An empty body from the free lists.
   static Body* make();
+  static Body* make(const Body& same);
   /// A body shaped like `like`, with new memory for elements of `dtype`.
   static Body* make(const Body& like, DType dtype);
   static void destroy(Body*) noexcept;

@@ -77,6 +77,7 @@ void Storage::destroy(Storage* s) noexcept {
 }
 
 Body* Body::make() { return new (allocate_fixed<sizeof(Body)>()) Body; }
+Body* Body::make(const Body& same) { return new (allocate_fixed<sizeof(Body)>()) Body(same); }
 Body* Body::make(const Body& like, DType dtype) {
   auto storage = Storage::make(like, dtype);
   return new (allocate_fixed<sizeof(Body)>()) Body(like, dtype, std::move(storage));

@@ -418,6 +418,9 @@ TEST(InPlace, KeepsWhatTheRuleNeedsAndNoCycle) {
     const Tensor forgotten = w * 2;
     forgotten.mul_(0.5);
     forgotten.mul_(forgotten);
+    const Tensor constant = ones({3});
+    for (const Tensor& y : {w * 1, w.clone(), (w * 2).reshape({3}).clone(), constant})
+      y.mul_(sin(y) + y * w + softmax(y, 0) + Cube::apply(y, 2.0));
   }
   EXPECT_EQ(live_nodes(), before) << "a graph keeps itself alive";
   EXPECT_TRUE(has_text(message_of<ShapeError>([] {
