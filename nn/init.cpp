@@ -5,6 +5,7 @@
 
 #include <array>
 #include <cmath>
+#include <limits>
 
 namespace descent::nn::init {
 namespace {
@@ -35,7 +36,16 @@ const Tensor& constant_(const Tensor& t, double value) {
 const Tensor& uniform_(const Tensor& t, double low, double high) {
   if (!(low <= high))
     fail<ValueError>("uniform_", "got [", low, ", ", high, "), expected low <= high");
-  return write(t, rand(t.shape(), t.dtype()) * (high - low) + low);
+  const bool wide = t.dtype() == kFloat64;
+  if (!(high - low <= (wide ? std::numeric_limits<double>::max()
+                            : static_cast<double>(std::numeric_limits<float>::max()))))
+    fail<ValueError>("uniform_", "got [", low, ", ", high, ") for ", t.dtype(),
+                     ", expected an interval whose length this type can hold");
+  // Rounding may reach `high`, which is outside.
+  const double last =
+      wide ? std::nextafter(high, low)
+           : static_cast<double>(std::nextafter(static_cast<float>(high), static_cast<float>(low)));
+  return write(t, minimum(rand(t.shape(), t.dtype()) * (high - low) + low, last));
 }
 
 const Tensor& normal_(const Tensor& t, double mean, double std) {

@@ -6,6 +6,7 @@
 #include <descent/nn/loss.h>
 
 #include <cmath>
+#include <limits>
 
 namespace descent::nn {
 namespace {
@@ -61,9 +62,11 @@ Tensor huber_loss(const Tensor& input, const Tensor& target, double delta, Reduc
 Tensor smooth_l1_loss(const Tensor& input, const Tensor& target, double beta, Reduction r) {
   check_same("smooth_l1_loss", input, target);
   if (!(beta >= 0)) fail<ValueError>("smooth_l1_loss", "got beta = ", beta, ", expected 0 or more");
-  if (beta == 0) return l1_loss(input, target, r);
+  const bool wide = input.dtype() == kFloat64 || target.dtype() == kFloat64;
+  if (beta < (wide ? std::numeric_limits<double>::min() : std::numeric_limits<float>::min()))
+    return l1_loss(input, target, r);
   const Tensor gap = input - target, near = limited(gap, beta);
-  return reduce(near * (gap - near * 0.5) * (1 / beta), r);
+  return reduce(near * (1 / beta) * (gap - near * 0.5), r);
 }
 
 namespace {
@@ -143,8 +146,11 @@ Tensor cross_entropy(const Tensor& logits, const Tensor& target, const CrossEntr
     check_labels("cross_entropy", target, classes, o.ignore_index);
     const Targets targets =
         label_targets(target, classes, o.weight, o.ignore_index, o.label_smoothing, logits.dtype());
-    // A product alone would give 0·(−∞) = NaN if a class with target 0 has a logit of −∞.
-    const Tensor rows = -sum(where(targets.t != 0, log_softmax(logits, 1) * targets.t, 0.0), {1});
+    // A product alone would give 0·(−∞) = NaN if a class with target 0 has a logit of −∞. An
+    // ignored row may have any logits, NaN too.
+    const Tensor ignored = (target == Scalar(o.ignore_index)).unsqueeze(1);
+    const Tensor log_p = log_softmax(where(ignored, 0.0, logits), 1);
+    const Tensor rows = -sum(where(targets.t != 0, log_p * targets.t, 0.0), {1});
     return o.reduction == Reduction::mean ? sum(rows) / targets.divisor : reduce(rows, o.reduction);
   }
   check_same("cross_entropy", logits, target);

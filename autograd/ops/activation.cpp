@@ -70,11 +70,19 @@ Tensor elu(const Tensor& x, double alpha) {  // 1 for x > 0, else α·eˣ
   });
 }
 
+namespace {
+/// x within [−most, most], with the gradient 0 outside. NaN stays NaN. For factors that go to 0
+/// before x reaches infinity: 0·∞ is no number.
+Tensor limited(const Tensor& x, double most) {
+  return where(x.detach() > most, most, where(x.detach() < -most, -most, x));
+}
+}  // namespace
+
 Tensor silu(const Tensor& x) {  // σ + xσ(1 − σ)
   return record("silu", kernel::silu(x), {x}, [x = Saved(x)](const Tensor& g, Need) {
     if (one_pass()) return Grads(kernel::silu_grad(g, x));
     const Tensor s = sigmoid(x);
-    return Grads(g * (s + *x * s * (1 - s)));
+    return Grads(g * (s + limited(x, 1000) * s * (1 - s)));
   });
 }
 
@@ -85,15 +93,16 @@ Tensor softplus(const Tensor& x) {  // σ(x)
 
 Tensor gelu(const Tensor& x, GeluForm form) {
   if (form == GeluForm::tanh) {  // x/2 · (1 + tanh(√(2/π)(x + 0.044715x³)))
-    // Beyond ±8 the tanh is ±1. Without the limits a cube would overflow, and 0·∞ is no number.
-    const Tensor limited = clamp(x, -8.0, 8.0);
-    const Tensor inner = limited + limited * limited * limited * 0.044715;
-    return clamp(x, -8.0, {}) * 0.5 * (tanh(inner * (2 * kInvSqrt2Pi)) + 1);
+    // (1 + tanh u)/2 is σ(2u), which keeps its digits where the tanh is near −1. Beyond ±28 it is 0
+    // or 1, also in double.
+    const Tensor t = limited(x, 28);
+    return where(x.detach() < -28, t, x) * sigmoid((t + t * t * t * 0.044715) * (4 * kInvSqrt2Pi));
   }
   return record("gelu", kernel::gelu(x), {x}, [x = Saved(x)](const Tensor& g, Need) {  // Φ + xφ
     if (one_pass()) return Grads(kernel::gelu_grad(g, x));
-    const Tensor cdf = (erf(*x * kSqrtHalf) + 1) * 0.5;
-    return Grads(g * (cdf + *x * exp(square(x) * -0.5) * kInvSqrt2Pi));
+    const Tensor t = limited(x, 100);
+    const Tensor cdf = (erf(t * kSqrtHalf) + 1) * 0.5;
+    return Grads(g * (cdf + t * exp(square(t) * -0.5) * kInvSqrt2Pi));
   });
 }
 

@@ -22,16 +22,17 @@ Tensor softmax_cross_entropy(const Tensor& input, const Tensor& label_input, std
   // The rule has two forms: a kernel, and differentiable operators. Both compute ∂/∂logits =
   // (softmax − one-hot)·share. For ignored rows the gradient is 0.
   Tensor loss = std::move(forward.loss);
-  return detail::record(
-      "cross_entropy", std::move(loss), {logits},
-      [x = Saved(logits), forward = std::move(forward), labels = Saved(labels), ignore](
-          const Tensor& g, Need) {
-        if (one_pass()) return Grads(kernel::cross_entropy_grad(g, forward, labels, ignore));
-        const Tensor counts = (*labels != Scalar(ignore)).to(x->dtype()).unsqueeze(1);
-        const Tensor safe = where(*labels == Scalar(ignore), zeros({}, kInt64), labels);
-        const Tensor hot = one_hot(safe, x->size(1), x->dtype());
-        return Grads((softmax(x, 1) - hot) * counts * (g * forward.share));
-      });
+  return detail::record("cross_entropy", std::move(loss), {logits},
+                        [x = Saved(logits), forward = std::move(forward), labels = Saved(labels),
+                         ignore](const Tensor& g, Need) {
+                          if (one_pass())
+                            return Grads(kernel::cross_entropy_grad(g, forward, labels, ignore));
+                          const Tensor ignored = *labels == Scalar(ignore);
+                          const Tensor safe = where(ignored, zeros({}, kInt64), labels);
+                          const Tensor hot = one_hot(safe, x->size(1), x->dtype());
+                          const Tensor slope = (softmax(x, 1) - hot) * (g * forward.share);
+                          return Grads(where(ignored.unsqueeze(1), 0.0, slope));
+                        });
 }
 
 namespace {
@@ -102,16 +103,25 @@ Normalized normalize(const Tensor& x, const Dims& dims, double eps) {
 }
 
 Tensor binary_cross_entropy(const Tensor& p, const Tensor& t) {
-  const auto limited = [](const Tensor& x) { return maximum(x, -100); };
+  // max(log x, −100), with the gradient 0 at x = 0.
+  const auto log_of = [](const Tensor& x, const Tensor& log_x) {
+    return where(x.detach() == 0, -100.0, maximum(log_x, -100));
+  };
+  const auto log_p = [log_of](const Tensor& x) {
+    return log_of(x, log(where(x.detach() == 0, 1.0, x)));
+  };
+  const auto log_q = [log_of](const Tensor& x) {
+    return log_of(1 - x, log1p(-where(x.detach() == 1, 0.0, x)));
+  };
   const auto value = [&] {
     const NoGradGuard no_grad;
-    return -(t * limited(log(p)) + (1 - t) * limited(log1p(-p)));
+    return -(t * log_p(p) + (1 - t) * log_q(p));
   };
   return detail::record("bce_loss", value(), {p, t},
-                        [p = Saved(p), t = Saved(t), limited](const Tensor& g, Need need) {
+                        [p = Saved(p), t = Saved(t), log_p, log_q](const Tensor& g, Need need) {
                           Tensor dp, dt;
                           if (need[0]) dp = g * (*p - t) / maximum(*p * (1 - *p), 1e-12);
-                          if (need[1]) dt = g * (limited(log1p(-*p)) - limited(log(p)));
+                          if (need[1]) dt = g * (log_q(p) - log_p(p));
                           return Grads(dp, dt);
                         });
 }

@@ -74,7 +74,10 @@ Tensor spread_slope(const Tensor& x, const Dims& dims, const Tensor& mean, const
     const Tensor factor = kernel::div(kernel::cast(g, kFloat64), kernel::cast(y, kFloat64));
     return kernel::centred(x, mean, factor.reshape(mean.shape()));
   }
-  const Tensor centred = x - descent::mean(x, dims, true);
+  // x less its mean as floats is exact where the mean is large. The rest has a small mean, which
+  // carries the history.
+  const Tensor rough = x - kernel::cast(mean, x.dtype());
+  const Tensor centred = rough - descent::mean(rough, dims, true);
   return centred / y.reshape(mean.shape()) * g.reshape(mean.shape());
 }
 
@@ -189,11 +192,15 @@ Tensor norm(const Tensor& input, double p, const Dims& dims, bool keepdim) {
   if (p == 1) return sum(abs(x), dims, keepdim);
   const unsigned set = kernel::dim_set("norm", dims, x.shape().rank());
   if (p != 2) {  // powers may have an infinite derivative at 0
-    // The powers of floats are summed in double, where few of them overflow or vanish.
-    const Tensor wide = x.to(kFloat64), zero = x.detach() == 0;
-    const Tensor powers = sum(where(zero, 0.0, pow(abs(where(zero, 1.0, wide)), p)), dims, keepdim);
+    // In double, and as shares of the largest element, so that no power overflows or vanishes.
+    const Tensor wide = abs(x.to(kFloat64)), zero = x.detach() == 0;
+    if (x.numel() == 0) return sum(wide, dims, keepdim).to(x.dtype());
+    const Tensor most = max(wide.detach(), dims, true);
+    const Tensor unit = where(most == 0, 1.0, where(most == INFINITY, 1.0, most));
+    const Tensor powers = sum(where(zero, 0.0, pow(where(zero, 1.0, wide / unit), p)), dims, true);
     const Tensor empty = powers.detach() == 0;
-    return where(empty, 0.0, pow(where(empty, 1.0, powers), 1 / p)).to(x.dtype());
+    const Tensor value = where(empty, 0.0, pow(where(empty, 1.0, powers), 1 / p) * unit);
+    return value.reshape(kernel::reduced_shape(x.shape(), set, keepdim)).to(x.dtype());
   }
   // x/‖x‖, and 0 where the norm is 0.
   const Tensor value = kernel::cast(kernel::lengths(x, dims), x.dtype())

@@ -27,7 +27,14 @@ double clip_grad_norm_(const Parameters& parameters, double max_norm) {
                          ", expected a number. Hint: find its origin with AnomalyGuard");
   if (norm > max_norm)
     for (const Parameter& p : parameters)
-      if (const Tensor g = p.value.grad(); g.defined()) g.detach().mul_(max_norm / norm);
+      if (const Tensor g = p.value.grad(); g.defined()) {
+        // In two steps: for a huge norm one factor would be subnormal, and would lose digits.
+        const double root = std::sqrt(norm);
+        if (norm > 1e30)
+          g.detach().mul_(1 / root).mul_(max_norm / root);
+        else
+          g.detach().mul_(max_norm / norm);
+      }
   return norm;
 }
 

@@ -40,10 +40,124 @@ TEST(Edges, GeluInTheFormOfTanhStaysANumber) {
       EXPECT_EQ(high_slope, 1);
       EXPECT_EQ(high_bend, 0);
       const auto [low, low_slope, low_bend] = derivatives(f, -size, dtype);
-      EXPECT_EQ(low, 0);
-      EXPECT_EQ(low_slope, 0);
-      EXPECT_EQ(low_bend, 0);
+      for (const double x : {low, low_slope, low_bend}) EXPECT_NEAR(x, 0, 1e-250) << size;
     }
+  // −5σ(2u), by arithmetic of 40 digits: the tail keeps its digits.
+  const auto [value, slope, bend] = derivatives(f, -5, kFloat32);
+  EXPECT_NEAR(value, -2.29179620e-7, 1e-12);
+  EXPECT_NEAR(slope, -1.54636199e-6, 1e-11);
+  EXPECT_NEAR(bend, -9.93413222e-6, 1e-10);
+  EXPECT_TRUE(std::isnan(derivatives(f, NAN, kFloat32)[1]));
+}
+
+TEST(Edges, SlopesAtInfinityAreTheSameInEveryForm) {
+  for (const DType dtype : {kFloat32, kFloat64})
+    for (const double size : {kInf, -kInf, 1e30, -1e30}) {
+      for (const auto& f :
+           {+[](const Tensor& x) { return silu(x); }, +[](const Tensor& x) { return gelu(x); }}) {
+        const auto [value, slope, bend] = derivatives(f, size, dtype);
+        EXPECT_EQ(value, size > 0 ? full({}, size, dtype).item() : 0);
+        EXPECT_EQ(slope, size > 0 ? 1 : 0);
+        EXPECT_EQ(bend, 0);
+      }
+    }
+}
+
+TEST(Edges, SpreadsOfNumbersWithALargeMeanHaveTheSameSlopeInEveryForm) {
+  Generator generator(5);
+  const Tensor noise = randn({1000}, generator) * 2;
+  for (const double mean : {0.0, 1e4, 1e6, 1e7})
+    for (const auto& f :
+         {+[](const Tensor& x) { return var(x); }, +[](const Tensor& x) { return stddev(x); }}) {
+      const Tensor x = (noise + mean).detach().requires_grad_(),
+                   exact = x.detach().to(kFloat64).requires_grad_();
+      const Tensor wanted = grad({f(exact)}, {exact})[0];
+      for (const bool recorded : {false, true})
+        EXPECT_TRUE(allclose(grad({f(x)}, {x}, {}, {.create_graph = recorded})[0].to(kFloat64),
+                             wanted, 1e-5, 1e-6 * max(abs(wanted)).item()))
+            << mean << ", " << recorded;
+    }
+  const Tensor equal = full({21}, 1e10 / 3).requires_grad_();
+  EXPECT_EQ(max(abs(grad({var(equal)}, {equal}, {}, {.create_graph = true})[0])).item(), 0);
+}
+
+TEST(Edges, NormsOfAnyPowerNeitherOverflowNorVanish) {
+  for (const auto& [size, p, dtype] : {std::tuple{1e4, 100.0, kFloat32},
+                                       {1e38, 10.0, kFloat32},
+                                       {1e-35, 10.0, kFloat32},
+                                       {1e120, 3.0, kFloat64},
+                                       {1e-120, 3.0, kFloat64}}) {
+    const Tensor x = full({2}, size, dtype).requires_grad_();
+    const Tensor y = norm(x, p);
+    EXPECT_NEAR(y.item() / size, std::pow(2, 1 / p), 1e-6);
+    EXPECT_NEAR(grad({y}, {x})[0][0].item(), std::pow(2, 1 / p) / 2, 1e-6);
+  }
+  const Tensor infinite = tensor({1.0, kInf});
+  EXPECT_EQ(norm(infinite, 3).item(), kInf);
+  EXPECT_TRUE(std::isnan(norm(tensor({1.0, NAN}), 3).item()));
+  EXPECT_EQ(norm(zeros({0}), 3).item(), 0);
+}
+
+TEST(Edges, AnIgnoredRowOfCrossEntropyMayHoldAnything) {
+  const Tensor labels = tensor({0, -100, 1});
+  for (const double bad : {static_cast<double>(NAN), -kInf, kInf}) {
+    const Tensor x = tensor(std::vector<double>{1, 2, bad, bad, 3, 1}, {3, 2}).requires_grad_();
+    const auto expect_nothing = [&](const nn::CrossEntropyOptions& o) {
+      for (const bool recorded : {false, true}) {
+        const Tensor loss = sum(nn::cross_entropy(x, labels, o));
+        EXPECT_TRUE(std::isfinite(loss.item()));
+        const Tensor g = grad({loss}, {x}, {}, {.create_graph = recorded})[0].detach();
+        EXPECT_EQ(g[1].to_vector(), (std::vector<double>{0, 0})) << bad << ", " << recorded;
+      }
+    };
+    expect_nothing({});
+    expect_nothing({.reduction = nn::Reduction::none});
+    expect_nothing({.weight = ones({2}, kFloat64)});
+    expect_nothing({.label_smoothing = 0.1});
+  }
+}
+
+TEST(Edges, SmoothL1StaysInRangeForAnyBeta) {
+  for (const auto& [gap, beta, value, slope] : {std::array{1e20, 1e19, 9.5e19, 1.0},
+                                                {1e38, 10.0, 1e38, 1.0},
+                                                {5e19, 1e20, 1.25e19, 0.5},
+                                                {1.0, 1e-39, 1.0, 1.0},
+                                                {0.0, 1e-39, 0.0, 0.0},
+                                                {2.0, 1e-300, 2.0, 1.0}}) {
+    const Tensor x = full({1}, gap).requires_grad_();
+    const Tensor y = nn::smooth_l1_loss(x, zeros({1}), beta);
+    EXPECT_NEAR(y.item(), value, 1e-6 * value) << gap << ", " << beta;
+    EXPECT_NEAR(grad({y}, {x})[0].item(), slope, 1e-6) << gap << ", " << beta;
+  }
+}
+
+TEST(Edges, BceLossAtItsEndsHasAMixedSecondDerivative) {
+  for (const double end : {0.0, 1.0}) {
+    const Tensor p = full({1}, end, kFloat64).requires_grad_(),
+                 t = full({1}, 0.25, kFloat64).requires_grad_();
+    const Tensor dt = grad({nn::bce_loss(p, t)}, {t}, {}, {.create_graph = true})[0];
+    EXPECT_EQ(dt.item(), end == 0 ? 100 : -100);
+    EXPECT_TRUE(std::isfinite(grad({dt}, {p})[0].item()));
+  }
+}
+
+TEST(Edges, DropoutDropsInfinities) {
+  manual_seed(1);
+  nn::Dropout half(0.5), all(1);
+  for (const double x : half(full({100}, kInf)).to_vector()) EXPECT_TRUE(x == 0 || x == kInf);
+  EXPECT_EQ(sum(all(full({100}, kInf))).item(), 0);
+}
+
+TEST(Edges, UniformNumbersStayBelowTheUpperEnd) {
+  manual_seed(11);
+  const Tensor w = empty({2000000});
+  nn::init::uniform_(w, 1000, 1001);
+  EXPECT_LT(max(w).item(), 1001);
+  EXPECT_GE(min(w).item(), 1000);
+  nn::init::uniform_(w, 3, 3);
+  EXPECT_EQ(max(w).item(), 3);
+  EXPECT_TRUE(has_text(message_of<ValueError>([&] { nn::init::uniform_(w, -3e38, 3e38); }),
+                       "expected an interval whose length this type can hold"));
 }
 
 TEST(Edges, TanhReachesItsLimitsWithoutAStepBack) {

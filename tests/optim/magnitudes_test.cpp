@@ -54,6 +54,10 @@ TEST(Clipping, HoldsWhereTheSquaresOfGradientsOverflowOrUnderflow) {
     EXPECT_NEAR(clip_grad_norm_({{"a", a}, {"b", b}}, most) / size, 5, 1e-14);
     EXPECT_NEAR(a.grad().item() / most, 0.6, 1e-15);
   }
+  const Tensor huge = zeros({3}).requires_grad_();  // max_norm/norm is subnormal
+  huge.set_grad(tensor({1.0, 2.0, -2.0}).to(kFloat32) * 1e38);
+  clip_grad_norm_({{"huge", huge}}, 1e-6);
+  EXPECT_NEAR(huge.grad()[0].item(), 1e-6 / 3, 1e-12);
 }
 
 TEST(Clipping, OfUnitsHoldsWhereTheSquaresOverflow) {
