@@ -9,7 +9,8 @@ namespace descent::optim {
 /// Exponential moving average of the weights. Sources: Polyak & Juditsky 1992; Tarvainen & Valpola
 /// 2017, arXiv:1703.01780:
 ///   e = d·e + (1 − d)·θ,  and e = θ after the first step.
-/// To use e, see Optimizer::swap_average() and AverageGuard.
+/// e has the type of the weights. In float, e stays where it is if θ differs from it by less than a
+/// relative 6e-8/(1 − d). To use e, see Optimizer::swap_average() and AverageGuard.
 struct Ema {
   Hyper decay = 0.999;  ///< share of e that each step keeps, d; e remembers about 1/(1 − d) steps
 
