@@ -40,8 +40,9 @@ struct Axis {
   std::vector<double> ticks() const {
     std::vector<double> t;
     if (log) {
-      const double decades = std::log10(high / low), every = std::max(1.0, std::ceil(decades / 8));
-      for (double e = std::floor(std::log10(low)); e <= std::log10(high) + 1e-9; e += 1)
+      const double decades = std::log10(high) - std::log10(low),
+                   every = std::max(1.0, std::ceil(decades / 8));
+      for (int e = static_cast<int>(std::floor(std::log10(low))); e <= std::log10(high) + 1e-9; ++e)
         for (const double m : {1.0, 2.0, 5.0}) {
           const double v = m * std::pow(10, e);
           if ((m == 1 ? std::fmod(e, every) == 0 : decades < 2) && v >= low * 0.9999 &&
@@ -57,8 +58,12 @@ struct Axis {
                   : raw / power < 7.5 ? 5 * power
                                       : 10 * power;
     if (whole) step = std::max(1.0, step);
-    for (double v = std::ceil(low / step) * step; v <= high + step * 1e-9; v += step)
+    const double first = std::ceil(low / step) * step;
+    const int n = static_cast<int>((high + step * 1e-9 - first) / step);
+    for (int i = 0; i <= n; ++i) {
+      const double v = first + i * step;
       t.push_back(std::fabs(v) < step * 1e-9 ? 0 : v);
+    }
     return t;
   }
 };
@@ -71,11 +76,13 @@ Axis axis_over(const Chart& c, bool use_y, bool log) {
   }
   double low = INFINITY, high = -INFINITY;
   bool whole = !use_y && !log;
+  const double most = log ? 1e150 : 1e300;  // so that neither the length nor the room overflows
   const auto take = [&](const std::vector<double>& values) {
     for (const double v : values)
       if (std::isfinite(v) && (!log || v > 0)) {
-        low = std::min(low, v);
-        high = std::max(high, v);
+        const double drawn = std::clamp(v, log ? 1 / most : -most, most);
+        low = std::min(low, drawn);
+        high = std::max(high, drawn);
       }
   };
   for (const Series& s : c.series) {
@@ -85,10 +92,15 @@ Axis axis_over(const Chart& c, bool use_y, bool log) {
   }
   if (const auto& range = use_y ? c.y_range : c.x_range) low = range->low, high = range->high;
   if (!(low <= high)) low = log ? 0.1 : 0, high = 1;
-  if (low == high) low = log ? low / 2 : low - 0.5, high = log ? high * 2 : high + 0.5;
+  if (log && high < low * (1 + 1e-9)) low /= 2, high *= 2;
+  if (const double digits = 1e-9 * std::max(std::fabs(low), std::fabs(high));
+      !log && (low == high || high - low < digits)) {  // ticks would be the same number
+    const double half = low == high ? std::max(0.5, digits) : digits;
+    low -= half, high += half;
+  }
   if (!(use_y ? c.y_range : c.x_range)) {  // leave room, so that nothing lies on the frame
     const double share = use_y ? 0.04 : 0.015;
-    const double room = share * (log ? std::log(high / low) : high - low);
+    const double room = share * (log ? std::log(high) - std::log(low) : high - low);
     if (log)
       low *= std::exp(-room), high *= std::exp(room);
     else

@@ -1,0 +1,28 @@
+// The pictures of the pages.
+#include "page/svg.h"
+
+#include <gtest/gtest.h>
+#include <cmath>
+
+namespace app {
+namespace {
+
+std::string picture(std::vector<double> values, bool log) {
+  Chart chart{"title", "x", "y", false, log};
+  chart.series.push_back({"series", {1, 2}, std::move(values)});
+  return svg(chart);
+}
+
+TEST(Chart, EndsWhateverItsNumbers) {
+  for (const bool log : {false, true})
+    for (const double low : {0.0, 5e-324, 1e-300, 0.5, 5e15, 1e300, 1e308, -1e308, -5e15})
+      for (const double high : {low, std::nextafter(low, INFINITY), low + 1, 1.7e308}) {
+        const std::string s = picture({low, high}, log);
+        EXPECT_LT(s.size(), 20000u) << low << " to " << high;
+        EXPECT_EQ(s.find("nan"), s.npos) << low << " to " << high;
+        EXPECT_EQ(s.find("inf"), s.npos) << low << " to " << high;
+      }
+}
+
+}  // namespace
+}  // namespace app
