@@ -206,9 +206,9 @@ void write_file(const std::string& path, std::string_view contents) {
 }
 
 void make_folder(const std::string& path) {
-  std::error_code error;
+  std::error_code error, unknown;
   std::filesystem::create_directories(path, error);
-  if (error && !std::filesystem::is_directory(path))
+  if (error && !std::filesystem::is_directory(path, unknown))
     fail<FileError>("make_folder", "could not make the folder '", path, "': ", error.message());
   remove_stale(path);
   const Temporary trial(path);

@@ -237,6 +237,16 @@ TEST(WriteFile, LeavesTheOldFileOnAFullDisk) {
   EXPECT_EQ(status, 0);
 }
 
+TEST(MakeFolder, NamesTheFolderThatCannotBe) {
+  const TemporaryFolder folder;
+  ::symlink("b", (folder / "a").c_str());
+  ::symlink("a", (folder / "b").c_str());
+  for (const std::string& path :
+       {folder / "a", folder / std::string(300, 'y'), folder / "a/b", std::string("/dev/null/x")})
+    EXPECT_TRUE(has_text(message_of<FileError>([&] { make_folder(path); }),
+                         "could not make the folder '" + path + "'"));
+}
+
 // ---- reading ----
 
 TEST(ReadFile, RefusesWhatIsNoFile) {
