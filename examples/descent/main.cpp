@@ -4,10 +4,28 @@
 #include "commands/commands.h"
 
 #include <descent/core/error.h>
+#include <fcntl.h>
+#include <unistd.h>
+#include <csignal>
 #include <iostream>
 #include <new>
 
+namespace {
+
+/// Opens /dev/null for each standard stream that the caller has closed, so that writing to it
+/// fails. Otherwise the next file that is opened would take the place of the stream, and the table
+/// and the progress would be written into this file.
+void replace_closed_streams() {
+  for (const int stream : {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO})
+    if (::fcntl(stream, F_GETFD) < 0)
+      ::open("/dev/null", stream == STDIN_FILENO ? O_WRONLY : O_RDONLY);
+}
+
+}  // namespace
+
 int main(int argc, char** argv) {
+  replace_closed_streams();
+  std::signal(SIGXFSZ, SIG_IGN);  // a limit on the size of files becomes an error with a path
   int code = app::kUsage;
   try {
     code = app::read_command(argc, argv)();
@@ -17,6 +35,9 @@ int main(int argc, char** argv) {
                                         "there space?");
     return code;
   } catch (const descent::FileError& e) {
+    std::cerr << e.what() << "\n";
+    code = app::kBadInput;
+  } catch (const descent::MemoryError& e) {
     std::cerr << e.what() << "\n";
     code = app::kBadInput;
   } catch (const descent::NonFiniteError& e) {

@@ -42,6 +42,37 @@ for command in 'explain adam' 'explain --markdown' 'train --data iris --epochs 1
 done
 expect 3 "could not write '/dev/full'" train --data iris --epochs 1 --trace /dev/full
 
+# A stream that is closed, and a limit on the size of files.
+"$descent" train --data iris --epochs 3 --trace closed.csv 2>&- >/dev/null ||
+  { echo "standard error closed: failed"; failures=$((failures + 1)); }
+grep -v '^[0-9s]' closed.csv && { echo "the progress went into the trace"; failures=$((failures + 1)); }
+"$descent" train --data iris --epochs 3 --trace closed.csv 2>/dev/null >&-
+[ $? -eq 3 ] || { echo "standard output closed: expected exit code 3"; failures=$((failures + 1)); }
+grep -v '^[0-9s]' closed.csv && { echo "the table went into the trace"; failures=$((failures + 1)); }
+bash -c 'ulimit -f 1; "$0" train --data iris --epochs 3 --out limited' "$descent" >/dev/null 2>log
+[ $? -eq 3 ] || { echo "limit on the size of files: expected exit code 3"; failures=$((failures + 1)); }
+has log "could not write into 'limited': File too large"
+compgen -G 'limited/.descent-*' >/dev/null && { echo "a temporary file is left"; failures=$((failures + 1)); }
+
+# What is written replaces no data, and no other output.
+for i in $(seq 1 60); do echo "$i,$((i % 7)),$((3 * i)).5"; done >mine.csv
+cp mine.csv metrics.csv
+ln -s mine.csv link.csv
+mkdir both
+expect 2 "got 'mine.csv', which belongs to --data" train --data mine.csv --trace mine.csv
+expect 2 "got './link.csv', which belongs to --data" train --data mine.csv --trace ./link.csv
+expect 2 "got './metrics.csv', which belongs to --data" train --data metrics.csv --out .
+expect 2 'which --out writes too' train --data iris --out both --trace both/../both/metrics.csv
+mv metrics.csv results.csv
+expect 2 "got './results.csv', which belongs to --data" compare --data results.csv --epochs 1
+cmp mine.csv results.csv || failures=$((failures + 1))
+rm results.csv
+
+# A whole number is decimal.
+expect 0 '80 gradient evaluations' train --data iris --epochs 010 --batch 0016 --hidden 08
+expect 2 "got '0x10', expected whole numbers" train --data iris --hidden 0x10
+expect 2 "got '0x10', expected a whole number" train --data iris --epochs 0x10
+
 # A run that is interrupted goes on with the same bits, at any moment and on another number of threads.
 run=(train --data digits --epochs 60 --schedule plateau --ema 0.9 --dropout 0.1 --batch-norm)
 "$descent" "${run[@]}" --out whole >/dev/null 2>&1
@@ -63,7 +94,7 @@ for signal in INT TERM KILL; do
     echo "SIG$signal: exit code $code, expected 130"; failures=$((failures + 1))
   fi
   expect 0 '' "${run[@]}" --threads 1 --out part --resume
-  cmp -s whole/model.safetensors part/model.safetensors &&
+  cmp -s whole/model.safetensors part/model.safetensors && cmp -s whole/settings.json part/settings.json &&
     diff <(cut -d, -f1-6 whole/metrics.csv) <(cut -d, -f1-6 part/metrics.csv) >/dev/null ||
     { echo "SIG$signal: other bits than without an interruption"; failures=$((failures + 1)); }
   compgen -G 'part/checkpoint-*' >/dev/null && { echo 'checkpoints are left'; failures=$((failures + 1)); }
@@ -137,7 +168,7 @@ touch images/train-labels
 expect 3 'got a pipe' train --data images
 expect 3 'got a pipe' train --data images/pipe
 expect 3 'which is no file or folder' train --data "$(printf 'n%.0s' {1..5000})"
-expect 2 'which takes 399999999600000 bytes' train --data iris --hidden 100000,999999999
+expect 3 'which takes 399999999600000 bytes' train --data iris --hidden 100000,999999999
 expect 2 "got '0,5', expected a number above 0" train --data iris --lr 0,5
 
 # Names in another encoding than UTF-8.

@@ -66,9 +66,9 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   if (!read(o, compare, arguments)) return 0;
   fuzz::accepts([&] { app::given_settings(o); });
   const auto settings = nlohmann::json::parse(app::json_text(app::json_of(o)));
-  for (const auto& [name, text] : app::listing(o, false)) {
+  for (const auto& [name, text, is_text] : app::listing(o, false)) {
     const auto& value = settings.at(name);
-    fuzz::require(value.is_string()    ? app::json_text(text) == value.dump()
+    fuzz::require(is_text              ? app::json_text(text) == value.dump()
                   : value.is_boolean() ? text == value.dump()
                                        : descent::parse_number(text) == value.get<double>(),
                   "settings.json has every option: " + name);

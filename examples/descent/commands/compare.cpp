@@ -39,6 +39,10 @@ int compare(const Options& o) {
   const std::vector<Source> sources = load_all(o);
   check(o, entrants, sources);
   const std::string folder = o.out.empty() ? "." : o.out;
+  for (const Source& s : sources)
+    check_outputs(s.data, {{"--out", folder + "/report.html"},
+                           {"--out", folder + "/results.csv"},
+                           {"--out", folder + "/results.json"}});
   make_folder(folder);
   Records records(folder + "/results.json", identity_of(o, sources), o.resume);
   records.save("running", nullptr);  // throws before the first run if the file cannot be written

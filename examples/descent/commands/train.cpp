@@ -17,10 +17,10 @@ using namespace descent;
 namespace {
 
 /// Writes settings.json: how the model was made, and how its input and target were scaled.
-void save_settings(const Options& o, const optim::Optimizer& optimizer, const data::Dataset& d,
+void save_settings(const Options& o, const std::string& rule, const data::Dataset& d,
                    const Scaling& scaling) {
   nlohmann::ordered_json json = json_of(o);
-  json["rule"] = optimizer.to_string();
+  json["rule"] = rule;
   json["features"] = d.features;
   json["classes"] = d.classes;
   const auto put = [&](const char* name, const std::optional<data::Standardizer>& s) {
@@ -52,8 +52,8 @@ std::string note_of(const Epoch& e, bool classification) {
 /// The checkpoints of the run in --out. With --resume, `ready` is then where the last run ended.
 /// Without --resume, throws UsageError if the folder has checkpoints, which would be lost.
 Checkpoint open_checkpoint(const Options& o, const data::Dataset& d, Training& ready) {
-  const auto given = listing(o, false);
-  std::map<std::string, std::string> settings(given.begin(), given.end());
+  std::map<std::string, std::string> settings;
+  for (const Listed& option : listing(o, false)) settings.emplace(option.name, option.text);
   settings["samples"] = checksum(d);
   Checkpoint checkpoint(o.out, {.keep = 2, .settings = std::move(settings)});
   ready.add_to(checkpoint);
@@ -67,15 +67,26 @@ Checkpoint open_checkpoint(const Options& o, const data::Dataset& d, Training& r
   return checkpoint;
 }
 
+bool exists(const std::string& path) {
+  std::error_code error;
+  return std::filesystem::exists(path, error);
+}
+
 /// True if --resume has nothing to do: a run leaves its model and no checkpoints when it ends.
 bool has_ended(const Options& o) {
-  return std::filesystem::exists(o.out + "/model.safetensors") && !Checkpoint(o.out).exists();
+  return exists(o.out + "/model.safetensors") && !Checkpoint(o.out).exists();
 }
 
 int train(const Options& o) {
+  std::vector<Output> outputs;
+  if (!o.out.empty())
+    for (const char* name : {"settings.json", "metrics.csv", "model.safetensors"})
+      outputs.push_back({"--out", to_text(o.out, "/", name)});
+  if (!o.trace.empty()) outputs.push_back({"--trace", o.trace});
+  check_outputs(o.data, outputs);
   if (o.resume && o.out.empty())
     fail<UsageError>("--resume", "got no --out, expected the folder of the run");
-  if (o.resume && !o.trace.empty() && std::filesystem::exists(o.trace))
+  if (o.resume && !o.trace.empty() && exists(o.trace))
     fail<UsageError>("--trace", "got '", o.trace,
                      "', which exists, expected another file: --resume would replace the trace of "
                      "the first part of the run");
@@ -89,18 +100,19 @@ int train(const Options& o) {
   const Scaling scaling = prepare(o, training, {&validation});
   manual_seed(o.seed);
   nn::Sequential model = make_model(o, all);
-  Training ready(o, model, training, validation);  // throws before a folder is made
+  Training ready(o, model, training, validation);          // throws before a folder is made
+  const std::string rule = ready.optimizer().to_string();  // a checkpoint may change its settings
   std::optional<Checkpoint> checkpoint;
   if (!o.out.empty()) {
     checkpoint.emplace(open_checkpoint(o, all, ready));
-    save_settings(o, ready.optimizer(), all, scaling);
+    save_settings(o, rule, all, scaling);
   }
   std::cout << all.name << ": " << training.size() << " samples to train, " << validation.size()
             << " to validate, " << counted(all.num_features(), "feature")
             << (all.is_classification() ? to_text(", ", all.num_classes(), " classes")
                                         : std::string())
             << "\n"
-            << model.summary() << ready.optimizer().to_string() << "\n\n";
+            << model.summary() << rule << "\n\n";
 
   Run run;
   try {

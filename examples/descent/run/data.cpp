@@ -76,6 +76,28 @@ data::Dataset read_data(const Options& o) {
 
 std::span<const NamedData> named_data() { return kNamedData; }
 
+void check_outputs(const std::string& data, const std::vector<Output>& outputs) {
+  std::error_code error;
+  const auto same = [&](const fs::path& a, const fs::path& b) {
+    return fs::equivalent(a, b, error) ||
+           fs::weakly_canonical(a, error) == fs::weakly_canonical(b, error);
+  };
+  for (std::size_t i = 0; i < outputs.size(); ++i) {
+    const auto& [option, path] = outputs[i];
+    // A folder of IDX files is data too.
+    if (fs::is_regular_file(path, error) &&
+        (same(path, data) || (option == std::string_view("--trace") &&
+                              same(fs::absolute(path, error).parent_path(), data))))
+      fail<UsageError>(option, "got '", path,
+                       "', which belongs to --data, expected another place: the data would be "
+                       "lost");
+    for (std::size_t k = 0; k < i; ++k)
+      if (!fs::is_character_file(path, error) && same(path, outputs[k].path))
+        fail<UsageError>(option, "got '", path, "', which ", outputs[k].option,
+                         " writes too, expected another file");
+  }
+}
+
 data::Dataset load_data(const Options& o) {
   data::Dataset d = read_data(o);
   if (d.is_classification() ? d.num_classes() < 2 : max(d.y).item() == min(d.y).item())

@@ -23,6 +23,14 @@ std::span<const NamedData> named_data();
 /// Throws UsageError if --target, --drop or --task are given for anything but a CSV file.
 descent::data::Dataset load_data(const Options& o);
 
+/// A file that the program will write, and the option that asks for it.
+struct Output {
+  const char* option;
+  std::string path;
+};
+/// Throws UsageError if an output would replace the file that `data` names, or another output.
+void check_outputs(const std::string& data, const std::vector<Output>& outputs);
+
 /// FNV-1a over the samples. The checksum tells whether a later run has the same data.
 std::string checksum(const descent::data::Dataset& d);
 

@@ -7,6 +7,7 @@
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <charconv>
+#include <cmath>
 #include <filesystem>
 #include <nlohmann/json.hpp>
 #include <optional>
@@ -34,15 +35,24 @@ const CLI::Validator kAboveZero =
     number("a number above 0", [](double x) { return x > 0 && x < 1e300; });
 const CLI::Validator kZeroOrMore =
     number("0 or more", [](double x) { return x >= 0 && x < 1e300; });
-const CLI::Validator kCount = number("a whole number of 1 or more", [](double x) {
-  return x >= 1 && x < 1e9 && x == static_cast<double>(static_cast<long>(x));
-});
-const CLI::Validator kRuns = number("a whole number from 1 to 10000", [](double x) {
-  return x >= 1 && x <= 10000 && x == static_cast<double>(static_cast<long>(x));
-});
-const CLI::Validator kWhole = number("a whole number from 0 to 2^53", [](double x) {
-  return x >= 0 && x <= 9007199254740992.0 && x == static_cast<double>(static_cast<long long>(x));
-});
+
+/// A check of a whole number from `least` to `most`. It writes the number anew: CLI11 would take a
+/// leading 0 for the sign of an octal number.
+CLI::Validator whole(const char* expected, double least, double most) {
+  return CLI::Validator(
+      [=](std::string& text) -> std::string {
+        const std::optional<double> x = parse_number(text);
+        if (!x || !(*x >= least && *x <= most) || *x != std::floor(*x))
+          return to_text("got '", brief(text), "', expected ", expected);
+        text = std::to_string(static_cast<std::int64_t>(*x));
+        return "";
+      },
+      "");
+}
+const CLI::Validator kCount = whole("a whole number of 1 or more", 1, 999999999);
+const CLI::Validator kRuns = whole("a whole number from 1 to 10000", 1, 10000);
+const CLI::Validator kWhole = whole("a whole number from 0 to 2^53", 0, 9007199254740992.0);
+const CLI::Validator kWidth = whole("whole numbers, as 64,64", -2147483648.0, 2147483647);
 const CLI::Validator kShare =
     number("a share from 0 to below 1", [](double x) { return x >= 0 && x < 1; });
 const CLI::Validator kPart =
@@ -114,6 +124,7 @@ void add_options(CLI::App& c, Options& o, bool compare) {
       ->capture_default_str();
   c.add_option("--hidden", o.hidden, "widths of the hidden layers, as 64,64; 0 for none")
       ->delimiter(',')
+      ->transform(kWidth)
       ->capture_default_str();
   c.add_option("--activation", o.activation, joined(names_of(activations())))
       ->check(one_of(names_of(activations())))
@@ -139,7 +150,7 @@ void add_options(CLI::App& c, Options& o, bool compare) {
       ->check(one_of(names_of(schedules())))
       ->capture_default_str();
   c.add_option("--warmup", o.warmup, "steps of linear warm-up before the schedule")
-      ->check(kWhole)
+      ->transform(kWhole)
       ->capture_default_str();
   add_number(c, "--sam", o.sam, "sharpness-aware minimisation with this radius")
       ->check(kZeroOrMore);
@@ -151,16 +162,16 @@ void add_options(CLI::App& c, Options& o, bool compare) {
   add_number(c, "--ema", o.ema, "keep a moving average of the weights with this decay")
       ->check(kShare);
   c.add_option("--epochs", o.epochs, "passes over the training data")
-      ->check(kCount)
+      ->transform(kCount)
       ->capture_default_str();
-  c.add_option("--batch", o.batch, "samples a step")->check(kCount)->capture_default_str();
+  c.add_option("--batch", o.batch, "samples a step")->transform(kCount)->capture_default_str();
   if (compare) {
     c.add_option("--budget", o.budget,
                  "trials of each optimizer: its defaults, and others from its search space")
-        ->check(kRuns)
+        ->transform(kRuns)
         ->capture_default_str();
     c.add_option("--seeds", o.seeds, "runs of what was chosen, each with a seed of its own")
-        ->check(kRuns)
+        ->transform(kRuns)
         ->capture_default_str();
     add_number(c, "--time-limit", o.time_limit,
                "stop in time, with what is done by then: 90s, 10m or 2h")
@@ -173,9 +184,9 @@ void add_options(CLI::App& c, Options& o, bool compare) {
   c.add_option("--seed", o.seed,
                compare ? "of the test data; the first of the seeds"
                        : "of the split, the initial weights and the order of batches")
-      ->check(kWhole)
+      ->transform(kWhole)
       ->capture_default_str();
-  c.add_option("--threads", o.threads, "threads to use (default: all cores)")->check(kWhole);
+  c.add_option("--threads", o.threads, "threads to use (default: all cores)")->transform(kWhole);
   add_number(c, "--validation", o.validation,
              compare ? "share of the data kept for the test, and of the rest for validation"
                      : "share of the data kept for validation")
@@ -196,23 +207,25 @@ void add_options(CLI::App& c, Options& o, bool compare) {
              "\n"));
 }
 
-std::vector<std::pair<std::string, std::string>> listing(const Options& o, bool compare) {
-  std::vector<std::pair<std::string, std::string>> all{
-      {"data", o.data},
-      {"target", o.target},
-      {"drop", joined(o.drop, ",")},
-      {"task", o.task},
-      {"standardize", o.standardize},
-      {"hidden", joined(o.hidden, ",")},
-      {"activation", o.activation},
+std::vector<Listed> listing(const Options& o, bool compare) {
+  std::vector<Listed> all{
+      {"data", o.data, true},
+      {"target", o.target, true},
+      {"drop", joined(o.drop, ","), true},
+      {"task", o.task, true},
+      {"standardize", o.standardize, true},
+      {"hidden", joined(o.hidden, ","), true},
+      {"activation", o.activation, true},
       {"dropout", exact(o.dropout)},
       {"batch_norm", to_text(o.batch_norm)},
-      {compare ? "optimizers" : "optimizer", o.optimizer},
-      {"lr", o.lr > 0  ? exact(o.lr)
-             : compare ? "searched"
-                       : "the rule's default"},
-      {"set", joined(o.set, " ")},
-      {"schedule", o.schedule},
+      {compare ? "optimizers" : "optimizer", o.optimizer, true},
+      {"lr",
+       o.lr > 0  ? exact(o.lr)
+       : compare ? "searched"
+                 : "the rule's default",
+       !(o.lr > 0)},
+      {"set", joined(o.set, " "), true},
+      {"schedule", o.schedule, true},
       {"warmup", to_text(o.warmup)},
       {"sam", exact(o.sam)},
       {"clip_norm", exact(o.clip_norm)},
@@ -225,24 +238,17 @@ std::vector<std::pair<std::string, std::string>> listing(const Options& o, bool 
       {"validation", exact(o.validation)},
   };
   if (compare) {
-    all.emplace_back("budget", to_text(o.budget));
-    all.emplace_back("seeds", to_text(o.seeds));
-    all.emplace_back("time_limit", o.time_limit > 0 ? exact(o.time_limit) + "s" : "");
+    all.push_back({"budget", to_text(o.budget)});
+    all.push_back({"seeds", to_text(o.seeds)});
+    all.push_back({"time_limit", o.time_limit > 0 ? exact(o.time_limit) + "s" : "", true});
   }
   return all;
 }
 
 nlohmann::ordered_json json_of(const Options& o) {
   nlohmann::ordered_json json;
-  for (const auto& [name, text] : listing(o, false)) {
-    if (text == "true" || text == "false")
-      json[name] = text == "true";
-    else if (text.find_first_not_of("0123456789.eE+-") == std::string::npos &&
-             nlohmann::ordered_json::accept(text))
-      json[name] = nlohmann::ordered_json::parse(text);
-    else
-      json[name] = text;
-  }
+  for (const auto& [name, text, is_text] : listing(o, false))
+    json[name] = is_text ? nlohmann::ordered_json(text) : nlohmann::ordered_json::parse(text);
   return json;
 }
 
@@ -252,8 +258,8 @@ std::string repeating_command(const Options& o) {
   const auto own = listing(o, true), defaults = listing(usual, true);
   std::string command = "descent compare";
   for (std::size_t i = 0; i < own.size(); ++i) {
-    const auto& [name, value] = own[i];
-    if (value == defaults[i].second && name != "data") continue;
+    const auto& [name, value, is_text] = own[i];
+    if (value == defaults[i].text && name != "data") continue;
     std::string flag = "--" + name;
     std::replace(flag.begin(), flag.end(), '_', '-');
     const auto add = [&](const std::string& text) {

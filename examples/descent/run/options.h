@@ -48,11 +48,17 @@ struct Options {
 /// several optimizers and data sets and has options for its protocol.
 void add_options(CLI::App& command, Options& o, bool compare);
 
-/// The options as name and text, in the order above, for printing and saving.
-std::vector<std::pair<std::string, std::string>> listing(const Options& o, bool compare);
+/// An option for printing and saving.
+struct Listed {
+  std::string name, text;
+  bool is_text = false;  // else a number or a switch
+  bool operator==(const Listed&) const = default;
+};
+/// The options, in the order above.
+std::vector<Listed> listing(const Options& o, bool compare);
 
-/// The options of `train` as JSON, by name. If the text of an option is a number or a switch, its
-/// value is a number or a bool, so that scripts need not convert text.
+/// The options of `train` as JSON, by name. Numbers and switches are numbers and bools, so that
+/// scripts need not convert text.
 nlohmann::ordered_json json_of(const Options& o);
 
 /// The `descent compare` command that repeats a comparison.

@@ -292,7 +292,7 @@ std::string method(const Study& study, const Options& o) {
       "that averages weights is scored by its average.</p>\n");
   s += to_text("<p>To repeat it:</p>\n<pre>", escaped(repeating_command(o)), "</pre>\n");
   std::vector<std::vector<std::string>> settings{{"setting", "value"}};
-  for (const auto& [name, value] : listing(o, true))
+  for (const auto& [name, value, is_text] : listing(o, true))
     if (!value.empty()) settings.push_back({name, value});
   return s + html_table(settings);
 }
