@@ -171,9 +171,7 @@ Tensor tensor(const std::vector<T>& values) {
 
 template <class T>
 Tensor from_blob(T* data, const Shape& shape, std::function<void(void*)> deleter) {
-  for (const std::int64_t extent : shape)
-    if (extent < 0)
-      fail<ShapeError>("from_blob", "got shape ", shape, ", expected no negative extent");
+  kernel::check_size("from_blob", shape);
   auto* body = detail::Body::make();
   Tensor t{detail::RefPtr<detail::Body>(body)};
   body->storage = detail::Storage::borrow(data, sizeof(T) * static_cast<std::size_t>(shape.numel()),

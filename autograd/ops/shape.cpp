@@ -21,9 +21,10 @@ Shape complete_shape(const char* op, const Tensor& x, const Shape& shape) {
   Shape out = shape;
   std::int64_t known = 1;
   int open = -1;
+  bool overflows = false;
   for (int d = 0; d < shape.rank(); ++d) {
     if (shape[d] >= 0) {
-      known *= shape[d];
+      overflows |= __builtin_mul_overflow(known, shape[d], &known);
     } else if (shape[d] == -1 && open < 0) {
       open = d;
     } else {
@@ -31,7 +32,7 @@ Shape complete_shape(const char* op, const Tensor& x, const Shape& shape) {
     }
   }
   if (open >= 0 && known > 0 && x.numel() % known == 0) out[open] = x.numel() / known;
-  if (out.numel() != x.numel() || (open >= 0 && out[open] < 0))
+  if (overflows || out.numel() != x.numel() || (open >= 0 && out[open] < 0))
     fail<ShapeError>(op, "got ", x.shape(), " to be seen as ", shape, ", expected ", x.numel(),
                      " elements");
   return out;

@@ -12,15 +12,20 @@ namespace descent::kernel {
 
 using detail::launch;
 
-Tensor empty_strided(const Shape& shape, const Shape& strides, DType dtype) {
-  for (const std::int64_t extent : shape)
-    if (extent < 0) fail<ShapeError>("empty", "got shape ", shape, ", expected no negative extent");
+void check_size(const char* op, const Shape& shape) {
   std::int64_t elements = 1;
-  bool overflows = false;
-  for (const std::int64_t extent : shape)
+  bool overflows = false, negative = false;
+  for (const std::int64_t extent : shape) {
+    negative |= extent < 0;
     overflows |= extent > 0 && __builtin_mul_overflow(elements, extent, &elements);
+  }
+  if (negative) fail<ShapeError>(op, "got shape ", shape, ", expected no negative extent");
   if (overflows || elements > std::int64_t{1} << 48)
-    fail<ShapeError>("empty", "got shape ", shape, ", expected at most 2^48 elements");
+    fail<ShapeError>(op, "got shape ", shape, ", expected at most 2^48 elements");
+}
+
+Tensor empty_strided(const Shape& shape, const Shape& strides, DType dtype) {
+  check_size("empty", shape);
   auto* body = detail::Body::make();
   Tensor t{detail::RefPtr<detail::Body>(body)};
   body->shape = shape;
@@ -76,6 +81,7 @@ std::optional<Shape> view_strides(const Tensor& t, const Shape& shape) {
 
 Tensor broadcast_to(const Tensor& t, const Shape& shape) {
   if (t.shape() == shape) return t;
+  check_size("expand", shape);
   Shape strides = Shape::filled(shape.rank(), 0);
   const int shift = shape.rank() - t.shape().rank();
   for (int d = shift; d < shape.rank(); ++d)

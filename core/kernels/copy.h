@@ -12,8 +12,10 @@ T* data(const Tensor& t) {
   return static_cast<T*>(t.raw());
 }
 
-/// New memory with these strides, which must fill one block. Throws ShapeError for a negative
-/// extent or more elements than memory can hold.
+/// Throws ShapeError for a negative extent, or more elements than memory can hold, where their
+/// number may overflow. Extents of 0 do not count: a view may leave them out.
+void check_size(const char* op, const Shape& shape);
+/// New memory with these strides, which must fill one block. Throws as check_size().
 Tensor empty_strided(const Shape& shape, const Shape& strides, DType dtype);
 /// New memory with t's shape and strides. t must be dense.
 Tensor empty_as(const Tensor& t, DType dtype);

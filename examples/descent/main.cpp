@@ -7,6 +7,7 @@
 #include <fcntl.h>
 #include <unistd.h>
 #include <csignal>
+#include <cstdlib>
 #include <iostream>
 #include <new>
 
@@ -19,6 +20,13 @@ void replace_closed_streams() {
   for (const int stream : {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO})
     if (::fcntl(stream, F_GETFD) < 0)
       ::open("/dev/null", stream == STDIN_FILENO ? O_WRONLY : O_RDONLY);
+}
+
+/// Ends the program at once where memory is lacking: exit() would wait for OpenBLAS's threads, and
+/// these wait for memory.
+[[noreturn]] void leave(int code) {
+  std::cout.flush();
+  std::_Exit(code);
 }
 
 }  // namespace
@@ -39,7 +47,7 @@ int main(int argc, char** argv) {
     code = app::kBadInput;
   } catch (const descent::MemoryError& e) {
     std::cerr << e.what() << "\n";
-    code = app::kBadInput;
+    leave(app::kBadInput);
   } catch (const descent::NonFiniteError& e) {
     std::cerr << e.what() << "\n";
     code = app::kTrainingFailed;
@@ -47,7 +55,7 @@ int main(int argc, char** argv) {
     std::cerr << e.what() << "\n";
   } catch (const std::bad_alloc&) {
     std::cerr << "descent: the memory is used up. Hint: use smaller layers, batches or data\n";
-    code = app::kBadInput;
+    leave(app::kBadInput);
   } catch (const std::exception& e) {
     std::cerr << "descent: " << e.what() << "\n";
     code = app::kBadInput;

@@ -561,6 +561,17 @@ TEST(Values, AtTheEdgesAgreeWithPyTorch) {
                          zeros({std::int64_t{1} << 32, std::int64_t{1} << 32});
                        }),
                        "at most 2^48 elements"));
+  const std::int64_t wide = std::int64_t{1} << 32, most = std::numeric_limits<std::int64_t>::max();
+  float one = 1;
+  for (const Shape& shape :
+       {Shape{wide, wide}, Shape{most, most}, Shape{std::int64_t{1} << 62, 4, 0}}) {
+    EXPECT_TRUE(has_text(message_of<ShapeError>([&] { ones({1}).expand(shape); }),
+                         "at most 2^48 elements"));
+    EXPECT_TRUE(
+        has_text(message_of<ShapeError>([&] { from_blob(&one, shape); }), "at most 2^48 elements"));
+    EXPECT_TRUE(has_text(message_of<ShapeError>([&] { zeros({0}).reshape(shape); }), "to be seen"));
+    EXPECT_TRUE(has_text(message_of<ShapeError>([&] { ones({1}).view(shape); }), "to be seen"));
+  }
 }
 
 TEST(Losses, KeepTheirGradientAtSaturatedInputs) {
