@@ -140,7 +140,9 @@ std::vector<std::int64_t> Checkpoint::numbers() const {
                                                                           name.size() -
                                                                           kSuffix.size();
     std::int64_t n = 0;
-    if (std::from_chars(first, last, n).ptr == last && n > 0 && path_of(n).ends_with("/" + name))
+    constexpr auto kMost = std::int64_t{1} << 53;  // so that there is always a next number
+    if (std::from_chars(first, last, n).ptr == last && n > 0 && n < kMost &&
+        path_of(n).ends_with("/" + name))
       all.push_back(n);
   }
   std::ranges::sort(all);
@@ -148,7 +150,7 @@ std::vector<std::int64_t> Checkpoint::numbers() const {
 }
 
 void Checkpoint::save(double metric) {
-  const std::vector<std::int64_t> present = numbers();
+  std::vector<std::int64_t> present = numbers();
   if (!continues_ && !present.empty())
     fail<FileError>("Checkpoint", "got '", folder_, "', which has ", present.size(),
                     " checkpoints of an earlier run, expected an empty folder. Hint: load() goes "
@@ -173,6 +175,7 @@ void Checkpoint::save(double metric) {
   continues_ = true;
   best_ = best;
   best_metric_ = best_metric;
+  std::erase_if(present, [&](std::int64_t n) { return std::ranges::count(damaged_, n) > 0; });
   const auto old = static_cast<std::int64_t>(present.size()) + 1 - options_.keep;
   for (std::int64_t i = 0; i < old; ++i)
     if (const std::int64_t n = present[static_cast<std::size_t>(i)]; n != best_) remove(n);
@@ -191,11 +194,13 @@ Checkpoint::File Checkpoint::read(std::int64_t number) const {
   return file;
 }
 
-std::optional<Checkpoint::File> Checkpoint::newest() const {
+std::optional<Checkpoint::File> Checkpoint::newest() {
   const std::vector<std::int64_t> all = numbers();
+  damaged_.clear();
   for (auto number = all.rbegin(); number != all.rend(); ++number) try {
       return read(*number);
     } catch (const FileError& e) {
+      damaged_.push_back(*number);
       logging::warning(
           to_text("a checkpoint is damaged, so the one before it is taken: ", e.what()));
     }

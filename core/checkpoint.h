@@ -108,14 +108,15 @@ class Checkpoint {
     Archive contents;
   };
   File read(std::int64_t number) const;
-  std::optional<File> newest() const;  // the newest file that is whole
+  std::optional<File> newest();  // the newest file that is whole
   void apply(const File& file);
   void remove(std::int64_t number) const;
 
   std::string folder_;
   CheckpointOptions options_;
   std::vector<Part> parts_;
-  std::int64_t best_ = 0;  // the number of the best file; 0 if there is none
+  std::vector<std::int64_t> damaged_;  // files that newest() could not read: they are not kept
+  std::int64_t best_ = 0;              // the number of the best file; 0 if there is none
   double best_metric_ = std::numeric_limits<double>::quiet_NaN();
   bool continues_ = false;  // true if the files of the folder are this run's
 };

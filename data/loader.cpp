@@ -7,6 +7,10 @@
 
 namespace descent::data {
 
+namespace {
+constexpr std::int64_t kMostEpochs = std::int64_t{1} << 53;
+}
+
 DataLoader::DataLoader(Tensor x, Tensor y, LoaderOptions options)
     : x_(std::move(x)), y_(std::move(y)), options_(options) {
   if (options.batch_size < 1)
@@ -38,14 +42,27 @@ DataLoader::Iterator DataLoader::begin() {
 }
 
 Batch DataLoader::Iterator::operator*() const {
-  loader_->used_ = batch_ + 1;
+  if (batch_ < 0 || batch_ >= loader_->batches())
+    fail<ValueError>("DataLoader", "got an iterator at batch ", batch_, " of ", loader_->batches(),
+                     ", expected one before the end");
   const std::int64_t first = batch_ * loader_->options_.batch_size;
   const std::int64_t n = loader_->x_.size(0);
   const std::int64_t last = first + std::min(loader_->options_.batch_size, n - first);
-  if (!order_.defined())
-    return {loader_->x_.slice(0, first, last).clone(), loader_->y_.slice(0, first, last).clone()};
-  const Tensor index = order_.slice(0, first, last);
-  return {loader_->x_.index_select(0, index), loader_->y_.index_select(0, index)};
+  const auto rows = [&](const Tensor& t) {
+    return order_.defined() ? t.index_select(0, order_.slice(0, first, last))
+                            : t.slice(0, first, last).clone();
+  };
+  Batch batch{rows(loader_->x_), rows(loader_->y_)};
+  loader_->used_ = batch_ + 1;
+  return batch;
+}
+
+void DataLoader::set_epoch(std::int64_t epoch) {
+  if (epoch < 0 || epoch > kMostEpochs)
+    fail<ValueError>("set_epoch", "got ", epoch, ", expected a number from 0 to 2^53");
+  epoch_ = epoch;
+  used_ = batches();
+  resumed_ = false;
 }
 
 std::map<std::string, Tensor> DataLoader::state_dict() const {
@@ -75,8 +92,8 @@ void DataLoader::load_state_dict(const std::map<std::string, Tensor>& state) {
       fail<StateError>("DataLoader", "got ", name, " = ", mine, ", expected ", saved,
                        " as in the state. Hint: the data or the options differ");
   }
-  if (state.size() != own.size() || epoch < 0 || used < 0 || used > batches() ||
-      (epoch == 0 && used < batches()))
+  if (state.size() != own.size() || epoch < 0 || epoch > kMostEpochs || used < 0 ||
+      used > batches() || (epoch == 0 && used < batches()))
     fail<StateError>("DataLoader", "got a state of ", state.size(),
                      " numbers, with epoch = ", epoch, " and used = ", used, ", expected ",
                      own.size(), " numbers, and at most ", batches(), " batches used");

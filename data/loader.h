@@ -43,7 +43,8 @@ class DataLoader {
   /// A place in an epoch. The loader must outlive the iterator and must not be moved meanwhile.
   class Iterator {
    public:
-    /// Copies the batch out of the data set. The loader counts the batch as used.
+    /// Copies the batch out of the data set. The loader counts the batch as used. Throws ValueError
+    /// behind the last batch.
     Batch operator*() const;
     /// Goes to the next batch.
     Iterator& operator++() {
@@ -72,12 +73,8 @@ class DataLoader {
   /// Number of epochs begun so far.
   std::int64_t epoch() const { return epoch_; }
   /// Sets the number of epochs begun so far. A run that is resumed then continues with the same
-  /// orders as without the interruption.
-  void set_epoch(std::int64_t epoch) {
-    epoch_ = epoch;
-    used_ = batches();
-    resumed_ = false;
-  }
+  /// orders as without the interruption. Throws ValueError below 0 or above 2^53.
+  void set_epoch(std::int64_t epoch);
   /// Number of epochs of which every batch was used, or that were left for the next epoch. A loop
   /// that asks `while (loader.finished_epochs() < 20)` can be resumed at any batch.
   std::int64_t finished_epochs() const { return epoch_ - (used_ < batches() ? 1 : 0); }

@@ -139,6 +139,37 @@ TEST(Checkpoint, TakesTheFileBeforeADamagedOneAndNamesTheDamagedOne) {
                        "2 checkpoints, all of them damaged"));
 }
 
+TEST(Checkpoint, KeepsWholeFilesAndCountsNoOthers) {
+  const TemporaryFolder folder;
+  {
+    Training run(folder.path.string(), {.keep = 2});
+    for (int i = 0; i < 2; ++i) {
+      run.go();
+      run.checkpoint.save();
+    }
+  }
+  write_file(folder / name_of(2), "damaged");
+  const std::string absurd = "checkpoint-9223372036854775807.safetensors";
+  write_file(folder / absurd, "no number of ours");
+  Training run(folder.path.string(), {.keep = 2});
+  ::testing::internal::CaptureStderr();
+  EXPECT_TRUE(run.checkpoint.load());
+  ::testing::internal::GetCapturedStderr();
+  EXPECT_EQ(run.step, 1);
+  const auto expect_files = [&](std::vector<int> numbers) {
+    std::vector<std::string> names;
+    for (const int n : numbers) names.push_back(name_of(n));
+    names.push_back(absurd);
+    EXPECT_EQ(files_in(folder), names);
+  };
+  run.go();
+  run.checkpoint.save();
+  expect_files({1, 2, 3});
+  run.go();
+  run.checkpoint.save();
+  expect_files({2, 3, 4});
+}
+
 TEST(Checkpoint, ChangesNoPartIfOneDoesNotFit) {
   const TemporaryFolder folder;
   Training run(folder.path.string(), {.settings = {{"lr", "0.1"}, {"width", "3"}}});

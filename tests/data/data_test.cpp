@@ -288,6 +288,21 @@ TEST(Csv, ReadsHardCases) {
                "got the column 'b' to drop"));
 }
 
+TEST(DataLoader, RefusesPlacesThatAreNone) {
+  data::DataLoader loader(ones({5, 2}), arange(5), {.batch_size = 2});
+  EXPECT_TRUE(
+      has_text(message_of<ValueError>([&] { *loader.end(); }), "got an iterator at batch 3 of 3"));
+  loader.load_state_dict(loader.state_dict());  // nothing was counted
+  constexpr auto kMost = std::numeric_limits<std::int64_t>::max();
+  for (const std::int64_t epoch : {std::int64_t{-1}, kMost}) {
+    EXPECT_TRUE(has_text(message_of<ValueError>([&] { loader.set_epoch(epoch); }), "0 to 2^53"));
+    auto state = loader.state_dict();
+    state["epoch"] = full({}, epoch, kInt64);
+    EXPECT_THROW(loader.load_state_dict(state), StateError);
+  }
+  EXPECT_EQ(loader.epoch(), 0);
+}
+
 TEST(DataLoader, GivesBatchesOfTheirOwn) {
   const Tensor x = ones({4, 1}), y = zeros({4});
   data::DataLoader loader(x, y, {.batch_size = 2, .shuffle = false});
