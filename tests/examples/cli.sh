@@ -145,6 +145,18 @@ expect 0 '0.1.0' --version
 expect 2 'expected the rate as --lr' train --set lr=0.5
 expect 2 'expected a CSV file for these' train --data iris --target species
 expect 2 "got '-3', expected a whole number" train --seed -3
+expect 2 "expected a whole number below 2^53" train --seed 9007199254740993
+touch iris
+expect 2 'expected a CSV file for these' train --data iris --target species
+rm iris
+
+# --resume takes no model for that of another run; a run that fails leaves an earlier one's files whole.
+expect 0 'validation loss' train --data iris --epochs 2 --out ended
+expect 0 'has ended' train --data iris --epochs 2 --out ended --resume
+expect 2 'which has the model of another run' train --data wine --epochs 3 --out ended --resume
+cp -r ended before
+expect 4 'Hint: lower --lr' train --data linear --optimizer sgd --lr 1000 --epochs 5 --out ended
+diff -r ended before || { echo "a run that diverged changed the files of another"; failures=$((failures + 1)); }
 expect 2 "got 'abc', expected a number above 0" train --lr abc
 expect 2 "Hint: sam(adamw)" train --optimizer sam
 expect 2 'so does the name muon_adamw' train --data iris --optimizer muon

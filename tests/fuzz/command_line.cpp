@@ -65,7 +65,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   app::Options o, again;
   if (!read(o, compare, arguments)) return 0;
   fuzz::accepts([&] { app::given_settings(o); });
-  const auto settings = nlohmann::json::parse(app::json_text(app::json_of(o)));
+  const auto settings = nlohmann::json::parse("{" + app::json_of(o) + "}");
   for (const auto& [name, text, is_text] : app::listing(o, false)) {
     const auto& value = settings.at(name);
     fuzz::require(is_text              ? app::json_text(text) == value.dump()

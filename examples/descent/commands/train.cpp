@@ -9,6 +9,7 @@
 #include <filesystem>
 #include <iostream>
 #include <nlohmann/json.hpp>
+#include <optional>
 
 namespace app {
 
@@ -16,19 +17,29 @@ using namespace descent;
 
 namespace {
 
-/// Writes settings.json: how the model was made, and how its input and target were scaled.
-void save_settings(const Options& o, const std::string& rule, const data::Dataset& d,
-                   const Scaling& scaling) {
-  nlohmann::ordered_json json = json_of(o);
-  json["rule"] = rule;
-  json["features"] = d.features;
-  json["classes"] = d.classes;
-  const auto put = [&](const char* name, const std::optional<data::Standardizer>& s) {
-    if (s) json[name] = {{"mean", s->mean.to_vector<float>()}, {"std", s->std.to_vector<float>()}};
+/// settings.json: how the model is made, and how its input and target are scaled. The text is put
+/// together by hand, because a JSON library's objects end the program where memory is lacking.
+std::string settings_of(const Options& o, const std::string& rule, const data::Dataset& d,
+                        const Scaling& scaling) {
+  const auto list = [](const auto& values, auto&& text_of) {
+    std::vector<std::string> texts;
+    for (const auto& v : values) texts.push_back(text_of(v));
+    return "[" + joined(texts) + "]";
+  };
+  const auto name = [](const std::string& s) { return json_text(s); };
+  const auto number = [](float x) { return format(static_cast<double>(x), "%.9g"); };
+  std::string json = to_text("{\n  ", json_of(o), ",\n  \"rule\": ", json_text(rule),
+                             ",\n  \"features\": ", list(d.features, name),
+                             ",\n  \"classes\": ", list(d.classes, name));
+  const auto put = [&](const char* part, const std::optional<data::Standardizer>& s) {
+    if (s)
+      json += to_text(",\n  \"", part,
+                      "\": {\n    \"mean\": ", list(s->mean.to_vector<float>(), number),
+                      ",\n    \"std\": ", list(s->std.to_vector<float>(), number), "\n  }");
   };
   put("features_standardized_by", scaling.features);
   put("target_standardized_by", scaling.target);
-  write_file(o.out + "/settings.json", json_text(json, 2) + "\n");
+  return json + "\n}\n";
 }
 
 /// Writes metrics.csv, one line for each epoch.
@@ -73,8 +84,14 @@ bool exists(const std::string& path) {
 }
 
 /// True if --resume has nothing to do: a run leaves its model and no checkpoints when it ends.
-bool has_ended(const Options& o) {
-  return exists(o.out + "/model.safetensors") && !Checkpoint(o.out).exists();
+/// Throws UsageError if the model is of another run.
+bool has_ended(const Options& o, const std::string& settings) {
+  if (!exists(o.out + "/model.safetensors") || Checkpoint(o.out).exists()) return false;
+  if (!exists(o.out + "/settings.json") || read_file(o.out + "/settings.json") != settings)
+    fail<UsageError>("--resume", "got '", o.out,
+                     "', which has the model of another run, expected that of a run with these "
+                     "options. Hint: start anew without --resume");
+  return true;
 }
 
 int train(const Options& o) {
@@ -90,10 +107,7 @@ int train(const Options& o) {
     fail<UsageError>("--trace", "got '", o.trace,
                      "', which exists, expected another file: --resume would replace the trace of "
                      "the first part of the run");
-  if (o.resume && has_ended(o)) {
-    std::cout << "the run in " << o.out << " has ended: there is nothing to go on with\n";
-    return kOk;
-  }
+  catch_interrupts();
   use_threads(o.threads);
   data::Dataset all = load_data(o);
   auto [training, validation] = data::split(all, 1 - o.validation, o.seed);
@@ -102,11 +116,13 @@ int train(const Options& o) {
   nn::Sequential model = make_model(o, all);
   Training ready(o, model, training, validation);          // throws before a folder is made
   const std::string rule = ready.optimizer().to_string();  // a checkpoint may change its settings
-  std::optional<Checkpoint> checkpoint;
-  if (!o.out.empty()) {
-    checkpoint.emplace(open_checkpoint(o, all, ready));
-    save_settings(o, rule, all, scaling);
+  const std::string settings = settings_of(o, rule, all, scaling);
+  if (o.resume && has_ended(o, settings)) {
+    std::cout << "the run in " << o.out << " has ended: there is nothing to go on with\n";
+    return kOk;
   }
+  std::optional<Checkpoint> checkpoint;
+  if (!o.out.empty()) checkpoint.emplace(open_checkpoint(o, all, ready));
   std::cout << all.name << ": " << training.size() << " samples to train, " << validation.size()
             << " to validate, " << counted(all.num_features(), "feature")
             << (all.is_classification() ? to_text(", ", all.num_classes(), " classes")
@@ -119,7 +135,6 @@ int train(const Options& o) {
     Progress progress(static_cast<std::size_t>(o.epochs));
     using Clock = std::chrono::steady_clock;
     auto saved = Clock::now();
-    catch_interrupts();
     run = ready.run({.batch =
                          [&] {
                            if (!interrupted()) return;
@@ -155,13 +170,19 @@ int train(const Options& o) {
                       format(e.validation.accuracy, "%.4f")});
     }
   std::cout << table(rows);
-  if (!o.out.empty()) save_metrics(run, o.out);
+  const auto save = [&] {
+    write_file(o.out + "/settings.json", settings);
+    save_metrics(run, o.out);
+  };
   if (run.diverged) {
+    // The files of a folder belong together: the model of an earlier run keeps its own.
+    if (checkpoint && !exists(o.out + "/model.safetensors")) save();
     if (checkpoint) checkpoint->clear();
     std::cerr << run.failure << "\n";
     return kTrainingFailed;
   }
   if (checkpoint) {
+    save();
     model.save(o.out + "/model.safetensors");
     checkpoint->clear();  // the run has ended
   }

@@ -58,10 +58,11 @@ data::CsvOptions csv_options(const Options& o) {
 }
 
 data::Dataset read_data(const Options& o) {
-  if ((!o.target.empty() || !o.drop.empty() || o.task != "auto") && !is_file(o.data))
+  const NamedData* const named = find_row(named_data(), o.data);
+  if ((!o.target.empty() || !o.drop.empty() || o.task != "auto") && (named || !is_file(o.data)))
     fail<UsageError>("--data", "got '", o.data,
                      "' with --target, --drop or --task, expected a CSV file for these");
-  if (const NamedData* named = find_row(named_data(), o.data)) return named->make();
+  if (named) return named->make();
   std::error_code error;
   const fs::file_type type = fs::status(o.data, error).type();
   if (type == fs::file_type::directory) return data::idx_folder(o.data);

@@ -51,7 +51,7 @@ CLI::Validator whole(const char* expected, double least, double most) {
 }
 const CLI::Validator kCount = whole("a whole number of 1 or more", 1, 999999999);
 const CLI::Validator kRuns = whole("a whole number from 1 to 10000", 1, 10000);
-const CLI::Validator kWhole = whole("a whole number from 0 to 2^53", 0, 9007199254740992.0);
+const CLI::Validator kWhole = whole("a whole number below 2^53", 0, 9007199254740991.0);
 const CLI::Validator kWidth = whole("whole numbers, as 64,64", -2147483648.0, 2147483647);
 const CLI::Validator kShare =
     number("a share from 0 to below 1", [](double x) { return x >= 0 && x < 1; });
@@ -245,10 +245,11 @@ std::vector<Listed> listing(const Options& o, bool compare) {
   return all;
 }
 
-nlohmann::ordered_json json_of(const Options& o) {
-  nlohmann::ordered_json json;
+std::string json_of(const Options& o) {
+  std::string json;
   for (const auto& [name, text, is_text] : listing(o, false))
-    json[name] = is_text ? nlohmann::ordered_json(text) : nlohmann::ordered_json::parse(text);
+    json += to_text(json.empty() ? "" : ",\n  ", json_text(name), ": ",
+                    is_text ? json_text(text) : text);
   return json;
 }
 

@@ -6,7 +6,6 @@
 
 #include <descent/descent.h>
 
-#include <nlohmann/json_fwd.hpp>
 #include <string>
 #include <vector>
 
@@ -57,9 +56,9 @@ struct Listed {
 /// The options, in the order above.
 std::vector<Listed> listing(const Options& o, bool compare);
 
-/// The options of `train` as JSON, by name. Numbers and switches are numbers and bools, so that
-/// scripts need not convert text.
-nlohmann::ordered_json json_of(const Options& o);
+/// The options of `train` as the members of a JSON object, by name. Numbers and switches are
+/// numbers and bools, so that scripts need not convert text.
+std::string json_of(const Options& o);
 
 /// The `descent compare` command that repeats a comparison.
 std::string repeating_command(const Options& o);

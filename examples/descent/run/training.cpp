@@ -53,7 +53,16 @@ std::map<std::string, Tensor> Training::state_dict() const {
 }
 
 void Training::load_state_dict(const std::map<std::string, Tensor>& state) {
-  const auto rows = state.at("epochs").to_vector<double>();
+  const auto part = [&](const char* name, std::int64_t columns) {
+    const auto at = state.find(name);
+    if (at == state.end() || at->second.dtype() != kFloat64 ||
+        (columns > 0 ? at->second.dim() != 2 || at->second.size(1) != columns
+                     : at->second.dim() != 0))
+      fail<StateError>("history", "got a state without the numbers '", name, "', expected them");
+    return at->second;
+  };
+  const Tensor lr = part("lr", 0), seconds = part("seconds", 0);
+  const auto rows = part("epochs", 6).to_vector<double>();
   run_.epochs.clear();
   for (std::size_t i = 0; i + 5 < rows.size(); i += 6)
     run_.epochs.push_back({static_cast<std::int64_t>(i / 6) + 1,
@@ -61,8 +70,8 @@ void Training::load_state_dict(const std::map<std::string, Tensor>& state) {
                            {rows[i + 2], rows[i + 3]},
                            rows[i + 4],
                            rows[i + 5]});
-  lr_ = state.at("lr").item();
-  run_.seconds = state.at("seconds").item();
+  lr_ = lr.item();
+  run_.seconds = seconds.item();
 }
 
 /// The scores on training and validation data that the model would have if training ended now. Once
