@@ -24,6 +24,7 @@ std::int64_t place(const Tensor& t, std::int64_t i) {
 
 GradcheckResult gradcheck(const TensorFunction& f, const std::vector<Tensor>& inputs,
                           GradcheckOptions options) {
+  if (!f) fail<ValueError>("gradcheck", "got an empty function, expected one to call");
   std::vector<Tensor> wanted;
   for (const Tensor& x : inputs) {
     if (!x.requires_grad()) continue;
@@ -73,6 +74,7 @@ GradcheckResult gradcheck(const TensorFunction& f, const std::vector<Tensor>& in
 
 GradcheckResult gradgradcheck(const TensorFunction& f, const std::vector<Tensor>& inputs,
                               GradcheckOptions options) {
+  if (!f) fail<ValueError>("gradgradcheck", "got an empty function, expected one to call");
   const TensorFunction gradient = [&](const std::vector<Tensor>& in) {
     std::vector<Tensor> wanted;
     for (const Tensor& x : in)

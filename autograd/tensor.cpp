@@ -100,6 +100,7 @@ void Tensor::retain_grad() const {
 }
 
 void Tensor::register_hook(std::function<Tensor(const Tensor&)> f) const {
+  if (!f) fail<ValueError>("register_hook", "got an empty function, expected one to call");
   extra_of("register_hook", *this).hooks.push_back(std::move(f));
 }
 

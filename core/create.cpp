@@ -37,7 +37,7 @@ Tensor zeros_like(const Tensor& t) { return full_like(t, 0); }
 Tensor ones_like(const Tensor& t) { return full_like(t, 1); }
 
 Tensor eye(std::int64_t rows, std::int64_t columns, DType dtype) {
-  if (columns < 0) columns = rows;
+  if (columns == -1) columns = rows;
   Tensor t = zeros({rows, columns}, dtype);
   kernel::fill(kernel::view_of(t, {std::min(rows, columns)}, {columns + 1}, 0), 1);
   return t;

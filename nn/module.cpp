@@ -149,6 +149,7 @@ std::int64_t Module::num_parameters() const {
 
 void Module::apply(
     const std::function<void(const std::string&, const std::string&, const Parameters&)>& f) const {
+  if (!f) fail<ValueError>("apply", "got an empty function, expected one to call");
   std::vector<std::pair<State*, std::string>> all;
   state_->visit([&](State& s, const std::string& path) { all.emplace_back(&s, path); });
   for (auto i = all.rbegin(); i != all.rend(); ++i)

@@ -66,7 +66,16 @@ bool Optimizer::needs_closure() const { return outermost().needs_closure(); }
 bool Optimizer::elementwise() const { return outermost().elementwise(); }
 bool Optimizer::searches() const { return rules().searches(); }
 
+namespace {
+void check_group(const char* op, int group, int least, int groups) {
+  if (group < least || group >= groups)
+    fail<ValueError>(op, "got group ", group, " of an optimizer with ", groups,
+                     groups == 1 ? " group" : " groups", ", expected one of them, counted from 0");
+}
+}  // namespace
+
 std::vector<Field> Optimizer::fields(int group) const {
+  check_group("fields", group, 0, groups());
   std::vector<Field> all;
   const auto list = [&, step = steps()](const FieldRef& f) {
     all.push_back(
@@ -240,9 +249,11 @@ void detail::set_settings(Layer& outermost, std::string_view name,
 }
 
 double Optimizer::get(std::string_view name, int group) const {
+  check_group("get", group, 0, groups());
   return detail::get_setting(outermost(), name, group);
 }
 void Optimizer::set(std::string_view name, Hyper value, int group) {
+  check_group("set", group, -1, groups());
   detail::set_settings(outermost(), name, {{group, std::move(value)}});
 }
 

@@ -144,7 +144,7 @@ class Optimizer {
   ///   optimizer.set("lr", optim::cosine(1e-3, 5000));
   void set(std::string_view name, Hyper value, int group = -1);
   /// Returns all settings: those of the wrappers, the outermost first, then those of the group's
-  /// rule.
+  /// rule. Throws ValueError for an unknown group.
   std::vector<Field> fields(int group = 0) const;
 
   int groups() const;          ///< how many groups there are

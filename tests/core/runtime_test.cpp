@@ -264,6 +264,21 @@ TEST(Errors, NameWhatIsEmptyOrWasMovedAway) {
   optim::Optimizer o({{"w", w}}, optim::SGD{});
   EXPECT_TRUE(has_text(message_of<ValueError>([&] { o.step(std::function<double()>()); }),
                        "[step] got an empty function"));
+  EXPECT_TRUE(
+      has_text(message_of<ValueError>([&] { w.register_hook({}); }), "got an empty function"));
+  EXPECT_TRUE(
+      has_text(message_of<ValueError>([&] { gradcheck({}, {w}); }), "got an empty function"));
+  EXPECT_TRUE(has_text(message_of<ValueError>([] { nn::Linear(2, 2).apply({}); }),
+                       "got an empty function"));
+  for (const int group : {-2, -1, 1}) {
+    const std::string text = to_text("got group ", group, " of an optimizer with 1 group");
+    EXPECT_TRUE(has_text(message_of<ValueError>([&] { o.get("lr", group); }), text));
+    EXPECT_TRUE(has_text(message_of<ValueError>([&] { o.fields(group); }), text));
+    if (group != -1) {
+      EXPECT_TRUE(has_text(message_of<ValueError>([&] { o.set("lr", 1, group); }), text));
+    }
+  }
+  EXPECT_THROW(eye(3, -2), ShapeError);
   // NOLINTBEGIN(bugprone-use-after-move): this is the mistake
   const optim::Optimizer wrapped = optim::sam(std::move(o));
   EXPECT_TRUE(has_text(message_of<StateError>([&] { optim::sam(std::move(o)); }),
