@@ -10,7 +10,8 @@ namespace descent::optim {
 /// snapshots so far, a snapshot of the weights changes the average ā:
 ///   ā += (θ − ā)/(n + 1).
 /// ā has the type of the weights. In float, a snapshot that differs from ā by less than a relative
-/// 6e-8·n changes nothing: with many thousand snapshots, take one every some steps. swa_lr() is the schedule for the rate. To use ā, see Optimizer::swap_average() and AverageGuard.
+/// 6e-8·n changes nothing: with many thousand snapshots, take one every some steps.
+/// swa_lr() is the schedule for the rate. To use ā, see Optimizer::swap_average() and AverageGuard.
 /// nn::update_batch_norm() computes the statistics of batch normalisation for ā.
 struct Swa {
   /// Number of the step after which the first snapshot is taken; steps count from 0.

@@ -24,12 +24,14 @@ TEST(RandomGraphs, HaveOneDerivativeWhicheverWayItIsComputed) {
   const std::uint64_t first = setting("DESCENT_SEED", 1), graphs = setting("DESCENT_GRAPHS", 1000);
   for (std::uint64_t seed = first; seed < first + graphs && faults < 20; ++seed) {
     const std::int64_t nodes = live_nodes();
-    RandomGraph exact{Choices(seed)}, mixed(Choices(seed), true);
-    for (const std::string& fault : {check_derivatives(exact, seed % 8 == 0 ? 3 : 2, tally),
-                                     check_compiled(mixed, seed % 4 == 0 ? 1 : 0, tally)}) {
-      if (fault.empty()) continue;
-      ++faults;
-      ADD_FAILURE() << "seed " << seed << ": " << fault;
+    {
+      RandomGraph exact{Choices(seed)}, mixed(Choices(seed), true);
+      for (const std::string& fault : {check_derivatives(exact, seed % 8 == 0 ? 3 : 2, tally),
+                                       check_compiled(mixed, seed % 4 == 0 ? 1 : 0, tally)}) {
+        if (fault.empty()) continue;
+        ++faults;
+        ADD_FAILURE() << "seed " << seed << ": " << fault;
+      }
     }
     ASSERT_EQ(live_nodes(), nodes) << "seed " << seed << ": a graph keeps itself alive";
   }

@@ -271,7 +271,7 @@ TEST(Errors, NameWhatIsEmptyOrWasMovedAway) {
   EXPECT_TRUE(has_text(message_of<ValueError>([] { nn::Linear(2, 2).apply({}); }),
                        "got an empty function"));
   for (const int group : {-2, -1, 1}) {
-    const std::string text = to_text("got group ", group, " of an optimizer with 1 group");
+    const std::string text = to_text("got group ", group, ", expected one in [0, 1)");
     EXPECT_TRUE(has_text(message_of<ValueError>([&] { o.get("lr", group); }), text));
     EXPECT_TRUE(has_text(message_of<ValueError>([&] { o.fields(group); }), text));
     if (group != -1) {

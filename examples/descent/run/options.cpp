@@ -67,6 +67,14 @@ CLI::Validator one_of(const std::vector<std::string>& names) {
       },
       "");
 }
+const CLI::Validator kName(
+    [](const std::string& text) {
+      return text.empty() ? std::string(
+                                "got an empty name, expected one. Hint: a column without a "
+                                "name has a number")
+                          : std::string();
+    },
+    "");
 const std::vector<std::string> kTasks{"auto", "classification", "regression"};
 const std::vector<std::string> kStandardize{"auto", "on", "off"};
 
@@ -113,7 +121,8 @@ void add_options(CLI::App& c, Options& o, bool compare) {
       "column of a CSV that is to be predicted, by name, or number from 0 (default: the last)");
   c.add_option("--drop", o.drop,
                "columns of a CSV to leave out, by name, or number from 0, as id,name")
-      ->delimiter(',');
+      ->delimiter(',')
+      ->check(kName);
   c.add_option("--task", o.task, "what a CSV's target is: " + joined(kTasks))
       ->check(one_of(kTasks))
       ->capture_default_str();
