@@ -1,5 +1,6 @@
-// The pictures of the pages.
+// The pictures of the pages, and numbers in text.
 #include "page/svg.h"
+#include "run/text.h"
 
 #include <gtest/gtest.h>
 #include <cmath>
@@ -22,6 +23,11 @@ TEST(Chart, EndsWhateverItsNumbers) {
         EXPECT_EQ(s.find("nan"), s.npos) << low << " to " << high;
         EXPECT_EQ(s.find("inf"), s.npos) << low << " to " << high;
       }
+}
+
+TEST(Format, PutsTheNumberIntoItsText) {
+  EXPECT_EQ(format(0.5, "%.2f s"), "0.50 s");
+  EXPECT_EQ(format(0.0097474670, "loss %.3g"), "loss 0.00975");
 }
 
 }  // namespace

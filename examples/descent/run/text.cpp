@@ -10,13 +10,15 @@ using descent::to_text;
 
 std::string format(double x, std::string_view pattern) {
   char buffer[400];  // the largest double has 309 digits before the point
+  const std::size_t at = pattern.find("%.");
   const char* const end =
       std::to_chars(buffer, buffer + sizeof buffer, x,
-                    pattern[3] == 'f' ? std::chars_format::fixed : std::chars_format::general,
-                    pattern[2] - '0')
+                    pattern[at + 3] == 'f' ? std::chars_format::fixed : std::chars_format::general,
+                    pattern[at + 2] - '0')
           .ptr;
-  return to_text(std::string_view(buffer, static_cast<std::size_t>(end - buffer)),
-                 pattern.substr(4));
+  return to_text(pattern.substr(0, at),
+                 std::string_view(buffer, static_cast<std::size_t>(end - buffer)),
+                 pattern.substr(at + 4));
 }
 
 std::string duration(double seconds) {

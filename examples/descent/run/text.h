@@ -11,8 +11,8 @@
 
 namespace app {
 
-/// Prints one number, in every locale alike. A pattern has one digit, the letter f or g as for
-/// printf, and text that follows the number: format(0.5, "%.2f s") is "0.50 s".
+/// Prints one number, in every locale alike. A pattern has "%.", one digit, the letter f or g as
+/// for printf, and text before and after: format(0.5, "%.2f s") is "0.50 s".
 std::string format(double x, std::string_view pattern);
 
 /// A time for people: "740 ms", "12.3 s", "4 min 05 s".
