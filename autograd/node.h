@@ -70,10 +70,10 @@ class Grads {
   std::size_t count_;
 };
 
-/// A handle of its own to t's values, with t's present history. A later write in place gives t a
-/// new history, which may lead to the rule that keeps t: through t itself the rule would own
-/// itself, and would never be freed. If t is a leaf that requires a gradient, returns t: operators
-/// that are recorded cannot write to it.
+/// A new tensor of t's values with t's present history, for a rule to keep. If the rule kept t, and
+/// somebody wrote to t in place, t's new history could contain the rule. The rule would then hold
+/// itself, and would never be freed. If t is a leaf that requires a gradient, returns t, because a
+/// recorded operator cannot write to such a leaf.
 Tensor with_present_history(const Tensor& t);
 
 /// A tensor that is kept for backward(). If the tensor was changed in place since, reading it

@@ -28,7 +28,7 @@ double clip_grad_norm_(const Parameters& parameters, double max_norm) {
   if (norm > max_norm)
     for (const Parameter& p : parameters)
       if (const Tensor g = p.value.grad(); g.defined()) {
-        // In two steps: for a huge norm one factor would be subnormal, and would lose digits.
+        // If the norm is huge, a single factor would be subnormal and lose digits, so two are used.
         const double root = std::sqrt(norm);
         if (norm > 1e30)
           g.detach().mul_(1 / root).mul_(max_norm / root);

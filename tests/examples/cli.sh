@@ -58,10 +58,16 @@ compgen -G 'limited/.descent-*' >/dev/null && { echo "a temporary file is left";
 for i in $(seq 1 60); do echo "$i,$((i % 7)),$((3 * i)).5"; done >mine.csv
 cp mine.csv metrics.csv
 ln -s mine.csv link.csv
+ln -s pool loop
+ln -s loop pool
 mkdir both
 expect 2 "got 'mine.csv', which belongs to --data" train --data mine.csv --trace mine.csv
 expect 2 "got './link.csv', which belongs to --data" train --data mine.csv --trace ./link.csv
 expect 2 "got './metrics.csv', which belongs to --data" train --data metrics.csv --out .
+expect 3 "could not make the folder 'loop'" train --data iris --epochs 1 --out loop
+mkdir idx
+: >idx/train-images-idx3-ubyte
+expect 2 "got 'idx/train-images-idx3-ubyte', which belongs to --data" train --data idx --trace idx/train-images-idx3-ubyte
 expect 2 'which --out writes too' train --data iris --out both --trace both/../both/metrics.csv
 mv metrics.csv results.csv
 expect 2 "got './results.csv', which belongs to --data" compare --data results.csv --epochs 1
@@ -70,24 +76,28 @@ rm results.csv
 
 # A whole number is decimal.
 expect 0 '80 gradient evaluations' train --data iris --epochs 010 --batch 0016 --hidden 08
+expect 2 'got an empty name, expected one' train --data mine.csv --drop ''
 expect 2 "got '0x10', expected whole numbers" train --data iris --hidden 0x10
 expect 2 "got '0x10', expected a whole number" train --data iris --epochs 0x10
 
 # A run that is interrupted goes on with the same bits, at any moment and on another number of threads.
-run=(train --data digits --epochs 60 --schedule plateau --ema 0.9 --dropout 0.1 --batch-norm)
+# The plateau lowers the rate before the interruption; settings.json must tell the rate of the beginning.
+run=(train --data digits --epochs 60 --schedule plateau --lr 0.05 --ema 0.9 --dropout 0.1 --batch-norm)
 "$descent" "${run[@]}" --out whole >/dev/null 2>&1
+has whole/metrics.csv '^12,0.015,'
+has whole/settings.json '"rule": ".*adamw\(lr=0.05'
 expect 2 'got no --out' "${run[@]}" --resume
 expect 0 'has ended: there is nothing to go on with' "${run[@]}" --out whole --resume
 for signal in INT TERM KILL; do
   env --default-signal=INT "$descent" "${run[@]}" --threads 2 --out part >/dev/null 2>log &
-  for _ in $(seq 1000); do grep -q '^6/60' log && break; sleep 0.01; done
+  for _ in $(seq 1000); do grep -q '^12/60' log && break; sleep 0.01; done
   kill -$signal $!
   wait $! 2>/dev/null
   code=$?
   if [ $code -eq 130 ]; then
     has log 'To go on: the same command with --resume'
     expect 2 'which has checkpoints of a run that was interrupted' "${run[@]}" --out part
-    expect 2 "lr: got '0.3', expected 'the rule's default'" "${run[@]}" --out part --resume --lr 0.3
+    expect 2 "clip_norm: got '3', expected '0'" "${run[@]}" --out part --resume --clip-norm 3
     touch trace.csv
     expect 2 'would replace the trace' "${run[@]}" --out part --resume --trace trace.csv
   elif [ $code -ne 0 ] && [ $signal != KILL ]; then
@@ -155,7 +165,8 @@ expect 0 'validation loss' train --data iris --epochs 2 --out ended
 expect 0 'has ended' train --data iris --epochs 2 --out ended --resume
 expect 2 'which has the model of another run' train --data wine --epochs 3 --out ended --resume
 cp -r ended before
-expect 4 'Hint: lower --lr' train --data linear --optimizer sgd --lr 1000 --epochs 5 --out ended
+expect 4 'the files of an earlier run in ended stay as they were' \
+  train --data linear --optimizer sgd --lr 1000 --epochs 5 --out ended
 diff -r ended before || { echo "a run that diverged changed the files of another"; failures=$((failures + 1)); }
 expect 2 "got 'abc', expected a number above 0" train --lr abc
 expect 2 "Hint: sam(adamw)" train --optimizer sam

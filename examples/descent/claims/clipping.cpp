@@ -91,7 +91,7 @@ void measure(Evidence& e) {
                                                  : std::string("no finite loss"),
                    " at step ", plain.x.back()),
            "no finite loss before the end", !std::isfinite(plain.y.back()));
-  // The lowest: single evaluations between updates jump by a factor of ten.
+  // Single evaluations jump by a factor of ten, so the lowest of them counts.
   const double lowest = *std::min_element(clipped.y.begin(), clipped.y.end());
   e.expect("with, lowest", format(lowest, "loss %.3g"), "below 0.05", lowest < 0.05);
   plain.name += to_text(", no number after step ", plain.x.back());

@@ -175,10 +175,15 @@ int train(const Options& o) {
     save_metrics(run, o.out);
   };
   if (run.diverged) {
-    // The files of a folder belong together: the model of an earlier run keeps its own.
-    if (checkpoint && !exists(o.out + "/model.safetensors")) save();
-    if (checkpoint) checkpoint->clear();
     std::cerr << run.failure << "\n";
+    if (checkpoint) {
+      // The files of a folder belong to one run.
+      if (exists(o.out + "/model.safetensors"))
+        std::cerr << "the files of an earlier run in " << o.out << " stay as they were\n";
+      else
+        save();
+      checkpoint->clear();
+    }
     return kTrainingFailed;
   }
   if (checkpoint) {

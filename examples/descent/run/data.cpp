@@ -79,9 +79,11 @@ std::span<const NamedData> named_data() { return kNamedData; }
 
 void check_outputs(const std::string& data, const std::vector<Output>& outputs) {
   std::error_code error;
+  // A path that cannot be followed is nobody's: who opens it tells why.
   const auto same = [&](const fs::path& a, const fs::path& b) {
-    return fs::equivalent(a, b, error) ||
-           fs::weakly_canonical(a, error) == fs::weakly_canonical(b, error);
+    if (fs::equivalent(a, b, error)) return true;
+    const fs::path first = fs::weakly_canonical(a, error);
+    return !error && first == fs::weakly_canonical(b, error) && !error;
   };
   for (std::size_t i = 0; i < outputs.size(); ++i) {
     const auto& [option, path] = outputs[i];
@@ -90,12 +92,12 @@ void check_outputs(const std::string& data, const std::vector<Output>& outputs) 
         (same(path, data) || (option == std::string_view("--trace") &&
                               same(fs::absolute(path, error).parent_path(), data))))
       fail<UsageError>(option, "got '", path,
-                       "', which belongs to --data, expected another place: the data would be "
-                       "lost");
+                       "', which belongs to --data, expected another file: writing it would "
+                       "lose the data. Hint: name another file or folder");
     for (std::size_t k = 0; k < i; ++k)
       if (!fs::is_character_file(path, error) && same(path, outputs[k].path))
         fail<UsageError>(option, "got '", path, "', which ", outputs[k].option,
-                         " writes too, expected another file");
+                         " writes too, expected another file. Hint: name one outside of --out");
   }
 }
 
