@@ -11,9 +11,8 @@ Dropout::Dropout(double p) : Module(to_text("Dropout p=", p)), p_(p) {
 
 Tensor Dropout::forward(const Tensor& x) {
   if (!is_training() || p_ == 0) return x;
-  // where() selects; a product would give 0·∞ = NaN.
-  const Tensor kept = bernoulli(x.shape(), 1 - p_, x.dtype());
-  return where(kept != 0, x * (p_ < 1 ? 1 / (1 - p_) : 0), 0.0);
+  if (p_ == 1) return x * 0;
+  return x * bernoulli(x.shape(), 1 - p_, x.dtype()) * (1 / (1 - p_));
 }
 
 }  // namespace descent::nn

@@ -71,10 +71,14 @@ Tensor elu(const Tensor& x, double alpha) {  // 1 for x > 0, else α·eˣ
 }
 
 namespace {
-/// x within [−most, most], with the gradient 0 outside. NaN stays NaN. For factors that go to 0
-/// before x reaches infinity: 0·∞ is no number.
-Tensor limited(const Tensor& x, double most) {
-  return where(x.detach() > most, most, where(x.detach() < -most, -most, x));
+/// clamp(x, low, high), whose gradient lets NaN through. It limits a factor that is multiplied by
+/// something that goes to 0 before x reaches infinity: 0·∞ is no number.
+Tensor limited(const Tensor& x, double low, std::optional<Scalar> high) {
+  return record("clamp", kernel::clamp(x, low, high), {x},
+                [x = Saved(x), low, high](const Tensor& g, Need) {
+                  const Tensor inside = where(*x < low, 0.0, g);
+                  return Grads(high ? where(*x > *high, 0.0, inside) : inside);
+                });
 }
 }  // namespace
 
@@ -82,7 +86,7 @@ Tensor silu(const Tensor& x) {  // σ + xσ(1 − σ)
   return record("silu", kernel::silu(x), {x}, [x = Saved(x)](const Tensor& g, Need) {
     if (one_pass()) return Grads(kernel::silu_grad(g, x));
     const Tensor s = sigmoid(x);
-    return Grads(g * (s + limited(x, 1000) * s * (1 - s)));
+    return Grads(g * (s + limited(x, -1000, 1000) * s * (1 - s)));
   });
 }
 
@@ -95,12 +99,12 @@ Tensor gelu(const Tensor& x, GeluForm form) {
   if (form == GeluForm::tanh) {  // x/2 · (1 + tanh(√(2/π)(x + 0.044715x³)))
     // (1 + tanh u)/2 is σ(2u), which keeps its digits where the tanh is near −1. Beyond ±28 it is 0
     // or 1, also in double.
-    const Tensor t = limited(x, 28);
-    return where(x.detach() < -28, t, x) * sigmoid((t + t * t * t * 0.044715) * (4 * kInvSqrt2Pi));
+    const Tensor t = limited(x, -28, 28);
+    return limited(x, -28, {}) * sigmoid((t + t * t * t * 0.044715) * (4 * kInvSqrt2Pi));
   }
   return record("gelu", kernel::gelu(x), {x}, [x = Saved(x)](const Tensor& g, Need) {  // Φ + xφ
     if (one_pass()) return Grads(kernel::gelu_grad(g, x));
-    const Tensor t = limited(x, 100);
+    const Tensor t = limited(x, -100, 100);
     const Tensor cdf = (erf(t * kSqrtHalf) + 1) * 0.5;
     return Grads(g * (cdf + t * exp(square(t) * -0.5) * kInvSqrt2Pi));
   });
