@@ -12,7 +12,7 @@ namespace descent::nn {
 /// Srivastava et al. 2014.
 class Dropout : public Module {
  public:
-  /// choice. Throws ValueError unless 0 <= p <= 1.
+  /// Throws ValueError unless 0 <= p <= 1.
   explicit Dropout(double p = 0.5);
   Tensor forward(const Tensor& x) override;
 

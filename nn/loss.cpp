@@ -146,11 +146,8 @@ Tensor cross_entropy(const Tensor& logits, const Tensor& target, const CrossEntr
     check_labels("cross_entropy", target, classes, o.ignore_index);
     const Targets targets =
         label_targets(target, classes, o.weight, o.ignore_index, o.label_smoothing, logits.dtype());
-    // A product alone would give 0·(−∞) = NaN if a class with target 0 has a logit of −∞. An
-    // ignored row may have any logits, NaN too.
-    const Tensor ignored = (target == Scalar(o.ignore_index)).unsqueeze(1);
-    const Tensor log_p = log_softmax(where(ignored, 0.0, logits), 1);
-    const Tensor rows = -sum(where(targets.t != 0, log_p * targets.t, 0.0), {1});
+    // A product alone would give 0·(−∞) = NaN if a class with target 0 has a logit of −∞.
+    const Tensor rows = -sum(where(targets.t != 0, log_softmax(logits, 1) * targets.t, 0.0), {1});
     return o.reduction == Reduction::mean ? sum(rows) / targets.divisor : reduce(rows, o.reduction);
   }
   check_same("cross_entropy", logits, target);

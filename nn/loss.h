@@ -47,6 +47,8 @@ struct CrossEntropyOptions {
 /// probabilities (N, C) of a floating type. Returns (), or (N) for Reduction::none.
 /// With labels the mean is weighted: Σ weight·loss / Σ weight. With probabilities the sum is
 /// divided by N. Throws ValueError if a label lies outside [0, C) and is not ignore_index.
+/// If a row that does not count holds NaN, its gradient is 0. With weights, label smoothing or
+/// Reduction::none, its gradient is NaN.
 ///
 ///   nn::cross_entropy(logits, labels, {.label_smoothing = 0.1})
 Tensor cross_entropy(const Tensor& logits, const Tensor& target,
