@@ -33,12 +33,13 @@ data::Split overfitting(std::uint64_t seed) {
 
 struct Surface {
   HeatMap map;                     // test loss, a row for each rate, a column for each decay
-  std::vector<double> best_decay;  // one for each rate where decay lowers the loss by at least 1 %
+  std::vector<double> best_decay;  // one for each rate
+  std::vector<double> gain;        // the loss with the best decay over the loss without decay
 };
 
 /// Measures one rule at all rates and decays. The first decay must be 0.
 Surface surface(const char* rule, const std::string& title, const std::array<double, 6>& decays) {
-  Surface s{{title, "weight decay", "learning rate", {}, {}, {}}, {}};
+  Surface s{{title, "weight decay", "learning rate", {}, {}, {}}, {}, {}};
   for (const double d : decays) s.map.columns.push_back(format(d, "%.2g"));
   for (const double lr : kRates) {
     s.map.rows.push_back(format(lr, "%.2g"));
@@ -59,14 +60,10 @@ Surface surface(const char* rule, const std::string& title, const std::array<dou
       if (s.map.values.back() < s.map.values[best]) best = s.map.values.size() - 1;
     }
     s.map.marked.push_back(best);
-    if (s.map.values[best] < 0.99 * s.map.values[none]) s.best_decay.push_back(decays[best - none]);
+    s.best_decay.push_back(decays[best - none]);
+    s.gain.push_back(s.map.values[best] / s.map.values[none]);
   }
   return s;
-}
-
-/// The range of the values, as a number of factors of ten.
-double decades(const std::vector<double>& v) {
-  return std::log10(*std::max_element(v.begin(), v.end()) / *std::min_element(v.begin(), v.end()));
 }
 
 void measure(Evidence& e) {
@@ -78,24 +75,30 @@ void measure(Evidence& e) {
              std::pow(1 - 1e-3 * decay, 100), 1e-12);
   const Surface l2 = surface("adam", "Adam with L2: test loss", {0, 1e-4, 3e-4, 1e-3, 3e-3, 1e-2});
   const Surface decoupled = surface("adamw", "AdamW: test loss", {0, 1e-2, 3e-2, 1e-1, 3e-1, 1});
-  e.expect("decades that the best decay moves over the rates, Adam / AdamW",
-           to_text(format(decades(l2.best_decay), "%.3g"), " / ",
-                   format(decades(decoupled.best_decay), "%.3g")),
-           "Adam's moves more", decades(l2.best_decay) > decades(decoupled.best_decay));
+  // At the three highest rates a network without decay overfits most.
+  double least_ratio = INFINITY, most_loss = 0;
+  for (std::size_t i = 3; i < kRates.size(); ++i) {
+    least_ratio = std::min(least_ratio, decoupled.best_decay[i] / l2.best_decay[i]);
+    most_loss = std::max({most_loss, l2.gain[i], decoupled.gain[i]});
+  }
+  e.expect("test loss with the best decay over that without, rates from 0.01, worst of six",
+           format(most_loss, "%.3g"), "below 0.95", most_loss < 0.95);
+  e.expect("best decay, AdamW's over that of Adam with L2, least of three",
+           format(least_ratio, "%.3g"), "more than 2", least_ratio > 2);
   e.show(l2.map);
   e.show(decoupled.map);
 }
 
 }  // namespace
 
-const Claim adamw{"adamw", "Adam's L2 is not weight decay, AdamW's is.",
-                  "No gradient but the penalty's, θ = 1, 100 steps of η = 10⁻³: Adam moves the "
-                  "same way whatever λ, "
-                  "AdamW by (1 − ηλ)¹⁰⁰. On digits, 15 % of them with 20 % wrong labels to train "
-                  "on, 60 epochs, 6 rates × 6 "
-                  "decays, median test loss of 3 seeds: over the rates at which decay helps (by 1 "
-                  "% or more) the best decay "
-                  "(framed) moves further for L2 than for AdamW.",
-                  measure};
+const Claim adamw{
+    "adamw", "Adam's L2 is not weight decay, AdamW's is.",
+    "No gradient but the penalty's, θ = 1, 100 steps of η = 10⁻³: Adam moves the same way whatever "
+    "λ, AdamW by (1 − ηλ)¹⁰⁰. On digits, 15 % of them with 20 % wrong labels to train on, 60 "
+    "epochs, 6 rates × 6 decays, median test loss of 3 seeds: at the three highest rates both "
+    "lower "
+    "the loss, but the best decay (framed) of AdamW is more than twice that of L2. So a decay that "
+    "was found for one is wrong for the other.",
+    measure};
 
 }  // namespace app::claims

@@ -2,7 +2,8 @@
 //
 // Each claim has its own file. The file ends with the claim: a name, a sentence, a description of
 // the experiment, and the function that measures. To add a claim, write such a file and add its
-// name to APP_CLAIMS.
+// name to APP_CLAIMS. A figure must meet its criterion for any seed: try twenty seeds, and choose
+// the criterion more than three standard deviations away.
 #pragma once
 
 #include "page/svg.h"

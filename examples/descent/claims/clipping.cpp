@@ -86,15 +86,15 @@ void measure(Evidence& e) {
   e.equals("w with clipping", cliff(true).second, ".9862327");
   Series plain = learning("momentum(lr=0.1)");
   const Series clipped = learning("clip_norm(momentum(lr=0.1), 0.1)");
+  const bool exploded = !std::isfinite(plain.y.back());
   e.expect("adding problem without clipping",
-           to_text(std::isfinite(plain.y.back()) ? format(plain.y.back(), "loss %.3g")
-                                                 : std::string("no finite loss"),
+           to_text(exploded ? std::string("no finite loss") : format(plain.y.back(), "loss %.3g"),
                    " at step ", plain.x.back()),
-           "no finite loss before the end", !std::isfinite(plain.y.back()));
+           "no finite loss, or above 0.1 at the end", exploded || plain.y.back() > 0.1);
   // Single evaluations jump by a factor of ten, so the lowest of them counts.
   const double lowest = *std::min_element(clipped.y.begin(), clipped.y.end());
   e.expect("with, lowest", format(lowest, "loss %.3g"), "below 0.05", lowest < 0.05);
-  plain.name += to_text(", no number after step ", plain.x.back());
+  if (exploded) plain.name += to_text(", no number after step ", plain.x.back());
   e.show(Chart{"Recurrent network on the adding problem",
                "step",
                "loss on fresh sequences",
@@ -107,12 +107,10 @@ void measure(Evidence& e) {
 
 const Claim clipping{
     "clipping", "Clipping keeps the direction of a gradient and stops explosions.",
-    "A gradient of [3, 4]; ½(w⁵⁰ − ½)² from 1.1 with η = 10⁻³; and a recurrent network (32 "
-    "ReLU units, starting from the identity) that adds the two marked of 30 numbers, momentum with "
-    "η = 0.1, "
-    "2,000 steps: without clipping it overflows, with clipping to norm 0.1 its loss reaches "
-    "0.05, where "
-    "always guessing 1 has 0.17.",
+    "A gradient of [3, 4]; ½(w⁵⁰ − ½)² from 1.1 with η = 10⁻³; and a recurrent network (32 ReLU "
+    "units, starting from the identity) that adds the two marked of 30 numbers, momentum with "
+    "η = 0.1, 2,000 steps. Without clipping it overflows, or for one seed in eight ends above 0.1. "
+    "With clipping to norm 0.1 its loss reaches 0.05, where always guessing 1 has 0.17.",
     measure};
 
 }  // namespace app::claims

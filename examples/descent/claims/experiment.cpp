@@ -1,6 +1,7 @@
 #include "claims/experiment.h"
 
 #include <algorithm>
+#include <numeric>
 
 namespace app {
 
@@ -21,16 +22,19 @@ void set_flat(const nn::Module& model, const Tensor& values) {
   }
 }
 
-double sharpness(const nn::Module& model, const std::function<Tensor()>& loss, int iterations) {
+double sharpness(const Trained& t, const data::Dataset& d) {
+  constexpr int kIterations = 60;
+  nn::Sequential model = t.model;
   std::vector<Tensor> weights, direction;
   Generator generator(7);
   for (const Parameter& p : model.parameters()) {
     weights.push_back(p.value);
     direction.push_back(randn(p.value.shape(), generator, p.value.dtype()));
   }
-  const std::vector<Tensor> gradient = grad({loss()}, weights, {}, {.create_graph = true});
+  const std::vector<Tensor> gradient =
+      grad({nn::cross_entropy(model(d.x), d.y)}, weights, {}, {.create_graph = true});
   double eigenvalue = 0;
-  for (int i = 0; i < iterations; ++i) {
+  for (int i = 0; i < kIterations; ++i) {
     double square = 0;
     for (const Tensor& d : direction) square += d.square().sum().item();
     for (const Tensor& d : direction) d.mul_(1 / std::sqrt(square));
@@ -87,6 +91,22 @@ double median(std::vector<double> v) {
   std::sort(v.begin(), v.end());
   const std::size_t n = v.size();
   return n == 0 ? NAN : n % 2 == 1 ? v[n / 2] : (v[n / 2 - 1] + v[n / 2]) / 2;
+}
+
+double mean(const std::vector<double>& v) {
+  return std::accumulate(v.begin(), v.end(), 0.0) / static_cast<double>(v.size());
+}
+
+std::string listed(const std::vector<double>& values) {
+  std::vector<std::string> texts;
+  for (const double x : values) texts.push_back(format(x, "%.3g"));
+  return joined(texts, " ");
+}
+
+int count_below(const std::vector<double>& a, const std::vector<double>& b) {
+  int count = 0;
+  for (std::size_t i = 0; i < a.size(); ++i) count += a[i] < b[i];
+  return count;
 }
 
 }  // namespace app

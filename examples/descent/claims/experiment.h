@@ -37,12 +37,6 @@ descent::Tensor flat(const descent::nn::Module& model);
 /// Sets all weights of a model from such a vector.
 void set_flat(const descent::nn::Module& model, const descent::Tensor& values);
 
-/// The largest eigenvalue of the Hessian of a loss with respect to the weights of a model. Power
-/// iteration needs only products of the Hessian and a vector. Each product is the gradient of a
-/// gradient.
-double sharpness(const descent::nn::Module& model, const std::function<descent::Tensor()>& loss,
-                 int iterations = 60);
-
 /// A trained network and the history of its training.
 struct Trained {
   descent::nn::Sequential model;
@@ -50,6 +44,11 @@ struct Trained {
 };
 /// Trains a network as the options say, on parts.train. Validation scores are scores on parts.test.
 Trained trained(const Options& o, const descent::data::Split& parts);
+
+/// The largest eigenvalue of the Hessian of the mean cross-entropy over a data set, with respect to
+/// the weights of the network. Power iteration needs only products of the Hessian and a vector.
+/// Each product is the gradient of a gradient.
+double sharpness(const Trained& t, const descent::data::Dataset& d);
 
 /// The validation loss after training; infinite if training diverged.
 double final_loss(const Options& o, const descent::data::Split& parts);
@@ -65,5 +64,10 @@ void spoil_labels(descent::data::Dataset& d, double share, std::uint64_t seed);
 
 /// The middle value, or the mean of the two middle values; NaN if there are no values.
 double median(std::vector<double> values);
+double mean(const std::vector<double>& values);
+/// The values with three digits, separated by spaces.
+std::string listed(const std::vector<double>& values);
+/// For how many i a[i] is below b[i].
+int count_below(const std::vector<double>& a, const std::vector<double>& b);
 
 }  // namespace app
