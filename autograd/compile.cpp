@@ -25,6 +25,10 @@ struct Recordings::Recording {
   }
 };
 
+void fail_without_function() {
+  fail<ValueError>("compile", "got an empty function, expected one to record");
+}
+
 Recordings::Recordings(Function f, CompileOptions options) : f_(std::move(f)), options_(options) {
   if (options.cache < 1)
     fail<ValueError>("compile",

@@ -61,6 +61,8 @@ struct CompileOptions {
 
 namespace detail {
 
+[[noreturn]] void fail_without_function();
+
 /// The recordings of one function from tensors to tensors.
 class Recordings {
  public:
@@ -101,8 +103,9 @@ class CompiledStep {
  public:
   /// See compile().
   CompiledStep(F f, CompileOptions options)
-      : recordings_([f = std::move(f)](std::span<const Tensor> x) mutable { return call(f, x); },
-                    options) {}
+      : recordings_(
+            [f = checked(std::move(f))](std::span<const Tensor> x) mutable { return call(f, x); },
+            options) {}
 
   /// Runs the step. Takes as many tensors as the function, of any shape. Returns what the function
   /// returns: a Tensor, a vector of tensors, or nothing. Throws GraphError for an input that
@@ -129,6 +132,11 @@ class CompiledStep {
   std::size_t bytes() const { return recordings_.bytes(); }
 
  private:
+  static F&& checked(F&& f) {
+    if constexpr (requires { f == nullptr; })
+      if (f == nullptr) detail::fail_without_function();
+    return std::move(f);
+  }
   template <std::size_t... kAt>
   static std::vector<Tensor> call_with(F& f, std::span<const Tensor> x,
                                        std::index_sequence<kAt...>) {
@@ -164,7 +172,8 @@ class CompiledStep {
 };
 
 /// Compiles f, a function of up to eight const Tensor&, for each set of input shapes and types that
-/// the step meets. Throws ValueError for a cache of 0. See the top of this file.
+/// the step meets. Throws ValueError for an empty function or a cache of 0. See the top of this
+/// file.
 template <class F>
 CompiledStep<F> compile(F f, CompileOptions options = {}) {
   return CompiledStep<F>(std::move(f), options);

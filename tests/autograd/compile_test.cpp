@@ -121,6 +121,9 @@ TEST(Compile, RefusesToReadAValue) {
 
 TEST(Compile, RefusesACacheWithoutRoom) {
   const auto f = [](const Tensor& x) { return x; };
+  EXPECT_TRUE(
+      has_text(message_of<ValueError>([] { compile(std::function<Tensor(const Tensor&)>()); }),
+               "[compile] got an empty function, expected one to record"));
   EXPECT_TRUE(has_text(message_of<ValueError>([&] { compile(f, {.cache = 0}); }),
                        "[compile] got cache = 0, expected room for at least one recording. Hint"));
 }

@@ -36,8 +36,8 @@ double sharpness(const Trained& t, const data::Dataset& d) {
   double eigenvalue = 0;
   for (int i = 0; i < kIterations; ++i) {
     double square = 0;
-    for (const Tensor& d : direction) square += d.square().sum().item();
-    for (const Tensor& d : direction) d.mul_(1 / std::sqrt(square));
+    for (const Tensor& v : direction) square += v.square().sum().item();
+    for (const Tensor& v : direction) v.mul_(1 / std::sqrt(square));
     const std::vector<Tensor> product = grad(gradient, weights, direction, {.retain_graph = true});
     eigenvalue = 0;
     for (std::size_t k = 0; k < weights.size(); ++k) {
