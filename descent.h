@@ -18,6 +18,7 @@
 #include <descent/data/dataset.h>
 #include <descent/data/files.h>
 #include <descent/data/loader.h>
+#include <descent/data/table.h>
 #include <descent/nn/activations.h>
 #include <descent/nn/init.h>
 #include <descent/nn/layers.h>

@@ -3,6 +3,7 @@
 #include <descent/core/files.h>
 
 #include <dirent.h>
+#include <poll.h>
 #include <sys/file.h>
 #include <sys/stat.h>
 #include <zlib.h>
@@ -170,6 +171,47 @@ std::string read_file(const std::string& path) {
   return contents;
 }
 
+std::string read_input(const std::string& path, std::uint64_t most) {
+  const bool standard = path == "-";
+  struct stat info {};
+  if (standard ? ::fstat(STDIN_FILENO, &info) != 0 : ::stat(path.c_str(), &info) != 0) {
+    if (!standard) return read_file(path);  // says what is wrong
+    fail<FileError>("read_input", "could not read the standard input: ", std::strerror(errno));
+  }
+  if (!standard && !S_ISFIFO(info.st_mode)) return read_file(path);
+  // Opening does not wait for a writer, so that nobody waits for ever.
+  const Descriptor file{standard ? ::dup(STDIN_FILENO)
+                                 : ::open(path.c_str(), O_RDONLY | O_NONBLOCK | O_CLOEXEC)};
+  if (file.fd < 0)
+    fail<FileError>("read_input", "could not open '", path, "': ", std::strerror(errno));
+  std::string contents;
+  char buffer[65536];
+  for (int waited = 0;;) {
+    const ssize_t n = ::read(file.fd, buffer, sizeof buffer);
+    if (n < 0 && errno == EINTR) continue;
+    if (n < 0 && errno != EAGAIN)
+      fail<FileError>("read_input", "could not read '", path, "': ", std::strerror(errno));
+    if (n > 0) {
+      contents.append(buffer, static_cast<std::size_t>(n));
+      if (contents.size() > most)
+        fail<FileError>("read_input", "got more than ", static_cast<unsigned long>(most),
+                        " bytes from '", path, "', expected at most as many");
+      continue;
+    }
+    if (n == 0 && (standard || !contents.empty() || waited >= 30)) break;
+    // EAGAIN: a writer is there but has nothing yet. 0 at first: no writer yet.
+    pollfd ready{file.fd, POLLIN, 0};
+    if (n < 0)
+      ::poll(&ready, 1, -1);
+    else
+      ++waited, ::usleep(100000);
+  }
+  if (contents.empty() && !standard)
+    fail<FileError>("read_input", "got no bytes from the pipe '", path,
+                    "', expected a program that writes to it");
+  return contents;
+}
+
 void write_file(const std::string& path, std::string_view contents) {
   const std::string target = behind_links(path), folder = folder_of(target);
   struct stat old {};
@@ -217,6 +259,13 @@ void make_folder(const std::string& path) {
   if (file_calls.fsync(trial.fd) != 0) fail_write("write into", path, errno);
 }
 
+namespace {
+bool only_zeros(const z_stream& stream, std::string_view rest) {
+  const std::string_view read(reinterpret_cast<const char*>(stream.next_in), stream.avail_in);
+  return read.find_first_not_of('\0') == read.npos && rest.find_first_not_of('\0') == rest.npos;
+}
+}  // namespace
+
 std::string gunzip(std::string contents, const std::string& name, const UnpackLimits& limits) {
   if (contents.size() < 2 || contents[0] != '\x1f' || contents[1] != '\x8b') return contents;
   z_stream stream{};
@@ -246,7 +295,10 @@ std::string gunzip(std::string contents, const std::string& name, const UnpackLi
       stream.avail_in = static_cast<uInt>(n);
       rest.remove_prefix(n);
     }
-    if (status == Z_STREAM_END) inflateReset(&stream);  // another member follows
+    if (status == Z_STREAM_END) {
+      if (only_zeros(stream, rest)) break;  // tapes and some writers fill up a last block
+      inflateReset(&stream);                // another member follows
+    }
     stream.next_out = reinterpret_cast<Bytef*>(buffer);
     stream.avail_out = sizeof buffer;
     status = inflate(&stream, Z_NO_FLUSH);

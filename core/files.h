@@ -13,6 +13,11 @@ namespace descent {
 /// is larger than the memory.
 std::string read_file(const std::string& path);
 
+/// Does what read_file() does, and reads pipes too, up to their end; "-" is the standard input. A
+/// named pipe that nobody opens for writing within three seconds is an error. Throws FileError for
+/// more than `most` bytes from a pipe.
+std::string read_input(const std::string& path, std::uint64_t most = std::uint64_t{1} << 34);
+
 /// Replaces a file's contents. A reader, also after a crash, sees either the old contents or all of
 /// the new contents: they are written to a temporary file beside the target, flushed, and renamed.
 /// If the file cannot be written, throws FileError and leaves the old file untouched.

@@ -16,10 +16,10 @@ struct CsvOptions {
   /// The column of the target: a name in the header, or a number. Columns count from 0, and a
   /// negative number counts from the last column.
   std::variant<std::int64_t, std::string> target = std::int64_t{-1};
-  /// Columns to leave out: names in the header, or numbers that count from 0.
+  /// Columns to leave out: names in the header, or numbers that count from 0. If a name of the
+  /// header is such a number too, the name counts.
   std::vector<std::string> drop = {};
-  /// Whether the first line holds the names of the columns. If there is no value, csv() decides. A
-  /// first line that holds a word is then a header, unless the word is the target of a sample.
+  /// Whether the first row holds the names of the columns. If there is no value, csv() decides.
   std::optional<bool> header = {};
   /// `automatic` is classification if the target holds words. It is classification too if the
   /// target holds at most 50 different whole numbers, and numbers repeat. Otherwise it is
@@ -27,10 +27,11 @@ struct CsvOptions {
   Task task = Task::automatic;
 };
 
-/// Reads a table of numbers, separated by commas, semicolons or tabs. Only the target may hold
-/// words. Class labels become 0 … C − 1, in the order of their values. Throws FileError for a field
-/// that is not a finite number, a line of another length, or an empty table. The error names line
-/// and column. If a column of the options is not in the table, throws ValueError.
+/// Reads a table of numbers, as read_table() reads tables; see there for separators, quotes and
+/// pipes. Only the target may hold words. Class labels become 0 … C − 1, in the order of their
+/// values. Throws FileError for what read_table() refuses, and for a word or a gap in a feature, or
+/// a gap in the target. The error names line and column. If a column of the options is not in the
+/// table, throws ValueError.
 ///
 ///   const data::Dataset houses = data::csv("houses.csv", {.target = "price", .drop = {"id"}});
 Dataset csv(const std::string& path, const CsvOptions& options = {});

@@ -4,7 +4,7 @@
 #include <descent/data/dataset.h>
 #include <descent/data/files.h>
 
-#include <string_view>
+#include <string>
 
 #define DESCENT_EMBED(symbol, file)          \
   __asm__(                                   \
@@ -31,25 +31,7 @@ namespace descent::data {
 namespace {
 
 Dataset parse(const char* begin, const char* end, const char* name) {
-  std::string text = gunzip(std::string(begin, end), name);
-  CsvOptions options{.header = false, .task = Task::classification};
-  std::vector<std::string> classes;
-  // scikit-learn's files begin with "samples,features,class,class,…".
-  const std::string first = text.substr(0, text.find('\n'));
-  if (first.find_first_not_of("0123456789.,\r") != std::string::npos) {
-    std::size_t at = first.find(',', first.find(',') + 1);
-    while (at != std::string::npos) {
-      const std::size_t next = first.find(',', at + 1);
-      std::string c = first.substr(at + 1, next == std::string::npos ? next : next - at - 1);
-      if (!c.empty() && c.back() == '\r') c.pop_back();
-      classes.push_back(c);
-      at = next;
-    }
-    text.erase(0, text.find('\n') + 1);
-  }
-  Dataset d = parse_csv(text, options, name);
-  if (!classes.empty()) d.classes = classes;
-  return d;
+  return parse_csv(gunzip(std::string(begin, end), name), {.task = Task::classification}, name);
 }
 
 }  // namespace

@@ -189,15 +189,22 @@ mkdir images
 mkfifo images/train-images images/pipe
 touch images/train-labels
 expect 3 'got a pipe' train --data images
-expect 3 'got a pipe' train --data images/pipe
+expect 3 'got no bytes from the pipe' train --data images/pipe  # which nobody opens for writing
 expect 3 'which is no file or folder' train --data "$(printf 'n%.0s' {1..5000})"
 expect 3 'which takes 399999999600000 bytes' train --data iris --hidden 100000,999999999
 expect 2 "got '0,5', expected a number above 0" train --data iris --lr 0,5
 
+# A pipe is read like a file.
+from_file=$("$descent" train --data mine.csv --epochs 2 --seed 3 2>/dev/null | grep '^validation')
+[ -n "$from_file" ] || { echo "no result from the file"; failures=$((failures + 1)); }
+for way in 'cat mine.csv | "$0" train --data -' '"$0" train --data <(cat mine.csv)'; do
+  got=$(bash -c "$way --epochs 2 --seed 3" "$descent" 2>/dev/null | grep '^validation')
+  [ "${got% in *}" = "${from_file% in *}" ] || { echo "$way: got '$got', expected '$from_file'"; failures=$((failures + 1)); }
+done
+
 # Names in another encoding than UTF-8.
 printf 'br\xe4ite,y\n1,2.5\n2,3\n3,5\n4,1\n5,2\n' >latin.csv
-expect 0 'validation loss' train --data latin.csv --epochs 1 --out latin
-has latin/settings.json 'ite'
+expect 3 'Hint: if the file is in Latin-1, iconv' train --data latin.csv --epochs 1
 expect 4 'Hint: lower --lr' train --data linear --optimizer sgd --lr 1000 --epochs 5
 
 [ $failures -eq 0 ] && echo "all as expected"

@@ -31,9 +31,11 @@ constexpr std::array kNamedData{
               [] { return data::sine_regression(500); }},
 };
 
+/// True for what may hold a table: a file, a pipe, or "-" for the standard input.
 bool is_file(const std::string& path) {
   std::error_code error;
-  return fs::is_regular_file(path, error);
+  const fs::file_type type = fs::status(path, error).type();
+  return path == "-" || type == fs::file_type::regular || type == fs::file_type::fifo;
 }
 
 bool is_table(const Options& o) {
@@ -66,7 +68,7 @@ data::Dataset read_data(const Options& o) {
   std::error_code error;
   const fs::file_type type = fs::status(o.data, error).type();
   if (type == fs::file_type::directory) return data::idx_folder(o.data);
-  if (type != fs::file_type::not_found && type != fs::file_type::none)
+  if (is_file(o.data) || (type != fs::file_type::not_found && type != fs::file_type::none))
     return data::csv(o.data, csv_options(o));
   const std::vector<std::string> names = names_of(named_data());
   fail<FileError>("--data", "got '", o.data, "', which is no file or folder, expected one, or ",
