@@ -18,10 +18,13 @@
 #include <descent/data/dataset.h>
 #include <descent/data/files.h>
 #include <descent/data/loader.h>
+#include <descent/data/model.h>
+#include <descent/data/schema.h>
 #include <descent/data/table.h>
 #include <descent/nn/activations.h>
 #include <descent/nn/init.h>
 #include <descent/nn/layers.h>
+#include <descent/nn/mlp.h>
 #include <descent/nn/loss.h>
 #include <descent/nn/rnn.h>
 #include <descent/nn/sequential.h>

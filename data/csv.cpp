@@ -14,8 +14,8 @@ namespace {
 /// Finds the columns that the options name, and says how each column is read. Returns the place of
 /// the target.
 std::size_t choose(const CsvOptions& options, const std::string& name, const detail::Names& names,
-                   std::vector<std::optional<ColumnUse>>& uses) {
-  const auto width = static_cast<std::int64_t>(uses.size());
+                   std::vector<detail::Plan>& plans) {
+  const auto width = static_cast<std::int64_t>(plans.size());
   if (width < 2)
     fail<FileError>("csv", name,
                     ": got 1 column, expected features and a target. Hint: is the separator "
@@ -30,19 +30,20 @@ std::size_t choose(const CsvOptions& options, const std::string& name, const det
                        ", ", width - 1, "]");
     target = static_cast<std::size_t>(place < 0 ? place + width : place);
   }
-  std::fill(uses.begin(), uses.end(), ColumnUse::number);
+  for (detail::Plan& plan : plans) plan.use = ColumnUse::number;
   for (const std::string& column : options.drop) {
     const std::size_t c = names.find(column, "the column to drop");
     if (c == target)
       fail<ValueError>("csv", name, ": got the target '", brief(column),
                        "' to drop, expected another column");
-    uses[c] = ColumnUse::drop;
+    plans[c].use = ColumnUse::drop;
   }
-  if (std::count(uses.begin(), uses.end(), ColumnUse::drop) == width - 1)
+  if (std::count_if(plans.begin(), plans.end(),
+                    [](const detail::Plan& p) { return p.use == ColumnUse::drop; }) == width - 1)
     fail<FileError>("csv", name, ": got no columns but the target, expected at least one feature");
-  uses[target] = options.task == Task::classification ? std::optional(ColumnUse::category)
-                 : options.task == Task::regression   ? std::optional(ColumnUse::number)
-                                                      : std::nullopt;
+  plans[target].use = options.task == Task::classification ? std::optional(ColumnUse::category)
+                      : options.task == Task::regression   ? std::optional(ColumnUse::number)
+                                                           : std::nullopt;
   return target;
 }
 
@@ -134,8 +135,8 @@ Dataset dataset_of(detail::Scan scan, std::size_t target, const CsvOptions& opti
 detail::Scan scan(std::string_view text, const CsvOptions& options, const std::string& name,
                   std::size_t& target) {
   return detail::scan(text, {.header = options.header}, name,
-                      [&](const detail::Names& names, std::vector<std::optional<ColumnUse>>& uses) {
-                        target = choose(options, name, names, uses);
+                      [&](const detail::Names& names, std::vector<detail::Plan>& plans) {
+                        target = choose(options, name, names, plans);
                       });
 }
 

@@ -8,15 +8,19 @@ Dataset Dataset::subset(const Tensor& index) const {
   return {name, x.index_select(0, index), y.index_select(0, index), features, classes};
 }
 
-Split split(const Dataset& all, double fraction, std::uint64_t seed) {
-  const std::int64_t n = all.size();
+std::pair<Tensor, Tensor> split_rows(std::int64_t n, double fraction, std::uint64_t seed) {
   const auto first = static_cast<std::int64_t>(static_cast<double>(n) * fraction + 1e-9);
   if (!(fraction > 0 && fraction < 1) || first < 1 || first >= n)
     fail<ValueError>("split", "got fraction ", fraction, " of ", n,
                      " samples, expected one in (0, 1) that leaves samples on both sides");
   Generator generator(seed, 1);
   const Tensor order = randperm(n, generator);
-  return {all.subset(order.slice(0, 0, first)), all.subset(order.slice(0, first))};
+  return {order.slice(0, 0, first), order.slice(0, first)};
+}
+
+Split split(const Dataset& all, double fraction, std::uint64_t seed) {
+  const auto [train, test] = split_rows(all.size(), fraction, seed);
+  return {all.subset(train), all.subset(test)};
 }
 
 Standardizer Standardizer::fit(const Tensor& x) {

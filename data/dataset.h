@@ -76,6 +76,10 @@ struct Split {
 /// alone decides the order. Throws ValueError unless 0 < fraction < 1 and both parts hold a sample.
 Split split(const Dataset& all, double fraction = 0.8, std::uint64_t seed = 0);
 
+/// The numbers of the samples of split(): of the first part, and of the rest; both int64. Throws
+/// the errors of split().
+std::pair<Tensor, Tensor> split_rows(std::int64_t n, double fraction = 0.8, std::uint64_t seed = 0);
+
 /// Shifts and scales each feature to mean 0 and standard deviation 1. Measure mean and deviation on
 /// the training data, and apply the same numbers to the test data.
 struct Standardizer {

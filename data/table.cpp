@@ -88,8 +88,9 @@ Table read_table(const std::string& path, const TableOptions& options) {
   return parse_table(detail::TextOf(path).view(), options, path);
 }
 Table parse_table(std::string_view text, const TableOptions& options, const std::string& name) {
-  const auto choose = [&](const detail::Names& names, std::vector<std::optional<ColumnUse>>& uses) {
-    for (const auto& [wanted, use] : options.columns) uses[names.find(wanted, "the column")] = use;
+  const auto choose = [&](const detail::Names& names, std::vector<detail::Plan>& plans) {
+    for (const auto& [wanted, use] : options.columns)
+      plans[names.find(wanted, "the column")].use = use;
   };
   return detail::scan(text, options, name, choose).table;
 }

@@ -27,8 +27,8 @@ class Scanner {
   Scan run(const Choose& choose) {
     find_format();
     find_names();
-    uses_.assign(names_.names.size(), std::nullopt);
-    choose(names_, uses_);
+    plans_.assign(names_.names.size(), {});
+    choose(names_, plans_);
     check_names();
     plan();
     read_all();
@@ -118,7 +118,7 @@ class Scanner {
     std::size_t to = 0;
     for (std::size_t c = 0; c < width; ++c) {
       Pass& pass = passes_[c];
-      if (uses_[c] == ColumnUse::drop) {
+      if (plans_[c].use == ColumnUse::drop) {
         pass.action = Pass::skip;
         table_.dropped.push_back(names_.names[c]);
         continue;
@@ -132,10 +132,10 @@ class Scanner {
         if (m.kind == Meaning::number) numbers.push_back(m.value);
         words = words || m.kind == Meaning::word;
       }
-      if (uses_[c] == ColumnUse::category || (words && !uses_[c]))
+      if (plans_[c].use == ColumnUse::category || (words && !plans_[c].use))
         pass.action = Pass::word;
       else
-        pass.shift = shift_for(numbers);
+        pass.shift = plans_[c].shift ? *plans_[c].shift : shift_for(numbers);
       collapsed_.push_back(pass.action == Pass::number ? collapse(numbers, pass.shift)
                                                        : std::pair<std::size_t, std::size_t>());
     }
@@ -149,7 +149,7 @@ class Scanner {
     std::set<std::string> seen;
     std::string empty, twice;
     for (std::size_t c = 0; c < names_.names.size(); ++c) {
-      if (uses_[c] == ColumnUse::drop) continue;
+      if (plans_[c].use == ColumnUse::drop) continue;
       if (names_.names[c].empty())
         empty += to_text(empty.empty() ? "" : ", ", c);
       else if (!seen.insert(names_.names[c]).second && twice.size() < 200)
@@ -297,7 +297,7 @@ class Scanner {
     bool any = false;
     for (std::size_t c = 0; c < names_.names.size(); ++c) {
       const bool words = passes_[c].action == Pass::number && sum_of(c, &PieceColumn::words) > 0;
-      if (words && uses_[c] == ColumnUse::number) refuse_word(c);
+      if (words && plans_[c].use == ColumnUse::number) refuse_word(c);
       any = any || words;
       again[c].action = words ? Pass::word : Pass::skip;
     }
@@ -347,7 +347,11 @@ class Scanner {
         counts[*part.dictionary.words[i]] += part.dictionary.counts[i];
     }
     if (overflows || counts.size() > kMostWords) {
+      if (plans_[c].use == ColumnUse::category)
+        bad("got more than ", kMostWords, " different words in ", in_column(c),
+            ", expected fewer of a category");
       column.note = to_text("more than ", kMostWords, " different words");
+      table_.values.narrow(1, static_cast<std::int64_t>(passes_[c].to), 1).fill_(NAN);
       return;  // words stay empty
     }
     std::int64_t numbers = 0, words = 0, strange = 0;
@@ -363,9 +367,9 @@ class Scanner {
         if (disguise == nullptr) disguise = seems, example = word;
       }
     }
-    if (!uses_[c] && words > 0 && words < numbers)
+    if (!plans_[c].use && words > 0 && words < numbers)
       refuse_word(c, to_text(" as in ", numbers, " other rows"));
-    if (!uses_[c] && 2 * strange > static_cast<std::int64_t>(counts.size()))
+    if (!plans_[c].use && 2 * strange > static_cast<std::int64_t>(counts.size()))
       bad("got ", disguise, ", '", brief(example), "', in ", in_column(c),
           ", expected numbers or words. Hint: drop the column, make a number of it, or say that it "
           "is a category");
@@ -419,7 +423,7 @@ class Scanner {
   Format format_;
   Table table_;
   Names names_;
-  std::vector<std::optional<ColumnUse>> uses_;
+  std::vector<Plan> plans_;
   std::vector<Row> sample_;
   std::vector<Piece> pieces_;
   std::vector<Pass> passes_;

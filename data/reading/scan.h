@@ -45,8 +45,12 @@ struct Scan {
   Table table;
   std::vector<Origin> gaps;
 };
-/// How each column is read; no value leaves the decision to scan().
-using Choose = std::function<void(const Names&, std::vector<std::optional<ColumnUse>>&)>;
+/// How a column is read. What has no value is decided by scan().
+struct Plan {
+  std::optional<ColumnUse> use;
+  std::optional<double> shift = {};  ///< see Column::shift
+};
+using Choose = std::function<void(const Names&, std::vector<Plan>&)>;
 Scan scan(std::string_view text, const TableOptions& options, const std::string& name,
           const Choose& choose);
 

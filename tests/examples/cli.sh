@@ -130,7 +130,6 @@ expect 0 'averaged weights' train --data iris --epochs 2 --optimizer schedule_fr
 expect 0 'averaged weights' train --data iris --epochs 2 --optimizer 'swa(adamw, start=3)'
 
 expect 0 'R²' train --data table.csv --task regression --drop a --epochs 2 --out scaled
-has scaled/settings.json 'target_standardized_by'
 has scaled/settings.json '"epochs": 2'
 expect 0 'Loshchilov & Hutter' explain adamw
 expect 0 'rmsprop' explain
@@ -166,7 +165,8 @@ expect 0 'has ended' train --data iris --epochs 2 --out ended --resume
 expect 2 'which has the model of another run' train --data wine --epochs 3 --out ended --resume
 cp -r ended before
 expect 4 'the files of an earlier run in ended stay as they were' \
-  train --data linear --optimizer sgd --lr 1000 --epochs 5 --out ended
+  train --data linear --optimizer sgd --lr 1000 --epochs 5 --out ended --force
+expect 2 'which has the model of an earlier run' train --data linear --epochs 5 --out ended
 diff -r ended before || { echo "a run that diverged changed the files of another"; failures=$((failures + 1)); }
 expect 2 "got 'abc', expected a number above 0" train --lr abc
 expect 2 "Hint: sam(adamw)" train --optimizer sam
@@ -182,7 +182,7 @@ expect 2 'with a rate of its own' train --data iris --optimizer 'adamw(lr=0.1)' 
 expect 2 "expected ',' or ')' after 'sam(adamw'" train --data iris --optimizer 'sam(adamw'
 expect 3 "did you mean 'digits'" train --data digitz
 expect 3 "expected train-images" train --data "$folder"
-printf '1,2,3\n4,x,6\n' >bad.csv
+printf '1,2,3\n4,x,6\n7,8,9\n' >bad.csv
 expect 3 "got 'x' in line 2, column 1 counted from 0" train --data bad.csv
 expect 2 "did you mean 'yield'" train --data table.csv --target yeild
 mkdir images
@@ -201,6 +201,37 @@ for way in 'cat mine.csv | "$0" train --data -' '"$0" train --data <(cat mine.cs
   got=$(bash -c "$way --epochs 2 --seed 3" "$descent" 2>/dev/null | grep '^validation')
   [ "${got% in *}" = "${from_file% in *}" ] || { echo "$way: got '$got', expected '$from_file'"; failures=$((failures + 1)); }
 done
+
+# A table with words and gaps, and predictions of new rows by name, from a file and from a pipe.
+echo 'id,width,depth,kind,same,load' >beams.csv
+for i in $(seq 1 200); do
+  [ $((i % 11)) -eq 0 ] && width='' || width=$((i % 13)).5
+  [ $((i % 3)) -eq 0 ] && kind='"red, oak"' || kind=pine
+  echo "b$i,$width,$((i % 7)),$kind,7,$((3 * (i % 13) + i % 7 + i % 3)).25"
+done >>beams.csv
+expect 0 'width   numbers, 18 gaps' train --data beams.csv --epochs 30 --out beams
+expect 0 'left out: same: constant' train --data beams.csv --epochs 1
+expect 0 'left out: id: words that differ in every row' train --data beams.csv --epochs 1
+expect 2 'lacks the column' predict beams/model.safetensors mine.csv
+expect 0 'predicted_load' predict beams/model.safetensors beams.csv
+"$descent" predict beams/model.safetensors beams.csv --keep id --out all.csv
+has all.csv '^b200,[0-9.]+$'
+{ echo 'kind,extra,depth,width,id'; awk -F'"' 'NR > 1 && NR < 40 {
+    if (NF > 1) { kind = "\"" $2 "\""; split($1, a, ","); } else { split($0, a, ","); kind = a[4]; }
+    print kind ",2024-01-01," a[3] "," a[2] "," a[1] }' beams.csv; } >moved.csv
+"$descent" predict beams/model.safetensors - --keep id <moved.csv >moved
+cmp <(head -n 39 all.csv) moved || { echo "other predictions when columns moved"; failures=$((failures + 1)); }
+sed 's/pine/larch/' beams.csv >larch.csv
+expect 0 '134 words were not there in training' predict beams/model.safetensors larch.csv
+expect 2 "Hint: is it 'widht'?" predict beams/model.safetensors <(sed 's/width/widht/' beams.csv)
+expect 2 'a model of a regression' predict beams/model.safetensors beams.csv --proba
+expect 3 "could not open 'run/nothing.safetensors'" predict run/nothing.safetensors beams.csv
+"$descent" train --data beams.csv --target kind --epochs 5 --out kinds >/dev/null 2>&1
+expect 0 'predicted_kind,p_pine,"p_red, oak"' predict kinds/model.safetensors beams.csv --proba
+expect 2 "lacks the column" predict kinds/model.safetensors bad.csv
+expect 0 '160 samples to train, 40 to validate, 5 features' train --data beams.csv --epochs 1 --column same:number \
+  --header yes --separator comma --decimal point
+expect 2 "got 'kind:words', expected NAME:number" train --data beams.csv --column kind:words
 
 # Names in another encoding than UTF-8.
 printf 'br\xe4ite,y\n1,2.5\n2,3\n3,5\n4,1\n5,2\n' >latin.csv

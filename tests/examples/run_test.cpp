@@ -32,7 +32,7 @@ TEST(Choices, EveryDataSetHasARunThatTrains) {
 
 TEST(Choices, EveryActivationAndScheduleMakesARun) {
   const descent::data::Dataset d = load_data({.data = "iris"});
-  for (const Activation& a : activations())
+  for (const descent::nn::NamedActivation& a : descent::nn::named_activations())
     for (const Schedule& s : schedules()) {
       const Options o{.data = "iris",
                       .hidden = {3},
@@ -48,7 +48,7 @@ TEST(Choices, EveryActivationAndScheduleMakesARun) {
 TEST(Choices, AnUnknownNameIsRefusedWithTheListAndTheNearest) {
   const descent::data::Dataset d = load_data({.data = "iris"});
   EXPECT_EQ(message_of([&] { make_model({.activation = "rellu"}, d); }),
-            "[--activation] got 'rellu', expected one of relu, tanh, sigmoid, gelu, silu, "
+            "[mlp] got the activation 'rellu', expected one of relu, tanh, sigmoid, gelu, silu, "
             "leaky_relu, elu, "
             "softplus. Hint: did you mean 'relu'?");
   descent::nn::Sequential model = make_model({}, d);

@@ -8,7 +8,7 @@
 namespace app {
 namespace {
 
-constexpr std::array kCommands{&kTrain, &kCompare, &kExplain, &kClaims};
+constexpr std::array kCommands{&kTrain, &kPredict, &kCompare, &kExplain, &kClaims};
 
 }  // namespace
 

@@ -17,29 +17,26 @@ using namespace descent;
 
 namespace {
 
-/// settings.json: how the model is made, and how its input and target are scaled. The text is put
-/// together by hand, because a JSON library's objects end the program where memory is lacking.
-std::string settings_of(const Options& o, const std::string& rule, const data::Dataset& d,
-                        const Scaling& scaling) {
-  const auto list = [](const auto& values, auto&& text_of) {
-    std::vector<std::string> texts;
-    for (const auto& v : values) texts.push_back(text_of(v));
-    return "[" + joined(texts) + "]";
-  };
-  const auto name = [](const std::string& s) { return json_text(s); };
-  const auto number = [](float x) { return format(static_cast<double>(x), "%.9g"); };
-  std::string json = to_text("{\n  ", json_of(o), ",\n  \"rule\": ", json_text(rule),
-                             ",\n  \"features\": ", list(d.features, name),
-                             ",\n  \"classes\": ", list(d.classes, name));
-  const auto put = [&](const char* part, const std::optional<data::Standardizer>& s) {
-    if (s)
-      json += to_text(",\n  \"", part,
-                      "\": {\n    \"mean\": ", list(s->mean.to_vector<float>(), number),
-                      ",\n    \"std\": ", list(s->std.to_vector<float>(), number), "\n  }");
-  };
-  put("features_standardized_by", scaling.features);
-  put("target_standardized_by", scaling.target);
-  return json + "\n}\n";
+/// settings.json: the options of the run, and a checksum of its samples. The text is put together
+/// by hand, because a JSON library's objects end the program where memory is lacking.
+std::string settings_of(const Options& o, const std::string& rule, const data::Dataset& d) {
+  return to_text("{\n  ", json_of(o), ",\n  \"rule\": ", json_text(rule),
+                 ",\n  \"samples\": ", json_text(checksum(d)), "\n}\n");
+}
+
+/// The file that the model is written into: network, schema of the table, and what is known of the
+/// training.
+TableModel model_of(const Options& o, const nn::Sequential& net, const Prepared& data,
+                    const std::string& rule, const Run& run) {
+  const bool classes = data.all.is_classification();
+  return {data.schema,
+          network_of(o, data.all.num_features(), classes ? data.all.num_classes() : 1),
+          net,
+          {{"optimizer", rule},
+           {"seed", std::to_string(o.seed)},
+           {"data", checksum(data.all)},
+           {"validation_loss", to_text(run.validation.loss)},
+           {classes ? "validation_accuracy" : "validation_r2", to_text(run.validation.accuracy)}}};
 }
 
 /// Writes metrics.csv, one line for each epoch.
@@ -109,20 +106,24 @@ int train(const Options& o) {
                      "the first part of the run");
   catch_interrupts();
   use_threads(o.threads);
-  data::Dataset all = load_data(o);
-  auto [training, validation] = data::split(all, 1 - o.validation, o.seed);
-  const Scaling scaling = prepare(o, training, {&validation});
+  const Prepared data = prepare_table(o);
+  const data::Dataset &all = data.all, &training = data.train, &validation = data.validation;
   manual_seed(o.seed);
   nn::Sequential model = make_model(o, all);
   Training ready(o, model, training, validation);          // throws before a folder is made
   const std::string rule = ready.optimizer().to_string();  // a checkpoint may change its settings
-  const std::string settings = settings_of(o, rule, all, scaling);
+  const std::string settings = settings_of(o, rule, all);
   if (o.resume && has_ended(o, settings)) {
     std::cout << "the run in " << o.out << " has ended: there is nothing to go on with\n";
     return kOk;
   }
+  if (!o.resume && !o.force && !o.out.empty() && exists(o.out + "/model.safetensors"))
+    fail<UsageError>("--out", "got '", o.out,
+                     "', which has the model of an earlier run, expected another folder. Hint: "
+                     "--force replaces that model");
   std::optional<Checkpoint> checkpoint;
   if (!o.out.empty()) checkpoint.emplace(open_checkpoint(o, all, ready));
+  if (!data.summary.empty()) std::cout << data.summary << "\n";
   std::cout << all.name << ": " << training.size() << " samples to train, " << validation.size()
             << " to validate, " << counted(all.num_features(), "feature")
             << (all.is_classification() ? to_text(", ", all.num_classes(), " classes")
@@ -188,7 +189,8 @@ int train(const Options& o) {
   }
   if (checkpoint) {
     save();
-    model.save(o.out + "/model.safetensors");
+    model.eval();
+    model_of(o, model, data, rule, run).save(o.out + "/model.safetensors", validation.x);
     checkpoint->clear();  // the run has ended
   }
   std::cout << "\nvalidation loss " << format(run.validation.loss, "%.4f") << ", " << measure << " "

@@ -1,7 +1,6 @@
 #include "run/data.h"
 
 #include <array>
-#include <charconv>
 #include <cstring>
 #include <filesystem>
 
@@ -43,19 +42,40 @@ bool is_table(const Options& o) {
   return named != nullptr ? named->is_table : is_file(o.data);
 }
 
+data::Task task_of(const Options& o) {
+  return o.task == "auto"         ? data::Task::automatic
+         : o.task == "regression" ? data::Task::regression
+                                  : data::Task::classification;
+}
+
 data::CsvOptions csv_options(const Options& o) {
   data::CsvOptions options;
   options.drop = o.drop;
-  if (o.task != "auto")
-    options.task = o.task == "regression" ? data::Task::regression : data::Task::classification;
-  if (o.target.empty()) return options;
-  std::int64_t column = 0;
-  const char* const last = o.target.data() + o.target.size();
-  const auto [end, error] = std::from_chars(o.target.data(), last, column);
-  if (end == last && error == std::errc())
-    options.target = column;
-  else
-    options.target = o.target;
+  options.task = task_of(o);
+  if (!o.target.empty()) options.target = o.target;
+  return options;
+}
+
+/// How `train` reads a CSV file.
+data::TableOptions table_options(const Options& o) {
+  data::TableOptions options;
+  const auto separator = std::string_view(",;\t| ");
+  const std::array names{"comma", "semicolon", "tab", "bar", "blank"};
+  for (std::size_t i = 0; i < names.size(); ++i)
+    if (o.separator == names[i]) options.separator = separator[i];
+  if (o.decimal != "auto") options.decimal = o.decimal == "comma" || o.decimal == "," ? ',' : '.';
+  if (o.header != "auto") options.header = o.header == "yes";
+  for (const std::string& name : o.drop) options.columns[name] = data::ColumnUse::drop;
+  for (const std::string& text : o.column) {
+    const std::size_t colon = text.rfind(':');
+    const std::string use = colon == text.npos ? "" : text.substr(colon + 1);
+    if (use != "number" && use != "category" && use != "drop")
+      fail<UsageError>("--column", "got '", brief(text),
+                       "', expected NAME:number, NAME:category or NAME:drop");
+    options.columns[text.substr(0, colon)] = use == "number"     ? data::ColumnUse::number
+                                             : use == "category" ? data::ColumnUse::category
+                                                                 : data::ColumnUse::drop;
+  }
   return options;
 }
 
@@ -78,6 +98,32 @@ data::Dataset read_data(const Options& o) {
 }  // namespace
 
 std::span<const NamedData> named_data() { return kNamedData; }
+
+Prepared prepare_table(const Options& o) {
+  std::error_code error;
+  const bool named = find_row(named_data(), o.data) != nullptr;
+  const bool csv = !named && is_file(o.data);
+  const data::Table table =
+      csv ? data::read_table(o.data, table_options(o)) : data::table_of(load_data(o));
+  data::SchemaOptions options{.target = csv ? o.target : ""};
+  options.task = task_of(o);
+  options.standardize = o.standardize == "on" || (o.standardize == "auto" && is_table(o));
+  options.scale_target = o.standardize != "off";
+  options.keep_all = !csv;
+  for (const std::string& text : o.column) options.keep.push_back(text.substr(0, text.rfind(':')));
+  const auto [train, validation] = data::split_rows(table.rows(), 1 - o.validation, o.seed);
+  Prepared p;
+  p.schema = data::Schema::fit(table, options, train);
+  p.all = p.schema.dataset(table);
+  p.train = p.all.subset(train);
+  p.validation = p.all.subset(validation);
+  if (!csv) return p;
+  p.summary = table.summary();
+  for (const std::string& column : p.schema.left_out)
+    p.summary += to_text("left out: ", column, "\n");
+  p.summary += to_text("target: ", p.schema.target.name, "\n");
+  return p;
+}
 
 void check_outputs(const std::string& data, const std::vector<Output>& outputs) {
   std::error_code error;

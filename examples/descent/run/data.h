@@ -23,6 +23,16 @@ std::span<const NamedData> named_data();
 /// Throws UsageError if --target, --drop or --task are given for anything but a CSV file.
 descent::data::Dataset load_data(const Options& o);
 
+/// The data of `train`, as a network takes it.
+struct Prepared {
+  descent::data::Dataset all, train, validation;
+  descent::data::Schema schema;  ///< measured on the training rows
+  std::string summary;           ///< how the columns of a CSV file were read
+};
+/// Reads what --data names, splits the rows, and measures the schema on those for training. The
+/// columns of a CSV file may hold words and gaps. Throws the errors of load_data().
+Prepared prepare_table(const Options& o);
+
 /// A file that the program will write, and the option that asks for it.
 struct Output {
   const char* option;

@@ -3,25 +3,15 @@
 
 #include "run/options.h"
 
-#include <span>
-
 namespace app {
 
-/// An activation function. The network applies it after each hidden layer.
-struct Activation {
-  const char *name, *help;
-  /// Appends the activation to a model.
-  void (*append)(descent::nn::Sequential& model);
-};
+/// The network that the options describe, for so many inputs and outputs. Throws UsageError for a
+/// layer without units.
+descent::nn::MlpOptions network_of(const Options& o, std::int64_t inputs, std::int64_t outputs);
 
-/// Every activation that --activation takes.
-std::span<const Activation> activations();
-
-/// Makes a network with the hidden layers that the options describe. The data decides the number of
-/// inputs and outputs. There is an input for each feature. For classification there is an output
-/// for each class, for a regression a single output. Initial weights come from the global
-/// generator: call manual_seed() before. Throws UsageError for a layer without units and for an
-/// unknown activation.
+/// Makes this network for a data set: an input for each feature, an output for each class or, for a
+/// regression, a single output. Initial weights come from the global generator: call manual_seed()
+/// before.
 descent::nn::Sequential make_model(const Options& o, const descent::data::Dataset& d);
 
 }  // namespace app

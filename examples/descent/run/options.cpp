@@ -1,7 +1,6 @@
 #include "run/options.h"
 
 #include "run/data.h"
-#include "run/model.h"
 #include "run/optimizer.h"
 
 #include <CLI/CLI.hpp>
@@ -17,6 +16,7 @@ namespace app {
 using descent::brief;
 using descent::parse_number;
 using descent::to_text;
+namespace nn = descent::nn;
 
 namespace {
 
@@ -75,6 +75,9 @@ const CLI::Validator kName(
                           : std::string();
     },
     "");
+std::vector<std::string> names_of_separators() {
+  return {"auto", "comma", "semicolon", "tab", "bar", "blank"};
+}
 const std::vector<std::string> kTasks{"auto", "classification", "regression"};
 const std::vector<std::string> kStandardize{"auto", "on", "off"};
 
@@ -123,6 +126,21 @@ void add_options(CLI::App& c, Options& o, bool compare) {
                "columns of a CSV to leave out, by name, or number from 0, as id,name")
       ->delimiter(',')
       ->check(kName);
+  if (!compare) {
+    c.add_option("--column", o.column,
+                 "how a column of a CSV is read: NAME:number, NAME:category or NAME:drop; may be "
+                 "repeated")
+        ->allow_extra_args(false);
+    c.add_option("--separator", o.separator, "of a CSV: " + joined(names_of_separators()))
+        ->check(one_of(names_of_separators()))
+        ->capture_default_str();
+    c.add_option("--header", o.header, "whether the first row of a CSV holds names: auto, yes, no")
+        ->check(one_of({"auto", "yes", "no"}))
+        ->capture_default_str();
+    c.add_option("--decimal", o.decimal, "what stands in the numbers of a CSV: auto, point, comma")
+        ->check(one_of({"auto", "point", "comma", ".", ","}))
+        ->capture_default_str();
+  }
   c.add_option("--task", o.task, "what a CSV's target is: " + joined(kTasks))
       ->check(one_of(kTasks))
       ->capture_default_str();
@@ -135,8 +153,8 @@ void add_options(CLI::App& c, Options& o, bool compare) {
       ->delimiter(',')
       ->transform(kWidth)
       ->capture_default_str();
-  c.add_option("--activation", o.activation, joined(names_of(activations())))
-      ->check(one_of(names_of(activations())))
+  c.add_option("--activation", o.activation, joined(names_of(nn::named_activations())))
+      ->check(one_of(names_of(nn::named_activations())))
       ->capture_default_str();
   add_number(c, "--dropout", o.dropout, "probability after each hidden layer")
       ->check(kShare)
@@ -204,16 +222,16 @@ void add_options(CLI::App& c, Options& o, bool compare) {
   if (!compare)
     c.add_option("--trace", o.trace,
                  "CSV file for what each step does to each parameter: norms, ratios, clipping");
+  if (!compare) c.add_flag("--force", o.force, "replace the model of an earlier run in --out");
   c.add_option(
       "--out", o.out,
       compare ? "folder for report.html, results.csv and results.json (default: the present one)"
-              : "folder for settings.json, metrics.csv, model.safetensors, and checkpoints until "
-                "the run "
-                "ends");
-  c.footer(
-      joined(std::vector{help_of("Data sets", named_data()), help_of("Activations", activations()),
-                         help_of("Schedules", schedules()), c.get_footer()},
-             "\n"));
+              : "folder for model.safetensors, settings.json, metrics.csv, and checkpoints until "
+                "the run ends");
+  c.footer(joined(std::vector{help_of("Data sets", named_data()),
+                              help_of("Activations", nn::named_activations()),
+                              help_of("Schedules", schedules()), c.get_footer()},
+                  "\n"));
 }
 
 std::vector<Listed> listing(const Options& o, bool compare) {
@@ -246,6 +264,12 @@ std::vector<Listed> listing(const Options& o, bool compare) {
       {"seed", std::to_string(o.seed)},
       {"validation", exact(o.validation)},
   };
+  if (!compare)
+    for (Listed& reading : std::vector<Listed>{{"column", joined(o.column, ","), true},
+                                               {"separator", o.separator, true},
+                                               {"header", o.header, true},
+                                               {"decimal", o.decimal, true}})
+      all.push_back(std::move(reading));
   if (compare) {
     all.push_back({"budget", to_text(o.budget)});
     all.push_back({"seeds", to_text(o.seeds)});

@@ -19,6 +19,9 @@ struct Options {
   std::string data = "digits";
   std::string target{};             // column of a CSV file, by name or number; "": the last column
   std::vector<std::string> drop{};  // columns of a CSV file to leave out
+  // How a CSV file is read: 'zip:category', ';', 'yes', ','; "" and auto leave it to the library.
+  std::vector<std::string> column{};
+  std::string separator = "auto", header = "auto", decimal = "auto";
   std::string task = "auto";
   std::string standardize = "auto";
   std::vector<int> hidden{64};
@@ -40,6 +43,7 @@ struct Options {
   int threads = 0;        // 0: the library decides
   double validation = 0.2;
   std::string out{};
+  bool force = false;   // train: replace the model of an earlier run in --out
   std::string trace{};  // train: CSV file for what each step did to each parameter; "": none
 };
 

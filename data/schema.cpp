@@ -1,0 +1,464 @@
+#include <descent/autograd/ops/shape.h>
+#include <descent/core/create.h>
+#include <descent/core/error.h>
+#include <descent/core/parallel.h>
+#include <descent/core/text.h>
+#include <descent/data/reading/scan.h>
+#include <descent/data/schema.h>
+
+#include <algorithm>
+#include <cmath>
+#include <nlohmann/json.hpp>
+#include <numeric>
+#include <set>
+
+namespace descent::data {
+namespace {
+
+/// Columns of a table by name.
+const Column* column_of(const Table& table, const std::string& name) {
+  for (const Column& c : table.columns)
+    if (c.name == name) return &c;
+  return nullptr;
+}
+
+[[noreturn]] void fail_missing(const std::string& table, const std::string& wanted,
+                               const std::vector<std::string>& names, bool has_header) {
+  const std::string near = nearest_match(wanted, names);
+  fail<ValueError>("schema", table, ": lacks the column '", brief(wanted),
+                   "', expected each that the model was trained with",
+                   !has_header     ? ". Hint: the first row must hold the names"
+                   : !near.empty() ? to_text(". Hint: is it '", near, "'?")
+                                   : "");
+}
+
+/// The values of a column at some rows, as floats.
+std::vector<float> values_at(const Table& table, const Column& column,
+                             const std::vector<std::int64_t>& rows) {
+  const auto width = static_cast<std::int64_t>(table.columns.size());
+  const float* x = table.values.data_ptr<float>() + (&column - table.columns.data());
+  std::vector<float> values;
+  values.reserve(rows.size());
+  for (const std::int64_t r : rows) values.push_back(x[r * width]);
+  return values;
+}
+
+/// How often each word of a category stands in these values.
+std::vector<std::int64_t> counts_of(const Column& column, const std::vector<float>& values) {
+  std::vector<std::int64_t> counts(column.words.size());
+  for (const float x : values)
+    if (!std::isnan(x)) ++counts[static_cast<std::size_t>(x)];
+  return counts;
+}
+
+/// Mean and deviation of numbers without gaps, in double. The deviation is 0 if all are equal.
+std::pair<double, double> moments(const std::vector<double>& numbers) {
+  const auto n = static_cast<double>(numbers.size());
+  // Numbers are counted from the first: a mean far from 0 takes no digits of the deviation.
+  const double first = numbers.empty() ? 0 : numbers[0];
+  double sum = 0, squares = 0;
+  for (const double x : numbers) sum += x - first;
+  const double mean = n > 0 ? sum / n : 0;
+  for (const double x : numbers) squares += (x - first - mean) * (x - first - mean);
+  return {first + mean, n > 0 ? std::sqrt(squares / n) : 0};
+}
+
+/// Measures a column of words. Returns why it carries nothing, or nothing.
+const char* fit_words(Feature& f, const Column& column, const std::vector<float>& values,
+                      std::int64_t most, bool keep) {
+  if (column.words.empty()) return "more different words than a category can have";
+  const std::vector<std::int64_t> counts = counts_of(column, values);
+  std::vector<std::size_t> used;
+  for (std::size_t i = 0; i < counts.size(); ++i)
+    if (counts[i] > 0) used.push_back(i);
+  const auto present = std::accumulate(counts.begin(), counts.end(), std::int64_t{0});
+  if (used.empty()) return "only gaps";
+  if (used.size() == 1 && !f.has_gaps && !keep) return "constant";
+  if (static_cast<std::int64_t>(used.size()) == present && used.size() > 16 && !keep)
+    return "words that differ in every row";
+  // The most frequent words; of equally frequent ones the first.
+  std::stable_sort(used.begin(), used.end(),
+                   [&](std::size_t a, std::size_t b) { return counts[a] > counts[b]; });
+  const std::string most_frequent = column.words[used[0]];
+  used.resize(std::min(used.size(), static_cast<std::size_t>(most)));
+  std::sort(used.begin(), used.end());
+  for (const std::size_t i : used) f.words.push_back(column.words[i]);
+  f.fill = static_cast<double>(std::find(f.words.begin(), f.words.end(), most_frequent) -
+                               f.words.begin());
+  return nullptr;
+}
+
+/// Measures a column of numbers. Returns why it carries nothing, or nothing.
+const char* fit_numbers(Feature& f, const Column& column, const std::vector<float>& values,
+                        const SchemaOptions& o, bool keep) {
+  f.shift = column.shift;
+  std::vector<double> numbers;
+  for (const float x : values)
+    if (!std::isnan(x)) numbers.push_back(x + f.shift);
+  if (numbers.empty()) return "only gaps";
+  const auto [mean, deviation] = moments(numbers);
+  if (deviation == 0 && !f.has_gaps && !keep) return "constant";
+  const auto middle = numbers.begin() + static_cast<std::ptrdiff_t>(numbers.size() / 2);
+  std::nth_element(numbers.begin(), middle, numbers.end());
+  f.fill = *middle;
+  if (numbers.size() % 2 == 0) f.fill = (f.fill + *std::max_element(numbers.begin(), middle)) / 2;
+  if (o.standardize) f.mean = mean, f.deviation = deviation > 0 ? deviation : 1;
+  return nullptr;
+}
+
+/// True if numbers are classes: few different whole numbers, which repeat.
+bool are_classes(const std::set<double>& values, std::size_t rows) {
+  return values.size() <= 50 && values.size() * 2 <= rows &&
+         std::all_of(values.begin(), values.end(), [](double x) { return x == std::floor(x); });
+}
+
+void fit_target(Schema& schema, const Table& table, const Column& column, const SchemaOptions& o,
+                const std::vector<std::int64_t>& rows) {
+  Target& t = schema.target;
+  t.name = column.name;
+  t.shift = column.shift;
+  if (column.gaps > 0)
+    fail<FileError>("schema", table.name, ": got ", column.gaps, " gaps in the target '",
+                    column.name, "', expected none. Hint: leave these rows out, or fill them in");
+  std::vector<std::int64_t> all(static_cast<std::size_t>(table.rows()));
+  std::iota(all.begin(), all.end(), 0);
+  const auto bad_task = [&](const char* expected) {
+    fail<FileError>("schema", table.name, ": got the target '", column.name, "', expected ",
+                    expected);
+  };
+  if (column.use == ColumnUse::category) {
+    if (o.task == Task::regression) bad_task("numbers for a regression, but it holds words");
+    if (column.words.empty()) bad_task("at most 262144 classes");
+    t.classes = column.words;
+  } else {
+    std::set<double> values;
+    for (const float x : values_at(table, column, all))
+      if (values.size() <= 1000) values.insert(x + t.shift);
+    if (o.task == Task::classification ||
+        (o.task == Task::automatic && are_classes(values, all.size()))) {
+      if (values.size() > 1000) bad_task("at most 1000 classes of numbers");
+      for (const double v : values) t.classes.push_back(to_text(v));
+      const bool last = &column == &table.columns.back();
+      if (last && table.class_names.size() == t.classes.size()) t.classes = table.class_names;
+    }
+  }
+  if (t.classes.size() == 1) bad_task("one that differs between rows. Hint: name another column");
+  if (!t.classes.empty()) return;
+  std::vector<double> numbers;
+  for (const float x : values_at(table, column, rows)) numbers.push_back(x + t.shift);
+  const auto [mean, deviation] = moments(numbers);
+  if (deviation == 0) bad_task("one that differs between rows. Hint: name another column");
+  if (o.scale_target) t.mean = mean, t.deviation = deviation;
+}
+
+/// For each word of a table's column, its place among the words of a feature, or −1.
+std::vector<std::int64_t> places_of(const Column& column, const std::vector<std::string>& words) {
+  std::vector<std::int64_t> places;
+  for (const std::string& w : column.words) {
+    const auto at = std::lower_bound(words.begin(), words.end(), w);
+    // Words that are numbers are sorted as numbers.
+    const auto found =
+        at != words.end() && *at == w ? at : std::find(words.begin(), words.end(), w);
+    places.push_back(found == words.end() ? -1 : found - words.begin());
+  }
+  return places;
+}
+
+}  // namespace
+
+std::int64_t Feature::width() const {
+  const auto values = use == ColumnUse::number ? 1
+                      : words.size() <= 2      ? 1
+                                               : static_cast<std::int64_t>(words.size());
+  return values + (has_gaps ? 1 : 0);
+}
+
+Table table_of(const Dataset& d) {
+  Table table;
+  table.name = d.name;
+  table.has_header = !d.features.empty();
+  for (std::int64_t c = 0; c < d.num_features(); ++c)
+    table.columns.push_back(
+        {table.has_header ? d.features[static_cast<std::size_t>(c)] : std::to_string(c), c});
+  Column target{table.has_header ? "target" : std::to_string(d.num_features()), d.num_features()};
+  if (d.is_classification()) {
+    target.use = ColumnUse::category;
+    target.words = d.classes;
+  }
+  table.columns.push_back(target);
+  table.values = cat({d.x.to(kFloat32), d.y.to(kFloat32).reshape({d.size(), 1})}, 1);
+  return table;
+}
+
+std::int64_t Schema::num_inputs() const {
+  std::int64_t n = 0;
+  for (const Feature& f : features) n += f.width();
+  return n;
+}
+
+Schema Schema::fit(const Table& table, const SchemaOptions& options, const Tensor& rows) {
+  Schema schema;
+  schema.has_header = table.has_header;
+  schema.decimal = table.decimal;
+  std::vector<std::int64_t> index;
+  if (rows.defined()) {
+    index = rows.to_vector<std::int64_t>();
+  } else {
+    index.resize(static_cast<std::size_t>(table.rows()));
+    std::iota(index.begin(), index.end(), 0);
+  }
+  const std::size_t target =
+      options.target.empty() ? table.columns.size() - 1 : table.find(options.target, "the target");
+  fit_target(schema, table, table.columns[target], options, index);
+  for (const Column& column : table.columns) {
+    if (&column == &table.columns[target]) continue;
+    Feature f{column.name, column.use};
+    const std::vector<float> values = values_at(table, column, index);
+    f.has_gaps = std::any_of(values.begin(), values.end(), [](float x) { return std::isnan(x); });
+    const bool keep = options.keep_all || std::find(options.keep.begin(), options.keep.end(),
+                                                    column.name) != options.keep.end();
+    const char* why = f.use == ColumnUse::number
+                          ? fit_numbers(f, column, values, options, keep)
+                          : fit_words(f, column, values, options.most_words, keep);
+    if (why == nullptr)
+      schema.features.push_back(std::move(f));
+    else
+      schema.left_out.push_back(to_text(column.name, ": ", why));
+  }
+  if (schema.features.empty())
+    fail<FileError>("schema", table.name,
+                    ": got no feature that differs between rows, expected at "
+                    "least one beside the target '",
+                    schema.target.name, "'");
+  return schema;
+}
+
+Tensor Schema::inputs(const Table& table, std::int64_t* unseen) const {
+  struct Source {
+    const Feature* f;
+    const float* from;
+    double shift;
+    std::int64_t to;
+    std::vector<std::int64_t> places;
+  };
+  std::vector<Source> sources;
+  std::vector<std::string> names;
+  for (const Column& c : table.columns) names.push_back(c.name);
+  std::int64_t to = 0;
+  for (const Feature& f : features) {
+    const Column* const column = column_of(table, f.name);
+    if (column == nullptr) fail_missing(table.name, f.name, names, table.has_header || !has_header);
+    if (column->use != f.use)
+      fail<ValueError>("schema", table.name, ": got ",
+                       column->use == ColumnUse::number ? "numbers" : "words", " in the column '",
+                       f.name, "', expected ", f.use == ColumnUse::number ? "numbers" : "words",
+                       " as in training. Hint: Schema::read() reads a table as this one");
+    sources.push_back({&f, table.values.data_ptr<float>() + (column - table.columns.data()),
+                       column->shift, to, places_of(*column, f.words)});
+    to += f.width();
+  }
+  const std::int64_t n = table.rows(), d = num_inputs(),
+                     stride = static_cast<std::int64_t>(table.columns.size());
+  if (unseen != nullptr)
+    for (const Source& s : sources)
+      if (std::count(s.places.begin(), s.places.end(), -1) > 0)
+        for (std::int64_t r = 0; r < n; ++r) {
+          const float word = s.from[r * stride];
+          *unseen += !std::isnan(word) && s.places[static_cast<std::size_t>(word)] < 0;
+        }
+  Tensor x = zeros({n, d});
+  float* const out = x.data_ptr<float>();
+  parallel_for(n, 4096, [&](std::int64_t begin, std::int64_t end) {
+    for (std::int64_t r = begin; r < end; ++r)
+      for (const Source& s : sources) {
+        const float value = s.from[r * stride];
+        float* const row = out + r * d + s.to;
+        const bool gap = std::isnan(value);
+        if (s.f->has_gaps) row[s.f->width() - 1] = gap ? 1.0F : 0.0F;
+        if (s.f->use == ColumnUse::number) {
+          const double number = gap ? s.f->fill : value + s.shift;
+          row[0] = static_cast<float>((number - s.f->mean) / s.f->deviation);
+          continue;
+        }
+        const auto place =
+            gap ? static_cast<std::int64_t>(s.f->fill) : s.places[static_cast<std::size_t>(value)];
+        if (s.f->words.size() <= 2)
+          row[0] = place == static_cast<std::int64_t>(s.f->words.size()) - 1 ? 1.0F : 0.0F;
+        else if (place >= 0)
+          row[place] = 1;
+      }
+  });
+  return x;
+}
+
+Tensor Schema::targets(const Table& table) const {
+  const Column* const column = column_of(table, target.name);
+  if (column == nullptr)
+    fail<ValueError>("schema", table.name, ": lacks the target '", brief(target.name), "'");
+  if (column->gaps > 0)
+    fail<FileError>("schema", table.name, ": got ", column->gaps, " gaps in the target '",
+                    target.name, "', expected none");
+  const std::int64_t n = table.rows(), stride = static_cast<std::int64_t>(table.columns.size());
+  const float* const from = table.values.data_ptr<float>() + (column - table.columns.data());
+  if (target.classes.empty()) {
+    Tensor y = empty({n, 1});
+    float* const out = y.data_ptr<float>();
+    for (std::int64_t r = 0; r < n; ++r)
+      out[r] =
+          static_cast<float>((from[r * stride] + column->shift - target.mean) / target.deviation);
+    return y;
+  }
+  Tensor y = empty({n}, kInt64);
+  std::int64_t* const out = y.data_ptr<std::int64_t>();
+  const std::vector<std::int64_t> places = places_of(*column, target.classes);
+  std::map<float, std::int64_t> known;  // of numbers
+  for (std::int64_t r = 0; r < n; ++r) {
+    const float v = from[r * stride];
+    std::int64_t place = -1;
+    if (column->use == ColumnUse::category) {
+      place = places[static_cast<std::size_t>(v)];
+    } else {
+      const auto at = known.find(v);
+      if (at != known.end()) {
+        place = at->second;
+      } else {
+        const std::string text = to_text(v + column->shift);
+        const auto found = std::find(target.classes.begin(), target.classes.end(), text);
+        place = found - target.classes.begin();
+        // scikit-learn's files number the classes.
+        if (found == target.classes.end())
+          place = v >= 0 && v < static_cast<float>(target.classes.size()) && v == std::floor(v) &&
+                          parse_number(target.classes[0]) == std::nullopt
+                      ? static_cast<std::int64_t>(v)
+                      : -1;
+        known.emplace(v, place);
+      }
+    }
+    if (place < 0)
+      fail<FileError>(
+          "schema", table.name, ": got the class '",
+          column->use == ColumnUse::category ? brief(column->words[static_cast<std::size_t>(v)])
+                                             : to_text(v + column->shift),
+          "' in the target '", target.name, "', expected one that was there in training");
+    out[r] = place;
+  }
+  return y;
+}
+
+Dataset Schema::dataset(const Table& table) const {
+  Dataset d{table.name, inputs(table), targets(table), {}, target.classes};
+  for (const Feature& f : features) {
+    if (f.use == ColumnUse::number || f.words.size() <= 2) {
+      d.features.push_back(f.name);
+    } else {
+      for (const std::string& word : f.words) d.features.push_back(to_text(f.name, " ", word));
+    }
+    if (f.has_gaps) d.features.push_back(to_text(f.name, " gap"));
+  }
+  return d;
+}
+
+Table Schema::read(const std::string& path, const std::vector<std::string>& keep) const {
+  const detail::TextOf text(path);
+  const TableOptions options{.decimal = decimal == ',' ? ',' : '\0', .header = has_header};
+  return detail::scan(text.view(), options, path,
+                      [&](const detail::Names& names, std::vector<detail::Plan>& plans) {
+                        for (detail::Plan& plan : plans) plan.use = ColumnUse::drop;
+                        const auto place = [&](const std::string& name) {
+                          return std::find(names.names.begin(), names.names.end(), name) -
+                                 names.names.begin();
+                        };
+                        const auto width = static_cast<std::ptrdiff_t>(plans.size());
+                        for (const std::string& name : keep)
+                          plans[names.find(name, "the column to keep")].use = ColumnUse::category;
+                        if (const auto c = place(target.name); c < width)
+                          plans[static_cast<std::size_t>(c)] = {
+                              target.classes.empty() ? ColumnUse::number : ColumnUse::category,
+                              target.shift};
+                        for (const Feature& f : features) {
+                          const auto c = place(f.name);
+                          if (c == width) fail_missing(path, f.name, names.names, true);
+                          plans[static_cast<std::size_t>(c)] = {f.use, f.shift};
+                        }
+                      })
+      .table;
+}
+
+// ---- JSON ----
+
+std::string Schema::to_json() const {
+  using nlohmann::json;
+  json columns = json::array();
+  for (const Feature& f : features) {
+    json c{{"name", f.name}, {"gaps", f.has_gaps}, {"fill", f.fill}};
+    if (f.use == ColumnUse::category) {
+      c["words"] = f.words;
+    } else {
+      c["shift"] = f.shift;
+      c["mean"] = f.mean;
+      c["deviation"] = f.deviation;
+    }
+    columns.push_back(std::move(c));
+  }
+  json t{{"name", target.name}};
+  if (target.classes.empty()) {
+    t["shift"] = target.shift;
+    t["mean"] = target.mean;
+    t["deviation"] = target.deviation;
+  } else {
+    t["classes"] = target.classes;
+  }
+  return json{{"columns", columns},
+              {"target", t},
+              {"left_out", left_out},
+              {"header", has_header},
+              {"decimal", std::string(1, decimal)}}
+      .dump();
+}
+
+Schema Schema::from_json(std::string_view text) {
+  Schema s;
+  try {
+    const auto json = nlohmann::json::parse(text);
+    for (const auto& c : json.at("columns")) {
+      Feature f{c.at("name").get<std::string>()};
+      f.has_gaps = c.at("gaps").get<bool>();
+      f.fill = c.at("fill").get<double>();
+      if (c.contains("words")) {
+        f.use = ColumnUse::category;
+        f.words = c["words"].get<std::vector<std::string>>();
+      } else {
+        f.shift = c.at("shift").get<double>();
+        f.mean = c.at("mean").get<double>();
+        f.deviation = c.at("deviation").get<double>();
+      }
+      const bool sound =
+          f.use == ColumnUse::category
+              ? !f.words.empty() && f.fill >= 0 && f.fill < static_cast<double>(f.words.size())
+              : std::isfinite(f.shift + f.mean + f.fill) && f.deviation > 0 &&
+                    std::isfinite(f.deviation);
+      if (!sound)
+        fail<StateError>("schema", "got the column '", brief(f.name),
+                         "' with numbers that make no sense");
+      s.features.push_back(std::move(f));
+    }
+    const auto& t = json.at("target");
+    s.target.name = t.at("name").get<std::string>();
+    if (t.contains("classes")) {
+      s.target.classes = t["classes"].get<std::vector<std::string>>();
+    } else {
+      s.target.shift = t.at("shift").get<double>();
+      s.target.mean = t.at("mean").get<double>();
+      s.target.deviation = t.at("deviation").get<double>();
+    }
+    s.left_out = json.at("left_out").get<std::vector<std::string>>();
+    s.has_header = json.at("header").get<bool>();
+    const auto mark = json.at("decimal").get<std::string>();
+    s.decimal = mark == "," ? ',' : '.';
+  } catch (const nlohmann::json::exception& e) {
+    fail<StateError>("schema", "got text that is no schema: ", brief(e.what()));
+  }
+  return s;
+}
+
+}  // namespace descent::data

@@ -1,0 +1,89 @@
+// How the columns of a table become the inputs and the target of a network. A schema is measured on
+// training rows, kept beside the weights, and applied to every table that comes later.
+//
+//   const data::Table table = data::read_table("houses.csv");
+//   const auto schema = data::Schema::fit(table, {.target = "price"});
+//   const Tensor x = schema.inputs(table), y = schema.targets(table);
+#pragma once
+
+#include <descent/data/files.h>
+#include <descent/data/table.h>
+
+namespace descent::data {
+
+/// A column of a table, and how its values become inputs.
+struct Feature {
+  std::string name;                   ///< the name of the column
+  ColumnUse use = ColumnUse::number;  ///< number or category
+  /// Of a category: the words that have an input each, sorted. Of two words only the second has
+  /// one. Other words become 0 in all of these inputs.
+  std::vector<std::string> words = {};
+  double shift = 0;                ///< what the reader subtracts, see Column::shift
+  double mean = 0, deviation = 1;  ///< a number x becomes (x − mean)/deviation
+  double fill = 0;                 ///< what a gap counts as: the median, or the place of a word
+  bool has_gaps = false;           ///< a further input is 1 for a gap and 0 for a value
+
+  /// The number of inputs.
+  std::int64_t width() const;
+};
+
+/// What is to be predicted.
+struct Target {
+  std::string name;                    ///< the name of the column
+  std::vector<std::string> classes{};  ///< in the order of the outputs; empty for a regression
+  double shift = 0;                    ///< as in Feature
+  double mean = 0, deviation = 1;      ///< a regression learns (y − mean)/deviation
+};
+
+/// Options of Schema::fit().
+struct SchemaOptions {
+  std::string target = {};             ///< a name or number; empty: the last column of the file
+  Task task = Task::automatic;         ///< as in CsvOptions
+  bool standardize = true;             ///< false: numbers of features stay as they are
+  bool scale_target = true;            ///< false: the target of a regression stays as it is
+  bool keep_all = false;               ///< true: leave out no column
+  std::vector<std::string> keep = {};  ///< columns that are not left out, whatever they hold
+  std::int64_t most_words = 16;        ///< the most frequent words of a column have an input each
+};
+
+/// A data set as a table: its features, then its target as the column "target".
+Table table_of(const Dataset& d);
+
+/// How the columns of a table become inputs and a target.
+class Schema {
+ public:
+  std::vector<Feature> features;  ///< in the order of the inputs
+  Target target;                  ///< what is predicted
+  /// Columns that carry nothing, with the reason: constant ones, and words that differ in all rows.
+  std::vector<std::string> left_out;
+  bool has_header = true;  ///< whether columns have names; else they are found by their number
+  char decimal = '.';      ///< of the table that was learned from
+
+  /// Measures everything on the rows whose numbers `rows` holds, int64 (n); on all rows if it is
+  /// undefined. Classes are taken from the whole table. Throws FileError for a gap in the target or
+  /// a target that is the same in all rows, ValueError for an unknown target.
+  static Schema fit(const Table& table, const SchemaOptions& options, const Tensor& rows = {});
+
+  /// The number of inputs, D.
+  std::int64_t num_inputs() const;
+  /// The inputs (N, D) float32 of a table. Columns are found by name, in any order; a column that
+  /// the schema does not know is left alone. Throws ValueError for a missing column. If `unseen` is
+  /// given, it counts the words that were not there when the schema was measured.
+  Tensor inputs(const Table& table, std::int64_t* unseen = nullptr) const;
+  /// The targets of a table: (N) int64 classes, or (N, 1) float32 values as the network learns
+  /// them. Throws ValueError for a missing column, FileError for a gap or an unknown class.
+  Tensor targets(const Table& table) const;
+  /// A data set with inputs(), targets() and the classes.
+  Dataset dataset(const Table& table) const;
+  /// Reads a table with the columns that the schema knows; the target may be missing. Columns in
+  /// `keep` are read as words, and all others are left out. Throws the errors of read_table(), and
+  /// ValueError for a missing column, with the nearest name.
+  Table read(const std::string& path, const std::vector<std::string>& keep = {}) const;
+
+  /// The schema as JSON.
+  std::string to_json() const;
+  /// The schema that to_json() wrote. Throws StateError for text that is no schema.
+  static Schema from_json(std::string_view text);
+};
+
+}  // namespace descent::data

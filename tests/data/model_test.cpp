@@ -1,0 +1,237 @@
+// Schema and TableModel: from the columns of a table to predictions on new rows.
+#include "tests/support/errors.h"
+
+#include <descent/core/archive.h>
+#include <descent/core/files.h>
+#include <descent/descent.h>
+
+#include <gtest/gtest.h>
+#include <unistd.h>
+#include <cmath>
+#include <filesystem>
+#include <thread>
+
+namespace descent {
+namespace {
+
+using data::ColumnUse;
+using data::parse_table;
+using data::Schema;
+using data::Table;
+using testing::has_text;
+using testing::message_of;
+using Doubles = std::vector<double>;
+using Words = std::vector<std::string>;
+
+/// A folder that is removed in the end.
+struct Folder {
+  std::string path = (std::filesystem::temp_directory_path() /
+                      to_text("descent-model-", static_cast<long>(getpid())))
+                         .string();
+  Folder() { std::filesystem::create_directories(path); }
+  ~Folder() { std::filesystem::remove_all(path); }
+  std::string operator/(const char* name) const { return path + "/" + name; }
+};
+
+TEST(Schema, MakesInputsOfNumbersWordsAndGaps) {
+  const Table t = parse_table(
+      "n,w,b,same,y\n1,red,yes,7,1.5\n3,blue,no,7,2.5\n,green,no,7,3.5\n5,red,,7,5.5\n");
+  const Schema s = Schema::fit(t, {});
+  // n: 1, 3, 5 with median 3, mean 3 and deviation √(8/3); then its gap. w: three words. b: one
+  // input for "yes", a gap counts as the most frequent word; then its gap.
+  EXPECT_EQ(s.num_inputs(), 2 + 3 + 2);
+  EXPECT_EQ(s.left_out, (Words{"same: constant"}));
+  const double d = 2 / std::sqrt(8.0 / 3);
+  const Tensor expected = tensor(Doubles{-d, 0, 0, 0, 1, 1, 0,  //
+                                         0,  0, 1, 0, 0, 0, 0,  //
+                                         0,  1, 0, 1, 0, 0, 0,  //
+                                         d,  0, 0, 0, 1, 0, 1},
+                                 {4, 7});
+  EXPECT_TRUE(allclose(s.inputs(t).to(kFloat64), expected, 1e-6, 1e-7)) << s.inputs(t);
+  EXPECT_NEAR(s.target.mean, 3.25, 1e-12);
+  EXPECT_NEAR(s.targets(t)[0][0].item(), (1.5 - 3.25) / s.target.deviation, 1e-6);
+  EXPECT_EQ(s.dataset(t).features,
+            (Words{"n", "n gap", "w blue", "w green", "w red", "b", "b gap"}));
+}
+
+TEST(Schema, MeasuresTheTrainingRowsAlone) {
+  const Table t = parse_table("x,w,y\n1,a,0\n2,b,1\n3,a,0\n1000,c,1\n");
+  const Schema s = Schema::fit(t, {}, tensor(std::vector<std::int64_t>{0, 1, 2}));
+  EXPECT_NEAR(s.features[0].mean, 2, 1e-12);
+  EXPECT_EQ(s.features[1].words, (Words{"a", "b"}));
+  EXPECT_EQ(s.target.classes, (Words{"0", "1"}));
+  std::int64_t unseen = 0;
+  const Tensor x = s.inputs(t, &unseen);
+  EXPECT_EQ(unseen, 1);
+  EXPECT_EQ(x[3][1].item(), 0);  // neither a nor b
+}
+
+TEST(Schema, FindsColumnsByName) {
+  const Schema s = Schema::fit(parse_table("a,b,y\n1,5,0.5\n2,7,1.5\n4,6,2.5\n"), {});
+  const Tensor x = s.inputs(parse_table("extra,b,a\nq,5,1\nr,7,2\n"));
+  EXPECT_TRUE(allclose(x, s.inputs(parse_table("a,b\n1,5\n2,7\n"))));
+  EXPECT_TRUE(
+      has_text(message_of<ValueError>([&] { s.inputs(parse_table("a,c,y\n1,5,2\n2,3,4\n")); }),
+               "lacks the column 'b', expected each that the model was trained with"));
+  EXPECT_TRUE(has_text(message_of<ValueError>([&] { s.inputs(parse_table("a,b\n1,x\n2,y\n")); }),
+                       "got words in the column 'b', expected numbers as in training"));
+}
+
+TEST(Schema, KeepsTheMostFrequentWords) {
+  std::string text = "w,y\n";
+  for (int i = 0; i < 60; ++i) text += to_text("w", i % 20 < 17 ? i % 20 : 0, ",", i, ".5\n");
+  const Schema s = Schema::fit(parse_table(text), {.most_words = 3});
+  EXPECT_EQ(s.features[0].words, (Words{"w0", "w1", "w10"}));  // equally frequent: the first
+}
+
+TEST(Schema, StandardisesWhatFloatsCannotTellApart) {
+  const Table t = parse_table(
+      "t,small,y\n1700000000000000000,1e-20,1.5\n1700000000000001000,3e-20,2.5\n"
+      "1700000000000002000,2e-20,3.5\n");
+  const Tensor x = Schema::fit(t, {}).inputs(t);
+  const double d = std::sqrt(1.5);
+  EXPECT_TRUE(allclose(x.to(kFloat64), tensor(Doubles{-d, -d, 0, d, d, 0}, {3, 2}), 1e-5, 1e-5))
+      << x;
+}
+
+TEST(Schema, RefusesTargetsThatTeachNothing) {
+  EXPECT_TRUE(
+      has_text(message_of<FileError>([] { Schema::fit(parse_table("x,y\n1,\n2,3\n"), {}); }),
+               "got 1 gaps in the target 'y'"));
+  EXPECT_TRUE(
+      has_text(message_of<FileError>([] { Schema::fit(parse_table("x,y\n1,3\n2,3\n"), {}); }),
+               "got the target 'y', expected one that differs between rows"));
+  EXPECT_TRUE(
+      has_text(message_of<FileError>([] { Schema::fit(parse_table("x,y\n1,3.5\n1,4.5\n"), {}); }),
+               "got no feature that differs between rows"));
+  const Schema s = Schema::fit(parse_table("x,y\n1,a\n2,b\n3,a\n"), {});
+  EXPECT_TRUE(
+      has_text(message_of<FileError>([&] { s.targets(parse_table("x,y\n1,a\n2,c\n")); }),
+               "got the class 'c' in the target 'y', expected one that was there in training"));
+}
+
+TEST(Schema, IsTheSameAfterJson) {
+  const Table t = parse_table("n,w,y\n1.5,red,a\n0.1,\"bl,ue\",b\n,red,a\n");
+  const Schema s = Schema::fit(t, {}), again = Schema::from_json(s.to_json());
+  EXPECT_EQ(s.to_json(), again.to_json());
+  EXPECT_EQ(s.inputs(t).to_vector(), again.inputs(t).to_vector());
+  EXPECT_EQ(s.targets(t).to_vector(), again.targets(t).to_vector());
+  for (const char* text : {"", "{}", "[1]", "{\"columns\": 3}"})
+    EXPECT_TRUE(has_text(message_of<StateError>([&] { Schema::from_json(text); }),
+                         "got text that is no schema"));
+  std::string wrong = s.to_json();
+  wrong.replace(wrong.find("\"deviation\":") + 12, 1, "-");
+  EXPECT_THROW(Schema::from_json(wrong), StateError);
+}
+
+/// A model that was trained for a moment.
+TableModel model_of(const Table& t, const data::SchemaOptions& options, bool batch_norm = false) {
+  TableModel m;
+  m.schema = Schema::fit(t, options);
+  const auto outputs = static_cast<std::int64_t>(m.schema.target.classes.size());
+  m.network = {.inputs = m.schema.num_inputs(),
+               .hidden = {8, 4},
+               .outputs = std::max<std::int64_t>(outputs, 1),
+               .activation = "tanh",
+               .batch_norm = batch_norm};
+  manual_seed(4);
+  m.net = nn::mlp(m.network);
+  if (batch_norm) m.net(m.schema.inputs(t));  // running statistics
+  m.net.eval();
+  m.notes = {{"optimizer", "adam"}};
+  return m;
+}
+
+const char* const kBeams = "width,kind,load\n1.5,oak,3\n2.5,pine,4.5\n,oak,5\n4,fir,6\n3,oak,9\n";
+
+TEST(TableModel, StandsAlone) {
+  const Folder folder;
+  const Table t = parse_table(kBeams);
+  for (const bool batch_norm : {false, true})
+    for (const char* target : {"load", "kind"}) {
+      const TableModel m = model_of(t, {.target = target}, batch_norm);
+      const std::string path = folder / "m.safetensors";
+      m.save(path, m.schema.inputs(t));
+      const TableModel again = load_model(path);
+      EXPECT_EQ(again.predict(t).to_vector(), m.predict(t).to_vector()) << target;
+      EXPECT_EQ(again.notes, m.notes);
+    }
+  const TableModel m = model_of(t, {.target = "kind"});
+  const Tensor p = m.predict(t);
+  EXPECT_EQ(p.shape(), (Shape{5, 3}));
+  EXPECT_NEAR(p.sum().item(), 5, 1e-5);  // probabilities
+}
+
+TEST(TableModel, PredictsSingleRows) {
+  const Table t = parse_table(kBeams);
+  const TableModel m = model_of(t, {.target = "load"});
+  const auto all = m.predict(t).to_vector();
+  EXPECT_NEAR(m.predict({{"width", 2.5}, {"kind", std::string("pine")}})[0], all[1], 1e-5);
+  EXPECT_NEAR(m.predict({{"kind", std::string("oak")}})[0], all[2], 1e-5);
+  EXPECT_TRUE(has_text(message_of<ValueError>([&] {
+                         m.predict({{"widht", 2.5}});
+                       }),
+                       "got the column 'widht', expected one of width, kind. Hint: did you mean"));
+  EXPECT_TRUE(has_text(message_of<ValueError>([&] {
+                         m.predict({{"kind", 2.5}});
+                       }),
+                       "got a number for the column 'kind', expected a word"));
+}
+
+TEST(TableModel, PredictsFromSeveralThreads) {
+  const Table t = parse_table(kBeams);
+  const TableModel m = model_of(t, {.target = "load"}, true);
+  const auto expected = m.predict(t).to_vector();
+  std::vector<std::thread> threads;
+  std::array<bool, 4> same{};
+  for (std::size_t i = 0; i < same.size(); ++i)
+    threads.emplace_back([&, i] {
+      same[i] = true;
+      for (int k = 0; k < 200; ++k) same[i] = same[i] && m.predict(t).to_vector() == expected;
+    });
+  for (std::thread& thread : threads) thread.join();
+  for (const bool s : same) EXPECT_TRUE(s);
+}
+
+TEST(TableModel, RefusesFilesThatAreNoModel) {
+  const Folder folder;
+  const Table t = parse_table(kBeams);
+  const TableModel m = model_of(t, {.target = "load"});
+  const std::string path = folder / "m.safetensors";
+  m.save(path, m.schema.inputs(t));
+  const Archive file = load_tensors(path);
+  const auto refused = [&](const auto& change, const char* message) {
+    Archive a = file;
+    change(a);
+    save_tensors(path, a.tensors, a.metadata);
+    EXPECT_TRUE(has_text(message_of<Error>([&] { load_model(path); }), message));
+  };
+  refused([](Archive& a) { a.metadata.clear(); }, "which holds tensors but no model");
+  refused([](Archive& a) { a.metadata["descent_model"] = "{"; },
+          "with a description that is damaged");
+  refused(
+      [](Archive& a) {
+        std::string& text = a.metadata["descent_model"];
+        text.replace(text.find("\"version\":1"), 11, "\"version\":9");
+      },
+      "of version 9, expected 1");
+  refused(
+      [](Archive& a) {
+        std::string& text = a.metadata["descent_model"];
+        text.replace(text.find("\"hidden\":[8,4]"), 14, "\"hidden\":[9999999,9999999]");
+      },
+      "with layers larger than its weights");
+  refused(
+      [](Archive& a) {
+        std::string& text = a.metadata["descent_model"];
+        text.replace(text.find("\"inputs\":"), 10, "\"inputs\":7");
+      },
+      "as its columns need");
+  refused([](Archive& a) { a.tensors.erase("check.inputs"); }, "without rows to check");
+  refused([](Archive& a) { a.tensors.at("net.0.bias").add_(1.0); },
+          "does not predict for its own rows what it did when it was saved");
+  refused([](Archive& a) { a.tensors.erase("net.0.bias"); }, "missing: 0.bias");
+}
+
+}  // namespace
+}  // namespace descent
