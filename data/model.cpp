@@ -16,6 +16,9 @@ namespace {
 constexpr int kVersion = 1;
 constexpr const char* kMetadata = "descent_model";
 constexpr std::int64_t kMostChecked = 8;
+// A description that goes beyond these is an attack rather than a model.
+constexpr std::size_t kMostText = std::size_t{4} << 20, kMostLayers = 1000;
+constexpr int kMostDepth = 16;
 
 nlohmann::json json_of(const nn::MlpOptions& o) {
   return {{"inputs", o.inputs},         {"hidden", o.hidden},   {"outputs", o.outputs},
@@ -105,8 +108,17 @@ TableModel load_model(const std::string& path) {
                     "', which holds tensors but no model, expected a file "
                     "of TableModel::save() or of `descent train`");
   TableModel model;
+  const auto damaged = [&](const std::string& why) {
+    fail<FileError>("load_model", "got '", path, "' with a description that is damaged: ", why);
+  };
+  if (text->second.size() > kMostText)
+    damaged(to_text("it has ", text->second.size(), " bytes, expected at most ", kMostText));
   try {
-    const auto json = nlohmann::json::parse(text->second);
+    const auto json = nlohmann::json::parse(
+        text->second, [&](int depth, nlohmann::json::parse_event_t, const nlohmann::json&) {
+          if (depth > kMostDepth) damaged("it is nested too deeply");
+          return true;
+        });
     if (const int version = json.at("version").get<int>(); version != kVersion)
       fail<FileError>("load_model", "got '", path, "' of version ", version, ", expected ",
                       kVersion);
@@ -114,8 +126,9 @@ TableModel load_model(const std::string& path) {
     model.network = network_of(json.at("network"));
     model.notes = json.at("notes").get<std::map<std::string, std::string>>();
   } catch (const nlohmann::json::exception& e) {
-    fail<FileError>("load_model", "got '", path,
-                    "' with a description that is damaged: ", brief(e.what()));
+    damaged(brief(e.what()));
+  } catch (const StateError& e) {
+    damaged(brief(e.what()));
   }
   const auto classes = static_cast<std::int64_t>(model.schema.target.classes.size());
   if (model.network.inputs != model.schema.num_inputs() ||
@@ -127,6 +140,8 @@ TableModel load_model(const std::string& path) {
   // The layers must fit the weights in the file before they take memory.
   std::int64_t width = model.network.inputs, numbers = 0, stored = 0;
   std::vector<std::int64_t> layers = model.network.hidden;
+  if (layers.size() > kMostLayers)
+    damaged(to_text("it has ", layers.size(), " layers, expected at most ", kMostLayers));
   layers.push_back(model.network.outputs);
   for (const std::int64_t h : layers) {
     numbers = h < 1 || h > (std::int64_t{1} << 31) || numbers > (std::int64_t{1} << 40)

@@ -233,5 +233,46 @@ TEST(TableModel, RefusesFilesThatAreNoModel) {
   refused([](Archive& a) { a.tensors.erase("net.0.bias"); }, "missing: 0.bias");
 }
 
+TEST(TableModel, SurvivesAnyFile) {
+  const Folder folder;
+  const Table t = parse_table(kBeams);
+  const TableModel m = model_of(t, {.target = "kind"});
+  const std::string path = folder / "m.safetensors";
+  m.save(path, m.schema.inputs(t));
+  const std::string whole = read_file(path);
+  const Archive file = load_tensors(path);
+  const std::string text = file.metadata.at("descent_model");
+  Generator generator(9);
+  SCOPED_TRACE("seed 9");
+  int loaded = 0;
+  const auto try_to_load = [&] {
+    try {
+      const TableModel again = load_model(path);
+      again.predict(again.schema.inputs(t));
+      ++loaded;
+    } catch (const Error& e) {
+      EXPECT_LT(std::string(e.what()).size(), 1000u);
+    }
+  };
+  for (int i = 0; i < 1500; ++i) {
+    std::string changed = i % 2 == 0 ? text : whole;
+    const std::size_t at = generator.below(changed.size());
+    if (generator.below(8) == 0)
+      changed.resize(at);
+    else
+      changed[at] = i % 2 == 1 && generator.below(3) == 0
+                        ? static_cast<char>(generator.below(256))
+                        : "0123456789,:{}[]\"-"[generator.below(18)];
+    if (i % 2 == 0)
+      save_tensors(path, file.tensors, {{"descent_model", changed}});
+    else
+      write_file(path, changed);
+    try_to_load();
+  }
+  EXPECT_LT(loaded, 1500);
+  save_tensors(path, file.tensors, {{"descent_model", std::string(100000, '[')}});
+  EXPECT_TRUE(has_text(message_of<FileError>([&] { load_model(path); }), "nested too deeply"));
+}
+
 }  // namespace
 }  // namespace descent
