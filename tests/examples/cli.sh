@@ -233,6 +233,20 @@ expect 0 '160 samples to train, 40 to validate, 5 features' train --data beams.c
   --header yes --separator comma --decimal point
 expect 2 "got 'kind:words', expected NAME:number" train --data beams.csv --column kind:words
 
+# The best weights are kept with --patience, also when the run is resumed; without it, train says what is lost.
+expect 0 'Hint: --patience 20 keeps the best' train --data wine --hidden 64 --lr 0.1 --epochs 60 --seed 2
+best=(train --data wine --hidden 64 --lr 0.1 --epochs 4000 --seed 2 --patience 1500)
+"$descent" "${best[@]}" --out best >log 2>/dev/null
+epoch=$(sed -n 's/^the weights are those of epoch //p' log)
+awk -F, -v epoch="$epoch" 'NR > 1 && (least == "" || $5 < least) { least = $5; at = $1 } END { exit at != epoch }' best/metrics.csv ||
+  { echo "epoch $epoch is not the best"; failures=$((failures + 1)); }
+"$descent" "${best[@]}" --out again >/dev/null 2>progress &
+for _ in $(seq 1000); do grep -q '^[0-9]*/4000' progress && break; sleep 0.01; done
+kill -KILL $!
+wait $! 2>/dev/null
+expect 0 '' "${best[@]}" --out again --resume
+cmp best/model.safetensors again/model.safetensors || { echo "other weights when resumed"; failures=$((failures + 1)); }
+
 # Names in another encoding than UTF-8.
 printf 'br\xe4ite,y\n1,2.5\n2,3\n3,5\n4,1\n5,2\n' >latin.csv
 expect 3 'Hint: if the file is in Latin-1, iconv' train --data latin.csv --epochs 1

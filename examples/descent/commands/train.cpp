@@ -50,6 +50,13 @@ void save_metrics(const Run& run, const std::string& folder) {
   write_file(folder + "/metrics.csv", csv);
 }
 
+/// The epoch with the lowest validation loss.
+const Epoch& best_of(const Run& run) {
+  return *std::min_element(
+      run.epochs.begin(), run.epochs.end(),
+      [](const Epoch& a, const Epoch& b) { return a.validation.loss < b.validation.loss; });
+}
+
 /// What stands beside the progress bar after an epoch.
 std::string note_of(const Epoch& e, bool classification) {
   return to_text("loss ", format(e.train.loss, "%.4f"), "  validation ",
@@ -198,6 +205,13 @@ int train(const Options& o) {
             << (run.averaged ? " (averaged weights)" : "") << "; "
             << counted(run.gradient_evaluations, "gradient evaluation") << " in "
             << duration(run.seconds) << "\n";
+  if (run.best_epoch > 0) std::cout << "the weights are those of epoch " << run.best_epoch << "\n";
+  if (const Epoch& best = best_of(run);
+      o.patience == 0 && best.validation.loss < 0.99 * run.validation.loss)
+    std::cout << "the weights are those of the last epoch; epoch " << best.epoch
+              << " had validation loss " << format(best.validation.loss, "%.4f") << ", " << measure
+              << " " << format(best.validation.accuracy, "%.4f")
+              << ". Hint: --patience 20 keeps the best\n";
   if (!o.out.empty())
     std::cout << "settings.json, metrics.csv and model.safetensors are in " << o.out << "\n";
   return kOk;

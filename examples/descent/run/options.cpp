@@ -222,6 +222,11 @@ void add_options(CLI::App& c, Options& o, bool compare) {
   if (!compare)
     c.add_option("--trace", o.trace,
                  "CSV file for what each step does to each parameter: norms, ratios, clipping");
+  if (!compare)
+    c.add_option("--patience", o.patience,
+                 "end after so many epochs without a lower validation loss, and keep the best "
+                 "weights (default: keep the last)")
+        ->transform(kCount);
   if (!compare) c.add_flag("--force", o.force, "replace the model of an earlier run in --out");
   c.add_option(
       "--out", o.out,
@@ -268,7 +273,8 @@ std::vector<Listed> listing(const Options& o, bool compare) {
     for (Listed& reading : std::vector<Listed>{{"column", joined(o.column, ","), true},
                                                {"separator", o.separator, true},
                                                {"header", o.header, true},
-                                               {"decimal", o.decimal, true}})
+                                               {"decimal", o.decimal, true},
+                                               {"patience", to_text(o.patience)}})
       all.push_back(std::move(reading));
   if (compare) {
     all.push_back({"budget", to_text(o.budget)});

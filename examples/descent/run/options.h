@@ -43,8 +43,9 @@ struct Options {
   int threads = 0;        // 0: the library decides
   double validation = 0.2;
   std::string out{};
-  bool force = false;   // train: replace the model of an earlier run in --out
-  std::string trace{};  // train: CSV file for what each step did to each parameter; "": none
+  std::int64_t patience = 0;  // train: epochs without improvement that end the run; 0: all run
+  bool force = false;         // train: replace the model of an earlier run in --out
+  std::string trace{};        // train: CSV file for what each step did to each parameter; "": none
 };
 
 /// Adds the options to a command. `compare` says whether the command is `compare`, which takes

@@ -32,6 +32,7 @@ Training::Training(const Options& o, nn::Sequential& model, const data::Dataset&
       optimizer_(make_optimizer(o, model.parameters(), o.epochs * loader_.batches())) {
   if (choose("--schedule", schedules(), o.schedule).by_validation)
     plateau_.emplace(optimizer_, optim::PlateauOptions{.factor = 0.3, .patience = 2});
+  if (o.patience > 0) stopping_.emplace(optim::EarlyStoppingOptions{.patience = o.patience});
 }
 
 void Training::add_to(Checkpoint& checkpoint) {
@@ -40,6 +41,7 @@ void Training::add_to(Checkpoint& checkpoint) {
   checkpoint.add("loader", loader_);
   checkpoint.add("history", *this);
   if (plateau_) checkpoint.add("plateau", *plateau_);
+  if (stopping_) checkpoint.add("early_stopping", *stopping_);
 }
 
 std::map<std::string, Tensor> Training::state_dict() const {
@@ -75,10 +77,13 @@ void Training::load_state_dict(const std::map<std::string, Tensor>& state) {
 }
 
 /// The scores on training and validation data that the model would have if training ended now. Once
-/// the optimizer keeps an average, these are the scores of the averaged weights.
+/// the optimizer keeps an average, these are the scores of the averaged weights. Early stopping
+/// keeps a copy of the weights that were scored.
 std::pair<Score, Score> Training::scores() {
   const auto both = [&] {
-    return std::pair(evaluate(model_, train_), evaluate(model_, validation_));
+    const std::pair scores(evaluate(model_, train_), evaluate(model_, validation_));
+    if (stopping_) stopping_->step(scores.second.loss, model_);
+    return scores;
   };
   if (!optimizer_.has_average()) return both();
   const auto statistics = o_.batch_norm ? model_.state_dict() : optim::State();
@@ -91,6 +96,11 @@ std::pair<Score, Score> Training::scores() {
   }
   if (o_.batch_norm) model_.load_state_dict(statistics);
   return scores;
+}
+
+/// Whether more epochs than --patience have passed since the best one.
+bool Training::has_stopped() const {
+  return stopping_ && std::ssize(run_.epochs) - 1 - stopping_->best_epoch() > o_.patience;
 }
 
 /// Trains on the batches of the epoch that are left.
@@ -116,7 +126,7 @@ Run Training::run(const Watchers& watch) {
   if (!o_.trace.empty()) optimizer_.set_tracer(optim::csv_tracer(o_.trace));
   std::vector<Epoch>& epochs = run_.epochs;
   try {
-    while (std::ssize(epochs) < o_.epochs) {
+    while (std::ssize(epochs) < o_.epochs && !has_stopped()) {
       if (loader_.epoch() == std::ssize(epochs)) lr_ = optimizer_.get("lr");
       if (loader_.finished_epochs() == std::ssize(epochs)) train_an_epoch(watch.batch);
       const auto [trained, validated] = scores();
@@ -127,7 +137,11 @@ Run Training::run(const Watchers& watch) {
       if (plateau_) plateau_->step(validated.loss);
       if (watch.epoch) watch.epoch(epochs.back());
     }
-    if (o_.swa > 0 || o_.ema > 0 || optimizer_.has_average()) {
+    if (stopping_) {
+      stopping_->restore(model_);
+      run_.best_epoch = stopping_->best_epoch() + 1;
+      run_.averaged = optimizer_.has_average();
+    } else if (o_.swa > 0 || o_.ema > 0 || optimizer_.has_average()) {
       run_.averaged = true;
       optimizer_.swap_average();  // the model keeps the averaged weights
       if (o_.batch_norm) nn::update_batch_norm(model_, loader_);

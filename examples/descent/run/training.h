@@ -29,8 +29,9 @@ struct Run {
   std::vector<Epoch> epochs;
   Score validation;  // at the end; if the optimizer keeps an average, of the averaged weights
   std::int64_t gradient_evaluations = 0;
-  double seconds = 0;     // of training alone, without evaluation
-  bool averaged = false;  // true if the model is left with averaged weights
+  double seconds = 0;           // of training alone, without evaluation
+  std::int64_t best_epoch = 0;  // of the weights that the model is left with; 0: those of the last
+  bool averaged = false;        // true if the model is left with averaged weights
   bool diverged = false;
   std::string failure;  // why the run diverged
 };
@@ -65,6 +66,7 @@ class Training {
 
  private:
   std::pair<Score, Score> scores();
+  bool has_stopped() const;
   void train_an_epoch(const std::function<void()>& watch);
 
   const Options& o_;
@@ -73,6 +75,7 @@ class Training {
   descent::data::DataLoader loader_;
   descent::optim::Optimizer optimizer_;
   std::optional<descent::optim::ReduceOnPlateau> plateau_;
+  std::optional<descent::optim::EarlyStopping> stopping_;
   Run run_;
   double lr_ = 0;  // at the first step of the present epoch
 };
