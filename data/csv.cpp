@@ -116,7 +116,10 @@ Dataset dataset_of(detail::Scan scan, std::size_t target, const CsvOptions& opti
     for (double& v : y)
       v = static_cast<double>(std::lower_bound(sorted.begin(), sorted.end(), v) - sorted.begin());
   }
-  if (table.class_names.size() == d.classes.size() && target + 1 == scan.gaps.size())
+  // scikit-learn's own files number the classes.
+  if (!d.classes.empty() && table.class_names.size() == d.classes.size() &&
+      target + 1 == scan.gaps.size() && d.classes.front() == "0" &&
+      d.classes.back() == std::to_string(d.classes.size() - 1))
     d.classes = table.class_names;
   if (table.has_header)
     for (std::size_t i = 0; i < table.columns.size(); ++i)
@@ -134,10 +137,11 @@ Dataset dataset_of(detail::Scan scan, std::size_t target, const CsvOptions& opti
 
 detail::Scan scan(std::string_view text, const CsvOptions& options, const std::string& name,
                   std::size_t& target) {
-  return detail::scan(text, {.header = options.header}, name,
-                      [&](const detail::Names& names, std::vector<detail::Plan>& plans) {
-                        target = choose(options, name, names, plans);
-                      });
+  return detail::scan(
+      text, {.separator = options.separator, .decimal = options.decimal, .header = options.header},
+      name, [&](const detail::Names& names, std::vector<detail::Plan>& plans) {
+        target = choose(options, name, names, plans);
+      });
 }
 
 }  // namespace

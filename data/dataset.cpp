@@ -1,6 +1,11 @@
+#include <descent/autograd/ops/shape.h>
 #include <descent/core/create.h>
 #include <descent/core/random.h>
 #include <descent/data/dataset.h>
+
+#include <algorithm>
+#include <cmath>
+#include <map>
 
 namespace descent::data {
 
@@ -16,6 +21,28 @@ std::pair<Tensor, Tensor> split_rows(std::int64_t n, double fraction, std::uint6
   Generator generator(seed, 1);
   const Tensor order = randperm(n, generator);
   return {order.slice(0, 0, first), order.slice(0, first)};
+}
+
+std::pair<Tensor, Tensor> split_rows(const Tensor& labels, double fraction, std::uint64_t seed) {
+  if (labels.dim() != 1 || labels.dtype() != kInt64)
+    fail<ShapeError>("split", "got labels ", labels.shape(), " of ", labels.dtype(),
+                     ", expected (N) int64");
+  const auto [head, rest] = split_rows(labels.numel(), fraction, seed);
+  const std::vector<std::int64_t> label = labels.to_vector<std::int64_t>();
+  std::map<std::int64_t, std::int64_t> quota;  // how many samples of a class are for training
+  for (const std::int64_t y : label) ++quota[y];
+  for (auto& [y, n] : quota) {
+    const auto share = static_cast<std::int64_t>(std::lround(fraction * static_cast<double>(n)));
+    n = n == 1 ? 1 : std::clamp<std::int64_t>(share, 1, n - 1);
+  }
+  std::vector<std::int64_t> train, test;
+  for (const std::int64_t i : cat({head, rest}).to_vector<std::int64_t>())
+    (quota[label[static_cast<std::size_t>(i)]]-- > 0 ? train : test).push_back(i);
+  if (test.empty())
+    fail<ValueError>("split", "got ", label.size(),
+                     " samples that each have a class of their own, "
+                     "expected classes of two samples or more");
+  return {tensor(train), tensor(test)};
 }
 
 Split split(const Dataset& all, double fraction, std::uint64_t seed) {

@@ -80,6 +80,11 @@ Split split(const Dataset& all, double fraction = 0.8, std::uint64_t seed = 0);
 /// the errors of split().
 std::pair<Tensor, Tensor> split_rows(std::int64_t n, double fraction = 0.8, std::uint64_t seed = 0);
 
+/// The same for samples of these classes, int64 (N): every class is parted alike, and a class of
+/// two samples or more stands in both parts. Throws the errors of split(), and ShapeError for other
+/// labels.
+std::pair<Tensor, Tensor> split_rows(const Tensor& labels, double fraction, std::uint64_t seed = 0);
+
 /// Shifts and scales each feature to mean 0 and standard deviation 1. Measure mean and deviation on
 /// the training data, and apply the same numbers to the test data.
 struct Standardizer {

@@ -25,6 +25,8 @@ struct CsvOptions {
   /// target holds at most 50 different whole numbers, and numbers repeat. Otherwise it is
   /// regression.
   Task task = Task::automatic;
+  char separator = '\0';  ///< as in TableOptions; 0: csv() finds out
+  char decimal = '\0';    ///< as in TableOptions; 0: csv() finds out
 };
 
 /// Reads a table of numbers, as read_table() reads tables; see there for separators, quotes and

@@ -138,8 +138,11 @@ void fit_target(Schema& schema, const Table& table, const Column& column, const 
         (o.task == Task::automatic && are_classes(values, all.size()))) {
       if (values.size() > 1000) bad_task("at most 1000 classes of numbers");
       for (const double v : values) t.classes.push_back(to_text(v));
-      const bool last = &column == &table.columns.back();
-      if (last && table.class_names.size() == t.classes.size()) t.classes = table.class_names;
+      // scikit-learn's own files number the classes.
+      const auto names = static_cast<double>(table.class_names.size());
+      if (&column == &table.columns.back() && values.size() == table.class_names.size() &&
+          *values.begin() == 0 && *values.rbegin() == names - 1)
+        t.classes = table.class_names;
     }
   }
   if (t.classes.size() == 1) bad_task("one that differs between rows. Hint: name another column");

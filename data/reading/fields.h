@@ -43,6 +43,8 @@ class Cursor {
       : at_(text.data()), end_(at_ + text.size()), format_(format) {
     const std::size_t last = text.rfind(format.newline);
     last_newline_ = last == text.npos ? at_ : at_ + last;
+    // A decimal mark that separates too can stand in quotes alone. No loop over digits ends at '0'.
+    decimal_ = format.decimal == format.separator ? '0' : format.decimal;
   }
 
   /// Goes to the first field of the next row. Returns false if there is none.
@@ -79,6 +81,7 @@ class Cursor {
   std::string_view unquoted();
 
   const char *at_, *end_;
+  char decimal_;              // of plain numbers
   const char* last_newline_;  // where loops over characters end without a check
   Format format_;
   bool quoted_ = false, unclosed_ = false;
@@ -119,7 +122,7 @@ inline bool Cursor::plain_number(double& x) {
   for (; is_digit(*p); ++p) digits = digits * 10 + static_cast<unsigned>(*p - '0');
   std::ptrdiff_t count = p - begin;
   int exponent = 0;
-  if (*p == format_.decimal) {
+  if (*p == decimal_) {
     const char* const point = ++p;
     if (std::uint64_t eight; last_newline_ - p >= 8 && eight_digits(p, eight)) {
       digits = digits * 100000000 + eight;

@@ -288,6 +288,25 @@ TEST(Csv, ReadsHardCases) {
                "got the column to drop 'b', expected a name of the header or a number in [0, 1]"));
 }
 
+TEST(Split, PartsEveryClassAlike) {
+  std::vector<std::int64_t> labels(1000, 0);
+  for (std::size_t i = 0; i < 22; ++i) labels[i * 40] = 1;
+  labels[7] = 2;  // alone
+  for (const std::uint64_t seed : {0, 1, 2, 3}) {
+    const auto [train, test] = data::split_rows(tensor(labels), 0.8, seed);
+    const Tensor in_test = tensor(labels).index_select(0, test);
+    EXPECT_EQ((in_test == 1).to(kInt64).sum().item(), 4);
+    EXPECT_EQ((in_test == 2).to(kInt64).sum().item(), 0);
+    EXPECT_EQ(train.numel() + test.numel(), 1000);
+    std::vector<double> all = cat({train, test}).to_vector();
+    std::sort(all.begin(), all.end());
+    EXPECT_EQ(all, arange(1000).to_vector());
+  }
+  EXPECT_THROW(data::split_rows(tensor(labels).to(kFloat32), 0.8), ShapeError);
+  EXPECT_TRUE(has_text(message_of<ValueError>([] { data::split_rows(arange(5), 0.8); }),
+                       "a class of their own"));
+}
+
 TEST(DataLoader, RefusesPlacesThatAreNone) {
   data::DataLoader loader(ones({5, 2}), arange(5), {.batch_size = 2});
   EXPECT_TRUE(

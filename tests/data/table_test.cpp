@@ -191,6 +191,16 @@ TEST(Table, KnowsTheFilesOfScikitLearn) {
   const data::Dataset d = data::parse_csv("4,2,cat,dog\n1,2,0\n3,4,1\n1,2,0\n3,4,1\n");
   EXPECT_EQ(d.classes, (Names{"cat", "dog"}));
   EXPECT_EQ(d.size(), 4);
+  // Numbers that are no places of the names are classes of their own.
+  EXPECT_EQ(data::parse_csv("4,2,cat,dog\n1,2,0\n3,4,2\n1,2,0\n3,4,2\n").classes,
+            (Names{"0", "2"}));
+  const Table t = parse_table("4,2,cat,dog\n1,2,0\n3,4,2\n1,2,0\n3,4,2\n");
+  EXPECT_EQ(data::Schema::fit(t, {}).targets(t).to_vector(), (Doubles{0, 1, 0, 1}));
+}
+
+TEST(Table, ReadsQuotedDecimalCommasBetweenCommas) {
+  const Table t = parse_table("a,b\n1,\"2,5\"\n3,\"4,25\"\n");
+  EXPECT_EQ(values(t), (Doubles{1, 2.5, 3, 4.25}));
 }
 
 /// A table of several pieces, with its values.

@@ -50,7 +50,9 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   data::Dataset d, again;
   if (!fuzz::accepts([&] { d = data::parse_csv(choices.rest(), options); })) return 0;
   options = {.header = !d.features.empty(),
-             .task = d.is_classification() ? data::Task::classification : data::Task::regression};
+             .task = d.is_classification() ? data::Task::classification : data::Task::regression,
+             .separator = ',',
+             .decimal = '.'};
   const std::string text = text_of(d);
   again = data::parse_csv(text, options);
   fuzz::require(d.features == again.features && d.classes == again.classes, "names read back");

@@ -111,7 +111,11 @@ Prepared prepare_table(const Options& o) {
   options.scale_target = o.standardize != "off";
   options.keep_all = !csv;
   for (const std::string& text : o.column) options.keep.push_back(text.substr(0, text.rfind(':')));
-  const auto [train, validation] = data::split_rows(table.rows(), 1 - o.validation, o.seed);
+  const data::Schema whole = data::Schema::fit(table, options);
+  const double share = 1 - o.validation;
+  const auto [train, validation] = whole.target.classes.empty()
+                                       ? data::split_rows(table.rows(), share, o.seed)
+                                       : data::split_rows(whole.targets(table), share, o.seed);
   Prepared p;
   p.schema = data::Schema::fit(table, options, train);
   p.all = p.schema.dataset(table);
