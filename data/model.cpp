@@ -6,6 +6,7 @@
 #include <descent/core/text.h>
 #include <descent/data/model.h>
 
+#include <bit>
 #include <cmath>
 #include <limits>
 #include <nlohmann/json.hpp>
@@ -14,11 +15,23 @@ namespace descent {
 namespace {
 
 constexpr int kVersion = 1;
-constexpr const char* kMetadata = "descent_model";
+constexpr const char *kMetadata = "descent_model", *kChecksum = "descent_checksum";
 constexpr std::int64_t kMostChecked = 8;
 // A description that goes beyond these is an attack rather than a model.
 constexpr std::size_t kMostText = std::size_t{4} << 20, kMostLayers = 1000;
 constexpr int kMostDepth = 16;
+
+/// FNV-1a over the description, and over names and values of all tensors.
+std::string checksum_of(const std::string& text, const std::map<std::string, Tensor>& tensors) {
+  std::uint64_t h = 14695981039346656037U;
+  const auto add = [&](std::uint64_t x) { h = (h ^ x) * 1099511628211U; };
+  for (const char c : text) add(static_cast<unsigned char>(c));
+  for (const auto& [name, t] : tensors) {
+    for (const char c : name) add(static_cast<unsigned char>(c));
+    for (const double v : t.to_vector<double>()) add(std::bit_cast<std::uint64_t>(v));
+  }
+  return to_text("fnv1a ", std::to_string(h));
+}
 
 nlohmann::json json_of(const nn::MlpOptions& o) {
   return {{"inputs", o.inputs},         {"hidden", o.hidden},   {"outputs", o.outputs},
@@ -43,8 +56,8 @@ Tensor TableModel::predict(const Tensor& inputs) const {
   nn::Sequential model = net;  // the same weights
   const Tensor out = model(inputs);
   if (!schema.target.classes.empty()) return softmax(out, 1);
-  // In double, so that a target far from 0 keeps its digits until the end.
-  return (out.to(kFloat64) * schema.target.deviation + schema.target.mean).to(kFloat32);
+  // In double, so that a target far from 0 keeps its digits.
+  return out.to(kFloat64) * schema.target.deviation + (schema.target.mean + schema.target.shift);
 }
 
 Tensor TableModel::predict(const data::Table& table) const { return predict(schema.inputs(table)); }
@@ -97,7 +110,12 @@ void TableModel::save(const std::string& path, const Tensor& sample) const {
                             {"schema", nlohmann::json::parse(schema.to_json())},
                             {"network", json_of(network)},
                             {"notes", notes}};
-  save_tensors(path, tensors, {{kMetadata, json.dump()}});
+  const std::string text = json.dump();
+  if (text.size() > kMostText)
+    fail<ValueError>("save", "got a model whose columns and classes take ", text.size(),
+                     " bytes of text, expected at most ", kMostText,
+                     ". Hint: leave out columns of long words");
+  save_tensors(path, tensors, {{kMetadata, text}, {kChecksum, checksum_of(text, tensors)}});
 }
 
 TableModel load_model(const std::string& path) {
@@ -107,6 +125,11 @@ TableModel load_model(const std::string& path) {
     fail<FileError>("load_model", "got '", path,
                     "', which holds tensors but no model, expected a file "
                     "of TableModel::save() or of `descent train`");
+  if (const auto sum = file.metadata.find(kChecksum);
+      sum == file.metadata.end() || sum->second != checksum_of(text->second, file.tensors))
+    fail<FileError>("load_model", "got '", path,
+                    "', whose checksum is wrong, expected the file as it was saved. Hint: it was "
+                    "changed or damaged");
   TableModel model;
   const auto damaged = [&](const std::string& why) {
     fail<FileError>("load_model", "got '", path, "' with a description that is damaged: ", why);
@@ -154,8 +177,12 @@ TableModel load_model(const std::string& path) {
     if (name.starts_with("net.")) stored += t.numel(), weights.emplace(name.substr(4), t);
   if (numbers > stored)
     fail<FileError>("load_model", "got '", path, "' with layers larger than its weights");
-  model.net = nn::mlp(model.network);
-  model.net.load_state_dict(weights);
+  try {
+    model.net = nn::mlp(model.network);
+    model.net.load_state_dict(weights);
+  } catch (const Error& e) {
+    damaged(brief(e.what(), 500));
+  }
   model.net.eval();
   const auto inputs = file.tensors.find("check.inputs"),
              outputs = file.tensors.find("check.outputs");
@@ -164,10 +191,10 @@ TableModel load_model(const std::string& path) {
     fail<FileError>("load_model", "got '", path,
                     "' without rows to check, expected check.inputs and check.outputs");
   const Tensor now = model.predict(inputs->second), then = outputs->second;
-  if (!(now.shape() == then.shape()) || !allclose(now, then.to(kFloat32), 1e-4, 1e-5))
-    fail<StateError>("load_model", "got '", path,
-                     "', which does not predict for its own rows what it did "
-                     "when it was saved, expected the same. Hint: was the file changed?");
+  if (!(now.shape() == then.shape()) || !allclose(now, then.to(now.dtype()), 1e-4, 1e-5))
+    fail<FileError>("load_model", "got '", path,
+                    "', which does not predict for its own rows what it did "
+                    "when it was saved, expected the same. Hint: was the file changed?");
   return model;
 }
 

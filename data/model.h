@@ -26,7 +26,8 @@ class TableModel {
   std::map<std::string, std::string> notes;
 
   /// Predictions for the rows of a table: probabilities of the classes (N, C), or, for a
-  /// regression, values (N, 1) in the unit of the target. Throws the errors of Schema::inputs().
+  /// regression, values (N, 1) in the unit of the target, in double precision. Throws the errors of
+  /// Schema::inputs().
   Tensor predict(const data::Table& table) const;
   /// The same for inputs (N, D) that Schema::inputs() made.
   Tensor predict(const Tensor& inputs) const;
@@ -45,7 +46,7 @@ class TableModel {
 };
 
 /// Reads a model that TableModel::save() wrote. Throws FileError if the file is damaged or no such
-/// model, and StateError if the model does not predict what it predicted when it was saved.
+/// model, and if the model does not predict what it predicted when it was saved.
 TableModel load_model(const std::string& path);
 
 }  // namespace descent

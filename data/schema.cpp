@@ -94,7 +94,7 @@ const char* fit_numbers(Feature& f, const Column& column, const std::vector<floa
   f.shift = column.shift;
   std::vector<double> numbers;
   for (const float x : values)
-    if (!std::isnan(x)) numbers.push_back(x + f.shift);
+    if (!std::isnan(x)) numbers.push_back(x);
   if (numbers.empty()) return "only gaps";
   const auto [mean, deviation] = moments(numbers);
   if (deviation == 0 && !f.has_gaps && !keep) return "constant";
@@ -104,6 +104,15 @@ const char* fit_numbers(Feature& f, const Column& column, const std::vector<floa
   if (numbers.size() % 2 == 0) f.fill = (f.fill + *std::max_element(numbers.begin(), middle)) / 2;
   if (o.standardize) f.mean = mean, f.deviation = deviation > 0 ? deviation : 1;
   return nullptr;
+}
+
+/// The number v + shift as text; whole numbers with all digits.
+std::string text_of(double v, double shift) {
+  constexpr double kMost = 9e18;
+  if (shift != 0 && v == std::floor(v) && shift == std::floor(shift) && std::fabs(shift) < kMost &&
+      std::fabs(v) < kMost / 100)
+    return std::to_string(static_cast<std::int64_t>(shift) + static_cast<std::int64_t>(v));
+  return to_text(v + shift);
 }
 
 /// True if numbers are classes: few different whole numbers, which repeat.
@@ -131,13 +140,13 @@ void fit_target(Schema& schema, const Table& table, const Column& column, const 
     if (column.words.empty()) bad_task("at most 262144 classes");
     t.classes = column.words;
   } else {
-    std::set<double> values;
+    std::set<double> values;  // less the shift, so that large numbers stay apart
     for (const float x : values_at(table, column, all))
-      if (values.size() <= 1000) values.insert(x + t.shift);
+      if (values.size() <= 1000) values.insert(x);
     if (o.task == Task::classification ||
         (o.task == Task::automatic && are_classes(values, all.size()))) {
       if (values.size() > 1000) bad_task("at most 1000 classes of numbers");
-      for (const double v : values) t.classes.push_back(to_text(v));
+      for (const double v : values) t.classes.push_back(text_of(v, t.shift));
       // scikit-learn's own files number the classes.
       const auto names = static_cast<double>(table.class_names.size());
       if (&column == &table.columns.back() && values.size() == table.class_names.size() &&
@@ -148,7 +157,7 @@ void fit_target(Schema& schema, const Table& table, const Column& column, const 
   if (t.classes.size() == 1) bad_task("one that differs between rows. Hint: name another column");
   if (!t.classes.empty()) return;
   std::vector<double> numbers;
-  for (const float x : values_at(table, column, rows)) numbers.push_back(x + t.shift);
+  for (const float x : values_at(table, column, rows)) numbers.push_back(x);
   const auto [mean, deviation] = moments(numbers);
   if (deviation == 0) bad_task("one that differs between rows. Hint: name another column");
   if (o.scale_target) t.mean = mean, t.deviation = deviation;
@@ -257,7 +266,7 @@ Tensor Schema::inputs(const Table& table, std::int64_t* unseen) const {
                        f.name, "', expected ", f.use == ColumnUse::number ? "numbers" : "words",
                        " as in training. Hint: Schema::read() reads a table as this one");
     sources.push_back({&f, table.values.data_ptr<float>() + (column - table.columns.data()),
-                       column->shift, to, places_of(*column, f.words)});
+                       column->shift - f.shift, to, places_of(*column, f.words)});
     to += f.width();
   }
   const std::int64_t n = table.rows(), d = num_inputs(),
@@ -279,7 +288,7 @@ Tensor Schema::inputs(const Table& table, std::int64_t* unseen) const {
         const bool gap = std::isnan(value);
         if (s.f->has_gaps) row[s.f->width() - 1] = gap ? 1.0F : 0.0F;
         if (s.f->use == ColumnUse::number) {
-          const double number = gap ? s.f->fill : value + s.shift;
+          const double number = gap ? s.f->fill : value + s.shift;  // less the feature's shift
           row[0] = static_cast<float>((number - s.f->mean) / s.f->deviation);
           continue;
         }
@@ -307,8 +316,8 @@ Tensor Schema::targets(const Table& table) const {
     Tensor y = empty({n, 1});
     float* const out = y.data_ptr<float>();
     for (std::int64_t r = 0; r < n; ++r)
-      out[r] =
-          static_cast<float>((from[r * stride] + column->shift - target.mean) / target.deviation);
+      out[r] = static_cast<float>(
+          (from[r * stride] + (column->shift - target.shift) - target.mean) / target.deviation);
     return y;
   }
   Tensor y = empty({n}, kInt64);
@@ -325,7 +334,7 @@ Tensor Schema::targets(const Table& table) const {
       if (at != known.end()) {
         place = at->second;
       } else {
-        const std::string text = to_text(v + column->shift);
+        const std::string text = text_of(v, column->shift);
         const auto found = std::find(target.classes.begin(), target.classes.end(), text);
         place = found - target.classes.begin();
         // scikit-learn's files number the classes.
@@ -341,7 +350,7 @@ Tensor Schema::targets(const Table& table) const {
       fail<FileError>(
           "schema", table.name, ": got the class '",
           column->use == ColumnUse::category ? brief(column->words[static_cast<std::size_t>(v)])
-                                             : to_text(v + column->shift),
+                                             : text_of(v, column->shift),
           "' in the target '", target.name, "', expected one that was there in training");
     out[r] = place;
   }
@@ -361,30 +370,51 @@ Dataset Schema::dataset(const Table& table) const {
   return d;
 }
 
-Table Schema::read(const std::string& path, const std::vector<std::string>& keep) const {
+namespace {
+/// Scans a text for a schema. The columns in `keep` alone are read if `kept` is true.
+Table scan_for(const Schema& schema, const detail::TextOf& text, const std::string& path,
+               bool with_target, const std::vector<std::string>& keep, bool kept) {
+  const TableOptions options{.decimal = schema.decimal == ',' ? ',' : '\0',
+                             .header = schema.has_header};
+  const auto choose = [&](const detail::Names& names, std::vector<detail::Plan>& plans) {
+    for (detail::Plan& plan : plans) plan.use = ColumnUse::drop;
+    const auto place = [&](const std::string& name) {
+      const auto at = std::find(names.names.begin(), names.names.end(), name);
+      if (at != names.names.end() &&
+          std::find(at + 1, names.names.end(), name) != names.names.end())
+        fail<ValueError>("schema", path, ": got the column '", brief(name),
+                         "' twice, expected it once. Hint: rename one of them");
+      return static_cast<std::size_t>(at - names.names.begin());
+    };
+    if (kept) {
+      for (const std::string& name : keep) {
+        place(name);
+        plans[names.find(name, "the column to keep")] = {ColumnUse::category, {}, true};
+      }
+      return;
+    }
+    if (const std::size_t c = place(schema.target.name); with_target && c < plans.size())
+      plans[c] = {schema.target.classes.empty() ? ColumnUse::number : ColumnUse::category,
+                  schema.target.shift};
+    for (const Feature& f : schema.features) {
+      const std::size_t c = place(f.name);
+      if (c == plans.size()) fail_missing(path, f.name, names.names, true);
+      plans[c] = {f.use, f.shift};
+    }
+  };
+  return detail::scan(text.view(), options, path, choose).table;
+}
+}  // namespace
+
+Table Schema::read(const std::string& path) const {
+  return scan_for(*this, detail::TextOf(path), path, true, {}, false);
+}
+
+std::pair<Table, Table> Schema::read_features(const std::string& path,
+                                              const std::vector<std::string>& keep) const {
   const detail::TextOf text(path);
-  const TableOptions options{.decimal = decimal == ',' ? ',' : '\0', .header = has_header};
-  return detail::scan(text.view(), options, path,
-                      [&](const detail::Names& names, std::vector<detail::Plan>& plans) {
-                        for (detail::Plan& plan : plans) plan.use = ColumnUse::drop;
-                        const auto place = [&](const std::string& name) {
-                          return std::find(names.names.begin(), names.names.end(), name) -
-                                 names.names.begin();
-                        };
-                        const auto width = static_cast<std::ptrdiff_t>(plans.size());
-                        for (const std::string& name : keep)
-                          plans[names.find(name, "the column to keep")].use = ColumnUse::category;
-                        if (const auto c = place(target.name); c < width)
-                          plans[static_cast<std::size_t>(c)] = {
-                              target.classes.empty() ? ColumnUse::number : ColumnUse::category,
-                              target.shift};
-                        for (const Feature& f : features) {
-                          const auto c = place(f.name);
-                          if (c == width) fail_missing(path, f.name, names.names, true);
-                          plans[static_cast<std::size_t>(c)] = {f.use, f.shift};
-                        }
-                      })
-      .table;
+  return {scan_for(*this, text, path, false, {}, false),
+          keep.empty() ? Table() : scan_for(*this, text, path, false, keep, true)};
 }
 
 // ---- JSON ----

@@ -18,7 +18,7 @@ struct Feature {
   /// Of a category: the words that have an input each, sorted. Of two words only the second has
   /// one. Other words become 0 in all of these inputs.
   std::vector<std::string> words = {};
-  double shift = 0;                ///< what the reader subtracts, see Column::shift
+  double shift = 0;                ///< what is subtracted first, see Column::shift
   double mean = 0, deviation = 1;  ///< a number x becomes (x − mean)/deviation
   double fill = 0;                 ///< what a gap counts as: the median, or the place of a word
   bool has_gaps = false;           ///< a further input is 1 for a gap and 0 for a value
@@ -75,10 +75,18 @@ class Schema {
   Tensor targets(const Table& table) const;
   /// A data set with inputs(), targets() and the classes.
   Dataset dataset(const Table& table) const;
-  /// Reads a table with the columns that the schema knows; the target may be missing. Columns in
-  /// `keep` are read as words, and all others are left out. Throws the errors of read_table(), and
-  /// ValueError for a missing column, with the nearest name.
-  Table read(const std::string& path, const std::vector<std::string>& keep = {}) const;
+  /// Reads a table with the columns that the schema knows, and with the target if it is there; all
+  /// others are left out. Throws the errors of read_table(), and ValueError for a missing column,
+  /// with the nearest name, and for a column whose name stands there twice.
+  Table read(const std::string& path) const;
+  /// Reads the features alone, and the columns in `keep` as text, in a table of their own.
+  std::pair<Table, Table> read_features(const std::string& path,
+                                        const std::vector<std::string>& keep) const;
+
+  /// A prediction of the network, as the target's unit has it; see Target.
+  double value_of(double output) const {
+    return output * target.deviation + target.mean + target.shift;
+  }
 
   /// The schema as JSON.
   std::string to_json() const;

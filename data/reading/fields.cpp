@@ -91,6 +91,11 @@ Meaning meaning_of(std::string_view field, char decimal) {
 const char* disguise_of(std::string_view word) {
   if (is_date(word)) return "a date";
   if (has_thousands(word)) return "a number with thousands separators";
+  if (const std::size_t mark = word.find_first_of(".,"); mark != word.npos && mark > 0)
+    if (const auto sign = static_cast<std::size_t>(word[0] == '-' || word[0] == '+');
+        mark > sign && without_digits(word.substr(sign, mark - sign), "").empty() &&
+        mark + 1 < word.size() && without_digits(word.substr(mark + 1), "").empty())
+      return word[mark] == ',' ? "a number with a decimal comma" : "a number with a decimal point";
   const std::size_t digit = word.find_first_of("0123456789");
   if (digit == word.npos) return nullptr;
   if (word.back() == '%' && without_digits(word.substr(0, word.size() - 1), "+-., ").empty())
@@ -120,10 +125,6 @@ bool Cursor::next_row() {
     }
     if (*p == format_.newline) {
       at_ = p + 1;
-      continue;
-    }
-    if (format_.comments && *p == '#') {
-      skip_row();
       continue;
     }
     if (blanks_separate) at_ = p;

@@ -12,10 +12,9 @@ namespace descent::data::detail {
 
 /// How the text of a table is cut, and how it writes numbers.
 struct Format {
-  char separator = ',';   ///< ' ' stands for any number of spaces and tabs
-  char newline = '\n';    ///< '\r' in files of old Macs
-  char decimal = '.';     ///< or ','
-  bool comments = false;  ///< rows that begin with '#' are left out
+  char separator = ',';  ///< ' ' stands for any number of spaces and tabs
+  char newline = '\n';   ///< '\r' in files of old Macs
+  char decimal = '.';    ///< or ','
 };
 
 /// What a field holds.
@@ -30,7 +29,7 @@ Meaning meaning_of(std::string_view field, char decimal);
 /// What is unusual about a word that people read as a number, as "a date": nothing for other words.
 const char* disguise_of(std::string_view word);
 
-/// Goes through a text row by row and field by field. Blank rows and comments are left out. A field
+/// Goes through a text row by row and field by field. Blank rows are left out. A field
 /// may stand in double quotes, and may then hold separators, doubled quotes and line breaks.
 ///
 ///   while (cursor.next_row())

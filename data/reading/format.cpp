@@ -16,7 +16,6 @@ std::size_t width_at(Cursor& cursor) {
   return n;
 }
 
-namespace {
 Row row_at(Cursor& cursor, std::string_view text) {
   Row row;
   do {
@@ -29,8 +28,6 @@ Row row_at(Cursor& cursor, std::string_view text) {
   } while (row.size() <= kMostColumns && cursor.next_field());
   return row;
 }
-
-}  // namespace
 
 std::vector<Row> first_rows(std::string_view text, const Format& format, std::size_t most) {
   std::vector<Row> rows;

@@ -20,6 +20,8 @@ using Row = std::vector<Field>;
 
 /// Goes to the end of a row. Returns the number of its fields.
 std::size_t width_at(Cursor& cursor);
+/// The fields of the row at which the cursor stands. Goes to the end of the row.
+Row row_at(Cursor& cursor, std::string_view text);
 /// Up to `most` rows; fewer if they have very many fields.
 std::vector<Row> first_rows(std::string_view text, const Format& format, std::size_t most);
 

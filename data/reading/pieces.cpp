@@ -83,7 +83,8 @@ void read(Piece& piece, const Format& format, const std::vector<Pass>& passes, s
         if (column.first_gap == nullptr) column.first_gap = at;
         to = NAN;
       } else if (pass.action == Pass::word) {
-        const auto place = column.overflows ? std::nullopt : column.dictionary.place_of(field);
+        const auto place =
+            column.overflows ? std::nullopt : column.dictionary.place_of(field, pass.most_words);
         column.overflows = !place;
         to = place ? static_cast<float>(*place) : NAN;
         if (meaning.kind == Meaning::word && column.first_word == nullptr) column.first_word = at;

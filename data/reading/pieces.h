@@ -22,10 +22,10 @@ struct Dictionary {
   std::vector<std::int64_t> counts;
 
   /// The place of a word, or nothing if there are too many.
-  std::optional<std::size_t> place_of(std::string_view word) {
+  std::optional<std::size_t> place_of(std::string_view word, std::size_t most) {
     auto at = places.find(word);
     if (at == places.end()) {
-      if (words.size() == kMostWords) return {};
+      if (words.size() == most) return {};
       at = places.emplace(word, words.size()).first;
       words.push_back(&at->first);
       counts.push_back(0);
@@ -40,6 +40,7 @@ struct Pass {
   enum Action { skip, number, word } action = number;
   std::size_t to = 0;  // the column of the result
   double shift = 0;
+  std::size_t most_words = kMostWords;
 };
 
 /// What a piece has in a column besides plain numbers.

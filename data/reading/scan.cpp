@@ -59,34 +59,47 @@ class Scanner {
     body_ = text_;
     if (body_.starts_with("\xEF\xBB\xBF")) body_.remove_prefix(3);
     format_.newline = body_.find('\n') == body_.npos ? '\r' : '\n';
-    Cursor start(body_, format_);
-    if (!start.next_row()) bad("got no rows, expected at least one");
-    format_.comments = *start.at() == '#';
-    format_.separator =
-        options_.separator != '\0' ? options_.separator : separator_of(body_, format_);
+    skip_comments();
+    if (options_.separator != '\0')
+      format_.separator = options_.separator;
+    else
+      format_.separator = separator_of(body_, format_);
     Cursor first(body_, format_);
-    const bool any = first.next_row();
-    if (const std::size_t width = any ? width_at(first) : 0; width > kMostColumns)
+    if (!first.next_row()) bad("got no rows, expected at least one");
+    if (const std::size_t width = width_at(first); width > kMostColumns)
       bad("got ", width, " columns, expected at most ", kMostColumns);
     sample_ = first_rows(body_, format_, 200);
-    if (format_.comments) {  // a first line "#x,y" may be a header
-      Format plain = format_;
-      plain.comments = false;
-      std::vector<Row> rows = first_rows(body_, plain, 200);
-      if (sample_.empty() ||
-          (rows.size() > 1 && rows[0].size() > 1 && rows[0].size() == rows[1].size() &&
-           !rows[1][0].text.starts_with('#'))) {
-        format_ = plain;
-        sample_ = std::move(rows);
-        sample_[0][0].text.remove_prefix(1);
-      }
-    }
+    if (hash_header_) sample_[0][0].text.remove_prefix(1);
     if (options_.decimal != '\0')
       format_.decimal = options_.decimal;
     else
       format_.decimal = decimal_of(sample_, table_.name);
     table_.separator = format_.separator;
     table_.decimal = format_.decimal;
+  }
+
+  /// Leaves out the lines at the top that begin with '#', but keeps a last one that is a header: it
+  /// has as many fields as the row below.
+  void skip_comments() {
+    std::string_view last;
+    while (true) {
+      Cursor cursor(body_, format_);
+      if (!cursor.next_row()) bad("got no rows, expected at least one");
+      if (*cursor.at() != '#') break;
+      last = body_;
+      cursor.skip_row();
+      body_.remove_prefix(static_cast<std::size_t>(cursor.at() - body_.data()));
+    }
+    if (last.empty()) return;
+    Format format = format_;
+    format.separator =
+        options_.separator != '\0' ? options_.separator : separator_of(body_, format_);
+    const std::vector<Row> rows = first_rows(last, format, 2);
+    if (format.separator == ' ' || rows.size() < 2 || rows[0].size() < 2 ||
+        rows[0].size() != rows[1].size())
+      return;
+    body_ = last;
+    hash_header_ = true;
   }
 
   void find_names() {
@@ -124,6 +137,7 @@ class Scanner {
         continue;
       }
       pass.to = to++;
+      if (plans_[c].any_words) pass.most_words = std::size_t{1} << 24;  // a float counts so far
       std::vector<long double> numbers;
       bool words = false;
       for (const Row& row : sample_) {
@@ -165,8 +179,21 @@ class Scanner {
 
   /// Takes the sample anew, from all parts of the file.
   void sample_rows() {
-    if (pieces_.size() < 2) return;
     const std::size_t most = std::clamp<std::size_t>(100000 / names_.names.size(), 2, 1024);
+    if (pieces_.size() < 4) {  // rows from the whole file
+      std::int64_t rows = 0;
+      for (const Piece& piece : pieces_) rows += lines_of(piece.text, format_.newline);
+      const auto step = std::max<std::int64_t>(1, rows / static_cast<std::int64_t>(most));
+      sample_.clear();
+      std::int64_t r = 0;
+      for (const Piece& piece : pieces_)
+        for (Cursor cursor(piece.text, format_); cursor.next_row(); ++r)
+          if (r % step == 0)
+            sample_.push_back(row_at(cursor, piece.text));
+          else
+            width_at(cursor);
+      return;
+    }
     const std::size_t each = std::max<std::size_t>(most / pieces_.size(), 1),
                       step = std::max<std::size_t>(pieces_.size() / most, 1);
     sample_.clear();
@@ -343,10 +370,11 @@ class Scanner {
       if (!piece.columns[c]) continue;
       const PieceColumn& part = *piece.columns[c];
       overflows = overflows || part.overflows;
-      for (std::size_t i = 0; i < part.dictionary.words.size() && counts.size() <= kMostWords; ++i)
+      for (std::size_t i = 0;
+           i < part.dictionary.words.size() && counts.size() <= passes_[c].most_words; ++i)
         counts[*part.dictionary.words[i]] += part.dictionary.counts[i];
     }
-    if (overflows || counts.size() > kMostWords) {
+    if (overflows || counts.size() > passes_[c].most_words) {
       if (plans_[c].use == ColumnUse::category)
         bad("got more than ", kMostWords, " different words in ", in_column(c),
             ", expected fewer of a category");
@@ -429,6 +457,7 @@ class Scanner {
   std::vector<Pass> passes_;
   std::vector<std::pair<std::size_t, std::size_t>> collapsed_;  // by column of the result
   std::size_t width_ = 0;
+  bool hash_header_ = false;  // the first name begins with a '#' that is not part of it
 };
 
 }  // namespace

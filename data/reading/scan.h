@@ -49,6 +49,7 @@ struct Scan {
 struct Plan {
   std::optional<ColumnUse> use;
   std::optional<double> shift = {};  ///< see Column::shift
+  bool any_words = false;            ///< a category may have any number of words
 };
 using Choose = std::function<void(const Names&, std::vector<Plan>&)>;
 Scan scan(std::string_view text, const TableOptions& options, const std::string& name,

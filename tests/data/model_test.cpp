@@ -7,8 +7,10 @@
 
 #include <gtest/gtest.h>
 #include <unistd.h>
+#include <bit>
 #include <cmath>
 #include <filesystem>
+#include <set>
 #include <thread>
 
 namespace descent {
@@ -92,6 +94,24 @@ TEST(Schema, StandardisesWhatFloatsCannotTellApart) {
   const double d = std::sqrt(1.5);
   EXPECT_TRUE(allclose(x.to(kFloat64), tensor(Doubles{-d, -d, 0, d, d, 0}, {3, 2}), 1e-5, 1e-5))
       << x;
+}
+
+TEST(Schema, KeepsEighteenDigits) {
+  std::string text = "id,y\n";
+  for (int i = 0; i < 40; ++i)
+    text += to_text("12345678901234", 5600 + i, ",", "1700000000000", 10 + i, "\n");
+  const Table t = parse_table(text);
+  const Schema s = Schema::fit(t, {.task = data::Task::regression});
+  const auto x = s.inputs(t).to_vector(), y = s.targets(t).to_vector();
+  EXPECT_EQ(std::set<double>(x.begin(), x.end()).size(), 40u);
+  EXPECT_EQ(std::set<double>(y.begin(), y.end()).size(), 40u);
+  EXPECT_EQ(s.value_of(y[3]), 170000000000013.0);
+  // Classes of such numbers keep all digits.
+  const Table ids = parse_table(
+      "x,y\n1,123456789012345601\n2,123456789012345602\n3,123456789012345601\n4,"
+      "123456789012345602\n");
+  EXPECT_EQ(Schema::fit(ids, {}).target.classes,
+            (Words{"123456789012345601", "123456789012345602"}));
 }
 
 TEST(Schema, RefusesTargetsThatTeachNothing) {
@@ -193,18 +213,31 @@ TEST(TableModel, PredictsFromSeveralThreads) {
   for (const bool s : same) EXPECT_TRUE(s);
 }
 
+/// Gives a changed file the checksum that it would have, as somebody hostile does.
+void seal(Archive& a) {
+  std::uint64_t h = 14695981039346656037U;
+  const auto add = [&](std::uint64_t x) { h = (h ^ x) * 1099511628211U; };
+  for (const char c : a.metadata["descent_model"]) add(static_cast<unsigned char>(c));
+  for (const auto& [name, t] : a.tensors) {
+    for (const char c : name) add(static_cast<unsigned char>(c));
+    for (const double v : t.to_vector<double>()) add(std::bit_cast<std::uint64_t>(v));
+  }
+  a.metadata["descent_checksum"] = "fnv1a " + std::to_string(h);
+}
+
 TEST(TableModel, RefusesFilesThatAreNoModel) {
   const Folder folder;
   const Table t = parse_table(kBeams);
   const TableModel m = model_of(t, {.target = "load"});
   const std::string path = folder / "m.safetensors";
   m.save(path, m.schema.inputs(t));
-  const Archive file = load_tensors(path);
   const auto refused = [&](const auto& change, const char* message) {
-    Archive a = file;
+    Archive a = load_tensors(path);
     change(a);
-    save_tensors(path, a.tensors, a.metadata);
-    EXPECT_TRUE(has_text(message_of<Error>([&] { load_model(path); }), message));
+    if (!a.metadata.empty()) seal(a);
+    const std::string changed = folder / "changed.safetensors";
+    save_tensors(changed, a.tensors, a.metadata);
+    EXPECT_TRUE(has_text(message_of<FileError>([&] { load_model(changed); }), message));
   };
   refused([](Archive& a) { a.metadata.clear(); }, "which holds tensors but no model");
   refused([](Archive& a) { a.metadata["descent_model"] = "{"; },
@@ -263,14 +296,18 @@ TEST(TableModel, SurvivesAnyFile) {
       changed[at] = i % 2 == 1 && generator.below(3) == 0
                         ? static_cast<char>(generator.below(256))
                         : "0123456789,:{}[]\"-"[generator.below(18)];
-    if (i % 2 == 0)
-      save_tensors(path, file.tensors, {{"descent_model", changed}});
-    else
+    if (i % 2 == 0) {
+      Archive a{file.tensors, {{"descent_model", changed}}};
+      seal(a);
+      save_tensors(path, a.tensors, a.metadata);
+    } else
       write_file(path, changed);
     try_to_load();
   }
   EXPECT_LT(loaded, 1500);
-  save_tensors(path, file.tensors, {{"descent_model", std::string(100000, '[')}});
+  Archive deep{file.tensors, {{"descent_model", std::string(100000, '[')}}};
+  seal(deep);
+  save_tensors(path, deep.tensors, deep.metadata);
   EXPECT_TRUE(has_text(message_of<FileError>([&] { load_model(path); }), "nested too deeply"));
 }
 

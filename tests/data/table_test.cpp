@@ -73,6 +73,7 @@ TEST(Table, FindsTheSeparator) {
   EXPECT_EQ(values(blanks), (Doubles{1, 2, 3, 4, 5, 6}));
   EXPECT_EQ(names(parse_table("#x,y\n1,2\n")), (Names{"x", "y"}));
   EXPECT_EQ(parse_table("a;b,c\n1;2,3\n", {.separator = ','}).columns.size(), 2u);
+  EXPECT_EQ(parse_table("# note\ntag,x\n#a,1\nb,2\n#a,3\n").rows(), 3);  // only lines at the top
 }
 
 TEST(Table, ReadsQuotedFieldsAndEveryEndOfLine) {
@@ -156,6 +157,7 @@ TEST(Table, RefusesWhatCouldBeMeantInTwoWays) {
            {"p,v\n12 kg,1\n13 kg,2\n", "got a number with a unit"},
            {"p,v\n\"1,234,567\",1\n\"2,345,678\",2\n", "got a number with thousands separators"},
            {"p;v\n1,234;1\n2,345;2\n", "got numbers as 1,234, expected no comma or a decimal"},
+           {"a;b;c\n1.101;6,5;2\n1.202;7,5;3\n", "got a number with a decimal comma, '6,5'"},
            {"a,b\n1,2\n3,x\n4,5\n",
             "got 'x' in line 3, column 1 counted from 0 (b), expected a finite number as in 2 "
             "other"},
