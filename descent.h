@@ -24,8 +24,8 @@
 #include <descent/nn/activations.h>
 #include <descent/nn/init.h>
 #include <descent/nn/layers.h>
-#include <descent/nn/mlp.h>
 #include <descent/nn/loss.h>
+#include <descent/nn/mlp.h>
 #include <descent/nn/rnn.h>
 #include <descent/nn/sequential.h>
 #include <descent/optim/early_stopping.h>

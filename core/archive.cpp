@@ -4,6 +4,7 @@
 #include <descent/core/files.h>
 #include <descent/core/kernels/copy.h>
 
+#include <zlib.h>
 #include <algorithm>
 #include <nlohmann/json.hpp>
 #include <optional>
@@ -271,6 +272,25 @@ Archive load_tensors(const std::string& path) {
     archive.tensors[name] = t;
   }
   return archive;
+}
+
+std::string checksum(const Archive& a) {
+  uLong crc = 0;
+  const auto add = [&](const void* data, std::size_t n) {
+    crc = ::crc32_z(crc, static_cast<const Bytef*>(data), n);
+  };
+  const auto add_text = [&](const std::string& text) { add(text.c_str(), text.size() + 1); };
+  for (const auto& [name, text] : a.metadata)
+    if (name != "descent_checksum") {
+      add_text(name);
+      add_text(text);
+    }
+  for (const auto& [name, t] : a.tensors) {
+    add_text(to_text(name, t.dtype(), t.shape()));
+    const Tensor flat = kernel::contiguous(t);
+    add(flat.raw(), static_cast<std::size_t>(t.numel()) * size_of(t.dtype()));
+  }
+  return to_text("crc32 ", crc);
 }
 
 }  // namespace descent

@@ -25,6 +25,9 @@ struct Archive {
 /// the name __metadata__.
 void save_tensors(const std::string& path, const std::map<std::string, Tensor>& tensors,
                   const std::map<std::string, std::string>& metadata = {});
+/// A text that changes if a name, type, shape, value or text of the contents changes: a CRC-32. It
+/// leaves out the metadata "descent_checksum", where a file may hold this text.
+std::string checksum(const Archive& a);
 /// Reads a file with BOOL, I64, F32 and F64 tensors. Throws FileError if the file cannot be read,
 /// is malformed, or holds a tensor of any other type.
 Archive load_tensors(const std::string& path);

@@ -6,7 +6,6 @@
 #include <descent/core/kernels/copy.h>
 #include <descent/core/log.h>
 
-#include <zlib.h>
 #include <algorithm>
 #include <cerrno>
 #include <charconv>
@@ -63,26 +62,6 @@ void set_generator(Generator& g, const std::map<std::string, Tensor>& state) {
   const auto v = from_state(state, {3}, kInt64).to_vector<std::int64_t>();
   g.set_state({static_cast<std::uint64_t>(v[0]), static_cast<std::uint64_t>(v[1]),
                static_cast<std::uint64_t>(v[2])});
-}
-
-/// CRC-32 of all names, types, shapes, values and texts but the checksum itself.
-std::string checksum_of(const Archive& a) {
-  uLong crc = 0;
-  const auto add = [&](const void* data, std::size_t n) {
-    crc = ::crc32_z(crc, static_cast<const Bytef*>(data), n);
-  };
-  const auto add_text = [&](const std::string& text) { add(text.c_str(), text.size() + 1); };
-  for (const auto& [name, text] : a.metadata)
-    if (name != kChecksum) {
-      add_text(name);
-      add_text(text);
-    }
-  for (const auto& [name, t] : a.tensors) {
-    add_text(to_text(name, t.dtype(), t.shape()));
-    const Tensor flat = kernel::contiguous(t);
-    add(flat.raw(), static_cast<std::size_t>(t.numel()) * size_of(t.dtype()));
-  }
-  return to_text("crc32 ", crc);
 }
 
 }  // namespace
@@ -169,7 +148,7 @@ void Checkpoint::save(double metric) {
   file.tensors[kBestMetric] = full({}, best_metric, kFloat64);
   for (const auto& [name, text] : options_.settings) file.metadata[to_text(kSetting, name)] = text;
   file.metadata[kVersion] = kThisVersion;
-  file.metadata[kChecksum] = checksum_of(file);
+  file.metadata[kChecksum] = checksum(file);
   save_tensors(path_of(number), file.tensors, file.metadata);
 
   continues_ = true;
@@ -188,7 +167,7 @@ Checkpoint::File Checkpoint::read(std::int64_t number) const {
   if (!text.contains(kVersion) || !tensors.contains(kBest) || !tensors.contains(kBestMetric))
     fail<FileError>("Checkpoint", "got '", file.path, "', expected a checkpoint");
   // A file of another version may have another kind of checksum. apply() refuses such a file.
-  if (text[kVersion] == kThisVersion && text[kChecksum] != checksum_of(file.contents))
+  if (text[kVersion] == kThisVersion && text[kChecksum] != checksum(file.contents))
     fail<FileError>("Checkpoint", "got '", file.path,
                     "', whose checksum does not fit its contents");
   return file;

@@ -179,6 +179,8 @@ std::string read_input(const std::string& path, std::uint64_t most) {
     fail<FileError>("read_input", "could not read the standard input: ", std::strerror(errno));
   }
   if (!standard && !S_ISFIFO(info.st_mode)) return read_file(path);
+  if (standard && (S_ISBLK(info.st_mode) || (S_ISCHR(info.st_mode) && ::isatty(STDIN_FILENO) == 0)))
+    fail<FileError>("read_input", "got a device as the standard input, expected a file or a pipe");
   // Opening does not wait for a writer, so that nobody waits for ever.
   const Descriptor file{standard ? ::dup(STDIN_FILENO)
                                  : ::open(path.c_str(), O_RDONLY | O_NONBLOCK | O_CLOEXEC)};
@@ -195,7 +197,8 @@ std::string read_input(const std::string& path, std::uint64_t most) {
       contents.append(buffer, static_cast<std::size_t>(n));
       if (contents.size() > most)
         fail<FileError>("read_input", "got more than ", static_cast<unsigned long>(most),
-                        " bytes from '", path, "', expected at most as many");
+                        " bytes from '", path,
+                        "', expected no more. Hint: write them to a file first");
       continue;
     }
     if (n == 0 && (standard || !contents.empty() || waited >= 30)) break;

@@ -13,9 +13,9 @@ namespace descent {
 /// is larger than the memory.
 std::string read_file(const std::string& path);
 
-/// Does what read_file() does, and reads pipes too, up to their end; "-" is the standard input. A
-/// named pipe that nobody opens for writing within three seconds is an error. Throws FileError for
-/// more than `most` bytes from a pipe.
+/// Does what read_file() does, and also reads pipes up to their end. If `path` is "-", reads the
+/// standard input. Besides the errors of read_file(), throws FileError if nobody writes to a named
+/// pipe within three seconds, and if a pipe gives more than `most` bytes.
 std::string read_input(const std::string& path, std::uint64_t most = std::uint64_t{1} << 34);
 
 /// Replaces a file's contents. A reader, also after a crash, sees either the old contents or all of

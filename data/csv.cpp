@@ -2,11 +2,10 @@
 #include <descent/core/files.h>
 #include <descent/core/text.h>
 #include <descent/data/files.h>
+#include <descent/data/reading/classes.h>
 #include <descent/data/reading/scan.h>
 
 #include <algorithm>
-#include <cmath>
-#include <set>
 
 namespace descent::data {
 namespace {
@@ -56,17 +55,6 @@ std::vector<double> numbers_of(const Table& table, std::size_t c) {
   return all;
 }
 
-/// Whether numbers are classes: few different whole numbers, which repeat.
-bool are_classes(const std::vector<double>& numbers) {
-  constexpr std::size_t kFew = 50;
-  std::set<double> values;
-  for (const double x : numbers) {
-    if (x != std::floor(x)) return false;
-    if (values.size() <= kFew) values.insert(x);
-  }
-  return values.size() <= kFew && values.size() * 2 <= numbers.size();
-}
-
 /// Takes column c out of the table and moves the others together, in the memory of the table.
 Tensor without_column(Table& table, std::size_t c) {
   const std::size_t width = table.columns.size();
@@ -108,19 +96,14 @@ Dataset dataset_of(detail::Scan scan, std::size_t target, const CsvOptions& opti
                       ", expected fewer "
                       "classes. Hint: name the column of the target, or say that the task is "
                       "regression");
-    d.classes = column.words;
-  } else if (options.task == Task::automatic && are_classes(y)) {
-    const std::set<double> values(y.begin(), y.end());
-    const std::vector<double> sorted(values.begin(), values.end());
-    for (const double v : sorted) d.classes.push_back(to_text(v));
-    for (double& v : y)
-      v = static_cast<double>(std::lower_bound(sorted.begin(), sorted.end(), v) - sorted.begin());
+    d.classes = detail::with_names(table, column, column.words);
+  } else if (options.task == Task::automatic) {
+    if (detail::NumberClasses classes = detail::classes_of(table, column, true); !classes.empty()) {
+      for (double& v : y)
+        v = static_cast<double>(classes.find(static_cast<float>(v - column.shift)));
+      d.classes = std::move(classes.names);
+    }
   }
-  // scikit-learn's own files number the classes.
-  if (!d.classes.empty() && table.class_names.size() == d.classes.size() &&
-      target + 1 == scan.gaps.size() && d.classes.front() == "0" &&
-      d.classes.back() == std::to_string(d.classes.size() - 1))
-    d.classes = table.class_names;
   if (table.has_header)
     for (std::size_t i = 0; i < table.columns.size(); ++i)
       if (i != at) d.features.push_back(table.columns[i].name);

@@ -6,7 +6,6 @@
 #include <descent/core/text.h>
 #include <descent/data/model.h>
 
-#include <bit>
 #include <cmath>
 #include <limits>
 #include <nlohmann/json.hpp>
@@ -20,18 +19,6 @@ constexpr std::int64_t kMostChecked = 8;
 // A description that goes beyond these is an attack rather than a model.
 constexpr std::size_t kMostText = std::size_t{4} << 20, kMostLayers = 1000;
 constexpr int kMostDepth = 16;
-
-/// FNV-1a over the description, and over names and values of all tensors.
-std::string checksum_of(const std::string& text, const std::map<std::string, Tensor>& tensors) {
-  std::uint64_t h = 14695981039346656037U;
-  const auto add = [&](std::uint64_t x) { h = (h ^ x) * 1099511628211U; };
-  for (const char c : text) add(static_cast<unsigned char>(c));
-  for (const auto& [name, t] : tensors) {
-    for (const char c : name) add(static_cast<unsigned char>(c));
-    for (const double v : t.to_vector<double>()) add(std::bit_cast<std::uint64_t>(v));
-  }
-  return to_text("fnv1a ", std::to_string(h));
-}
 
 nlohmann::json json_of(const nn::MlpOptions& o) {
   return {{"inputs", o.inputs},         {"hidden", o.hidden},   {"outputs", o.outputs},
@@ -100,22 +87,28 @@ std::vector<double> TableModel::predict(const Row& row) const {
   return predict(table).to_vector<double>();
 }
 
+std::string TableModel::description() const {
+  const nlohmann::json json{{"version", kVersion},
+                            {"schema", nlohmann::json::parse(schema.to_json())},
+                            {"network", json_of(network)},
+                            {"notes", notes}};
+  std::string text = json.dump();
+  if (text.size() > kMostText)
+    fail<ValueError>("model", "got columns and classes that take ", text.size(),
+                     " bytes of text, expected at most ", kMostText,
+                     ". Hint: drop columns, or those with long words");
+  return text;
+}
+
 void TableModel::save(const std::string& path, const Tensor& sample) const {
   std::map<std::string, Tensor> tensors;
   for (const auto& [name, t] : net.state_dict()) tensors.emplace("net." + name, t);
   const Tensor rows = sample.slice(0, 0, std::min(kMostChecked, sample.size(0))).contiguous();
   tensors.emplace("check.inputs", rows);
   tensors.emplace("check.outputs", predict(rows));
-  const nlohmann::json json{{"version", kVersion},
-                            {"schema", nlohmann::json::parse(schema.to_json())},
-                            {"network", json_of(network)},
-                            {"notes", notes}};
-  const std::string text = json.dump();
-  if (text.size() > kMostText)
-    fail<ValueError>("save", "got a model whose columns and classes take ", text.size(),
-                     " bytes of text, expected at most ", kMostText,
-                     ". Hint: leave out columns of long words");
-  save_tensors(path, tensors, {{kMetadata, text}, {kChecksum, checksum_of(text, tensors)}});
+  Archive file{std::move(tensors), {{kMetadata, description()}}};
+  file.metadata[kChecksum] = checksum(file);
+  save_tensors(path, file.tensors, file.metadata);
 }
 
 TableModel load_model(const std::string& path) {
@@ -126,7 +119,7 @@ TableModel load_model(const std::string& path) {
                     "', which holds tensors but no model, expected a file "
                     "of TableModel::save() or of `descent train`");
   if (const auto sum = file.metadata.find(kChecksum);
-      sum == file.metadata.end() || sum->second != checksum_of(text->second, file.tensors))
+      sum == file.metadata.end() || sum->second != checksum(file))
     fail<FileError>("load_model", "got '", path,
                     "', whose checksum is wrong, expected the file as it was saved. Hint: it was "
                     "changed or damaged");

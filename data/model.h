@@ -31,7 +31,7 @@ class TableModel {
   Tensor predict(const data::Table& table) const;
   /// The same for inputs (N, D) that Schema::inputs() made.
   Tensor predict(const Tensor& inputs) const;
-  /// The same for one row: numbers and words by the name of their column. A column that is not
+  /// The same for one row, numbers and words by the names of their columns. A column that is not
   /// named is a gap. Returns C probabilities, or one value. Throws ValueError for an unknown
   /// column, and for a word where a number is expected or the other way round.
   std::vector<double> predict(const Row& row) const;
@@ -40,6 +40,9 @@ class TableModel {
     return predict(Row(row));
   }
 
+  /// What the file says of the model besides its weights, as JSON. Throws ValueError if it takes
+  /// more than 4 MB: call it before a long training.
+  std::string description() const;
   /// Writes the model into one file in the safetensors format, with eight rows of `sample`, inputs
   /// (N, D), and what the model predicts for them. Throws FileError if it cannot be written.
   void save(const std::string& path, const Tensor& sample) const;

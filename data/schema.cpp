@@ -3,6 +3,7 @@
 #include <descent/core/error.h>
 #include <descent/core/parallel.h>
 #include <descent/core/text.h>
+#include <descent/data/reading/classes.h>
 #include <descent/data/reading/scan.h>
 #include <descent/data/schema.h>
 
@@ -10,7 +11,7 @@
 #include <cmath>
 #include <nlohmann/json.hpp>
 #include <numeric>
-#include <set>
+#include <unordered_map>
 
 namespace descent::data {
 namespace {
@@ -22,14 +23,15 @@ const Column* column_of(const Table& table, const std::string& name) {
   return nullptr;
 }
 
+/// The table comes from a file that the user gave, so what is missing is an error of the file.
 [[noreturn]] void fail_missing(const std::string& table, const std::string& wanted,
                                const std::vector<std::string>& names, bool has_header) {
   const std::string near = nearest_match(wanted, names);
-  fail<ValueError>("schema", table, ": lacks the column '", brief(wanted),
-                   "', expected each that the model was trained with",
-                   !has_header     ? ". Hint: the first row must hold the names"
-                   : !near.empty() ? to_text(". Hint: is it '", near, "'?")
-                                   : "");
+  fail<FileError>("schema", table, ": lacks the column '", brief(wanted),
+                  "', expected each that the model was trained with",
+                  !has_header     ? ". Hint: the first row must hold the names"
+                  : !near.empty() ? to_text(". Hint: is it '", near, "'?")
+                                  : "");
 }
 
 /// The values of a column at some rows, as floats.
@@ -106,21 +108,6 @@ const char* fit_numbers(Feature& f, const Column& column, const std::vector<floa
   return nullptr;
 }
 
-/// The number v + shift as text; whole numbers with all digits.
-std::string text_of(double v, double shift) {
-  constexpr double kMost = 9e18;
-  if (shift != 0 && v == std::floor(v) && shift == std::floor(shift) && std::fabs(shift) < kMost &&
-      std::fabs(v) < kMost / 100)
-    return std::to_string(static_cast<std::int64_t>(shift) + static_cast<std::int64_t>(v));
-  return to_text(v + shift);
-}
-
-/// True if numbers are classes: few different whole numbers, which repeat.
-bool are_classes(const std::set<double>& values, std::size_t rows) {
-  return values.size() <= 50 && values.size() * 2 <= rows &&
-         std::all_of(values.begin(), values.end(), [](double x) { return x == std::floor(x); });
-}
-
 void fit_target(Schema& schema, const Table& table, const Column& column, const SchemaOptions& o,
                 const std::vector<std::int64_t>& rows) {
   Target& t = schema.target;
@@ -129,8 +116,6 @@ void fit_target(Schema& schema, const Table& table, const Column& column, const 
   if (column.gaps > 0)
     fail<FileError>("schema", table.name, ": got ", column.gaps, " gaps in the target '",
                     column.name, "', expected none. Hint: leave these rows out, or fill them in");
-  std::vector<std::int64_t> all(static_cast<std::size_t>(table.rows()));
-  std::iota(all.begin(), all.end(), 0);
   const auto bad_task = [&](const char* expected) {
     fail<FileError>("schema", table.name, ": got the target '", column.name, "', expected ",
                     expected);
@@ -138,21 +123,12 @@ void fit_target(Schema& schema, const Table& table, const Column& column, const 
   if (column.use == ColumnUse::category) {
     if (o.task == Task::regression) bad_task("numbers for a regression, but it holds words");
     if (column.words.empty()) bad_task("at most 262144 classes");
-    t.classes = column.words;
+    t.classes = detail::with_names(table, column, column.words);
   } else {
-    std::set<double> values;  // less the shift, so that large numbers stay apart
-    for (const float x : values_at(table, column, all))
-      if (values.size() <= 1000) values.insert(x);
-    if (o.task == Task::classification ||
-        (o.task == Task::automatic && are_classes(values, all.size()))) {
-      if (values.size() > 1000) bad_task("at most 1000 classes of numbers");
-      for (const double v : values) t.classes.push_back(text_of(v, t.shift));
-      // scikit-learn's own files number the classes.
-      const auto names = static_cast<double>(table.class_names.size());
-      if (&column == &table.columns.back() && values.size() == table.class_names.size() &&
-          *values.begin() == 0 && *values.rbegin() == names - 1)
-        t.classes = table.class_names;
-    }
+    if (o.task != Task::regression)
+      t.classes = detail::classes_of(table, column, o.task == Task::automatic).names;
+    if (t.classes.empty() && o.task == Task::classification)
+      bad_task("at most 1000 classes of numbers. Hint: read the column as a category");
   }
   if (t.classes.size() == 1) bad_task("one that differs between rows. Hint: name another column");
   if (!t.classes.empty()) return;
@@ -163,15 +139,15 @@ void fit_target(Schema& schema, const Table& table, const Column& column, const 
   if (o.scale_target) t.mean = mean, t.deviation = deviation;
 }
 
-/// For each word of a table's column, its place among the words of a feature, or −1.
-std::vector<std::int64_t> places_of(const Column& column, const std::vector<std::string>& words) {
+/// For each word of a table, its place among the words that a schema knows, or −1.
+std::vector<std::int64_t> places_of(const std::vector<std::string>& words,
+                                    const std::vector<std::string>& known) {
+  std::unordered_map<std::string_view, std::int64_t> at;
+  for (const std::string& w : known) at.emplace(w, std::ssize(at));
   std::vector<std::int64_t> places;
-  for (const std::string& w : column.words) {
-    const auto at = std::lower_bound(words.begin(), words.end(), w);
-    // Words that are numbers are sorted as numbers.
-    const auto found =
-        at != words.end() && *at == w ? at : std::find(words.begin(), words.end(), w);
-    places.push_back(found == words.end() ? -1 : found - words.begin());
+  for (const std::string& w : words) {
+    const auto found = at.find(w);
+    places.push_back(found == at.end() ? -1 : found->second);
   }
   return places;
 }
@@ -260,13 +236,16 @@ Tensor Schema::inputs(const Table& table, std::int64_t* unseen) const {
   for (const Feature& f : features) {
     const Column* const column = column_of(table, f.name);
     if (column == nullptr) fail_missing(table.name, f.name, names, table.has_header || !has_header);
+    if (f.use == ColumnUse::category && column->words.empty() && column->gaps < table.rows())
+      fail<FileError>("schema", table.name, ": got ", column->note, " in the column '",
+                      brief(f.name), "', expected words as in training");
     if (column->use != f.use)
-      fail<ValueError>("schema", table.name, ": got ",
-                       column->use == ColumnUse::number ? "numbers" : "words", " in the column '",
-                       f.name, "', expected ", f.use == ColumnUse::number ? "numbers" : "words",
-                       " as in training. Hint: Schema::read() reads a table as this one");
+      fail<FileError>("schema", table.name, ": got ",
+                      column->use == ColumnUse::number ? "numbers" : "words", " in the column '",
+                      f.name, "', expected ", f.use == ColumnUse::number ? "numbers" : "words",
+                      " as in training. Hint: Schema::read() reads a table as this one");
     sources.push_back({&f, table.values.data_ptr<float>() + (column - table.columns.data()),
-                       column->shift - f.shift, to, places_of(*column, f.words)});
+                       column->shift - f.shift, to, places_of(column->words, f.words)});
     to += f.width();
   }
   const std::int64_t n = table.rows(), d = num_inputs(),
@@ -306,7 +285,7 @@ Tensor Schema::inputs(const Table& table, std::int64_t* unseen) const {
 Tensor Schema::targets(const Table& table) const {
   const Column* const column = column_of(table, target.name);
   if (column == nullptr)
-    fail<ValueError>("schema", table.name, ": lacks the target '", brief(target.name), "'");
+    fail<FileError>("schema", table.name, ": lacks the target '", brief(target.name), "'");
   if (column->gaps > 0)
     fail<FileError>("schema", table.name, ": got ", column->gaps, " gaps in the target '",
                     target.name, "', expected none");
@@ -322,37 +301,21 @@ Tensor Schema::targets(const Table& table) const {
   }
   Tensor y = empty({n}, kInt64);
   std::int64_t* const out = y.data_ptr<std::int64_t>();
-  const std::vector<std::int64_t> places = places_of(*column, target.classes);
-  std::map<float, std::int64_t> known;  // of numbers
+  const bool words = column->use == ColumnUse::category;
+  const detail::NumberClasses numbers =
+      words ? detail::NumberClasses() : detail::classes_of(table, *column, false);
+  const std::vector<std::int64_t> places = places_of(
+      words ? detail::with_names(table, *column, column->words) : numbers.names, target.classes);
   for (std::int64_t r = 0; r < n; ++r) {
     const float v = from[r * stride];
-    std::int64_t place = -1;
-    if (column->use == ColumnUse::category) {
-      place = places[static_cast<std::size_t>(v)];
-    } else {
-      const auto at = known.find(v);
-      if (at != known.end()) {
-        place = at->second;
-      } else {
-        const std::string text = text_of(v, column->shift);
-        const auto found = std::find(target.classes.begin(), target.classes.end(), text);
-        place = found - target.classes.begin();
-        // scikit-learn's files number the classes.
-        if (found == target.classes.end())
-          place = v >= 0 && v < static_cast<float>(target.classes.size()) && v == std::floor(v) &&
-                          parse_number(target.classes[0]) == std::nullopt
-                      ? static_cast<std::int64_t>(v)
-                      : -1;
-        known.emplace(v, place);
-      }
-    }
-    if (place < 0)
-      fail<FileError>(
-          "schema", table.name, ": got the class '",
-          column->use == ColumnUse::category ? brief(column->words[static_cast<std::size_t>(v)])
-                                             : text_of(v, column->shift),
-          "' in the target '", target.name, "', expected one that was there in training");
-    out[r] = place;
+    const std::int64_t c = words ? static_cast<std::int64_t>(v) : numbers.find(v);
+    out[r] = c < 0 ? -1 : places[static_cast<std::size_t>(c)];
+    if (out[r] < 0)
+      fail<FileError>("schema", table.name, ": got the class '",
+                      words ? brief(column->words[static_cast<std::size_t>(c)])
+                            : detail::text_of(v, column->shift),
+                      "' in the target '", target.name,
+                      "', expected one that was there in training");
   }
   return y;
 }
@@ -382,8 +345,8 @@ Table scan_for(const Schema& schema, const detail::TextOf& text, const std::stri
       const auto at = std::find(names.names.begin(), names.names.end(), name);
       if (at != names.names.end() &&
           std::find(at + 1, names.names.end(), name) != names.names.end())
-        fail<ValueError>("schema", path, ": got the column '", brief(name),
-                         "' twice, expected it once. Hint: rename one of them");
+        fail<FileError>("schema", path, ": got the column '", brief(name),
+                        "' twice, expected it once. Hint: rename one of them");
       return static_cast<std::size_t>(at - names.names.begin());
     };
     if (kept) {

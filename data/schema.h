@@ -19,9 +19,9 @@ struct Feature {
   /// one. Other words become 0 in all of these inputs.
   std::vector<std::string> words = {};
   double shift = 0;                ///< what is subtracted first, see Column::shift
-  double mean = 0, deviation = 1;  ///< a number x becomes (x − mean)/deviation
-  double fill = 0;                 ///< what a gap counts as: the median, or the place of a word
-  bool has_gaps = false;           ///< a further input is 1 for a gap and 0 for a value
+  double mean = 0, deviation = 1;  ///< a number x becomes (x − shift − mean)/deviation
+  double fill = 0;  ///< what a gap counts as: the median, less the shift, or the place of a word
+  bool has_gaps = false;  ///< a further input is 1 for a gap and 0 for a value
 
   /// The number of inputs.
   std::int64_t width() const;
@@ -32,7 +32,7 @@ struct Target {
   std::string name;                    ///< the name of the column
   std::vector<std::string> classes{};  ///< in the order of the outputs; empty for a regression
   double shift = 0;                    ///< as in Feature
-  double mean = 0, deviation = 1;      ///< a regression learns (y − mean)/deviation
+  double mean = 0, deviation = 1;      ///< a regression learns (y − shift − mean)/deviation
 };
 
 /// Options of Schema::fit().
@@ -67,26 +67,22 @@ class Schema {
   /// The number of inputs, D.
   std::int64_t num_inputs() const;
   /// The inputs (N, D) float32 of a table. Columns are found by name, in any order; a column that
-  /// the schema does not know is left alone. Throws ValueError for a missing column. If `unseen` is
-  /// given, it counts the words that were not there when the schema was measured.
+  /// the schema does not know is left alone. Throws FileError for a missing column, and for words
+  /// where the schema has numbers or the other way round. If `unseen` is given, adds to it the
+  /// number of fields whose words were not there when the schema was measured.
   Tensor inputs(const Table& table, std::int64_t* unseen = nullptr) const;
   /// The targets of a table: (N) int64 classes, or (N, 1) float32 values as the network learns
-  /// them. Throws ValueError for a missing column, FileError for a gap or an unknown class.
+  /// them. Throws FileError for a missing column, a gap or an unknown class.
   Tensor targets(const Table& table) const;
   /// A data set with inputs(), targets() and the classes.
   Dataset dataset(const Table& table) const;
   /// Reads a table with the columns that the schema knows, and with the target if it is there; all
-  /// others are left out. Throws the errors of read_table(), and ValueError for a missing column,
+  /// others are left out. Throws the errors of read_table(), and FileError for a missing column,
   /// with the nearest name, and for a column whose name stands there twice.
   Table read(const std::string& path) const;
   /// Reads the features alone, and the columns in `keep` as text, in a table of their own.
   std::pair<Table, Table> read_features(const std::string& path,
                                         const std::vector<std::string>& keep) const;
-
-  /// A prediction of the network, as the target's unit has it; see Target.
-  double value_of(double output) const {
-    return output * target.deviation + target.mean + target.shift;
-  }
 
   /// The schema as JSON.
   std::string to_json() const;

@@ -1,7 +1,7 @@
 // Tables as people have them: text files with numbers, words and gaps.
 //
-//   const data::Table houses = data::read_table("houses.csv", {.columns = {{"zip",
-//   data::ColumnUse::category}}}); std::cout << houses.summary();  // how each column was read
+//   const data::Table houses = data::read_table("houses.csv");
+//   std::cout << houses.summary();  // how each column was read
 //
 // read_table() finds out how the text is cut: separator, header, decimal point or comma. It decides
 // for each column whether it holds numbers or words, and says so. What could be meant in two ways
@@ -39,8 +39,8 @@ struct Column {
   std::string name;                   ///< from the header, or the number of the column
   std::int64_t place = 0;             ///< its number in the file, from 0
   ColumnUse use = ColumnUse::number;  ///< number or category
-  std::vector<std::string> words =
-      {};  ///< of a category, sorted: the value of a field is its place
+  /// Of a category: its words, sorted. The value of a field is the place of its word.
+  std::vector<std::string> words = {};
   /// What was subtracted from each number before it became a float. It is 0 unless numbers that
   /// differ, such as times in nanoseconds, would be the same float.
   double shift = 0;

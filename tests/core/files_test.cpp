@@ -25,6 +25,7 @@
 #include <fstream>
 #include <functional>
 #include <new>
+#include <thread>
 
 namespace descent {
 namespace {
@@ -258,6 +259,23 @@ TEST(ReadFile, RefusesWhatIsNoFile) {
     EXPECT_TRUE(has_text(message_of<FileError>([&, p = path] { load_tensors(p); }), kind));
   }
   EXPECT_FALSE(read_file("/proc/self/status").empty()) << "its size reads as 0";
+}
+
+TEST(ReadInput, ReadsPipesUpToALimit) {
+  const TemporaryFolder folder;
+  const std::string pipe = folder / "pipe";
+  ASSERT_EQ(::mkfifo(pipe.c_str(), 0600), 0);
+  for (const std::uint64_t most : {10, 9}) {
+    std::thread writer([&] { std::ofstream(pipe) << "0123456789"; });
+    if (most == 10)
+      EXPECT_EQ(read_input(pipe, most), "0123456789");
+    else
+      EXPECT_TRUE(has_text(message_of<FileError>([&] { read_input(pipe, most); }),
+                           "got more than 9 bytes from '"));
+    writer.join();
+  }
+  EXPECT_TRUE(
+      has_text(message_of<FileError>([&] { read_input(folder / "none"); }), "could not open '"));
 }
 
 #if defined(__has_feature)

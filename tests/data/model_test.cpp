@@ -7,7 +7,6 @@
 
 #include <gtest/gtest.h>
 #include <unistd.h>
-#include <bit>
 #include <cmath>
 #include <filesystem>
 #include <set>
@@ -73,9 +72,9 @@ TEST(Schema, FindsColumnsByName) {
   const Tensor x = s.inputs(parse_table("extra,b,a\nq,5,1\nr,7,2\n"));
   EXPECT_TRUE(allclose(x, s.inputs(parse_table("a,b\n1,5\n2,7\n"))));
   EXPECT_TRUE(
-      has_text(message_of<ValueError>([&] { s.inputs(parse_table("a,c,y\n1,5,2\n2,3,4\n")); }),
+      has_text(message_of<FileError>([&] { s.inputs(parse_table("a,c,y\n1,5,2\n2,3,4\n")); }),
                "lacks the column 'b', expected each that the model was trained with"));
-  EXPECT_TRUE(has_text(message_of<ValueError>([&] { s.inputs(parse_table("a,b\n1,x\n2,y\n")); }),
+  EXPECT_TRUE(has_text(message_of<FileError>([&] { s.inputs(parse_table("a,b\n1,x\n2,y\n")); }),
                        "got words in the column 'b', expected numbers as in training"));
 }
 
@@ -105,13 +104,29 @@ TEST(Schema, KeepsEighteenDigits) {
   const auto x = s.inputs(t).to_vector(), y = s.targets(t).to_vector();
   EXPECT_EQ(std::set<double>(x.begin(), x.end()).size(), 40u);
   EXPECT_EQ(std::set<double>(y.begin(), y.end()).size(), 40u);
-  EXPECT_EQ(s.value_of(y[3]), 170000000000013.0);
+  EXPECT_EQ(y[3] * s.target.deviation + s.target.mean + s.target.shift, 170000000000013.0);
   // Classes of such numbers keep all digits.
   const Table ids = parse_table(
       "x,y\n1,123456789012345601\n2,123456789012345602\n3,123456789012345601\n4,"
       "123456789012345602\n");
   EXPECT_EQ(Schema::fit(ids, {}).target.classes,
             (Words{"123456789012345601", "123456789012345602"}));
+}
+
+TEST(Schema, TakesNumbersForClassesAsCsvDoes) {
+  struct Case {
+    const char* text;
+    Words classes;
+  };
+  for (const auto& [text, classes] : std::initializer_list<Case>{
+           {"x,y\n1,3\n2,5\n3,3\n4,5\n", {"3", "5"}},
+           {"x,y\n1,3\n2,5\n3,4\n4,6\n", {}},      // no number repeats
+           {"x,y\n1,3.5\n2,5\n3,3.5\n4,5\n", {}},  // not whole
+           {"x,y\n1,1000000.5\n2,1000001.5\n3,1000000.5\n4,1000001.5\n", {}},
+           {"x,y\n1,-1\n2,10\n3,-1\n4,10\n", {"-1", "10"}}}) {
+    EXPECT_EQ(Schema::fit(parse_table(text), {}).target.classes, classes) << text;
+    EXPECT_EQ(data::parse_csv(text).classes, classes) << text;
+  }
 }
 
 TEST(Schema, RefusesTargetsThatTeachNothing) {
@@ -214,16 +229,7 @@ TEST(TableModel, PredictsFromSeveralThreads) {
 }
 
 /// Gives a changed file the checksum that it would have, as somebody hostile does.
-void seal(Archive& a) {
-  std::uint64_t h = 14695981039346656037U;
-  const auto add = [&](std::uint64_t x) { h = (h ^ x) * 1099511628211U; };
-  for (const char c : a.metadata["descent_model"]) add(static_cast<unsigned char>(c));
-  for (const auto& [name, t] : a.tensors) {
-    for (const char c : name) add(static_cast<unsigned char>(c));
-    for (const double v : t.to_vector<double>()) add(std::bit_cast<std::uint64_t>(v));
-  }
-  a.metadata["descent_checksum"] = "fnv1a " + std::to_string(h);
-}
+void seal(Archive& a) { a.metadata["descent_checksum"] = checksum(a); }
 
 TEST(TableModel, RefusesFilesThatAreNoModel) {
   const Folder folder;
@@ -242,28 +248,38 @@ TEST(TableModel, RefusesFilesThatAreNoModel) {
   refused([](Archive& a) { a.metadata.clear(); }, "which holds tensors but no model");
   refused([](Archive& a) { a.metadata["descent_model"] = "{"; },
           "with a description that is damaged");
-  refused(
-      [](Archive& a) {
-        std::string& text = a.metadata["descent_model"];
-        text.replace(text.find("\"version\":1"), 11, "\"version\":9");
-      },
-      "of version 9, expected 1");
-  refused(
-      [](Archive& a) {
-        std::string& text = a.metadata["descent_model"];
-        text.replace(text.find("\"hidden\":[8,4]"), 14, "\"hidden\":[9999999,9999999]");
-      },
-      "with layers larger than its weights");
-  refused(
-      [](Archive& a) {
-        std::string& text = a.metadata["descent_model"];
-        text.replace(text.find("\"inputs\":"), 10, "\"inputs\":7");
-      },
-      "as its columns need");
+  const auto refused_text = [&](const std::string& from, const std::string& to,
+                                const char* message) {
+    refused(
+        [&](Archive& a) {
+          std::string& text = a.metadata["descent_model"];
+          text.replace(text.find(from), from.size(), to);
+        },
+        message);
+  };
+  refused_text("\"version\":1", "\"version\":9", "of version 9, expected 1");
+  refused_text("[8,4]", "[9999999,9999999]", "with layers larger than its weights");
+  refused_text("\"inputs\":", "\"inputs\":7", "as its columns need");
+  Archive unsealed = load_tensors(path);
+  unsealed.tensors.at("net.0.bias").add_(1e-6);
+  save_tensors(path + "-unsealed", unsealed.tensors, unsealed.metadata);
+  EXPECT_TRUE(has_text(message_of<FileError>([&] { load_model(path + "-unsealed"); }),
+                       "whose checksum is wrong, expected the file as it was saved"));
   refused([](Archive& a) { a.tensors.erase("check.inputs"); }, "without rows to check");
   refused([](Archive& a) { a.tensors.at("net.0.bias").add_(1.0); },
           "does not predict for its own rows what it did when it was saved");
   refused([](Archive& a) { a.tensors.erase("net.0.bias"); }, "missing: 0.bias");
+}
+
+TEST(TableModel, RefusesToDescribeWhatNoFileCouldHold) {
+  std::string text = "w,y\n";
+  for (int i = 0; i < 8; ++i) {
+    text.append(std::size_t{3} << 20, i % 2 == 0 ? 'a' : 'b');
+    text += to_text(",", i, ".5\n");
+  }
+  const TableModel m = model_of(parse_table(text), {});
+  EXPECT_TRUE(has_text(message_of<ValueError>([&] { m.description(); }),
+                       "bytes of text, expected at most 4194304. Hint: drop columns"));
 }
 
 TEST(TableModel, SurvivesAnyFile) {

@@ -196,6 +196,12 @@ TEST(Table, KnowsTheFilesOfScikitLearn) {
   // Numbers that are no places of the names are classes of their own.
   EXPECT_EQ(data::parse_csv("4,2,cat,dog\n1,2,0\n3,4,2\n1,2,0\n3,4,2\n").classes,
             (Names{"0", "2"}));
+  for (const auto task : {data::Task::automatic, data::Task::classification}) {
+    const Table u = parse_table("4,2,cat,dog\n1,2,0\n3,4,1\n1,2,0\n3,4,1\n");
+    const auto s = data::Schema::fit(u, {.task = task});
+    EXPECT_EQ(s.target.classes, (Names{"cat", "dog"}));
+    EXPECT_EQ(s.targets(u).to_vector(), (Doubles{0, 1, 0, 1}));
+  }
   const Table t = parse_table("4,2,cat,dog\n1,2,0\n3,4,2\n1,2,0\n3,4,2\n");
   EXPECT_EQ(data::Schema::fit(t, {}).targets(t).to_vector(), (Doubles{0, 1, 0, 1}));
 }

@@ -61,16 +61,16 @@ ln -s mine.csv link.csv
 ln -s pool loop
 ln -s loop pool
 mkdir both
-expect 2 "got 'mine.csv', which belongs to --data" train --data mine.csv --trace mine.csv
-expect 2 "got './link.csv', which belongs to --data" train --data mine.csv --trace ./link.csv
-expect 2 "got './metrics.csv', which belongs to --data" train --data metrics.csv --out .
+expect 2 "got 'mine.csv', which belongs to the data" train --data mine.csv --trace mine.csv
+expect 2 "got './link.csv', which belongs to the data" train --data mine.csv --trace ./link.csv
+expect 2 "got './metrics.csv', which belongs to the data" train --data metrics.csv --out .
 expect 3 "could not make the folder 'loop'" train --data iris --epochs 1 --out loop
 mkdir idx
 : >idx/train-images-idx3-ubyte
-expect 2 "got 'idx/train-images-idx3-ubyte', which belongs to --data" train --data idx --trace idx/train-images-idx3-ubyte
+expect 2 "got 'idx/train-images-idx3-ubyte', which belongs to the data" train --data idx --trace idx/train-images-idx3-ubyte
 expect 2 'which --out writes too' train --data iris --out both --trace both/../both/metrics.csv
 mv metrics.csv results.csv
-expect 2 "got './results.csv', which belongs to --data" compare --data results.csv --epochs 1
+expect 2 "got './results.csv', which belongs to the data" compare --data results.csv --epochs 1
 cmp mine.csv results.csv || failures=$((failures + 1))
 rm results.csv
 
@@ -212,7 +212,7 @@ done >>beams.csv
 expect 0 'width   numbers, 18 gaps' train --data beams.csv --epochs 30 --out beams
 expect 0 'left out: same: constant' train --data beams.csv --epochs 1
 expect 0 'left out: id: words that differ in every row' train --data beams.csv --epochs 1
-expect 2 'lacks the column' predict beams/model.safetensors mine.csv
+expect 3 'lacks the column' predict beams/model.safetensors mine.csv
 expect 0 'predicted_load' predict beams/model.safetensors beams.csv
 "$descent" predict beams/model.safetensors beams.csv --keep id --out all.csv
 has all.csv '^b200,[0-9.]+$'
@@ -223,12 +223,18 @@ has all.csv '^b200,[0-9.]+$'
 cmp <(head -n 39 all.csv) moved || { echo "other predictions when columns moved"; failures=$((failures + 1)); }
 sed 's/pine/larch/' beams.csv >larch.csv
 expect 0 '134 words were not there in training' predict beams/model.safetensors larch.csv
-expect 2 "Hint: is it 'widht'?" predict beams/model.safetensors <(sed 's/width/widht/' beams.csv)
+expect 3 "Hint: is it 'widht'?" predict beams/model.safetensors <(sed 's/width/widht/' beams.csv)
+expect 3 'got a device as the standard input' predict beams/model.safetensors - </dev/zero
+expect 2 'which is the model, expected another file' predict beams/model.safetensors beams.csv --out beams/model.safetensors
+expect 2 'which belongs to the data' predict beams/model.safetensors beams.csv --out ./beams.csv
+expect 2 "column to keep 'nose'" predict beams/model.safetensors beams.csv --keep nose
+head -c 300 beams/model.safetensors >cut.safetensors
+expect 3 'cut.safetensors' predict cut.safetensors beams.csv
 expect 2 'a model of a regression' predict beams/model.safetensors beams.csv --proba
 expect 3 "could not open 'run/nothing.safetensors'" predict run/nothing.safetensors beams.csv
 "$descent" train --data beams.csv --target kind --epochs 5 --out kinds >/dev/null 2>&1
 expect 0 'predicted_kind,p_pine,"p_red, oak"' predict kinds/model.safetensors beams.csv --proba
-expect 2 "lacks the column" predict kinds/model.safetensors bad.csv
+expect 3 "lacks the column" predict kinds/model.safetensors bad.csv
 expect 0 '160 samples to train, 40 to validate, 5 features' train --data beams.csv --epochs 1 --column same:number \
   --header yes --separator comma --decimal point
 expect 2 "got 'kind:words', expected NAME:number" train --data beams.csv --column kind:words

@@ -119,6 +119,7 @@ int train(const Options& o) {
   nn::Sequential model = make_model(o, all);
   Training ready(o, model, training, validation);          // throws before a folder is made
   const std::string rule = ready.optimizer().to_string();  // a checkpoint may change its settings
+  if (!o.out.empty()) model_of(o, model, data, rule, {}).description();  // throws now if at all
   const std::string settings = settings_of(o, rule, all);
   if (o.resume && has_ended(o, settings)) {
     std::cout << "the run in " << o.out << " has ended: there is nothing to go on with\n";

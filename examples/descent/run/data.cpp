@@ -144,7 +144,7 @@ void check_outputs(const std::string& data, const std::vector<Output>& outputs) 
         (same(path, data) || (option == std::string_view("--trace") &&
                               same(fs::absolute(path, error).parent_path(), data))))
       fail<UsageError>(option, "got '", path,
-                       "', which belongs to --data, expected another file: writing it would "
+                       "', which belongs to the data, expected another file: writing it would "
                        "lose the data. Hint: name another file or folder");
     for (std::size_t k = 0; k < i; ++k)
       if (!fs::is_character_file(path, error) && same(path, outputs[k].path))
