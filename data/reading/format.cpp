@@ -159,9 +159,10 @@ char decimal_of(const std::vector<Row>& rows, const std::string& name) {
       }
   }
   if (comma && !sure)
-    fail<FileError>("table", name,
-                    ": got numbers as 1,234, expected no comma or a decimal comma. Hint: say "
-                    "--decimal , if they are decimal commas; else write them without separators");
+    fail<FileError>(
+        "table", name,
+        ": got numbers as 1,234, expected no comma or a decimal comma. Hint: if they are decimal "
+        "commas, say so with the option decimal; else write them without separators");
   return comma ? ',' : '.';
 }
 
