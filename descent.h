@@ -25,6 +25,7 @@
 #include <descent/nn/init.h>
 #include <descent/nn/layers.h>
 #include <descent/nn/loss.h>
+#include <descent/nn/metrics.h>
 #include <descent/nn/mlp.h>
 #include <descent/nn/rnn.h>
 #include <descent/nn/sequential.h>

@@ -33,6 +33,29 @@ class InputFile {
   std::uint64_t size_ = 0;
 };
 
+/// A pipe or the standard input ("-") that is open for reading.
+class InputPipe {
+ public:
+  /// Throws FileError if the path cannot be opened, or if the standard input is a device.
+  InputPipe(const char* op, std::string path);
+  ~InputPipe();
+  InputPipe(const InputPipe&) = delete;
+  InputPipe& operator=(const InputPipe&) = delete;
+
+  /// Reads up to n bytes, and waits until there are some. Returns 0 at the end. Throws FileError if
+  /// the pipe cannot be read, and if nobody writes to a named pipe within three seconds.
+  std::size_t read(void* to, std::size_t n);
+
+ private:
+  const char* op_;
+  std::string path_;
+  int fd_;
+  bool begun_ = false;  // somebody has written
+};
+
+/// True for what InputPipe opens and InputFile does not: "-" and pipes.
+bool is_pipe(const std::string& path);
+
 /// The names in a folder, in no order. Returns nothing if the folder cannot be read; errno then
 /// says why. std::filesystem's iterator would end the program if memory ran out.
 std::optional<std::vector<std::string>> names_in(const std::string& folder);

@@ -102,8 +102,18 @@ struct Temporary {
       fd = file_calls.create(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC,
                              0666);
       if (fd < 0 && errno != EEXIST) return;
+      if (fd < 0 || is_ours()) continue;
+      ::close(fd);
+      fd = -1;
+      errno = EEXIST;
     }
-    if (fd >= 0) ::flock(fd, LOCK_EX | LOCK_NB);  // tells remove_stale() that somebody writes
+  }
+  /// Locks the file, which tells remove_stale() that somebody writes. Returns false if another
+  /// writer took the file for a stale one before it was locked.
+  bool is_ours() const {
+    struct stat info {};
+    if (::flock(fd, LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK) return false;
+    return ::fstat(fd, &info) != 0 || info.st_nlink > 0;
   }
   Temporary(const Temporary&) = delete;
   Temporary& operator=(const Temporary&) = delete;
@@ -171,52 +181,81 @@ std::string read_file(const std::string& path) {
   return contents;
 }
 
-std::string read_input(const std::string& path, std::uint64_t most) {
-  const bool standard = path == "-";
+bool detail::is_pipe(const std::string& path) {
   struct stat info {};
-  if (standard ? ::fstat(STDIN_FILENO, &info) != 0 : ::stat(path.c_str(), &info) != 0) {
-    if (!standard) return read_file(path);  // says what is wrong
-    fail<FileError>("read_input", "could not read the standard input: ", std::strerror(errno));
+  return path == "-" || (::stat(path.c_str(), &info) == 0 && S_ISFIFO(info.st_mode));
+}
+
+detail::InputPipe::InputPipe(const char* op, std::string path)
+    : op_(op),
+      path_(std::move(path)),
+      // Opening does not wait for a writer, so that nobody waits for ever.
+      fd_(path_ == "-" ? ::dup(STDIN_FILENO)
+                       : ::open(path_.c_str(), O_RDONLY | O_NONBLOCK | O_CLOEXEC)),
+      begun_(path_ == "-") {
+  struct stat info {};
+  if (fd_ < 0 || ::fstat(fd_, &info) != 0) {
+    const int error = errno;
+    if (fd_ >= 0) ::close(fd_);
+    if (path_ == "-")
+      fail<FileError>(op, "could not read the standard input: ", std::strerror(error));
+    fail<FileError>(op, "could not open '", path_, "': ", std::strerror(error));
   }
-  if (!standard && !S_ISFIFO(info.st_mode)) return read_file(path);
-  if (standard && (S_ISBLK(info.st_mode) || (S_ISCHR(info.st_mode) && ::isatty(STDIN_FILENO) == 0)))
-    fail<FileError>("read_input", "got a device as the standard input, expected a file or a pipe");
-  // Opening does not wait for a writer, so that nobody waits for ever.
-  const Descriptor file{standard ? ::dup(STDIN_FILENO)
-                                 : ::open(path.c_str(), O_RDONLY | O_NONBLOCK | O_CLOEXEC)};
-  if (file.fd < 0)
-    fail<FileError>("read_input", "could not open '", path, "': ", std::strerror(errno));
+  if (path_ == "-" &&
+      (S_ISBLK(info.st_mode) || (S_ISCHR(info.st_mode) && ::isatty(STDIN_FILENO) == 0))) {
+    ::close(fd_);
+    fail<FileError>(op, "got a device as the standard input, expected a file or a pipe");
+  }
+}
+detail::InputPipe::~InputPipe() { ::close(fd_); }
+
+std::size_t detail::InputPipe::read(void* to, std::size_t n) {
+  for (int waited = 0;;) {
+    const ssize_t got = ::read(fd_, to, n);
+    if (got > 0) begun_ = true;
+    if (got > 0 || (got == 0 && begun_)) return static_cast<std::size_t>(got);
+    if (got < 0 && errno == EINTR) continue;
+    if (got < 0 && errno != EAGAIN)
+      fail<FileError>(op_, "could not read '", path_, "': ", std::strerror(errno));
+    // EAGAIN: a writer is there but has nothing yet. 0 at first: no writer yet.
+    pollfd ready{fd_, POLLIN, 0};
+    if (got < 0)
+      ::poll(&ready, 1, -1);
+    else if (++waited <= 30)
+      ::usleep(100000);
+    else
+      fail<FileError>(op_, "got no bytes from the pipe '", path_,
+                      "', expected a program that writes to it");
+  }
+}
+
+std::string read_input(const std::string& path, std::uint64_t most) {
+  if (!detail::is_pipe(path)) return read_file(path);
+  detail::InputPipe pipe("read_input", path);
   std::string contents;
   char buffer[65536];
-  for (int waited = 0;;) {
-    const ssize_t n = ::read(file.fd, buffer, sizeof buffer);
-    if (n < 0 && errno == EINTR) continue;
-    if (n < 0 && errno != EAGAIN)
-      fail<FileError>("read_input", "could not read '", path, "': ", std::strerror(errno));
-    if (n > 0) {
-      contents.append(buffer, static_cast<std::size_t>(n));
-      if (contents.size() > most)
-        fail<FileError>("read_input", "got more than ", static_cast<unsigned long>(most),
-                        " bytes from '", path,
-                        "', expected no more. Hint: write them to a file first");
-      continue;
-    }
-    if (n == 0 && (standard || !contents.empty() || waited >= 30)) break;
-    // EAGAIN: a writer is there but has nothing yet. 0 at first: no writer yet.
-    pollfd ready{file.fd, POLLIN, 0};
-    if (n < 0)
-      ::poll(&ready, 1, -1);
-    else
-      ++waited, ::usleep(100000);
+  while (const std::size_t n = pipe.read(buffer, sizeof buffer)) {
+    contents.append(buffer, n);
+    if (contents.size() > most)
+      fail<FileError>("read_input", "got more than ", static_cast<unsigned long>(most),
+                      " bytes from '", path,
+                      "', expected no more. Hint: write them to a file first");
   }
-  if (contents.empty() && !standard)
-    fail<FileError>("read_input", "got no bytes from the pipe '", path,
-                    "', expected a program that writes to it");
   return contents;
 }
 
 void write_file(const std::string& path, std::string_view contents) {
+  write_file(path, [&](const auto& write) { write(contents); });
+}
+
+void write_file(const std::string& path,
+                const std::function<void(const std::function<void(std::string_view)>&)>& give) {
   const std::string target = behind_links(path), folder = folder_of(target);
+  const auto write_pieces = [&](int fd) {
+    give([&](std::string_view piece) {
+      if (const int error = write_all(fd, piece)) fail_write("write", path, error);
+    });
+  };
   struct stat old {};
   const bool exists = ::stat(target.c_str(), &old) == 0;
   if (exists && S_ISDIR(old.st_mode)) fail_write("replace", path, EISDIR);
@@ -224,28 +263,21 @@ void write_file(const std::string& path, std::string_view contents) {
   if (exists && !S_ISREG(old.st_mode)) {
     const Descriptor file{::open(target.c_str(), O_WRONLY | O_CLOEXEC)};
     if (file.fd < 0) fail_write("open", path, errno);
-    if (const int error = write_all(file.fd, contents)) fail_write("write", path, error);
-    return;
+    return write_pieces(file.fd);
   }
   remove_stale(folder);
-  for (int tries = 0;; ++tries) {
-    Temporary file(folder);
-    if (file.fd < 0) fail_write("create", path, errno);
-    if (exists) {
-      // The order matters: a change of owner takes permissions away.
-      if (old.st_uid != ::geteuid() || old.st_gid != ::getegid()) [[maybe_unused]]
-        const int kept = ::fchown(file.fd, old.st_uid, old.st_gid);
-      if (::fchmod(file.fd, old.st_mode & 07777) != 0) fail_write("create", path, errno);
-    }
-    if (const int error = write_all(file.fd, contents)) fail_write("write", path, error);
-    if (file_calls.fsync(file.fd) != 0) fail_write("flush", path, errno);
-    if (file_calls.rename(file.path.c_str(), target.c_str()) == 0) {
-      file.path.clear();
-      break;
-    }
-    // Between creating and locking, another writer may have taken the file for a stale one.
-    if (errno != ENOENT || tries > 0) fail_write("replace", path, errno);
+  Temporary file(folder);
+  if (file.fd < 0) fail_write("create", path, errno);
+  if (exists) {
+    // The order matters: a change of owner takes permissions away.
+    if (old.st_uid != ::geteuid() || old.st_gid != ::getegid()) [[maybe_unused]]
+      const int kept = ::fchown(file.fd, old.st_uid, old.st_gid);
+    if (::fchmod(file.fd, old.st_mode & 07777) != 0) fail_write("create", path, errno);
   }
+  write_pieces(file.fd);
+  if (file_calls.fsync(file.fd) != 0) fail_write("flush", path, errno);
+  if (file_calls.rename(file.path.c_str(), target.c_str()) != 0) fail_write("replace", path, errno);
+  file.path.clear();
   const Descriptor directory{::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC)};
   if (directory.fd >= 0) ::fsync(directory.fd);  // so that the new name survives a power cut
 }

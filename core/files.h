@@ -3,6 +3,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <string>
 #include <string_view>
 
@@ -27,6 +28,10 @@ std::string read_input(const std::string& path, std::uint64_t most = std::uint64
 /// link leads to is replaced. A pipe or device is written to, not replaced. Temporary files of
 /// programs that died, `.descent-….tmp`, are removed from the folder.
 void write_file(const std::string& path, std::string_view contents);
+/// Does the same with contents that come in pieces: calls give(write) once, and give calls
+/// write(piece) for each piece. If give throws, the old file stays.
+void write_file(const std::string& path,
+                const std::function<void(const std::function<void(std::string_view)>&)>& give);
 
 /// Makes a folder, and the folders above it, if they do not exist. Throws FileError if a folder
 /// cannot be made, or if no file can be written into it. A program that calls make_folder() first

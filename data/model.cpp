@@ -6,6 +6,8 @@
 #include <descent/core/text.h>
 #include <descent/data/model.h>
 
+#include <algorithm>
+#include <array>
 #include <cmath>
 #include <limits>
 #include <nlohmann/json.hpp>
@@ -13,7 +15,7 @@
 namespace descent {
 namespace {
 
-constexpr int kVersion = 1;
+constexpr int kVersion = 2;
 constexpr const char *kMetadata = "descent_model", *kChecksum = "descent_checksum";
 constexpr std::int64_t kMostChecked = 8;
 // A description that goes beyond these is an attack rather than a model.
@@ -36,55 +38,90 @@ nn::MlpOptions network_of(const nlohmann::json& json) {
   return o;
 }
 
+/// What one network predicts for inputs (N, D).
+Tensor prediction(const nn::Sequential& net, const data::Target& target, const Tensor& inputs) {
+  const NoGradGuard guard;
+  // forward() changes nothing in evaluation mode.
+  const Tensor out = const_cast<nn::Sequential&>(net)(inputs);
+  if (!target.classes.empty()) return softmax(out, 1);
+  // In double, so that a target far from 0 keeps its digits.
+  return out.to(kFloat64) * target.deviation + (target.mean + target.shift);
+}
+
 }  // namespace
 
+std::vector<Tensor> TableModel::predict_each(const Tensor& inputs) const {
+  std::vector<Tensor> all;
+  for (const nn::Sequential& net : nets) all.push_back(prediction(net, schema.target, inputs));
+  return all;
+}
+
 Tensor TableModel::predict(const Tensor& inputs) const {
-  const NoGradGuard guard;
-  nn::Sequential model = net;  // the same weights
-  const Tensor out = model(inputs);
-  if (!schema.target.classes.empty()) return softmax(out, 1);
-  // In double, so that a target far from 0 keeps its digits.
-  return out.to(kFloat64) * schema.target.deviation + (schema.target.mean + schema.target.shift);
+  if (nets.empty()) fail<ValueError>("predict", "got a model without a network, expected one");
+  Tensor sum = prediction(nets[0], schema.target, inputs);
+  if (nets.size() == 1) return sum;
+  for (std::size_t i = 1; i < nets.size(); ++i)
+    sum = sum + prediction(nets[i], schema.target, inputs);
+  return sum / static_cast<double>(nets.size());
 }
 
 Tensor TableModel::predict(const data::Table& table) const { return predict(schema.inputs(table)); }
 
+void TableModel::predict(std::span<const float> row, std::span<double> out) const {
+  if (row.size() != schema.features.size() || std::ssize(out) != network.outputs)
+    fail<ValueError>("predict", "got ", row.size(), " values and place for ", out.size(),
+                     " results, expected ", schema.features.size(), " and ", network.outputs);
+  constexpr std::size_t kFew = 64;
+  std::array<double, kFew> few{};
+  std::vector<double> many(row.size() > kFew ? row.size() : 0);
+  double* const values = row.size() > kFew ? many.data() : few.data();
+  for (std::size_t i = 0; i < row.size(); ++i) values[i] = row[i] - schema.features[i].shift;
+  predict_values(values, out);
+}
+
+void TableModel::predict_values(const double* values, std::span<double> out) const {
+  Tensor inputs = empty({1, network.inputs});
+  float* to = inputs.data_ptr<float>();
+  for (const data::Feature& f : schema.features) f.encode(*values++, to), to += f.width();
+  const Tensor p = predict(inputs);
+  if (p.dtype() == kFloat64)
+    std::copy_n(p.data_ptr<double>(), out.size(), out.begin());
+  else
+    std::copy_n(p.data_ptr<float>(), out.size(), out.begin());
+}
+
 std::vector<double> TableModel::predict(const Row& row) const {
-  data::Table table;
-  table.name = "predict";
-  std::vector<float> values;
-  std::vector<std::string> names;
+  std::vector<double> values;
   std::size_t found = 0;
   for (const data::Feature& f : schema.features) {
-    names.push_back(f.name);
-    data::Column column{f.name};
-    column.use = f.use;
-    float value = std::numeric_limits<float>::quiet_NaN();
-    if (const auto at = row.find(f.name); at != row.end()) {
-      ++found;
-      const bool is_word = std::holds_alternative<std::string>(at->second);
-      if (is_word != (f.use == data::ColumnUse::category))
-        fail<ValueError>("predict", "got a ", is_word ? "word" : "number", " for the column '",
-                         f.name, "', expected a ", is_word ? "number" : "word");
-      if (is_word) {
-        column.words = {std::get<std::string>(at->second)};
-        value = 0;
-      } else {
-        column.shift = f.shift;
-        value = static_cast<float>(std::get<double>(at->second) - f.shift);
-      }
+    values.push_back(std::numeric_limits<double>::quiet_NaN());
+    const auto at = row.find(f.name);
+    if (at == row.end()) continue;
+    ++found;
+    const bool is_word = std::holds_alternative<std::string>(at->second);
+    if (is_word != (f.use == data::ColumnUse::category))
+      fail<ValueError>("predict", "got a ", is_word ? "word" : "number", " for the column '",
+                       f.name, "', expected a ", is_word ? "number" : "word");
+    if (is_word) {
+      const auto word =
+          std::find(f.words.begin(), f.words.end(), std::get<std::string>(at->second));
+      values.back() = word == f.words.end() ? -1 : static_cast<double>(word - f.words.begin());
+    } else {
+      // As a float, like the number of a table.
+      values.back() = static_cast<float>(std::get<double>(at->second) - f.shift);
     }
-    table.columns.push_back(std::move(column));
-    values.push_back(value);
   }
-  if (found < row.size())
+  if (found < row.size()) {
+    std::vector<std::string> names;
+    for (const data::Feature& f : schema.features) names.push_back(f.name);
     for (const auto& [name, value] : row)
       if (std::find(names.begin(), names.end(), name) == names.end())
         fail<ValueError>("predict", "got the column '", brief(name), "', ",
                          expected_one_of(name, names));
-  table.values = tensor(values, {1, static_cast<std::int64_t>(values.size())});
-  table.has_header = schema.has_header;
-  return predict(table).to_vector<double>();
+  }
+  std::vector<double> out(static_cast<std::size_t>(network.outputs));
+  predict_values(values.data(), out);
+  return out;
 }
 
 std::string TableModel::description() const {
@@ -102,7 +139,9 @@ std::string TableModel::description() const {
 
 void TableModel::save(const std::string& path, const Tensor& sample) const {
   std::map<std::string, Tensor> tensors;
-  for (const auto& [name, t] : net.state_dict()) tensors.emplace("net." + name, t);
+  for (std::size_t i = 0; i < nets.size(); ++i)
+    for (const auto& [name, t] : nets[i].state_dict())
+      tensors.emplace(to_text("net.", i, ".", name), t);
   const Tensor rows = sample.slice(0, 0, std::min(kMostChecked, sample.size(0))).contiguous();
   tensors.emplace("check.inputs", rows);
   tensors.emplace("check.outputs", predict(rows));
@@ -165,18 +204,29 @@ TableModel load_model(const std::string& path) {
                   : numbers + width * h;
     width = h;
   }
-  std::map<std::string, Tensor> weights;
+  std::vector<std::map<std::string, Tensor>> weights;
   for (const auto& [name, t] : file.tensors)
-    if (name.starts_with("net.")) stored += t.numel(), weights.emplace(name.substr(4), t);
-  if (numbers > stored)
+    if (name.starts_with("net.")) {
+      const std::size_t dot = name.find('.', 4);
+      const std::string member = name.substr(4, dot - 4);
+      if (dot == name.npos || member.size() > 4 || parse_number(member).value_or(-1) < 0)
+        damaged(to_text("it has the tensor '", brief(name), "'"));
+      const auto i = static_cast<std::size_t>(*parse_number(member));
+      if (weights.size() <= i) weights.resize(i + 1);
+      weights[i].emplace(name.substr(dot + 1), t);
+      if (i == 0) stored += t.numel();
+    }
+  if (weights.empty() || numbers > stored)
     fail<FileError>("load_model", "got '", path, "' with layers larger than its weights");
   try {
-    model.net = nn::mlp(model.network);
-    model.net.load_state_dict(weights);
+    for (const auto& member : weights) {
+      model.nets.push_back(nn::mlp(model.network));
+      model.nets.back().load_state_dict(member);
+      model.nets.back().eval();
+    }
   } catch (const Error& e) {
     damaged(brief(e.what(), 500));
   }
-  model.net.eval();
   const auto inputs = file.tensors.find("check.inputs"),
              outputs = file.tensors.find("check.outputs");
   if (inputs == file.tensors.end() || outputs == file.tensors.end() || inputs->second.dim() != 2 ||

@@ -8,20 +8,23 @@
 #include <descent/data/schema.h>
 #include <descent/nn/mlp.h>
 
+#include <span>
 #include <variant>
 
 namespace descent {
 
-/// A network, the schema of the table it was trained on, and notes about the training. After
-/// loading, any number of threads may call predict() of one model.
+/// One or several networks, the schema of the table they were trained on, and notes about the
+/// training. Several networks are an ensemble: the model predicts the mean of what they predict.
+/// After loading, any number of threads may call predict() of one model.
 class TableModel {
  public:
   /// A row by the names of its columns.
   using Row = std::map<std::string, std::variant<double, std::string>>;
 
   data::Schema schema;     ///< how columns become inputs, and outputs a class or a number
-  nn::MlpOptions network;  ///< how the network is made
-  nn::Sequential net;      ///< (N, D) → (N, C) logits, or (N, 1) for a regression
+  nn::MlpOptions network;  ///< how each network is made
+  /// (N, D) → (N, C) logits, or (N, 1) for a regression; in evaluation mode.
+  std::vector<nn::Sequential> nets;
   /// What the program notes about the training, as "optimizer", "seed" and "metrics".
   std::map<std::string, std::string> notes;
 
@@ -29,8 +32,17 @@ class TableModel {
   /// regression, values (N, 1) in the unit of the target, in double precision. Throws the errors of
   /// Schema::inputs().
   Tensor predict(const data::Table& table) const;
-  /// The same for inputs (N, D) that Schema::inputs() made.
+  /// The same for inputs (N, D) that Schema::inputs() made. The prediction for a row does not
+  /// depend on the rows beside it.
   Tensor predict(const Tensor& inputs) const;
+  /// What each network of an ensemble predicts for inputs (N, D).
+  std::vector<Tensor> predict_each(const Tensor& inputs) const;
+  /// The same for one row, for services: no heap memory is allocated once a thread has called it a
+  /// few times. `row` has a value for each of schema.features, in this order: a number; of a word
+  /// its place in Feature::words, or −1 for another word; NaN for a gap. `out` takes C
+  /// probabilities, or one value. Throws ValueError for other lengths. Numbers that a float cannot
+  /// tell apart, such as times in nanoseconds, need predict(Row).
+  void predict(std::span<const float> row, std::span<double> out) const;
   /// The same for one row, numbers and words by the names of their columns. A column that is not
   /// named is a gap. Returns C probabilities, or one value. Throws ValueError for an unknown
   /// column, and for a word where a number is expected or the other way round.
@@ -46,6 +58,9 @@ class TableModel {
   /// Writes the model into one file in the safetensors format, with eight rows of `sample`, inputs
   /// (N, D), and what the model predicts for them. Throws FileError if it cannot be written.
   void save(const std::string& path, const Tensor& sample) const;
+
+ private:
+  void predict_values(const double* values, std::span<double> out) const;
 };
 
 /// Reads a model that TableModel::save() wrote. Throws FileError if the file is damaged or no such

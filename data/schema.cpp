@@ -161,6 +161,22 @@ std::int64_t Feature::width() const {
   return values + (has_gaps ? 1 : 0);
 }
 
+void Feature::encode(double value, float* inputs) const {
+  const bool gap = std::isnan(value);
+  if (gap) value = fill;
+  if (use == ColumnUse::number) {
+    *inputs++ = static_cast<float>((value - mean) / deviation);
+  } else if (words.size() <= 2) {
+    *inputs++ = value == static_cast<double>(words.size() - 1) ? 1.0F : 0.0F;
+  } else {
+    std::fill_n(inputs, words.size(), 0.0F);
+    if (value >= 0 && value < static_cast<double>(words.size()))
+      inputs[static_cast<std::size_t>(value)] = 1;
+    inputs += words.size();
+  }
+  if (has_gaps) *inputs = gap ? 1.0F : 0.0F;
+}
+
 Table table_of(const Dataset& d) {
   Table table;
   table.name = d.name;
@@ -257,26 +273,17 @@ Tensor Schema::inputs(const Table& table, std::int64_t* unseen) const {
           const float word = s.from[r * stride];
           *unseen += !std::isnan(word) && s.places[static_cast<std::size_t>(word)] < 0;
         }
-  Tensor x = zeros({n, d});
+  Tensor x = empty({n, d});
   float* const out = x.data_ptr<float>();
   parallel_for(n, 4096, [&](std::int64_t begin, std::int64_t end) {
     for (std::int64_t r = begin; r < end; ++r)
       for (const Source& s : sources) {
-        const float value = s.from[r * stride];
-        float* const row = out + r * d + s.to;
-        const bool gap = std::isnan(value);
-        if (s.f->has_gaps) row[s.f->width() - 1] = gap ? 1.0F : 0.0F;
-        if (s.f->use == ColumnUse::number) {
-          const double number = gap ? s.f->fill : value + s.shift;  // less the feature's shift
-          row[0] = static_cast<float>((number - s.f->mean) / s.f->deviation);
-          continue;
-        }
-        const auto place =
-            gap ? static_cast<std::int64_t>(s.f->fill) : s.places[static_cast<std::size_t>(value)];
-        if (s.f->words.size() <= 2)
-          row[0] = place == static_cast<std::int64_t>(s.f->words.size()) - 1 ? 1.0F : 0.0F;
-        else if (place >= 0)
-          row[place] = 1;
+        double value = s.from[r * stride];
+        if (s.f->use == ColumnUse::number)
+          value += s.shift;  // now it is less the feature's own shift
+        else if (!std::isnan(value))
+          value = static_cast<double>(s.places[static_cast<std::size_t>(value)]);
+        s.f->encode(value, out + r * d + s.to);
       }
   });
   return x;
@@ -334,50 +341,69 @@ Dataset Schema::dataset(const Table& table) const {
 }
 
 namespace {
-/// Scans a text for a schema. The columns in `keep` alone are read if `kept` is true.
-Table scan_for(const Schema& schema, const detail::TextOf& text, const std::string& path,
-               bool with_target, const std::vector<std::string>& keep, bool kept) {
-  const TableOptions options{.decimal = schema.decimal == ',' ? ',' : '\0',
-                             .header = schema.has_header};
-  const auto choose = [&](const detail::Names& names, std::vector<detail::Plan>& plans) {
+
+TableOptions options_for(const Schema& schema) {
+  return {.decimal = schema.decimal == ',' ? ',' : '\0', .header = schema.has_header};
+}
+
+/// The place of a column in the header, or the number of columns. Throws if it stands there twice.
+std::size_t place_of(const detail::Names& names, const std::string& name) {
+  const auto at = std::find(names.names.begin(), names.names.end(), name);
+  if (at != names.names.end() && std::find(at + 1, names.names.end(), name) != names.names.end())
+    fail<FileError>("schema", names.table, ": got the column '", brief(name),
+                    "' twice, expected it once. Hint: rename one of them");
+  return static_cast<std::size_t>(at - names.names.begin());
+}
+
+/// Plans to read what a schema knows, as it was read in training.
+detail::Choose columns_of(const Schema& schema, bool with_target) {
+  return [&schema, with_target](const detail::Names& names, std::vector<detail::Plan>& plans) {
     for (detail::Plan& plan : plans) plan.use = ColumnUse::drop;
-    const auto place = [&](const std::string& name) {
-      const auto at = std::find(names.names.begin(), names.names.end(), name);
-      if (at != names.names.end() &&
-          std::find(at + 1, names.names.end(), name) != names.names.end())
-        fail<FileError>("schema", path, ": got the column '", brief(name),
-                        "' twice, expected it once. Hint: rename one of them");
-      return static_cast<std::size_t>(at - names.names.begin());
-    };
-    if (kept) {
-      for (const std::string& name : keep) {
-        place(name);
-        plans[names.find(name, "the column to keep")] = {ColumnUse::category, {}, true};
-      }
-      return;
-    }
-    if (const std::size_t c = place(schema.target.name); with_target && c < plans.size())
-      plans[c] = {schema.target.classes.empty() ? ColumnUse::number : ColumnUse::category,
-                  schema.target.shift};
+    const Target& t = schema.target;
+    if (const std::size_t c = place_of(names, t.name); with_target && c < plans.size())
+      plans[c] = {t.classes.empty() ? ColumnUse::number : ColumnUse::category, t.shift};
     for (const Feature& f : schema.features) {
-      const std::size_t c = place(f.name);
-      if (c == plans.size()) fail_missing(path, f.name, names.names, true);
+      const std::size_t c = place_of(names, f.name);
+      if (c == plans.size()) fail_missing(names.table, f.name, names.names, true);
       plans[c] = {f.use, f.shift};
     }
   };
-  return detail::scan(text.view(), options, path, choose).table;
 }
+
+/// Plans to read these columns alone, as text.
+detail::Choose texts_of(const std::vector<std::string>& keep) {
+  return [&keep](const detail::Names& names, std::vector<detail::Plan>& plans) {
+    for (detail::Plan& plan : plans) plan.use = ColumnUse::drop;
+    for (const std::string& name : keep) {
+      place_of(names, name);
+      plans[names.find(name, "the column to keep")] = {ColumnUse::category, {}, true};
+    }
+  };
+}
+
 }  // namespace
 
 Table Schema::read(const std::string& path) const {
-  return scan_for(*this, detail::TextOf(path), path, true, {}, false);
+  const detail::TextOf text(path);
+  return detail::scan(text.view(), options_for(*this), path, columns_of(*this, true)).table;
 }
 
-std::pair<Table, Table> Schema::read_features(const std::string& path,
-                                              const std::vector<std::string>& keep) const {
-  const detail::TextOf text(path);
-  return {scan_for(*this, text, path, false, {}, false),
-          keep.empty() ? Table() : scan_for(*this, text, path, false, keep, true)};
+void Schema::read_blocks(const std::string& path, const std::vector<std::string>& keep,
+                         const std::function<void(const Table&, const Table&)>& f,
+                         std::size_t size) const {
+  detail::Blocks blocks(path, size);
+  TableOptions options = options_for(*this);
+  while (blocks.next()) {
+    const auto rows = [&](const detail::Choose& choose) {
+      return detail::scan(blocks.text(), options, path, choose, blocks.place());
+    };
+    const detail::Scan scan = rows(columns_of(*this, false));
+    f(scan.table, keep.empty() ? Table() : rows(texts_of(keep)).table);
+    if (!blocks.place().first) continue;
+    options.separator = scan.format.separator;
+    options.decimal = scan.format.decimal;
+    blocks.repeat(scan.names, scan.format);
+  }
 }
 
 // ---- JSON ----

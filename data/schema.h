@@ -9,6 +9,8 @@
 #include <descent/data/files.h>
 #include <descent/data/table.h>
 
+#include <functional>
+
 namespace descent::data {
 
 /// A column of a table, and how its values become inputs.
@@ -25,6 +27,9 @@ struct Feature {
 
   /// The number of inputs.
   std::int64_t width() const;
+  /// Writes the inputs of a value: of a number less `shift`, of the place of a word in `words`, or
+  /// −1 for another word; NaN is a gap.
+  void encode(double value, float* inputs) const;
 };
 
 /// What is to be predicted.
@@ -80,9 +85,12 @@ class Schema {
   /// others are left out. Throws the errors of read_table(), and FileError for a missing column,
   /// with the nearest name, and for a column whose name stands there twice.
   Table read(const std::string& path) const;
-  /// Reads the features alone, and the columns in `keep` as text, in a table of their own.
-  std::pair<Table, Table> read_features(const std::string& path,
-                                        const std::vector<std::string>& keep) const;
+  /// Reads a table of any length in blocks of rows, in constant memory. Calls f(features, kept) for
+  /// each block of about `size` bytes: a table of the features alone, and one of the columns in
+  /// `keep`, as text. Throws the errors of read().
+  void read_blocks(const std::string& path, const std::vector<std::string>& keep,
+                   const std::function<void(const Table&, const Table&)>& f,
+                   std::size_t size = std::size_t{1} << 24) const;
 
   /// The schema as JSON.
   std::string to_json() const;

@@ -19,8 +19,9 @@ const char* name_of(char separator) {
 
 class Scanner {
  public:
-  Scanner(std::string_view text, const TableOptions& options, const std::string& name)
-      : text_(text), options_(options) {
+  Scanner(std::string_view text, const TableOptions& options, const std::string& name,
+          const Place& place)
+      : text_(text), options_(options), place_(place) {
     names_.table = table_.name = name;
   }
 
@@ -35,7 +36,7 @@ class Scanner {
     reread_words();
     order_words();
     finish();
-    Scan scan{std::move(table_), {}};
+    Scan scan{std::move(table_), {}, row_of_names_, format_};
     for (std::size_t c = 0; c < names_.names.size(); ++c)
       scan.gaps.push_back(origin_of(first_of(c, &PieceColumn::first_gap)));
     return scan;
@@ -47,7 +48,8 @@ class Scanner {
     fail<FileError>("table", table_.name, ": ", parts...);
   }
   std::size_t line_of(const char* at) const {
-    return 1 + static_cast<std::size_t>(std::count(text_.data(), at, format_.newline));
+    return static_cast<std::size_t>(1 + place_.lines +
+                                    std::count(text_.data(), at, format_.newline));
   }
   std::string in_column(std::size_t c) const {
     return to_text("column ", c, " counted from 0",
@@ -55,11 +57,13 @@ class Scanner {
   }
 
   void find_format() {
-    refuse_other_formats(text_, table_.name);
     body_ = text_;
-    if (body_.starts_with("\xEF\xBB\xBF")) body_.remove_prefix(3);
+    if (place_.first) {
+      refuse_other_formats(text_, table_.name);
+      if (body_.starts_with("\xEF\xBB\xBF")) body_.remove_prefix(3);
+    }
     format_.newline = body_.find('\n') == body_.npos ? '\r' : '\n';
-    skip_comments();
+    if (place_.first) skip_comments();
     if (options_.separator != '\0')
       format_.separator = options_.separator;
     else
@@ -113,7 +117,10 @@ class Scanner {
       if (cursor.unclosed())
         bad("got a quote without an end in line ", line_of(body_.data()),
             ", expected one that ends");
-      body_.remove_prefix(static_cast<std::size_t>(cursor.at() - body_.data()));
+      const auto size = static_cast<std::size_t>(cursor.at() - body_.data());
+      if (table_.has_header) row_of_names_ = body_.substr(0, size);
+      if (hash_header_) row_of_names_.remove_prefix(1);
+      body_.remove_prefix(size);
       if (table_.has_header)
         for (const Field& f : sample_[0]) names_.names.emplace_back(f.text);
       sample_.erase(sample_.begin());
@@ -364,6 +371,7 @@ class Scanner {
   }
 
   void order(std::size_t c, Column& column) {
+    if (plans_[c].any_words) return list(c, column);
     std::map<std::string_view, std::int64_t> counts;
     bool overflows = false;
     for (const Piece& piece : pieces_) {
@@ -407,6 +415,22 @@ class Scanner {
       place.emplace(word, static_cast<float>(column.words.size()));
       column.words.emplace_back(word);
     }
+    renumber(c, place);
+  }
+
+  /// The words of a column that is text, in the order of the file.
+  void list(std::size_t c, Column& column) {
+    std::unordered_map<std::string_view, float> place;
+    for (const Piece& piece : pieces_)
+      if (piece.columns[c])
+        for (const std::string* word : piece.columns[c]->dictionary.words)
+          if (place.emplace(*word, static_cast<float>(column.words.size())).second)
+            column.words.push_back(*word);
+    renumber(c, place);
+  }
+
+  /// Replaces the places of words in the dictionary of each piece by those in the whole column.
+  void renumber(std::size_t c, const std::unordered_map<std::string_view, float>& place) {
     float* const values = table_.values.data_ptr<float>();
     const auto w = static_cast<std::int64_t>(width_);
     parallel_for(
@@ -446,8 +470,9 @@ class Scanner {
     }
   }
 
-  std::string_view text_, body_;
+  std::string_view text_, body_, row_of_names_;
   const TableOptions& options_;
+  Place place_;
   Format format_;
   Table table_;
   Names names_;
@@ -473,8 +498,8 @@ std::size_t Names::find(const std::string& wanted, const char* what) const {
 }
 
 Scan scan(std::string_view text, const TableOptions& options, const std::string& name,
-          const Choose& choose) {
-  return Scanner(text, options, name).run(choose);
+          const Choose& choose, const Place& place) {
+  return Scanner(text, options, name, place).run(choose);
 }
 
 }  // namespace descent::data::detail

@@ -1,7 +1,7 @@
 // What the readers of tables share. Internal: users call read_table() and csv().
 #pragma once
 
-#include <descent/data/reading/fields.h>
+#include <descent/data/reading/blocks.h>
 #include <descent/data/table.h>
 
 #include <cstdlib>
@@ -40,10 +40,12 @@ struct Origin {
   std::size_t line = 0;  ///< from 1; 0 for no field
   std::string text;
 };
-/// A table, and the first gap of each column of the file.
+/// A table, and what is known of its text.
 struct Scan {
   Table table;
-  std::vector<Origin> gaps;
+  std::vector<Origin> gaps;  ///< the first gap of each column of the file
+  std::string_view names;    ///< the row of names, in the text; empty if there is none
+  Format format;
 };
 /// How a column is read. What has no value is decided by scan().
 struct Plan {
@@ -52,7 +54,9 @@ struct Plan {
   bool any_words = false;            ///< a category may have any number of words
 };
 using Choose = std::function<void(const Names&, std::vector<Plan>&)>;
+/// Reads a text. If it is not the beginning of a file, `place` says so; the options must then say
+/// how it is cut.
 Scan scan(std::string_view text, const TableOptions& options, const std::string& name,
-          const Choose& choose);
+          const Choose& choose, const Place& place = {});
 
 }  // namespace descent::data::detail

@@ -1,4 +1,5 @@
 // Schema and TableModel: from the columns of a table to predictions on new rows.
+#include "tests/support/allocations.h"
 #include "tests/support/errors.h"
 
 #include <descent/core/archive.h>
@@ -170,9 +171,9 @@ TableModel model_of(const Table& t, const data::SchemaOptions& options, bool bat
                .activation = "tanh",
                .batch_norm = batch_norm};
   manual_seed(4);
-  m.net = nn::mlp(m.network);
-  if (batch_norm) m.net(m.schema.inputs(t));  // running statistics
-  m.net.eval();
+  m.nets = {nn::mlp(m.network)};
+  if (batch_norm) m.nets[0](m.schema.inputs(t));  // running statistics
+  m.nets[0].eval();
   m.notes = {{"optimizer", "adam"}};
   return m;
 }
@@ -211,6 +212,99 @@ TEST(TableModel, PredictsSingleRows) {
                          m.predict({{"kind", 2.5}});
                        }),
                        "got a number for the column 'kind', expected a word"));
+}
+
+TEST(TableModel, PredictsRowsOfFloatsWithoutAllocation) {
+  const Table t = parse_table(kBeams);
+  const TableModel m = model_of(t, {.target = "kind"});
+  const Tensor all = m.predict(t);
+  // The columns are width and load; the third row has no width.
+  const float rows[5][2] = {{1.5F, 3}, {2.5F, 4.5F}, {NAN, 5}, {4, 6}, {3, 9}};
+  std::array<double, 3> out{};
+  for (std::int64_t r = 0; r < 5; ++r) {
+    m.predict(rows[r], out);
+    for (std::int64_t c = 0; c < 3; ++c)
+      EXPECT_EQ(out[static_cast<std::size_t>(c)], all[r][c].item()) << r;
+  }
+  const testing::CountAllocations count;
+  for (int i = 0; i < 1000; ++i) m.predict(rows[i % 5], out);
+  EXPECT_EQ(count.so_far(), 0);
+  EXPECT_TRUE(has_text(message_of<ValueError>([&] { m.predict(std::span(rows[0], 1), out); }),
+                       "got 1 values and place for 3 results, expected 2 and 3"));
+}
+
+TEST(TableModel, TakesWordsByTheirPlace) {
+  const Table t = parse_table(kBeams);
+  const TableModel m = model_of(t, {.target = "load"});
+  EXPECT_EQ(m.schema.features[1].words, (Words{"fir", "oak", "pine"}));
+  const auto all = m.predict(t).to_vector();
+  double out = 0;
+  m.predict(std::array{2.5F, 2.0F}, std::span(&out, 1));
+  EXPECT_EQ(out, all[1]);
+  m.predict(std::array{2.5F, -1.0F}, std::span(&out, 1));
+  EXPECT_EQ(out, m.predict({{"width", 2.5}, {"kind", std::string("elm")}})[0]);
+}
+
+TEST(TableModel, PredictsTheMeanOfAnEnsemble) {
+  const Folder folder;
+  const Table t = parse_table(kBeams);
+  for (const char* target : {"load", "kind"}) {
+    TableModel m = model_of(t, {.target = target});
+    const Tensor first = m.predict(t);
+    m.nets.push_back(nn::mlp(m.network));
+    m.nets.back().eval();
+    const auto each = m.predict_each(m.schema.inputs(t));
+    ASSERT_EQ(each.size(), 2U);
+    EXPECT_TRUE(allclose(each[0], first, 0, 0));
+    EXPECT_FALSE(allclose(each[1], first));
+    EXPECT_TRUE(allclose(m.predict(t), (each[0] + each[1]) / 2.0, 0, 0)) << target;
+    m.save(folder / "m.safetensors", m.schema.inputs(t));
+    EXPECT_EQ(load_model(folder / "m.safetensors").predict(t).to_vector(),
+              m.predict(t).to_vector());
+  }
+}
+
+TEST(Schema, ReadsLongTablesInBlocks) {
+  const Folder folder;
+  // Quoted line breaks, gaps, a word that is not there at first, and rows of many lengths, so that
+  // the ends of blocks fall anywhere.
+  std::string text = "id,\"a\nb\",w,y\r\n";
+  for (int i = 0; i < 3000; ++i)
+    text += to_text("\"row\n", i, std::string(static_cast<std::size_t>(i % 7), 'x'), "\",",
+                    i % 11 == 0 ? std::string("NA") : to_text(i * 0.37), ",",
+                    i > 2900     ? "late"
+                    : i % 3 == 0 ? "red"
+                                 : "blue",
+                    ",", i % 2, "\r\n");
+  write_file(folder / "t.csv", text);
+  const Schema s = Schema::fit(parse_table(text, {.columns = {{"id", ColumnUse::drop}}}), {});
+  const Table whole = s.read(folder / "t.csv");
+  for (const std::size_t size : {std::size_t{100}, std::size_t{5000}, text.size()}) {
+    std::vector<Tensor> inputs;
+    std::string ids;
+    s.read_blocks(
+        folder / "t.csv", {"id"},
+        [&](const Table& rows, const Table& kept) {
+          inputs.push_back(s.inputs(rows));
+          for (std::int64_t r = 0; r < kept.rows(); ++r)
+            ids += kept.columns[0].words[static_cast<std::size_t>(kept.values[r][0].item())] + ";";
+        },
+        size);
+    const Tensor all = cat(inputs, 0);
+    ASSERT_EQ(all.size(0), 3000) << size;
+    EXPECT_TRUE(allclose(all, s.inputs(whole), 0, 0)) << size;
+    EXPECT_TRUE(ids.starts_with("row\n0;row\n1x;row\n2xx;")) << ids.substr(0, 40);
+    EXPECT_TRUE(ids.ends_with("row\n2999xxx;"));
+    EXPECT_EQ(inputs.size() > 100, size < 1000);
+  }
+  // The line of an error counts from the beginning of the file.
+  text += "1,2,red\r\n";
+  write_file(folder / "t.csv", text);
+  EXPECT_TRUE(has_text(message_of<FileError>([&] {
+                         s.read_blocks(
+                             folder / "t.csv", {}, [](const Table&, const Table&) {}, 100);
+                       }),
+                       "got 3 fields in line 6003, expected 4"));
 }
 
 TEST(TableModel, PredictsFromSeveralThreads) {
@@ -257,18 +351,18 @@ TEST(TableModel, RefusesFilesThatAreNoModel) {
         },
         message);
   };
-  refused_text("\"version\":1", "\"version\":9", "of version 9, expected 1");
+  refused_text("\"version\":2", "\"version\":9", "of version 9, expected 2");
   refused_text("[8,4]", "[9999999,9999999]", "with layers larger than its weights");
   refused_text("\"inputs\":", "\"inputs\":7", "as its columns need");
   Archive unsealed = load_tensors(path);
-  unsealed.tensors.at("net.0.bias").add_(1e-6);
+  unsealed.tensors.at("net.0.0.bias").add_(1e-6);
   save_tensors(path + "-unsealed", unsealed.tensors, unsealed.metadata);
   EXPECT_TRUE(has_text(message_of<FileError>([&] { load_model(path + "-unsealed"); }),
                        "whose checksum is wrong, expected the file as it was saved"));
   refused([](Archive& a) { a.tensors.erase("check.inputs"); }, "without rows to check");
-  refused([](Archive& a) { a.tensors.at("net.0.bias").add_(1.0); },
+  refused([](Archive& a) { a.tensors.at("net.0.0.bias").add_(1.0); },
           "does not predict for its own rows what it did when it was saved");
-  refused([](Archive& a) { a.tensors.erase("net.0.bias"); }, "missing: 0.bias");
+  refused([](Archive& a) { a.tensors.erase("net.0.0.bias"); }, "missing: 0.bias");
 }
 
 TEST(TableModel, RefusesToDescribeWhatNoFileCouldHold) {

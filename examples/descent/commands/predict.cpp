@@ -20,7 +20,7 @@ namespace {
 struct PredictOptions {
   std::string model, data, out;
   std::vector<std::string> keep;
-  bool proba = false;
+  bool proba = false, spread = false;
 };
 
 /// A field of a CSV file; in quotes where it needs them.
@@ -52,41 +52,69 @@ void append_value(std::string& line, double x, double deviation) {
   line += digits;
 }
 
-/// The predictions as CSV: the kept columns, then the class or the value, then the probabilities.
-std::string csv_of(const PredictOptions& o, const TableModel& model, const data::Table& kept,
-                   const Tensor& p) {
+/// The first line of the predictions.
+std::string header_of(const PredictOptions& o, const data::Target& target) {
+  std::string line;
+  for (const std::string& name : o.keep) append_field(line, name), line += ',';
+  append_field(line, "predicted_" + target.name);
+  if (o.proba)
+    for (const std::string& c : target.classes) line += ',', append_field(line, "p_" + c);
+  if (o.spread) line += ',', append_field(line, "spread_" + target.name);
+  return line + "\n";
+}
+
+/// How far the networks of an ensemble are apart: the deviation of their values, or of their
+/// probabilities for the class that is predicted.
+std::vector<double> spreads_of(const TableModel& model, const Tensor& inputs, const Tensor& mean) {
+  const Tensor place = mean.size(1) == 1 ? Tensor() : argmax(mean, 1).reshape({-1, 1});
+  Tensor sum = zeros({mean.size(0), 1}, kFloat64);
+  const auto values = [&](const Tensor& p) {
+    return (place.defined() ? gather(p, 1, place) : p).to(kFloat64);
+  };
+  const std::vector<Tensor> all = model.predict_each(inputs);
+  for (const Tensor& p : all) sum = sum + square(values(p) - values(mean));
+  return sqrt(sum / static_cast<double>(all.size())).to_vector<double>();
+}
+
+/// The rows of a block as lines: the kept columns, then the class or the value, then the
+/// probabilities. Threads write parts of the block side by side.
+std::string lines_of(const PredictOptions& o, const TableModel& model, const Tensor& inputs,
+                     const data::Table& kept) {
   const data::Target& target = model.schema.target;
-  const bool classes = !target.classes.empty();
+  const Tensor p = model.predict(inputs);
+  const auto spreads = o.spread ? spreads_of(model, inputs, p) : std::vector<double>();
   std::vector<std::size_t> columns;
   for (const std::string& name : o.keep) columns.push_back(kept.find(name, "the column to keep"));
-  std::string csv;
-  for (const std::string& name : o.keep) append_field(csv, name), csv += ',';
-  append_field(csv, "predicted_" + target.name);
-  if (o.proba)
-    for (const std::string& c : target.classes) csv += ',', append_field(csv, "p_" + c);
-  csv += '\n';
-  const std::int64_t outputs = p.size(1);
-  const float* row = classes ? p.data_ptr<float>() : nullptr;
-  const float* fields = columns.empty() ? nullptr : kept.values.data_ptr<float>();
-  for (std::int64_t r = 0; r < p.size(0); ++r) {
-    for (const std::size_t c : columns) {
-      if (const float word = fields[c]; !std::isnan(word))
-        append_field(csv, kept.columns[c].words[static_cast<std::size_t>(word)]);
-      csv += ',';
+  constexpr std::int64_t kPart = 4096;
+  std::vector<std::string> parts(static_cast<std::size_t>((p.size(0) + kPart - 1) / kPart));
+  parallel_for(std::ssize(parts), 1, [&](std::int64_t begin, std::int64_t end) {
+    for (std::int64_t i = begin; i < end; ++i) {
+      std::string& csv = parts[static_cast<std::size_t>(i)];
+      for (std::int64_t r = i * kPart; r < std::min((i + 1) * kPart, p.size(0)); ++r) {
+        for (const std::size_t c : columns) {
+          const float word =
+              kept.values
+                  .data_ptr<float>()[r * std::ssize(kept.columns) + static_cast<std::int64_t>(c)];
+          if (!std::isnan(word))
+            append_field(csv, kept.columns[c].words[static_cast<std::size_t>(word)]);
+          csv += ',';
+        }
+        if (target.classes.empty()) {
+          append_value(csv, p.data_ptr<double>()[r], target.deviation);
+        } else {
+          const float* const row = p.data_ptr<float>() + r * p.size(1);
+          const auto best = std::max_element(row, row + p.size(1)) - row;
+          append_field(csv, target.classes[static_cast<std::size_t>(best)]);
+          if (o.proba)
+            for (std::int64_t k = 0; k < p.size(1); ++k) csv += ',', append_number(csv, row[k]);
+        }
+        if (o.spread)
+          csv += ',', append_number(csv, static_cast<float>(spreads[static_cast<std::size_t>(r)]));
+        csv += '\n';
+      }
     }
-    if (classes)
-      append_field(
-          csv,
-          target.classes[static_cast<std::size_t>(std::max_element(row, row + outputs) - row)]);
-    else
-      append_value(csv, p.data_ptr<double>()[r], target.deviation);
-    if (o.proba)
-      for (std::int64_t k = 0; k < outputs; ++k) csv += ',', append_number(csv, row[k]);
-    csv += '\n';
-    if (classes) row += outputs;
-    if (fields != nullptr) fields += kept.columns.size();
-  }
-  return csv;
+  });
+  return joined(parts, "");
 }
 
 int predict(const PredictOptions& o) {
@@ -97,14 +125,22 @@ int predict(const PredictOptions& o) {
   const TableModel model = load_model(o.model);
   if (o.proba && model.schema.target.classes.empty())
     fail<UsageError>("--proba", "got a model of a regression, expected one of classes");
-  const auto [table, kept] = model.schema.read_features(o.data, o.keep);
+  if (o.spread && model.nets.size() < 2)
+    fail<UsageError>("--spread", "got a model of one network, expected an ensemble");
   std::int64_t unseen = 0;
-  const Tensor inputs = model.schema.inputs(table, &unseen);
-  const std::string csv = csv_of(o, model, kept, model.predict(inputs));
+  const auto give = [&](const std::function<void(std::string_view)>& write) {
+    bool first = true;
+    model.schema.read_blocks(o.data, o.keep, [&](const data::Table& rows, const data::Table& kept) {
+      const Tensor inputs = model.schema.inputs(rows, &unseen);
+      const std::string lines = lines_of(o, model, inputs, kept);
+      if (std::exchange(first, false)) write(header_of(o, model.schema.target));
+      write(lines);
+    });
+  };
   if (o.out.empty())
-    std::cout << csv;
+    give([](std::string_view piece) { std::cout << piece; });
   else
-    write_file(o.out, csv);
+    write_file(o.out, give);
   if (unseen > 0)
     std::cerr << unseen << " words were not there in training: they count as none of the known\n";
   return kOk;
@@ -118,6 +154,7 @@ std::function<int()> add(CLI::App& app) {
   app.add_option("--out", o->out, "CSV file to write (default: the standard output)");
   app.add_option("--keep", o->keep, "columns to carry through, as id,name")->delimiter(',');
   app.add_flag("--proba", o->proba, "also write the probability of each class");
+  app.add_flag("--spread", o->spread, "also write how far the networks of an ensemble are apart");
   return [o] { return predict(*o); };
 }
 

@@ -31,7 +31,7 @@ TableModel model_of(const Options& o, const nn::Sequential& net, const Prepared&
   const bool classes = data.all.is_classification();
   return {data.schema,
           network_of(o, data.all.num_features(), classes ? data.all.num_classes() : 1),
-          net,
+          {net},
           {{"optimizer", rule},
            {"seed", std::to_string(o.seed)},
            {"data", checksum(data.all)},
