@@ -3,8 +3,10 @@
 #include <descent/core/archive.h>
 #include <descent/core/create.h>
 #include <descent/core/error.h>
+#include <descent/core/random.h>
 #include <descent/core/text.h>
 #include <descent/data/model.h>
+#include <descent/nn/metrics.h>
 
 #include <algorithm>
 #include <array>
@@ -239,6 +241,57 @@ TableModel load_model(const std::string& path) {
                     "', which does not predict for its own rows what it did "
                     "when it was saved, expected the same. Hint: was the file changed?");
   return model;
+}
+
+namespace {
+/// Loss and score of a model's predictions.
+std::pair<double, double> loss_and_score(const TableModel& model, const Tensor& inputs,
+                                         const Tensor& truth) {
+  const Tensor p = model.predict(inputs);
+  if (!model.schema.target.classes.empty()) {
+    const auto m = nn::classification_measures(p, truth, {.resamples = 0});
+    return {m[4].value, m[0].value};
+  }
+  const auto m = nn::regression_measures(p, truth, {.resamples = 0});
+  return {std::pow(m[1].value / model.schema.target.deviation, 2), m[0].value};
+}
+
+/// Mean and standard deviation.
+std::pair<double, double> spread_of(const std::vector<double>& values) {
+  double sum = 0, squares = 0;
+  for (const double v : values) sum += v;
+  const double mean = sum / static_cast<double>(values.size());
+  for (const double v : values) squares += (v - mean) * (v - mean);
+  return {mean, std::sqrt(squares / static_cast<double>(values.size()))};
+}
+}  // namespace
+
+std::vector<Importance> importance(const TableModel& model, const data::Table& table,
+                                   std::int64_t repeats, std::uint64_t seed) {
+  if (repeats < 1) fail<ValueError>("importance", "got ", repeats, " repeats, expected 1 or more");
+  const Tensor x = model.schema.inputs(table), truth = model.schema.truth(table);
+  const auto [loss, score] = loss_and_score(model, x, truth);
+  std::vector<Importance> all;
+  std::int64_t first = 0;
+  Generator random(seed);
+  for (const data::Feature& f : model.schema.features) {
+    std::vector<double> losses, scores;
+    for (std::int64_t i = 0; i < repeats; ++i) {
+      Tensor changed = x.clone();
+      changed.narrow(1, first, f.width())
+          .copy_(x.narrow(1, first, f.width()).index_select(0, randperm(x.size(0), random)));
+      const auto [worse, lower] = loss_and_score(model, changed, truth);
+      losses.push_back(worse - loss);
+      scores.push_back(score - lower);
+    }
+    first += f.width();
+    Importance& one = all.emplace_back(Importance{f.name});
+    std::tie(one.loss, one.loss_spread) = spread_of(losses);
+    std::tie(one.score, one.score_spread) = spread_of(scores);
+  }
+  std::stable_sort(all.begin(), all.end(),
+                   [](const Importance& a, const Importance& b) { return a.loss > b.loss; });
+  return all;
 }
 
 }  // namespace descent

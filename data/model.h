@@ -67,4 +67,20 @@ class TableModel {
 /// model, and if the model does not predict what it predicted when it was saved.
 TableModel load_model(const std::string& path);
 
+/// How much a model relies on a column.
+struct Importance {
+  std::string column;              ///< a feature of the schema
+  double loss = 0;                 ///< by how much the loss rises without the column
+  double score = 0;                ///< by how much accuracy or R² falls
+  double loss_spread = 0;          ///< standard deviation of `loss` over the repeats
+  double score_spread = 0;         ///< standard deviation of `score` over the repeats
+};
+/// Permutation importance: shuffles one column among the rows of a table with targets, and measures
+/// how much worse the model predicts; Breiman 2001, "Random forests". The loss is log loss, or the
+/// mean squared error in units of the target's deviation. The result has all features, the most
+/// important first. A column that repeats what another one says may seem unimportant. Throws the
+/// errors of Schema::targets(), ValueError for repeats < 1.
+std::vector<Importance> importance(const TableModel& model, const data::Table& table,
+                                   std::int64_t repeats = 5, std::uint64_t seed = 0);
+
 }  // namespace descent

@@ -1,3 +1,4 @@
+#include <descent/autograd/ops/arithmetic.h>
 #include <descent/autograd/ops/shape.h>
 #include <descent/core/create.h>
 #include <descent/core/error.h>
@@ -289,13 +290,37 @@ Tensor Schema::inputs(const Table& table, std::int64_t* unseen) const {
   return x;
 }
 
-Tensor Schema::targets(const Table& table) const {
+namespace {
+/// The column of the target. Throws if it is missing, has gaps, or holds words for a regression.
+const Column& target_of(const Schema& schema, const Table& table) {
+  const Target& target = schema.target;
   const Column* const column = column_of(table, target.name);
-  if (column == nullptr)
-    fail<FileError>("schema", table.name, ": lacks the target '", brief(target.name), "'");
+  if (column == nullptr) {
+    std::vector<std::string> names;
+    for (const Column& c : table.columns) names.push_back(c.name);
+    const std::string near = nearest_match(target.name, names);
+    fail<FileError>("schema", table.name, ": lacks the target '", brief(target.name),
+                    "', expected a column with what was measured",
+                    near.empty() ? "" : to_text(". Hint: is it '", near, "'?"));
+  }
   if (column->gaps > 0)
     fail<FileError>("schema", table.name, ": got ", column->gaps, " gaps in the target '",
                     target.name, "', expected none");
+  if (target.classes.empty() && column->use == ColumnUse::category)
+    fail<FileError>("schema", table.name, ": got words in the target '", target.name,
+                    "', expected numbers as in training");
+  return *column;
+}
+}  // namespace
+
+Tensor Schema::truth(const Table& table) const {
+  if (!target.classes.empty()) return targets(table);
+  const Column& column = target_of(*this, table);
+  return table.values.narrow(1, &column - table.columns.data(), 1).to(kFloat64) + column.shift;
+}
+
+Tensor Schema::targets(const Table& table) const {
+  const Column* const column = &target_of(*this, table);
   const std::int64_t n = table.rows(), stride = static_cast<std::int64_t>(table.columns.size());
   const float* const from = table.values.data_ptr<float>() + (column - table.columns.data());
   if (target.classes.empty()) {

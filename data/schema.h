@@ -79,6 +79,9 @@ class Schema {
   /// The targets of a table: (N) int64 classes, or (N, 1) float32 values as the network learns
   /// them. Throws FileError for a missing column, a gap or an unknown class.
   Tensor targets(const Table& table) const;
+  /// What a prediction is measured against: classes as targets() gives them, or (N, 1) float64
+  /// values in the unit of the target. Throws the errors of targets().
+  Tensor truth(const Table& table) const;
   /// A data set with inputs(), targets() and the classes.
   Dataset dataset(const Table& table) const;
   /// Reads a table with the columns that the schema knows, and with the target if it is there; all

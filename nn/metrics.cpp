@@ -42,7 +42,8 @@ Classified classified(const Tensor& probabilities, const Tensor& labels, bool wi
                      ", expected at least one row and two classes");
   const auto p = probabilities.to_vector<double>();
   const auto y = labels.to_vector<std::int64_t>();
-  Classified c{.classes = classes};
+  Classified c;
+  c.classes = classes;
   for (std::size_t r = 0; r < n; ++r) {
     const double* const row = p.data() + r * classes;
     if (y[r] < 0 || static_cast<std::size_t>(y[r]) >= classes)

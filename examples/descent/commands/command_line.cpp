@@ -8,7 +8,8 @@
 namespace app {
 namespace {
 
-constexpr std::array kCommands{&kTrain, &kPredict, &kCompare, &kExplain, &kClaims};
+constexpr std::array kCommands{&kTrain,   &kPredict, &kEvaluate, &kImportance,
+                               &kCompare, &kExplain, &kClaims};
 
 }  // namespace
 
