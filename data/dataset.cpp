@@ -1,3 +1,4 @@
+#include <descent/autograd/ops/reduce.h>
 #include <descent/autograd/ops/shape.h>
 #include <descent/core/create.h>
 #include <descent/core/random.h>
@@ -45,6 +46,27 @@ std::pair<Tensor, Tensor> split_rows(const Tensor& labels, double fraction, std:
   return {tensor(train), tensor(test)};
 }
 
+std::vector<Tensor> fold_rows(std::int64_t n, std::int64_t k, std::uint64_t seed) {
+  return fold_rows(zeros({n}, kInt64), k, seed);
+}
+
+std::vector<Tensor> fold_rows(const Tensor& labels, std::int64_t k, std::uint64_t seed) {
+  const std::int64_t n = labels.numel();
+  if (k < 2 || k > n)
+    fail<ValueError>("folds", "got ", k, " folds of ", n, " samples, expected 2 to ", n);
+  Generator generator(seed, 2);
+  auto order = randperm(n, generator).to_vector<std::int64_t>();
+  const auto label = labels.to_vector<std::int64_t>();
+  std::stable_sort(order.begin(), order.end(), [&](std::int64_t a, std::int64_t b) {
+    return label[static_cast<std::size_t>(a)] < label[static_cast<std::size_t>(b)];
+  });
+  std::vector<std::vector<std::int64_t>> parts(static_cast<std::size_t>(k));
+  for (std::size_t i = 0; i < order.size(); ++i) parts[i % parts.size()].push_back(order[i]);
+  std::vector<Tensor> folds;
+  for (const auto& part : parts) folds.push_back(tensor(part));
+  return folds;
+}
+
 Split split(const Dataset& all, double fraction, std::uint64_t seed) {
   const auto [train, test] = split_rows(all.size(), fraction, seed);
   return {all.subset(train), all.subset(test)};
@@ -55,10 +77,14 @@ Standardizer Standardizer::fit(const Tensor& x) {
     fail<ShapeError>("standardize", "got ", x.shape(),
                      ", expected (N, D) with at least one sample");
   const Tensor wide = x.to(kFloat64);
-  Tensor deviation = wide.std({0}, 0);
+  // What differs in any way is scaled, however small its unit. Rounding gives a constant a
+  // deviation too, so the numbers themselves tell.
+  Tensor deviation = wide.std({0}, 0).to(x.dtype());
   for (std::int64_t d = 0; d < deviation.numel(); ++d)
-    if (!(deviation[d].item() > 1e-12)) deviation[d].fill_(1);
-  return {wide.mean({0}).to(x.dtype()), deviation.to(x.dtype())};
+    if (const Tensor column = wide.select(1, d);
+        !(max(column).item() > min(column).item()) || deviation[d].item() == 0)
+      deviation[d].fill_(1);
+  return {wide.mean({0}).to(x.dtype()), deviation};
 }
 
 Tensor Standardizer::apply(const Tensor& x) const {

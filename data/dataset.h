@@ -85,6 +85,12 @@ std::pair<Tensor, Tensor> split_rows(std::int64_t n, double fraction = 0.8, std:
 /// labels.
 std::pair<Tensor, Tensor> split_rows(const Tensor& labels, double fraction, std::uint64_t seed = 0);
 
+/// Parts n samples at random into k folds of about the same size, for cross-validation: the numbers
+/// of the samples of each, int64. Throws ValueError unless 2 <= k <= n.
+std::vector<Tensor> fold_rows(std::int64_t n, std::int64_t k, std::uint64_t seed = 0);
+/// The same for samples of these classes, int64 (N): every class is spread over the folds alike.
+std::vector<Tensor> fold_rows(const Tensor& labels, std::int64_t k, std::uint64_t seed = 0);
+
 /// Shifts and scales each feature to mean 0 and standard deviation 1. Measure mean and deviation on
 /// the training data, and apply the same numbers to the test data.
 struct Standardizer {

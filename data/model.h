@@ -69,11 +69,11 @@ TableModel load_model(const std::string& path);
 
 /// How much a model relies on a column.
 struct Importance {
-  std::string column;              ///< a feature of the schema
-  double loss = 0;                 ///< by how much the loss rises without the column
-  double score = 0;                ///< by how much accuracy or R² falls
-  double loss_spread = 0;          ///< standard deviation of `loss` over the repeats
-  double score_spread = 0;         ///< standard deviation of `score` over the repeats
+  std::string column;       ///< a feature of the schema
+  double loss = 0;          ///< by how much the loss rises without the column
+  double score = 0;         ///< by how much accuracy or R² falls
+  double loss_spread = 0;   ///< standard deviation of `loss` over the repeats
+  double score_spread = 0;  ///< standard deviation of `score` over the repeats
 };
 /// Permutation importance: shuffles one column among the rows of a table with targets, and measures
 /// how much worse the model predicts; Breiman 2001, "Random forests". The loss is log loss, or the

@@ -105,7 +105,20 @@ const char* fit_numbers(Feature& f, const Column& column, const std::vector<floa
   std::nth_element(numbers.begin(), middle, numbers.end());
   f.fill = *middle;
   if (numbers.size() % 2 == 0) f.fill = (f.fill + *std::max_element(numbers.begin(), middle)) / 2;
-  if (o.standardize) f.mean = mean, f.deviation = deviation > 0 ? deviation : 1;
+  if (o.robust) {
+    const auto at = [&](std::size_t quarter) {
+      const auto place =
+          numbers.begin() + static_cast<std::ptrdiff_t>(quarter * (numbers.size() - 1) / 4);
+      std::nth_element(numbers.begin(), place, numbers.end());
+      return *place;
+    };
+    const double quartiles = at(3) - at(1), range = at(4) - at(0);
+    f.mean = f.fill;
+    f.deviation = quartiles > 0 ? quartiles : range > 0 ? range / 2 : 1;
+    f.smooth_clip = true;
+  } else if (o.standardize) {
+    f.mean = mean, f.deviation = deviation > 0 ? deviation : 1;
+  }
   return nullptr;
 }
 
@@ -166,7 +179,8 @@ void Feature::encode(double value, float* inputs) const {
   const bool gap = std::isnan(value);
   if (gap) value = fill;
   if (use == ColumnUse::number) {
-    *inputs++ = static_cast<float>((value - mean) / deviation);
+    const double z = (value - mean) / deviation;
+    *inputs++ = static_cast<float>(smooth_clip ? z / std::sqrt(1 + z * z / 9) : z);
   } else if (words.size() <= 2) {
     *inputs++ = value == static_cast<double>(words.size() - 1) ? 1.0F : 0.0F;
   } else {
@@ -444,6 +458,7 @@ std::string Schema::to_json() const {
       c["shift"] = f.shift;
       c["mean"] = f.mean;
       c["deviation"] = f.deviation;
+      c["smooth_clip"] = f.smooth_clip;
     }
     columns.push_back(std::move(c));
   }
@@ -478,6 +493,7 @@ Schema Schema::from_json(std::string_view text) {
         f.shift = c.at("shift").get<double>();
         f.mean = c.at("mean").get<double>();
         f.deviation = c.at("deviation").get<double>();
+        f.smooth_clip = c.at("smooth_clip").get<bool>();
       }
       const bool sound =
           f.use == ColumnUse::category

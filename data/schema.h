@@ -21,7 +21,8 @@ struct Feature {
   /// one. Other words become 0 in all of these inputs.
   std::vector<std::string> words = {};
   double shift = 0;                ///< what is subtracted first, see Column::shift
-  double mean = 0, deviation = 1;  ///< a number x becomes (x − shift − mean)/deviation
+  double mean = 0, deviation = 1;  ///< a number x becomes z = (x − shift − mean)/deviation
+  bool smooth_clip = false;        ///< z then becomes z/√(1 + (z/3)²), which lies within ±3
   double fill = 0;  ///< what a gap counts as: the median, less the shift, or the place of a word
   bool has_gaps = false;  ///< a further input is 1 for a gap and 0 for a value
 
@@ -42,9 +43,12 @@ struct Target {
 
 /// Options of Schema::fit().
 struct SchemaOptions {
-  std::string target = {};             ///< a name or number; empty: the last column of the file
-  Task task = Task::automatic;         ///< as in CsvOptions
-  bool standardize = true;             ///< false: numbers of features stay as they are
+  std::string target = {};      ///< a name or number; empty: the last column of the file
+  Task task = Task::automatic;  ///< as in CsvOptions
+  bool standardize = true;      ///< false: numbers of features stay as they are
+  /// true: `mean` is the median, `deviation` the distance of the quartiles, and large numbers are
+  /// clipped smoothly. Source: Holzmüller et al. 2024, arXiv:2407.04491.
+  bool robust = false;
   bool scale_target = true;            ///< false: the target of a regression stays as it is
   bool keep_all = false;               ///< true: leave out no column
   std::vector<std::string> keep = {};  ///< columns that are not left out, whatever they hold

@@ -1,3 +1,5 @@
+#include <descent/autograd/ops/arithmetic.h>
+#include <descent/autograd/ops/shape.h>
 #include <descent/core/error.h>
 #include <descent/core/file_system.h>
 #include <descent/core/files.h>
@@ -59,6 +61,19 @@ std::size_t Table::find(const std::string& wanted, const char* what) const {
   fail<ValueError>("table", name, ": got ", what, " '", brief(wanted),
                    "', expected a name of the header or a number of a column",
                    near.empty() ? "" : to_text(". Hint: did you mean '", near, "'?"));
+}
+
+Tensor Table::take(const std::string& wanted, const char* what) {
+  const std::size_t c = find(wanted, what);
+  const Column column = columns[c];
+  if (column.use != ColumnUse::number)
+    fail<FileError>("table", name, ": got words in ", what, " '", brief(column.name),
+                    "', expected numbers");
+  const auto place = static_cast<std::int64_t>(c), width = values.size(1);
+  const Tensor taken = values.select(1, place).to(kFloat64) + column.shift;
+  values = cat({values.narrow(1, 0, place), values.narrow(1, place + 1, width - place - 1)}, 1);
+  columns.erase(columns.begin() + static_cast<std::ptrdiff_t>(c));
+  return taken;
 }
 
 std::string Table::summary() const {

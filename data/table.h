@@ -66,6 +66,9 @@ struct Table {
   /// by its number in the file. Throws ValueError with the nearest name if there is none. `what`
   /// names in the error what was looked for, as "the target".
   std::size_t find(const std::string& wanted, const char* what = "the column") const;
+  /// Takes a column of numbers out of the table: (N) float64. Throws the errors of find(), and
+  /// FileError if the column holds words.
+  Tensor take(const std::string& wanted, const char* what = "the column");
   /// A table for people: a line for each column with its name, how it was read, its gaps and notes.
   std::string summary() const;
 };

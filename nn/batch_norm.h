@@ -66,9 +66,10 @@ class NewStatistics {
 
 /// Computes the running statistics again, as the plain average over one pass through `batches`.
 /// Call it after the weights were averaged (SWA), because the old statistics do not fit the
-/// averaged weights. `batches` is any range that gives `auto [x, y]`. Afterwards each module is in
-/// its earlier mode, training or evaluation. If a batch or the module throws, all buffers are as
-/// they were.
+/// averaged weights. `batches` is any range that gives `auto [x, y]`. A batch of one row has no
+/// variance and is left out, such as the last one of a data set. Afterwards each module is in its
+/// earlier mode, training or evaluation. If a batch or the module throws, all buffers are as they
+/// were. Throws ValueError if no batch has two rows.
 ///
 ///   optimizer.swap_average();
 ///   nn::update_batch_norm(model, loader);
@@ -78,7 +79,11 @@ void update_batch_norm(Module& module, Batches&& batches) {
   detail::NewStatistics statistics(module);
   const NoGradGuard no_grad;
   const CumulativeStatisticsGuard cumulative;
-  for (auto&& [x, y] : batches) module(x);
+  bool any = false;
+  for (auto&& [x, y] : batches)
+    if (x.dim() == 0 || x.size(0) != 1) module(x), any = true;
+  if (!any)
+    fail<ValueError>("update_batch_norm", "got no batch of two rows, expected at least one");
   statistics.keep();
 }
 

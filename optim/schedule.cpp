@@ -151,6 +151,13 @@ Schedule cosine(double value, std::int64_t steps, double end) {
                    : call("cosine", {{"value", value}, {"steps", steps}, {"end", end}})};
 }
 
+Schedule coslog4(double value, std::int64_t steps) {
+  return {[=](std::int64_t t) {
+            return along_cosine(0, value, 2 * std::log2(1 + 15 * share(t, steps)));
+          },
+          call("coslog4", {{"value", value}, {"steps", steps}})};
+}
+
 Schedule warmup(std::int64_t steps, Hyper then) {
   return {[=](std::int64_t t) {
             if (t >= steps) return then(t - steps);

@@ -41,6 +41,9 @@ Schedule sqrt_decay(double value);
 
 /// The same value at every step.
 Schedule constant(double value);
+/// value·(1 − cos(2π·log₂(1 + 15·t/steps)))/2: four waves, each twice as long as the one before.
+/// Starts and ends at 0. Source: Holzmüller et al. 2024, arXiv:2407.04491 (coslog4).
+Schedule coslog4(double value, std::int64_t steps);
 /// Goes along a straight line from `from` to `to` in `steps` steps, then stays at `to`.
 Schedule ramp(double from, double to, std::int64_t steps);
 /// Rises from `low` to `high` in `up` steps and falls back in `down` steps, again and again. After

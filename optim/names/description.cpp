@@ -150,6 +150,7 @@ Maker plain(std::string_view signature, Schedule (*make)(P...), std::vector<doub
 const std::vector<Maker>& makers() {
   static const std::vector<Maker> all{
       plain("constant(value)", constant),
+      plain("coslog4(value, steps)", coslog4),
       plain("cosine(value, steps, end)", cosine, {0}),
       plain("cosine_restarts(value, first, multiply, end)", cosine_restarts, {1, 0}),
       {"cyclic(low, high, up, down, decay)", 5,

@@ -66,23 +66,25 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   if (!read(o, compare, arguments)) return 0;
   fuzz::accepts([&] { app::given_settings(o); });
   const auto settings = nlohmann::json::parse("{" + app::json_of(o) + "}");
-  for (const auto& [name, text, is_text] : app::listing(o, false)) {
+  for (const auto& [name, text, is_text, parts] : app::listing(o, false)) {
     const auto& value = settings.at(name);
-    fuzz::require(is_text              ? app::json_text(text) == value.dump()
+    fuzz::require(parts                ? nlohmann::json::parse(app::json_text(*parts)) == value
+                  : is_text            ? app::json_text(text) == value.dump()
                   : value.is_boolean() ? text == value.dump()
                                        : descent::parse_number(text) == value.get<double>(),
                   "settings.json has every option: " + name);
   }
+  const std::string command = app::repeating_command(o, compare);
+  fuzz::require(read(again, compare,
+                     [&] {
+                       auto all = words(command);
+                       all.erase(all.begin(), all.begin() + 2);
+                       return all;
+                     }()),
+                "the command repeats: " + command);
+  fuzz::require(app::listing(o, compare) == app::listing(again, compare),
+                "the command gives the same options: " + command);
   if (compare) {
-    fuzz::require(read(again, true,
-                       [&] {
-                         auto all = words(app::repeating_command(o));
-                         all.erase(all.begin(), all.begin() + 2);
-                         return all;
-                       }()),
-                  "the command repeats: " + app::repeating_command(o));
-    fuzz::require(app::listing(o, true) == app::listing(again, true),
-                  "the command gives the same options: " + app::repeating_command(o));
     fuzz::accepts([&] { app::entrants_of(o); });
   } else {
     nn::Linear layer(2, 2);

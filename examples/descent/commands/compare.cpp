@@ -69,7 +69,7 @@ int compare(const Options& o) {
   if (const std::string text = overall(all); !text.empty()) std::cout << text << "\n\n";
   std::cout << counted(static_cast<std::int64_t>(study.runs), "run") << " of "
             << counted(o.epochs, "epoch") << ", " << duration(study.seconds)
-            << ". Pictures: " << folder << "/report.html\nTo repeat: " << repeating_command(o)
+            << ". Pictures: " << folder << "/report.html\nTo repeat: " << repeating_command(o, true)
             << "\n";
   if (study.state == "interrupted") return kInterrupted;
   return any || study.state == "out of time" ? kOk : kTrainingFailed;

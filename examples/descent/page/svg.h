@@ -14,7 +14,7 @@ namespace app {
 /// A line or a set of dots in a chart.
 struct Series {
   std::string name;                   // a series named "" is not in the legend
-  std::vector<double> x, y;           // a value that is not finite leaves a gap in the line
+  std::vector<double> x{}, y{};       // a value that is not finite leaves a gap in the line
   std::vector<double> low{}, high{};  // a band around y; empty for no band
   bool points = false;                // draw dots, not a line
   bool end = false;                   // draw a dot where the line ends
@@ -48,8 +48,8 @@ struct Chart {
 /// grey.
 struct HeatMap {
   std::string title, x_label, y_label;
-  std::vector<std::string> columns, rows;
-  std::vector<double> values;  // row after row, the first row at the top
+  std::vector<std::string> columns{}, rows{};
+  std::vector<double> values{};  // row after row, the first row at the top
   const char* pattern = "%.3g";
   std::vector<std::size_t> marked{};  // indices of values whose cells get a frame
 };

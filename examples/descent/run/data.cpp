@@ -1,6 +1,7 @@
 #include "run/data.h"
 
 #include <array>
+#include <cmath>
 #include <cstring>
 #include <filesystem>
 
@@ -99,33 +100,72 @@ data::Dataset read_data(const Options& o) {
 
 std::span<const NamedData> named_data() { return kNamedData; }
 
-Prepared prepare_table(const Options& o) {
-  std::error_code error;
-  const bool named = find_row(named_data(), o.data) != nullptr;
-  const bool csv = !named && is_file(o.data);
-  const data::Table table =
-      csv ? data::read_table(o.data, table_options(o)) : data::table_of(load_data(o));
-  data::SchemaOptions options{.target = csv ? o.target : ""};
-  options.task = task_of(o);
-  options.standardize = o.standardize == "on" || (o.standardize == "auto" && is_table(o));
-  options.scale_target = o.standardize != "off";
-  options.keep_all = !csv;
-  for (const std::string& text : o.column) options.keep.push_back(text.substr(0, text.rfind(':')));
-  const data::Schema whole = data::Schema::fit(table, options);
-  const double share = 1 - o.validation;
-  const auto [train, validation] = whole.target.classes.empty()
-                                       ? data::split_rows(table.rows(), share, o.seed)
-                                       : data::split_rows(whole.targets(table), share, o.seed);
+Learnable read_learnable(const Options& o) {
+  Learnable l;
+  const bool csv = find_row(named_data(), o.data) == nullptr && is_file(o.data);
+  if (!csv && !o.weight.empty())
+    fail<UsageError>("--weight", "got '", o.weight, "', expected a CSV file that has this column");
+  l.table = csv ? data::read_table(o.data, table_options(o)) : data::table_of(load_data(o));
+  l.summary = csv ? l.table.summary() : "";
+  l.options.target = csv ? o.target : "";
+  l.options.task = task_of(o);
+  l.options.standardize = o.standardize == "on" || (o.standardize == "auto" && is_table(o));
+  l.options.robust = o.standardize == "robust";
+  l.options.scale_target = o.standardize != "off";
+  l.options.keep_all = !csv;
+  for (const std::string& text : o.column)
+    l.options.keep.push_back(text.substr(0, text.rfind(':')));
+  if (!o.weight.empty()) {
+    l.weight = l.table.take(o.weight, "the column of --weight");
+    for (const double w : l.weight.to_vector<double>())
+      if (!(w >= 0 && std::isfinite(w)))
+        fail<FileError>("--weight", "got ", w, " in the column '", o.weight,
+                        "', expected numbers of 0 or more and no gaps");
+  }
+  const data::Schema whole = data::Schema::fit(l.table, l.options);
+  if (!whole.target.classes.empty()) l.labels = whole.targets(l.table);
+  if (!l.labels.defined() && o.class_weights != "none")
+    fail<UsageError>("--class-weights", "got a target of numbers, expected classes");
+  if (!l.labels.defined() && o.label_smoothing > 0 && o.preset.empty())
+    fail<UsageError>("--label-smoothing", "got a target of numbers, expected classes");
+  return l;
+}
+
+Rows part_rows(const Learnable& from, const Tensor& rows, double share, std::uint64_t seed) {
+  const Tensor labels =
+      from.labels.defined() && rows.defined() ? from.labels.index_select(0, rows) : from.labels;
+  const auto [head, rest] =
+      labels.defined()
+          ? data::split_rows(labels, share, seed)
+          : data::split_rows(rows.defined() ? rows.numel() : from.table.rows(), share, seed);
+  if (!rows.defined()) return {head, rest};
+  return {rows.index_select(0, head), rows.index_select(0, rest)};
+}
+
+Prepared prepare_rows(const Options& o, const Learnable& from, const Rows& rows) {
   Prepared p;
-  p.schema = data::Schema::fit(table, options, train);
-  p.all = p.schema.dataset(table);
-  p.train = p.all.subset(train);
-  p.validation = p.all.subset(validation);
-  if (!csv) return p;
-  p.summary = table.summary();
-  for (const std::string& column : p.schema.left_out)
-    p.summary += to_text("left out: ", column, "\n");
-  p.summary += to_text("target: ", p.schema.target.name, "\n");
+  p.rows = rows;
+  p.schema = data::Schema::fit(from.table, from.options, rows.train);
+  p.all = p.schema.dataset(from.table);
+  p.train = p.all.subset(rows.train);
+  p.validation = p.all.subset(rows.validation);
+  if (!from.weight.defined() && o.class_weights == "none") return p;
+  auto weight = from.weight.defined()
+                    ? from.weight.index_select(0, rows.train).to_vector<double>()
+                    : std::vector<double>(static_cast<std::size_t>(p.train.size()), 1.0);
+  if (o.class_weights == "balanced") {
+    const auto y = p.train.y.to_vector<std::int64_t>();
+    std::vector<double> of_class(p.schema.target.classes.size());
+    for (std::size_t r = 0; r < y.size(); ++r)
+      of_class[static_cast<std::size_t>(y[r])] += weight[r];
+    for (std::size_t r = 0; r < y.size(); ++r)
+      if (weight[r] > 0) weight[r] /= of_class[static_cast<std::size_t>(y[r])];
+  }
+  const Tensor w = tensor(weight);
+  const double total = w.sum().item();
+  if (!(total > 0))
+    fail<FileError>("--weight", "got weights of 0 in all rows for training, expected some above 0");
+  p.weight = (w * (static_cast<double>(weight.size()) / total)).to(kFloat32);
   return p;
 }
 

@@ -23,15 +23,35 @@ std::span<const NamedData> named_data();
 /// Throws UsageError if --target, --drop or --task are given for anything but a CSV file.
 descent::data::Dataset load_data(const Options& o);
 
-/// The data of `train`, as a network takes it.
-struct Prepared {
-  descent::data::Dataset all, train, validation;
-  descent::data::Schema schema;  ///< measured on the training rows
-  std::string summary;           ///< how the columns of a CSV file were read
+/// Rows for training and for validation: their numbers, int64.
+struct Rows {
+  descent::Tensor train, validation;
 };
-/// Reads what --data names, splits the rows, and measures the schema on those for training. The
-/// columns of a CSV file may hold words and gaps. Throws the errors of load_data().
-Prepared prepare_table(const Options& o);
+
+/// What `train` learns from: a table, and how its columns are to be used.
+struct Learnable {
+  descent::data::Table table;
+  descent::Tensor weight;  ///< (N) float64: how much a row counts; undefined: all alike
+  descent::Tensor labels;  ///< (N) int64; undefined for a regression
+  descent::data::SchemaOptions options;
+  std::string summary;  ///< how the columns of a CSV file were read
+};
+/// Reads what --data names. The columns of a CSV file may hold words and gaps. Throws the errors of
+/// load_data().
+Learnable read_learnable(const Options& o);
+
+/// Parts these rows at random, or all rows if `rows` is undefined. The classes are parted alike.
+Rows part_rows(const Learnable& from, const descent::Tensor& rows, double share,
+               std::uint64_t seed);
+
+/// The data of a run, as a network takes it.
+struct Prepared {
+  Rows rows;
+  descent::data::Schema schema;  ///< measured on the training rows
+  descent::data::Dataset all, train, validation;
+  descent::Tensor weight;  ///< of the training rows, (n) float32 of mean 1; undefined: all alike
+};
+Prepared prepare_rows(const Options& o, const Learnable& from, const Rows& rows);
 
 /// A file that the program will write, and the option that asks for it.
 struct Output {

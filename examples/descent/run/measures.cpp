@@ -11,8 +11,8 @@ using namespace descent;
 Evaluation evaluation_of(const data::Target& target, const Tensor& predicted, const Tensor& truth) {
   Evaluation e{{}, predicted, truth, {}};
   const nn::BootstrapOptions options{
-      .resamples = std::clamp<std::int64_t>(20000000 / std::max<std::int64_t>(truth.size(0), 1),
-                                            200, 1000)};
+      .resamples =
+          std::clamp<std::int64_t>(20000000 / std::max<std::int64_t>(truth.size(0), 1), 200, 1000)};
   if (target.classes.empty()) {
     e.measures = nn::regression_measures(predicted, truth, options);
     return e;
@@ -54,8 +54,8 @@ std::string imbalance_of(const Evaluation& e) {
   if (e.commonest_share < 2.0 / 3) return "";
   return to_text("'", brief(e.commonest), "' makes up ", format(100 * e.commonest_share, "%.3g"),
                  " % of these rows: a model that always says so has accuracy ",
-                 format(e.commonest_share, "%.4f"),
-                 " and balanced accuracy ", format(1.0 / static_cast<double>(e.predicted.size(1)), "%.3g"),
+                 format(e.commonest_share, "%.4f"), " and balanced accuracy ",
+                 format(1.0 / static_cast<double>(e.predicted.size(1)), "%.3g"),
                  ". AUC and balanced accuracy tell more here\n");
 }
 

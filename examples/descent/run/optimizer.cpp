@@ -26,6 +26,8 @@ constexpr std::array kSchedules{
              [](double lr, std::int64_t steps) { return optim::Hyper(optim::ramp(lr, 0, steps)); }},
     Schedule{"cosine", "down to 0 along half a cosine",
              [](double lr, std::int64_t steps) { return optim::Hyper(optim::cosine(lr, steps)); }},
+    Schedule{"coslog4", "four waves from 0 to the rate and back, each twice as long",
+             [](double lr, std::int64_t steps) { return optim::Hyper(optim::coslog4(lr, steps)); }},
     Schedule{
         "one_cycle", "up to the rate and down again, along cosines",
         [](double lr, std::int64_t steps) { return optim::Hyper(optim::one_cycle(lr, steps)); }},

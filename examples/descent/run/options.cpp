@@ -79,7 +79,7 @@ std::vector<std::string> names_of_separators() {
   return {"auto", "comma", "semicolon", "tab", "bar", "blank"};
 }
 const std::vector<std::string> kTasks{"auto", "classification", "regression"};
-const std::vector<std::string> kStandardize{"auto", "on", "off"};
+const std::vector<std::string> kStandardize{"auto", "on", "off", "robust"};
 
 /// A number as text, with as few digits as possible, so that reading gives the same number.
 std::string exact(double x) {
@@ -110,6 +110,99 @@ CLI::Option* add_number(CLI::App& c, const std::string& name, double& x, const s
     return value.has_value();
   };
   return c.add_option(name, read, help)->type_name("FLOAT");
+}
+
+}  // namespace
+
+namespace {
+
+/// A preset of --preset: options and what they are set to unless they are given.
+struct Preset {
+  const char *name, *help;
+  std::vector<std::pair<const char*, const char*>> options;
+};
+const std::vector<Preset>& presets() {
+  static const std::vector<Preset> all{
+      {"tabular",
+       "what helps most tables: after Holzmüller et al. 2024, arXiv:2407.04491",
+       {{"--standardize", "robust"},
+        {"--hidden", "128,128"},
+        {"--schedule", "coslog4"},
+        {"--label-smoothing", "0.1"},
+        {"--epochs", "128"},
+        {"--patience", "64"}}}};
+  return all;
+}
+
+/// Gives an option a value, unless the command line or something earlier gave it one.
+void set_unless_given(CLI::App& c, const std::string& option,
+                      const std::vector<std::string>& texts) {
+  CLI::Option* const o = c.get_option(option);
+  if (o->count() > 0) return;
+  for (const std::string& text : texts) o->add_result(text);
+  o->run_callback();
+}
+
+/// Takes what the command line does not say from a settings.json of another run.
+void read_config(CLI::App& c, const std::string& path) {
+  const auto json = nlohmann::ordered_json::parse(descent::read_file(path), nullptr, false);
+  if (!json.is_object())
+    descent::fail<descent::FileError>(
+        "--config", "got '", path, "', which is no JSON object, expected settings.json of a run");
+  for (const auto& [key, value] : json.items()) {
+    if (key == "rule" || key == "samples") continue;  // what came of the options
+    std::string name = "--" + key;
+    std::replace(name.begin(), name.end(), '_', '-');
+    std::vector<std::string> known;
+    for (const CLI::Option* option : c.get_options()) known.push_back(option->get_name());
+    if (std::find(known.begin(), known.end(), name) == known.end() || name == "--config")
+      descent::fail<UsageError>("--config", "got '", brief(key), "' in '", path,
+                                "', expected names of options", did_you_mean(name, known));
+    std::vector<std::string> texts;
+    for (const auto& part : value.is_array() ? value : nlohmann::ordered_json{value})
+      texts.push_back(part.is_string() ? part.get<std::string>() : part.dump());
+    // The settings say so of what was not given, and 0 of what is off.
+    const bool off = texts.empty() || texts[0].empty() || texts[0] == "false" ||
+                     texts[0] == "the rule's default" || (name == "--patience" && texts[0] == "0");
+    if (!off) set_unless_given(c, name, texts);
+  }
+}
+
+/// The options of `train` alone.
+void add_train_options(CLI::App& c, Options& o) {
+  c.add_option("--weight", o.weight, "column of a CSV with how much each row counts in training");
+  c.add_option("--class-weights", o.class_weights,
+               "none, or balanced: every class counts alike in training")
+      ->check(one_of({"none", "balanced"}))
+      ->capture_default_str();
+  add_number(c, "--label-smoothing", o.label_smoothing,
+             "share of each target that is spread over all classes")
+      ->check(kShare);
+  c.add_option("--test", o.test, "CSV file that the model is measured on at the end");
+  c.add_option("--trace", o.trace,
+               "CSV file for what each step does to each parameter: norms, ratios, clipping");
+  c.add_option("--patience", o.patience,
+               "end after so many epochs without a lower validation loss, and keep the best "
+               "weights (default: keep the last)")
+      ->transform(kCount);
+  c.add_option("--cv", o.cv,
+               "cross-validate in so many folds first: every row is predicted by a network that "
+               "has not seen it")
+      ->transform(whole("a whole number from 2 to 100", 2, 100));
+  c.add_option("--ensemble", o.ensemble, "train so many networks, and average what they predict")
+      ->transform(whole("a whole number from 1 to 1000", 1, 1000))
+      ->capture_default_str();
+  c.add_option("--preset", o.preset, "defaults for options that are not given: tabular")
+      ->check(one_of(names_of(presets())));
+  c.add_option("--config", o.config,
+               "settings.json of another run, for options that are not given");
+  c.add_flag("--force", o.force, "replace the model of an earlier run in --out");
+  c.parse_complete_callback([&c, &o] {
+    for (const Preset& p : presets())
+      if (o.preset == p.name)
+        for (const auto& [option, text] : p.options) set_unless_given(c, option, {text});
+    if (!o.config.empty()) read_config(c, o.config);
+  });
 }
 
 }  // namespace
@@ -145,9 +238,12 @@ void add_options(CLI::App& c, Options& o, bool compare) {
       ->check(one_of(kTasks))
       ->capture_default_str();
   c.add_option("--standardize", o.standardize,
-               "scale features, and the target of a regression, by training statistics: auto "
-               "(tables), on, off")
-      ->check(one_of(kStandardize))
+               compare ? "scale features, and the target of a regression, by training statistics: "
+                         "auto (tables), on, off"
+                       : "scale features, and the target of a regression, by training statistics: "
+                         "auto (tables), on, off, or robust: median and quartiles, and large "
+                         "numbers clipped")
+      ->check(one_of(compare ? std::vector<std::string>{"auto", "on", "off"} : kStandardize))
       ->capture_default_str();
   c.add_option("--hidden", o.hidden, "widths of the hidden layers, as 64,64; 0 for none")
       ->delimiter(',')
@@ -200,10 +296,10 @@ void add_options(CLI::App& c, Options& o, bool compare) {
     c.add_option("--seeds", o.seeds, "runs of what was chosen, each with a seed of its own")
         ->transform(kRuns)
         ->capture_default_str();
-    add_number(c, "--time-limit", o.time_limit,
-               "stop in time, with what is done by then: 90s, 10m or 2h")
-        ->transform([](std::string text) { return exact(seconds_of(text)); }, "");
   }
+  add_number(c, "--time-limit", o.time_limit,
+             "stop in time, with what is done by then: 90s, 10m or 2h")
+      ->transform([](std::string text) { return exact(seconds_of(text)); }, "");
   c.add_flag("--resume", o.resume,
              compare ? "go on from results.json in --out"
                      : "go on with the run in --out that was interrupted; all other options must "
@@ -219,20 +315,13 @@ void add_options(CLI::App& c, Options& o, bool compare) {
                      : "share of the data kept for validation")
       ->check(kPart)
       ->default_str(exact(o.validation));
-  if (!compare)
-    c.add_option("--trace", o.trace,
-                 "CSV file for what each step does to each parameter: norms, ratios, clipping");
-  if (!compare)
-    c.add_option("--patience", o.patience,
-                 "end after so many epochs without a lower validation loss, and keep the best "
-                 "weights (default: keep the last)")
-        ->transform(kCount);
-  if (!compare) c.add_flag("--force", o.force, "replace the model of an earlier run in --out");
+  if (!compare) add_train_options(c, o);
   c.add_option(
       "--out", o.out,
       compare ? "folder for report.html, results.csv and results.json (default: the present one)"
               : "folder for model.safetensors, settings.json, metrics.csv, and checkpoints until "
                 "the run ends");
+  if (!compare) c.footer(joined(std::vector{help_of("Presets", presets()), c.get_footer()}, "\n"));
   c.footer(joined(std::vector{help_of("Data sets", named_data()),
                               help_of("Activations", nn::named_activations()),
                               help_of("Schedules", schedules()), c.get_footer()},
@@ -243,7 +332,7 @@ std::vector<Listed> listing(const Options& o, bool compare) {
   std::vector<Listed> all{
       {"data", o.data, true},
       {"target", o.target, true},
-      {"drop", joined(o.drop, ","), true},
+      {"drop", joined(o.drop, ","), true, o.drop},
       {"task", o.task, true},
       {"standardize", o.standardize, true},
       {"hidden", joined(o.hidden, ","), true},
@@ -256,7 +345,7 @@ std::vector<Listed> listing(const Options& o, bool compare) {
        : compare ? "searched"
                  : "the rule's default",
        !(o.lr > 0)},
-      {"set", joined(o.set, " "), true},
+      {"set", joined(o.set, " "), true, o.set},
       {"schedule", o.schedule, true},
       {"warmup", to_text(o.warmup)},
       {"sam", exact(o.sam)},
@@ -270,11 +359,15 @@ std::vector<Listed> listing(const Options& o, bool compare) {
       {"validation", exact(o.validation)},
   };
   if (!compare)
-    for (Listed& reading : std::vector<Listed>{{"column", joined(o.column, ","), true},
+    for (Listed& reading : std::vector<Listed>{{"column", joined(o.column, ","), true, o.column},
                                                {"separator", o.separator, true},
                                                {"header", o.header, true},
                                                {"decimal", o.decimal, true},
-                                               {"patience", to_text(o.patience)}})
+                                               {"patience", to_text(o.patience)},
+                                               {"weight", o.weight, true},
+                                               {"class_weights", o.class_weights, true},
+                                               {"label_smoothing", exact(o.label_smoothing)},
+                                               {"ensemble", to_text(o.ensemble)}})
       all.push_back(std::move(reading));
   if (compare) {
     all.push_back({"budget", to_text(o.budget)});
@@ -284,38 +377,43 @@ std::vector<Listed> listing(const Options& o, bool compare) {
   return all;
 }
 
+namespace {
+std::string quoted_for_shell(const std::string& text) {
+  const bool plain = !text.empty() && text.find_first_not_of(
+                                          "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+                                          "0123456789_-.,/=:") == std::string::npos;
+  if (plain) return text;
+  std::string quoted;
+  for (const char c : text) quoted += c == '\'' ? std::string("'\\''") : std::string(1, c);
+  return to_text("'", quoted, "'");
+}
+}  // namespace
+
 std::string json_of(const Options& o) {
   std::string json;
-  for (const auto& [name, text, is_text] : listing(o, false))
+  for (const auto& [name, text, is_text, parts] : listing(o, false))
     json += to_text(json.empty() ? "" : ",\n  ", json_text(name), ": ",
-                    is_text ? json_text(text) : text);
+                    parts     ? json_text(*parts)
+                    : is_text ? json_text(text)
+                              : text);
   return json;
 }
 
-std::string repeating_command(const Options& o) {
+std::string repeating_command(const Options& o, bool compare) {
   Options usual;
-  usual.optimizer.clear();
-  const auto own = listing(o, true), defaults = listing(usual, true);
-  std::string command = "descent compare";
+  if (compare) usual.optimizer.clear();
+  const auto own = listing(o, compare), defaults = listing(usual, compare);
+  std::string command = compare ? "descent compare" : "descent train";
   for (std::size_t i = 0; i < own.size(); ++i) {
-    const auto& [name, value, is_text] = own[i];
+    const auto& [name, value, is_text, parts] = own[i];
     if (value == defaults[i].text && name != "data") continue;
     std::string flag = "--" + name;
     std::replace(flag.begin(), flag.end(), '_', '-');
-    const auto add = [&](const std::string& text) {
-      const bool plain = text.find_first_not_of(
-                             "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
-                             "0123456789_-.,/=:") == std::string::npos;
-      std::string quoted;
-      for (const char c : text) quoted += c == '\'' ? std::string("'\\''") : std::string(1, c);
-      command += to_text(" ", flag, " ", plain ? text : to_text("'", quoted, "'"));
-    };
-    if (name == "set")
-      for (const std::string& s : o.set) add(s);
-    else if (name == "batch_norm")
+    if (name == "batch_norm")
       command += " " + flag;
     else
-      add(value);
+      for (const std::string& text : parts.value_or(std::vector{value}))
+        command += to_text(" ", flag, " ", quoted_for_shell(text));
   }
   return command;
 }

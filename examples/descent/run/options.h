@@ -6,6 +6,7 @@
 
 #include <descent/descent.h>
 
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -38,10 +39,19 @@ struct Options {
   std::uint64_t seed = 1;
   int budget = 12;        // compare: how many trials each optimizer has
   int seeds = 5;          // compare: how many fresh seeds the chosen settings run with
-  double time_limit = 0;  // compare: in seconds; 0 for no limit
+  double time_limit = 0;  // in seconds; 0 for no limit
   bool resume = false;    // go on with what was interrupted
   int threads = 0;        // 0: the library decides
   double validation = 0.2;
+  // train
+  std::string weight{};                // column with the weight of each row
+  std::string class_weights = "none";  // or "balanced"
+  double label_smoothing = 0;
+  std::string test{};    // CSV file that is measured at the end
+  std::string preset{};  // defaults for all options that are not given
+  std::string config{};  // settings.json of another run
+  int cv = 0;            // folds of a cross-validation before the run; 0: none
+  int ensemble = 1;      // networks whose predictions are averaged
   std::string out{};
   std::int64_t patience = 0;  // train: epochs without improvement that end the run; 0: all run
   bool force = false;         // train: replace the model of an earlier run in --out
@@ -55,7 +65,8 @@ void add_options(CLI::App& command, Options& o, bool compare);
 /// An option for printing and saving.
 struct Listed {
   std::string name, text;
-  bool is_text = false;  // else a number or a switch
+  bool is_text = false;                             // else a number or a switch
+  std::optional<std::vector<std::string>> parts{};  // of an option that may be repeated
   bool operator==(const Listed&) const = default;
 };
 /// The options, in the order above.
@@ -65,7 +76,7 @@ std::vector<Listed> listing(const Options& o, bool compare);
 /// numbers and bools, so that scripts need not convert text.
 std::string json_of(const Options& o);
 
-/// The `descent compare` command that repeats a comparison.
-std::string repeating_command(const Options& o);
+/// The command, `descent compare` or `descent train`, that repeats what these options describe.
+std::string repeating_command(const Options& o, bool compare);
 
 }  // namespace app

@@ -19,16 +19,18 @@ Score evaluate(nn::Module& model, const data::Dataset& d) {
 }
 
 Training::Training(const Options& o, nn::Sequential& model, const data::Dataset& train,
-                   const data::Dataset& validation)
+                   const data::Dataset& validation, const Tensor& weight)
     : o_(o),
       model_(model),
       train_(train),
       validation_(validation),
+      weighted_(weight.defined()),
       // Batch normalisation throws for a batch of one sample. An incomplete last batch could have
       // one sample, so every incomplete last batch is left out.
-      loader_(train, {.batch_size = o.batch,
-                      .seed = o.seed,
-                      .drop_last = o.batch_norm && train.size() > o.batch}),
+      loader_(weighted_ ? cat({train.x, weight.reshape({-1, 1})}, 1) : train.x, train.y,
+              {.batch_size = o.batch,
+               .seed = o.seed,
+               .drop_last = o.batch_norm && train.size() > o.batch}),
       optimizer_(make_optimizer(o, model.parameters(), o.epochs * loader_.batches())) {
   if (choose("--schedule", schedules(), o.schedule).by_validation)
     plateau_.emplace(optimizer_, optim::PlateauOptions{.factor = 0.3, .patience = 2});
@@ -90,28 +92,54 @@ std::pair<Score, Score> Training::scores() {
   std::pair<Score, Score> scores;
   {
     const optim::AverageGuard averaged(optimizer_);
-    if (o_.batch_norm)
-      nn::update_batch_norm(model_, data::DataLoader(train_, {.batch_size = o_.batch}));
+    if (o_.batch_norm) measure_batch_norm();
     scores = both();
   }
   if (o_.batch_norm) model_.load_state_dict(statistics);
   return scores;
 }
 
-/// Whether more epochs than --patience have passed since the best one.
+/// Whether more epochs than --patience have passed since the best one, or the time is over.
 bool Training::has_stopped() const {
-  return stopping_ && std::ssize(run_.epochs) - 1 - stopping_->best_epoch() > o_.patience;
+  return run_.out_of_time ||
+         (stopping_ && std::ssize(run_.epochs) - 1 - stopping_->best_epoch() > o_.patience);
+}
+
+bool Training::out_of_time() {
+  const std::chrono::duration<double> passed = std::chrono::steady_clock::now() - start_;
+  if (o_.time_limit > 0 && passed.count() > o_.time_limit) run_.out_of_time = true;
+  return run_.out_of_time;
+}
+
+/// Computes the running statistics anew, after the weights changed.
+void Training::measure_batch_norm() {
+  nn::update_batch_norm(model_, data::DataLoader(train_, {.batch_size = o_.batch}));
+}
+
+/// The mean loss of a batch, where samples count by their weights.
+Tensor Training::loss_of(const data::Batch& batch) {
+  const bool classes = train_.is_classification();
+  const nn::CrossEntropyOptions options{.label_smoothing = classes ? o_.label_smoothing : 0};
+  if (!weighted_) {
+    const Tensor out = model_(batch.x);
+    return classes ? nn::cross_entropy(out, batch.y, options) : nn::mse_loss(out, batch.y);
+  }
+  const std::int64_t d = train_.num_features();
+  const Tensor out = model_(batch.x.narrow(1, 0, d).contiguous()), w = batch.x.select(1, d);
+  nn::CrossEntropyOptions each = options;
+  each.reduction = nn::Reduction::none;
+  const Tensor losses = classes ? nn::cross_entropy(out, batch.y, each)
+                                : nn::mse_loss(out, batch.y, nn::Reduction::none).select(1, 0);
+  return mean(losses * w);
 }
 
 /// Trains on the batches of the epoch that are left.
 void Training::train_an_epoch(const std::function<void()>& watch) {
   using Clock = std::chrono::steady_clock;
   auto start = Clock::now();
-  for (auto [x, y] : loader_) {
-    optimizer_.step([&, x = x, y = y] {
-      const Tensor out = model_(x);
-      const Tensor loss =
-          train_.is_classification() ? nn::cross_entropy(out, y) : nn::mse_loss(out, y);
+  for (const data::Batch batch : loader_) {
+    optimizer_.step([&] {
+      const Tensor loss = loss_of(batch);
       loss.backward();
       return loss;
     });
@@ -119,6 +147,7 @@ void Training::train_an_epoch(const std::function<void()>& watch) {
     run_.seconds += std::chrono::duration<double>(end - start).count();
     start = end;
     if (watch) watch();
+    if (out_of_time()) break;
   }
 }
 
@@ -144,7 +173,7 @@ Run Training::run(const Watchers& watch) {
     } else if (o_.swa > 0 || o_.ema > 0 || optimizer_.has_average()) {
       run_.averaged = true;
       optimizer_.swap_average();  // the model keeps the averaged weights
-      if (o_.batch_norm) nn::update_batch_norm(model_, loader_);
+      if (o_.batch_norm) measure_batch_norm();
     }
     run_.validation = evaluate(model_, validation_);
   } catch (const NonFiniteError& e) {

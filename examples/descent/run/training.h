@@ -5,6 +5,7 @@
 #include "run/model.h"
 #include "run/optimizer.h"
 
+#include <chrono>
 #include <functional>
 
 namespace app {
@@ -32,6 +33,7 @@ struct Run {
   double seconds = 0;           // of training alone, without evaluation
   std::int64_t best_epoch = 0;  // of the weights that the model is left with; 0: those of the last
   bool averaged = false;        // true if the model is left with averaged weights
+  bool out_of_time = false;     // --time-limit ended the run
   bool diverged = false;
   std::string failure;  // why the run diverged
 };
@@ -47,9 +49,10 @@ struct Watchers {
 /// Options, model and data must outlive the Training.
 class Training {
  public:
-  /// Throws the errors of make_optimizer().
+  /// `weight` (n) says how much each sample for training counts; undefined: all alike. Throws the
+  /// errors of make_optimizer().
   Training(const Options& o, descent::nn::Sequential& model, const descent::data::Dataset& train,
-           const descent::data::Dataset& validation);
+           const descent::data::Dataset& validation, const descent::Tensor& weight = {});
 
   /// Trains the model. Call run() once. If a loss or gradient is NaN or infinite, the run ends, and
   /// the result says that the run diverged.
@@ -67,17 +70,22 @@ class Training {
  private:
   std::pair<Score, Score> scores();
   bool has_stopped() const;
+  bool out_of_time();
+  descent::Tensor loss_of(const descent::data::Batch& batch);
+  void measure_batch_norm();
   void train_an_epoch(const std::function<void()>& watch);
 
   const Options& o_;
   descent::nn::Sequential& model_;
   const descent::data::Dataset &train_, &validation_;
-  descent::data::DataLoader loader_;
+  bool weighted_;
+  descent::data::DataLoader loader_;  // if weighted_, the last column of x is the weight
   descent::optim::Optimizer optimizer_;
   std::optional<descent::optim::ReduceOnPlateau> plateau_;
   std::optional<descent::optim::EarlyStopping> stopping_;
   Run run_;
   double lr_ = 0;  // at the first step of the present epoch
+  std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();
 };
 
 }  // namespace app

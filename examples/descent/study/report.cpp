@@ -290,9 +290,9 @@ std::string method(const Study& study, const Options& o) {
       "One is called ahead of another only if the middle halves of their test scores are apart, "
       "and its score was higher with every seed. While training, and for the target, an optimizer "
       "that averages weights is scored by its average.</p>\n");
-  s += to_text("<p>To repeat it:</p>\n<pre>", escaped(repeating_command(o)), "</pre>\n");
+  s += to_text("<p>To repeat it:</p>\n<pre>", escaped(repeating_command(o, true)), "</pre>\n");
   std::vector<std::vector<std::string>> settings{{"setting", "value"}};
-  for (const auto& [name, value, is_text] : listing(o, true))
+  for (const auto& [name, value, is_text, parts] : listing(o, true))
     if (!value.empty()) settings.push_back({name, value});
   return s + html_table(settings);
 }
@@ -372,7 +372,7 @@ nlohmann::ordered_json json_of(const std::vector<Judged>& all, const Study& stud
                                const Options& o) {
   using Json = nlohmann::ordered_json;
   const auto three = [](const Quartiles& q) { return Json{q.low, q.median, q.high}; };
-  Json json{{"command", repeating_command(o)}, {"seconds", study.seconds}};
+  Json json{{"command", repeating_command(o, true)}, {"seconds", study.seconds}};
   for (const Judged& j : all) {
     Json contest{{"data", j.contest->name}, {"answer", j.sentence}, {"alarms", j.alarms},
                  {"notes", j.notes},        {"target", j.target},   {"target_of", j.baseline}};

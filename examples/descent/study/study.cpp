@@ -188,7 +188,7 @@ std::vector<Source> load_all(const Options& o) {
 
 nlohmann::ordered_json identity_of(const Options& o, const std::vector<Source>& sources) {
   nlohmann::ordered_json identity{{"protocol", 2}};
-  for (const auto& [name, value, is_text] : listing(o, true))
+  for (const auto& [name, value, is_text, parts] : listing(o, true))
     if (name != "optimizers" && name != "budget" && name != "seeds" && name != "time_limit")
       identity[name] = value;
   for (const Source& s : sources) identity[to_text("samples of ", s.set.name)] = checksum(s.set);

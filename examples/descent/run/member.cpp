@@ -1,0 +1,120 @@
+#include "run/member.h"
+
+#include "run/interrupt.h"
+
+#include <filesystem>
+
+namespace app {
+
+using namespace descent;
+
+Options Member::seeded(Options o, int index) {
+  o.seed += static_cast<std::uint64_t>(index);
+  return o;
+}
+
+Member::Member(const Options& o, const Prepared& data, int index, std::string folder)
+    : o_(seeded(o, index)),
+      data_(data),
+      folder_(std::move(folder)),
+      net_([&] {
+        manual_seed(o_.seed);
+        return make_model(o_, data.all);
+      }()),
+      random_(default_generator().state()),
+      training_(o_, net_, data.train, data.validation, data.weight),
+      rule_(training_.optimizer().to_string()) {}  // a checkpoint may change its settings
+
+void Member::open_checkpoint(const Prepared& data) {
+  std::map<std::string, std::string> settings;
+  for (const Listed& option : listing(o_, false)) settings.emplace(option.name, option.text);
+  settings["samples"] = checksum(data.all);
+  checkpoint_ =
+      std::make_unique<Checkpoint>(folder_, CheckpointOptions{.keep = 2, .settings = settings});
+  training_.add_to(*checkpoint_);
+  if (!o_.resume || !checkpoint_->load())
+    checkpoint_->save();  // throws before the first epoch if the folder cannot take a file
+}
+
+const Run& Member::run(const std::function<void(const Epoch&)>& show) {
+  default_generator().set_state(random_);
+  if (!folder_.empty()) open_checkpoint(data_);
+  using Clock = std::chrono::steady_clock;
+  auto saved = Clock::now();
+  run_ = training_.run({.batch =
+                            [&] {
+                              if (!interrupted()) return;
+                              if (checkpoint_) checkpoint_->save();
+                              throw Interrupted{};
+                            },
+                        .epoch =
+                            [&](const Epoch& e) {
+                              if (show) show(e);
+                              if (!checkpoint_ || Clock::now() - saved < std::chrono::seconds(1))
+                                return;
+                              checkpoint_->save(e.validation.loss);
+                              saved = Clock::now();
+                            }});
+  net_.eval();
+  return run_;
+}
+
+void Member::clear() {
+  if (checkpoint_) checkpoint_->clear();
+}
+
+TableModel untrained_model(const Options& o, const Prepared& data) {
+  const bool classes = data.all.is_classification();
+  return {data.schema,
+          network_of(o, data.all.num_features(), classes ? data.all.num_classes() : 1),
+          {},
+          {}};
+}
+
+std::map<std::string, std::string> notes_of(const Options& o, const std::string& rule,
+                                            const Prepared& data, const std::vector<Run>& runs,
+                                            const Evaluation& validation) {
+  std::map<std::string, std::string> notes{
+      {"optimizer", rule}, {"seed", std::to_string(o.seed)}, {"data", checksum(data.all)}};
+  if (runs.size() == 1) notes["validation loss"] = to_text(runs[0].validation.loss);
+  for (const nn::Measure& m : validation.measures)
+    notes["validation " + m.name] = to_text(m.value, " [", m.low, ", ", m.high, "]");
+  return notes;
+}
+
+Tensor truth_of(const Prepared& data) {
+  const data::Target& t = data.schema.target;
+  if (!t.classes.empty()) return data.validation.y;
+  return data.validation.y.to(kFloat64) * t.deviation + (t.mean + t.shift);
+}
+
+std::string folder_of_member(const Options& o, int i) {
+  if (o.out.empty() || o.ensemble == 1) return o.out;
+  return to_text(o.out, "/network-", i + 1);
+}
+
+bool has_checkpoints(const Options& o) {
+  for (int i = 0; i < o.ensemble; ++i)
+    if (std::error_code error; std::filesystem::exists(folder_of_member(o, i), error) &&
+                               Checkpoint(folder_of_member(o, i)).exists())
+      return true;
+  return false;
+}
+
+void open_folder(const Options& o) {
+  make_folder(o.out);
+  if (!o.resume && has_checkpoints(o))
+    fail<UsageError>("--out", "got '", o.out,
+                     "', which has checkpoints of a run that was interrupted, expected another "
+                     "folder. Hint: --resume goes on with that run; else remove its checkpoint-* "
+                     "files");
+}
+
+void clear_checkpoints(const Options& o, std::vector<std::unique_ptr<Member>>& members) {
+  for (const auto& member : members) member->clear();
+  std::error_code error;
+  if (o.ensemble > 1)
+    for (int i = 0; i < o.ensemble; ++i) std::filesystem::remove(folder_of_member(o, i), error);
+}
+
+}  // namespace app
