@@ -240,7 +240,7 @@ expect 0 '160 samples to train, 40 to validate, 5 features' train --data beams.c
 expect 2 "got 'kind:words', expected NAME:number" train --data beams.csv --column kind:words
 
 # The best weights are kept with --patience, also when the run is resumed; without it, train says what is lost.
-expect 0 'Hint: --patience 20 keeps the best' train --data wine --hidden 64 --lr 0.1 --epochs 60 --seed 2
+expect 0 'Hint: --patience 20 keeps the best' train --data wine --hidden 64 --lr 0.1 --epochs 60 --seed 2 --patience 0
 best=(train --data wine --hidden 64 --lr 0.1 --epochs 4000 --seed 2 --patience 1500)
 "$descent" "${best[@]}" --out best >log 2>/dev/null
 epoch=$(sed -n 's/^the weights are those of epoch //p' log)

@@ -76,8 +76,7 @@ int compare(const Options& o) {
 }
 
 std::function<int()> add(CLI::App& app) {
-  const auto o = std::make_shared<Options>();
-  o->optimizer.clear();
+  const auto o = std::make_shared<Options>(default_options(true));
   add_options(app, *o, true);
   return [o] { return compare(*o); };
 }

@@ -317,7 +317,7 @@ int train(const Options& o) {
 }
 
 std::function<int()> add(CLI::App& app) {
-  const auto o = std::make_shared<Options>();
+  const auto o = std::make_shared<Options>(default_options(false));
   add_options(app, *o, false);
   return [o] { return train(*o); };
 }

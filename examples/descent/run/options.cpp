@@ -126,11 +126,14 @@ const std::vector<Preset>& presets() {
       {"tabular",
        "what helps most tables: after Holzmüller et al. 2024, arXiv:2407.04491",
        {{"--standardize", "robust"},
-        {"--hidden", "128,128"},
-        {"--schedule", "coslog4"},
+        {"--hidden", "256,256"},
+        {"--activation", "silu"},
+        {"--dropout", "0.1"},
         {"--label-smoothing", "0.1"},
+        {"--lr", "0.004"},
+        {"--schedule", "coslog4"},
         {"--epochs", "128"},
-        {"--patience", "64"}}}};
+        {"--patience", "48"}}}};
   return all;
 }
 
@@ -161,9 +164,9 @@ void read_config(CLI::App& c, const std::string& path) {
     std::vector<std::string> texts;
     for (const auto& part : value.is_array() ? value : nlohmann::ordered_json{value})
       texts.push_back(part.is_string() ? part.get<std::string>() : part.dump());
-    // The settings say so of what was not given, and 0 of what is off.
+    // The settings say so of what was not given.
     const bool off = texts.empty() || texts[0].empty() || texts[0] == "false" ||
-                     texts[0] == "the rule's default" || (name == "--patience" && texts[0] == "0");
+                     texts[0] == "the rule's default";
     if (!off) set_unless_given(c, name, texts);
   }
 }
@@ -183,8 +186,9 @@ void add_train_options(CLI::App& c, Options& o) {
                "CSV file for what each step does to each parameter: norms, ratios, clipping");
   c.add_option("--patience", o.patience,
                "end after so many epochs without a lower validation loss, and keep the best "
-               "weights (default: keep the last)")
-      ->transform(kCount);
+               "weights; 0 keeps the last (default: 20, or 0 where a schedule or an average needs "
+               "the whole run)")
+      ->transform(kWhole);
   c.add_option("--cv", o.cv,
                "cross-validate in so many folds first: every row is predicted by a network that "
                "has not seen it")
@@ -198,10 +202,17 @@ void add_train_options(CLI::App& c, Options& o) {
                "settings.json of another run, for options that are not given");
   c.add_flag("--force", o.force, "replace the model of an earlier run in --out");
   c.parse_complete_callback([&c, &o] {
+    const bool own_rule = c.get_option("--optimizer")->count() > 0;
     for (const Preset& p : presets())
       if (o.preset == p.name)
-        for (const auto& [option, text] : p.options) set_unless_given(c, option, {text});
+        for (const auto& [option, text] : p.options)
+          if (!own_rule || option != std::string_view("--lr")) set_unless_given(c, option, {text});
     if (!o.config.empty()) read_config(c, o.config);
+    // A schedule or an average that covers the whole run must not be cut off.
+    const bool whole_run = (o.schedule != "constant" && o.schedule != "plateau") || o.swa > 0 ||
+                           o.ema > 0 || o.optimizer.find("swa") != std::string::npos ||
+                           o.optimizer.find("ema") != std::string::npos;
+    if (c.get_option("--patience")->count() == 0 && whole_run) o.patience = 0;
   });
 }
 
@@ -328,6 +339,17 @@ void add_options(CLI::App& c, Options& o, bool compare) {
                   "\n"));
 }
 
+Options default_options(bool compare) {
+  Options o;
+  if (compare) {
+    o.optimizer.clear();
+  } else {
+    o.epochs = 200;
+    o.patience = 20;
+  }
+  return o;
+}
+
 std::vector<Listed> listing(const Options& o, bool compare) {
   std::vector<Listed> all{
       {"data", o.data, true},
@@ -400,8 +422,7 @@ std::string json_of(const Options& o) {
 }
 
 std::string repeating_command(const Options& o, bool compare) {
-  Options usual;
-  if (compare) usual.optimizer.clear();
+  const Options usual = default_options(compare);
   const auto own = listing(o, compare), defaults = listing(usual, compare);
   std::string command = compare ? "descent compare" : "descent train";
   for (std::size_t i = 0; i < own.size(); ++i) {

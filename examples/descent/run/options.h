@@ -53,10 +53,13 @@ struct Options {
   int cv = 0;            // folds of a cross-validation before the run; 0: none
   int ensemble = 1;      // networks whose predictions are averaged
   std::string out{};
-  std::int64_t patience = 0;  // train: epochs without improvement that end the run; 0: all run
+  std::int64_t patience = 0;  // train: epochs without improvement that end the run; 0: none do
   bool force = false;         // train: replace the model of an earlier run in --out
   std::string trace{};        // train: CSV file for what each step did to each parameter; "": none
 };
+
+/// The defaults of `train` or `compare`.
+Options default_options(bool compare);
 
 /// Adds the options to a command. `compare` says whether the command is `compare`, which takes
 /// several optimizers and data sets and has options for its protocol.
