@@ -16,9 +16,11 @@
 #include <descent/core/random.h>
 #include <descent/core/tensor.h>
 #include <descent/data/dataset.h>
+#include <descent/data/export.h>
 #include <descent/data/files.h>
 #include <descent/data/loader.h>
 #include <descent/data/model.h>
+#include <descent/data/npy.h>
 #include <descent/data/schema.h>
 #include <descent/data/table.h>
 #include <descent/nn/activations.h>

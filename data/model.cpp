@@ -6,6 +6,7 @@
 #include <descent/core/random.h>
 #include <descent/core/text.h>
 #include <descent/data/model.h>
+#include <descent/nn/batch_norm.h>
 #include <descent/nn/metrics.h>
 
 #include <algorithm>
@@ -124,6 +125,30 @@ std::vector<double> TableModel::predict(const Row& row) const {
   std::vector<double> out(static_cast<std::size_t>(network.outputs));
   predict_values(values.data(), out);
   return out;
+}
+
+std::vector<DenseLayer> TableModel::layers(std::size_t i) const {
+  const auto state = nets.at(i).state_dict();
+  std::vector<DenseLayer> all;
+  std::int64_t place = 0;  // of the module in the network, see nn::mlp()
+  const auto part = [&](const char* name) {
+    return state.at(to_text(place, ".", name)).to(kFloat64);
+  };
+  for (std::size_t l = 0; l <= network.hidden.size(); ++l) {
+    Tensor weight = part("weight").transpose(0, 1), bias = part("bias");
+    ++place;
+    const bool hidden = l < network.hidden.size();
+    if (hidden && network.batch_norm) {
+      const Tensor scale = part("weight") / sqrt(part("running_var") + nn::BatchNormOptions().eps);
+      weight = weight * scale;
+      bias = (bias - part("running_mean")) * scale + part("bias");
+      ++place;
+    }
+    if (hidden) place += network.dropout > 0 ? 2 : 1;
+    all.push_back({weight.to(kFloat32).contiguous(), bias.to(kFloat32),
+                   hidden ? network.activation : std::string()});
+  }
+  return all;
 }
 
 std::string TableModel::description() const {

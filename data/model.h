@@ -13,6 +13,13 @@
 
 namespace descent {
 
+/// A layer of a trained network, y = activation(x·weight + bias): x (N, in) → y (N, out).
+struct DenseLayer {
+  Tensor weight;           ///< (in, out) float32
+  Tensor bias;             ///< (out) float32
+  std::string activation;  ///< a name of nn::named_activations(), or "" for none
+};
+
 /// One or several networks, the schema of the table they were trained on, and notes about the
 /// training. Several networks are an ensemble: the model predicts the mean of what they predict.
 /// After loading, any number of threads may call predict() of one model.
@@ -51,6 +58,10 @@ class TableModel {
   std::vector<double> predict(std::initializer_list<Row::value_type> row) const {
     return predict(Row(row));
   }
+
+  /// The layers of a network of the model, with batch normalisation made part of its weights. It is
+  /// all that another program needs to predict.
+  std::vector<DenseLayer> layers(std::size_t network = 0) const;
 
   /// What the file says of the model besides its weights, as JSON. Throws ValueError if it takes
   /// more than 4 MB: call it before a long training.

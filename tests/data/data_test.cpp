@@ -407,5 +407,39 @@ TEST(Csv, LabelsClassesInTheirOrderNotThatOfTheRows) {
   EXPECT_EQ(n.y.to_vector(), (Doubles{2, 1, 0, 2, 1, 0}));
 }
 
+TEST(FoldRows, HoldEverySampleOnceAndEveryClassAlike) {
+  std::vector<std::int64_t> labels;
+  for (int i = 0; i < 103; ++i) labels.push_back(i < 10 ? 1 : 0);
+  const auto folds = data::fold_rows(tensor(labels), 5, 3);
+  std::vector<int> seen(103);
+  for (const Tensor& fold : folds) {
+    int rare = 0;
+    for (const std::int64_t r : fold.to_vector<std::int64_t>()) {
+      ++seen[static_cast<std::size_t>(r)];
+      rare += r < 10;
+    }
+    EXPECT_EQ(rare, 2);
+    EXPECT_NEAR(static_cast<double>(fold.numel()), 20.6, 1);
+  }
+  EXPECT_EQ(std::count(seen.begin(), seen.end(), 1), 103);
+  EXPECT_TRUE(has_text(message_of<ValueError>([] { data::fold_rows(3, 4); }),
+                       "got 4 folds of 3 samples, expected 2 to 3"));
+}
+
+TEST(Standardizer, ScalesUnitsOfAnySizeAndLeavesConstantsAlone) {
+  const Tensor x = tensor({{1e-14F, 123456789.123F}, {3e-14F, 123456789.123F}});
+  const auto s = data::Standardizer::fit(x);
+  EXPECT_TRUE(allclose(s.apply(x), tensor({{-1.F, 0.F}, {1.F, 0.F}}), 1e-5, 1e-6)) << s.apply(x);
+}
+
+TEST(Table, GivesAColumnAway) {
+  data::Table t = data::parse_table("a,w,b\n1,x,2\n3,y,4\n");
+  EXPECT_EQ(t.take("b").to_vector(), (std::vector<double>{2, 4}));
+  EXPECT_EQ(t.columns.size(), 2U);
+  EXPECT_EQ(t.values.to_vector(), (std::vector<double>{1, 0, 3, 1}));
+  EXPECT_TRUE(has_text(message_of<FileError>([&] { t.take("w", "the weights"); }),
+                       "got words in the weights 'w', expected numbers"));
+}
+
 }  // namespace
 }  // namespace descent

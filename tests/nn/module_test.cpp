@@ -434,6 +434,20 @@ TEST(BatchNorm1d, ChangesItsStatisticsTogetherOrNotAtAll) {
   }
 }
 
+TEST(BatchNorm1d, LeavesABatchOfOneRowOutOfItsStatistics) {
+  Net net;
+  const Tensor x = sin(arange(0, 20, 1, kFloat32)).reshape({5, 4});
+  const std::vector<std::pair<Tensor, Tensor>> whole{{x, x}}, one{{x.slice(0, 0, 1), x}},
+      both{{x, x}, {x.slice(0, 0, 1) * 100.0, x}};
+  nn::update_batch_norm(net, whole);
+  const auto expected = numbers_of(net);
+  nn::update_batch_norm(net, both);
+  EXPECT_EQ(numbers_of(net), expected);
+  EXPECT_TRUE(
+      testing::has_text(testing::message_of<ValueError>([&] { nn::update_batch_norm(net, one); }),
+                        "got no batch of two rows, expected at least one"));
+}
+
 TEST(BatchNorm1d, KeepsItsStatisticsIfComputingThemAnewThrows) {
   Net net;
   const Tensor x = sin(arange(0, 20, 1, kFloat32)).reshape({5, 4});

@@ -495,8 +495,12 @@ def rule(function, whole=False, **preset):
     return lambda **fields: Rule(function, {**preset, **fields}, whole)
 
 
-SCHEDULES = dict(constant=constant, cosine=cosine, joined=joined, warmup=warmup, inverse_sqrt=inverse_sqrt,
-                 sqrt_decay=sqrt_decay)
+def coslog4(value, steps):  # Holzmüller et al. 2024, section 3.1
+    return lambda t: value * 0.5 * (1 - math.cos(2 * math.pi * math.log(1 + (2**4 - 1) * min(t / steps, 1), 2)))
+
+
+SCHEDULES = dict(constant=constant, coslog4=coslog4, cosine=cosine, joined=joined, warmup=warmup,
+                 inverse_sqrt=inverse_sqrt, sqrt_decay=sqrt_decay)
 WORDS = dict(SCHEDULES, true=True, false=False)
 IN_NUMPY = dict(
     WORDS, sgd=rule(sgd), momentum=rule(sgd, momentum=0.9), nesterov=rule(sgd, momentum=0.9, nesterov=True),
@@ -940,7 +944,7 @@ torch_schedule("swa_lr(0.1, 0, 0.02, 15)", lambda o: O.swa_utils.SWALR(o, 0.02, 
 torch_schedule("swa_lr(0.1, 0, 0.02, 15, linear)", lambda o: O.swa_utils.SWALR(o, 0.02, 15, "linear"))
 torch_schedule("joined(10: exponential(0.1, 0.9), 1: exponential(0.1, 0.5))",
                lambda o: S.SequentialLR(o, [S.ExponentialLR(o, 0.9), S.ExponentialLR(o, 0.5)], [10]))
-for name in ("constant(0.1)", "inverse_sqrt(0.1, 10)", "sqrt_decay(0.1)", "warmup(10, cosine(0.1, 50))"):
+for name in ("constant(0.1)", "coslog4(0.1, 50)", "inverse_sqrt(0.1, 10)", "sqrt_decay(0.1)", "warmup(10, cosine(0.1, 50))"):
     schedule_case(name, NUMPY, [built(name, SCHEDULES)(t) for t in range(COUNT)])
 
 optimizer = O.SGD([torch.nn.Parameter(torch.zeros(1))], lr=0.1)

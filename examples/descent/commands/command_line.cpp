@@ -8,8 +8,8 @@
 namespace app {
 namespace {
 
-constexpr std::array kCommands{&kTrain,   &kPredict, &kEvaluate, &kImportance,
-                               &kCompare, &kExplain, &kClaims};
+constexpr std::array kCommands{&kTrain,  &kPredict, &kEvaluate, &kImportance,
+                               &kExport, &kCompare, &kExplain,  &kClaims};
 
 }  // namespace
 

@@ -22,7 +22,7 @@ struct Command {
   std::function<int()> (*add)(CLI::App& app);
 };
 
-extern const Command kTrain, kPredict, kEvaluate, kImportance, kCompare, kExplain, kClaims;
+extern const Command kTrain, kPredict, kEvaluate, kImportance, kExport, kCompare, kExplain, kClaims;
 
 /// Reads the command line. Returns what runs the command and returns the exit code of the program.
 /// If the command line asks for help or cannot be read, prints the answer and returns what gives
