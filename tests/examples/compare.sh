@@ -152,7 +152,7 @@ expect 3 "could not make the folder" --data iris --epochs 1 --out own.csv
 printf 'a,b\n1,2\n3,4\n' >tiny.csv
 expect 3 "got 2 samples in 'tiny.csv', expected at least 10" --data tiny.csv --out tiny
 awk 'BEGIN { print "a,b"; for (i = 0; i < 40; ++i) print i "," 1.5 }' >flat.csv
-expect 3 'whose target is the same in all 40 samples' --data flat.csv --out flat
+expect 3 "got the target 'b', expected one that differs between rows" --data flat.csv --out flat
 
 [ $failures -eq 0 ] && echo "all as expected"
 exit $((failures > 0))

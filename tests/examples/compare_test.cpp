@@ -254,4 +254,46 @@ TEST(Judge, SaysWhatAnotherTestSetWouldChange) {
       << j.sentence;
 }
 
+/// A contest whose runs say of each test sample, out of 100, whether it is right.
+Contest tested_contest(const std::vector<std::pair<std::string, std::vector<int>>>& wrong) {
+  std::vector<std::pair<std::string, std::vector<double>>> scores;
+  for (const auto& [name, counts] : wrong) {
+    scores.emplace_back(name, std::vector<double>());
+    for (const int n : counts) scores.back().second.push_back((100 - n) / 100.0);
+  }
+  Contest c = contest_of(scores);
+  for (std::size_t e = 0; e < wrong.size(); ++e)
+    for (std::size_t r = 0; r < wrong[e].second.size(); ++r) {
+      std::vector<double>& parts = c.contenders[e].tuned.runs[r].parts;
+      parts.assign(100, 1);
+      std::fill_n(parts.begin(), wrong[e].second[r], 0);
+    }
+  return c;
+}
+
+TEST(Ahead, TakesMoreThanOneTestSample) {
+  // One sample of 100 more with every seed: another test set may well say otherwise.
+  const Contest one = tested_contest({{"adam", {3, 3, 3}}, {"sgd", {4, 4, 4}}});
+  EXPECT_FALSE(ahead(one.contenders[0].tuned, one.contenders[1].tuned, true));
+  const Contest ten = tested_contest({{"adam", {3, 3, 3}}, {"sgd", {13, 13, 13}}});
+  EXPECT_TRUE(ahead(ten.contenders[0].tuned, ten.contenders[1].tuned, true));
+  EXPECT_FALSE(ahead(ten.contenders[1].tuned, ten.contenders[0].tuned, true));
+}
+
+TEST(Ahead, ComparesSampleBySample) {
+  EXPECT_DOUBLE_EQ(mean_over_error({1, 1, 1}), INFINITY);
+  EXPECT_DOUBLE_EQ(mean_over_error({0, 0}), 0);
+  EXPECT_DOUBLE_EQ(mean_over_error({5}), 0);
+  EXPECT_DOUBLE_EQ(mean_over_error({1, 3}), 2);  // a mean of 2, and √2/√2 for its error
+}
+
+TEST(Judge, SaysThatANetworkIsNotWorthIt) {
+  Contest c = tested_contest({{"adam", {3, 3, 3}}});
+  c.linear = c.contenders[0].tuned;
+  EXPECT_TRUE(says(judged(c).sentence,
+                   "A network is not worth it here: logistic regression does as well (97.0 %)."));
+  c.linear = tested_contest({{"linear", {30, 30, 30}}}).contenders[0].tuned;
+  EXPECT_TRUE(says(judged(c).sentence, "That is ahead of logistic regression (70.0 %)."));
+}
+
 }  // namespace

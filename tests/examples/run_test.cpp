@@ -55,7 +55,7 @@ TEST(Choices, AnUnknownNameIsRefusedWithTheListAndTheNearest) {
   EXPECT_EQ(
       message_of([&] { make_optimizer({.schedule = "cosin"}, model.parameters(), 9); }),
       "[--schedule] got 'cosin', expected one of constant, step, exponential, linear, cosine, "
-      "one_cycle, plateau. Hint: did you mean 'cosine'?");
+      "coslog4, one_cycle, plateau. Hint: did you mean 'cosine'?");
 }
 
 TEST(Described, ReadsTheRuleInside) {

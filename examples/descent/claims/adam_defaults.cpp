@@ -18,9 +18,9 @@ double accuracy_of(const std::string& rule, const std::string& data, double lr) 
   std::vector<double> accuracies;
   for (const std::uint64_t seed : {1, 2, 3}) {
     Options o{.data = data, .optimizer = rule, .lr = lr, .seed = seed};
-    data::Split parts = data::split(load_data(o), 0.8, seed);
-    prepare(o, parts.train, {&parts.test});
-    const Run run = trained(o, parts).run;
+    const Learnable from = read_learnable(o);
+    const Prepared parts = prepare_rows(o, from, part_rows(from, {}, 0.8, seed));
+    const Run run = trained(o, {parts.train, parts.validation}).run;
     accuracies.push_back(run.diverged ? 0 : run.validation.accuracy);
   }
   return median(accuracies);

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "claims/claim.h"
+#include "run/options.h"
 
 #include <functional>
 
@@ -28,6 +29,9 @@ extern const Command kTrain, kPredict, kEvaluate, kImportance, kExport, kCompare
 /// If the command line asks for help or cannot be read, prints the answer and returns what gives
 /// the exit code. Throws UsageError for an unknown command.
 std::function<int()> read_command(int argc, const char* const* argv);
+
+/// Trains a model, as `descent train` does. Returns the exit code of the program.
+int train(const Options& o);
 
 /// Measures claims side by side, prints a line for each and writes claims.html, with an appendix,
 /// into the folder `out`. Returns kOk if all claims hold, else kTrainingFailed.

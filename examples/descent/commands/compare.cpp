@@ -25,7 +25,7 @@ void check(const Options& o, const std::vector<Entrant>& entrants,
       fail<FileError>("compare", "got ", s.set.size(), " samples in '", s.data,
                       "', expected at least ", kLeast,
                       ": some train, some choose, and some test. Hint: collect more");
-    data::split(data::split(s.set, 1 - o.validation, o.seed).train, 1 - o.validation, o.seed);
+    part_rows(s.from, held_rows(o, s).rest, 1 - o.validation, o.seed);
     for (const Entrant& e : entrants) {
       nn::Sequential model = make_model(o, s.set);
       make_optimizer(options_for(o, e, e.defaults, 1), model.parameters(), 100);
@@ -38,6 +38,8 @@ int compare(const Options& o) {
   const std::vector<Entrant> entrants = entrants_of(o);
   const std::vector<Source> sources = load_all(o);
   check(o, entrants, sources);
+  if (o.keep_model && sources.size() > 1)
+    fail<UsageError>("--keep-model", "got ", sources.size(), " data sets, expected one");
   const std::string folder = o.out.empty() ? "." : o.out;
   for (const Source& s : sources)
     check_outputs(s.data, {{"--out", folder + "/report.html"},
@@ -71,7 +73,19 @@ int compare(const Options& o) {
             << counted(o.epochs, "epoch") << ", " << duration(study.seconds)
             << ". Pictures: " << folder << "/report.html\nTo repeat: " << repeating_command(o, true)
             << "\n";
+  for (std::size_t d = 0; d < all.size(); ++d)
+    if (any && !all[d].standings.empty())
+      std::cout << "To train the first on " << all[d].contest->name << ": "
+                << repeating_command(recipe_of(o, sources[d], *all[d].standings[0].who), false)
+                << "\n";
   if (study.state == "interrupted") return kInterrupted;
+  if (o.keep_model && any) {
+    Options winner = recipe_of(o, sources[0], *all[0].standings[0].who);
+    winner.out = folder + "/winner";
+    winner.force = true;
+    std::cout << "\n";
+    return train(winner);
+  }
   return any || study.state == "out of time" ? kOk : kTrainingFailed;
 }
 

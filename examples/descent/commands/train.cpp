@@ -218,6 +218,8 @@ void print_measures(const std::string& title, const Evaluation& e, const data::T
   std::cout << "\n" << title << "\n\n" << text_of(e, target);
 }
 
+}  // namespace
+
 int train(const Options& o) {
   check_files(o);
   catch_interrupts();
@@ -315,6 +317,8 @@ int train(const Options& o) {
   std::cout << "\n" << joined(kFiles) << " are in " << o.out << "\n";
   return kOk;
 }
+
+namespace {
 
 std::function<int()> add(CLI::App& app) {
   const auto o = std::make_shared<Options>(default_options(false));

@@ -49,15 +49,7 @@ data::Task task_of(const Options& o) {
                                   : data::Task::classification;
 }
 
-data::CsvOptions csv_options(const Options& o) {
-  data::CsvOptions options;
-  options.drop = o.drop;
-  options.task = task_of(o);
-  if (!o.target.empty()) options.target = o.target;
-  return options;
-}
-
-/// How `train` reads a CSV file.
+/// How a CSV file is read.
 data::TableOptions table_options(const Options& o) {
   data::TableOptions options;
   const auto separator = std::string_view(",;\t| ");
@@ -89,8 +81,6 @@ data::Dataset read_data(const Options& o) {
   std::error_code error;
   const fs::file_type type = fs::status(o.data, error).type();
   if (type == fs::file_type::directory) return data::idx_folder(o.data);
-  if (is_file(o.data) || (type != fs::file_type::not_found && type != fs::file_type::none))
-    return data::csv(o.data, csv_options(o));
   const std::vector<std::string> names = names_of(named_data());
   fail<FileError>("--data", "got '", o.data, "', which is no file or folder, expected one, or ",
                   joined(names), did_you_mean(o.data, names));
@@ -210,21 +200,6 @@ std::string checksum(const data::Dataset& d) {
       h = (h ^ bits) * 1099511628211U;
     }
   return to_text("fnv1a ", std::to_string(h));
-}
-
-Scaling prepare(const Options& o, data::Dataset& train, std::vector<data::Dataset*> others) {
-  Scaling scaling;
-  if (o.standardize == "off") return scaling;
-  others.push_back(&train);
-  if (o.standardize == "on" || is_table(o)) {
-    scaling.features = data::Standardizer::fit(train.x);
-    for (data::Dataset* d : others) scaling.features->apply(*d);
-  }
-  if (!train.is_classification()) {  // default rates are meant for targets of about unit size
-    scaling.target = data::Standardizer::fit(train.y);
-    for (data::Dataset* d : others) d->y = scaling.target->apply(d->y);
-  }
-  return scaling;
 }
 
 }  // namespace app

@@ -18,7 +18,7 @@ struct NamedData {
 /// Every data set that --data takes by name.
 std::span<const NamedData> named_data();
 
-/// Reads the data set that --data names: a named one, a CSV file, or a folder of IDX files.
+/// Reads the data set that --data names: a named one, or a folder of IDX files.
 /// Throws FileError if there is no such data, or if the target is the same in all samples.
 /// Throws UsageError if --target, --drop or --task are given for anything but a CSV file.
 descent::data::Dataset load_data(const Options& o);
@@ -63,16 +63,5 @@ void check_outputs(const std::string& data, const std::vector<Output>& outputs);
 
 /// FNV-1a over the samples. The checksum tells whether a later run has the same data.
 std::string checksum(const descent::data::Dataset& d);
-
-/// How prepare() scaled the data. A member is empty if prepare() left that part of the data alone.
-struct Scaling {
-  std::optional<descent::data::Standardizer> features, target;
-};
-
-/// Standardises `train` and `others` as --standardize says. With auto, features are scaled for
-/// tables only; with auto or on, the target of a regression is scaled too. Mean and deviation come
-/// from `train` alone, so that test samples do not influence training.
-Scaling prepare(const Options& o, descent::data::Dataset& train,
-                std::vector<descent::data::Dataset*> others);
 
 }  // namespace app

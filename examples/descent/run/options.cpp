@@ -230,21 +230,19 @@ void add_options(CLI::App& c, Options& o, bool compare) {
                "columns of a CSV to leave out, by name, or number from 0, as id,name")
       ->delimiter(',')
       ->check(kName);
-  if (!compare) {
-    c.add_option("--column", o.column,
-                 "how a column of a CSV is read: NAME:number, NAME:category or NAME:drop; may be "
-                 "repeated")
-        ->allow_extra_args(false);
-    c.add_option("--separator", o.separator, "of a CSV: " + joined(names_of_separators()))
-        ->check(one_of(names_of_separators()))
-        ->capture_default_str();
-    c.add_option("--header", o.header, "whether the first row of a CSV holds names: auto, yes, no")
-        ->check(one_of({"auto", "yes", "no"}))
-        ->capture_default_str();
-    c.add_option("--decimal", o.decimal, "what stands in the numbers of a CSV: auto, point, comma")
-        ->check(one_of({"auto", "point", "comma", ".", ","}))
-        ->capture_default_str();
-  }
+  c.add_option("--column", o.column,
+               "how a column of a CSV is read: NAME:number, NAME:category or NAME:drop; may be "
+               "repeated")
+      ->allow_extra_args(false);
+  c.add_option("--separator", o.separator, "of a CSV: " + joined(names_of_separators()))
+      ->check(one_of(names_of_separators()))
+      ->capture_default_str();
+  c.add_option("--header", o.header, "whether the first row of a CSV holds names: auto, yes, no")
+      ->check(one_of({"auto", "yes", "no"}))
+      ->capture_default_str();
+  c.add_option("--decimal", o.decimal, "what stands in the numbers of a CSV: auto, point, comma")
+      ->check(one_of({"auto", "point", "comma", ".", ","}))
+      ->capture_default_str();
   c.add_option("--task", o.task, "what a CSV's target is: " + joined(kTasks))
       ->check(one_of(kTasks))
       ->capture_default_str();
@@ -301,12 +299,20 @@ void add_options(CLI::App& c, Options& o, bool compare) {
   c.add_option("--batch", o.batch, "samples a step")->transform(kCount)->capture_default_str();
   if (compare) {
     c.add_option("--budget", o.budget,
-                 "trials of each optimizer: its defaults, and others from its search space")
+                 "trials of each optimizer: its defaults, and others from its search space (with "
+                 "--time-limit: as many as there is time for)")
         ->transform(kRuns)
         ->capture_default_str();
     c.add_option("--seeds", o.seeds, "runs of what was chosen, each with a seed of its own")
         ->transform(kRuns)
         ->capture_default_str();
+    c.add_flag("--keep-model", o.keep_model,
+               "train the winner as `descent train` does, and keep model.safetensors in --out");
+    c.parse_complete_callback([&c, &o] {
+      if (o.time_limit <= 0 || c.get_option("--budget")->count() > 0) return;
+      o.search_on = true;
+      o.budget = 1000;
+    });
   }
   add_number(c, "--time-limit", o.time_limit,
              "stop in time, with what is done by then: 90s, 10m or 2h")
@@ -379,20 +385,20 @@ std::vector<Listed> listing(const Options& o, bool compare) {
       {"batch", to_text(o.batch)},
       {"seed", std::to_string(o.seed)},
       {"validation", exact(o.validation)},
+      {"column", joined(o.column, ","), true, o.column},
+      {"separator", o.separator, true},
+      {"header", o.header, true},
+      {"decimal", o.decimal, true},
   };
   if (!compare)
-    for (Listed& reading : std::vector<Listed>{{"column", joined(o.column, ","), true, o.column},
-                                               {"separator", o.separator, true},
-                                               {"header", o.header, true},
-                                               {"decimal", o.decimal, true},
-                                               {"patience", to_text(o.patience)},
+    for (Listed& reading : std::vector<Listed>{{"patience", to_text(o.patience)},
                                                {"weight", o.weight, true},
                                                {"class_weights", o.class_weights, true},
                                                {"label_smoothing", exact(o.label_smoothing)},
                                                {"ensemble", to_text(o.ensemble)}})
       all.push_back(std::move(reading));
   if (compare) {
-    all.push_back({"budget", to_text(o.budget)});
+    all.push_back({"budget", to_text(o.search_on ? Options().budget : o.budget)});
     all.push_back({"seeds", to_text(o.seeds)});
     all.push_back({"time_limit", o.time_limit > 0 ? exact(o.time_limit) + "s" : "", true});
   }

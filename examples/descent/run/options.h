@@ -37,11 +37,13 @@ struct Options {
   double sam = 0, clip_norm = 0, clip_value = 0, swa = 0, ema = 0;
   std::int64_t epochs = 20, batch = 32;
   std::uint64_t seed = 1;
-  int budget = 12;        // compare: how many trials each optimizer has
-  int seeds = 5;          // compare: how many fresh seeds the chosen settings run with
-  double time_limit = 0;  // in seconds; 0 for no limit
-  bool resume = false;    // go on with what was interrupted
-  int threads = 0;        // 0: the library decides
+  int budget = 12;          // compare: how many trials each optimizer has
+  bool search_on = false;   // compare: search until the time is over; --time-limit without --budget
+  int seeds = 5;            // compare: how many fresh seeds the chosen settings run with
+  bool keep_model = false;  // compare: train the winner, and keep the model in --out
+  double time_limit = 0;    // in seconds; 0 for no limit
+  bool resume = false;      // go on with what was interrupted
+  int threads = 0;          // 0: the library decides
   double validation = 0.2;
   // train
   std::string weight{};                // column with the weight of each row

@@ -107,13 +107,25 @@ std::string sentence_of(const Judged& j, const Study& study, const Options& o) {
     const std::size_t rounds = rounds_of(j);
     if (rounds == 0)
       s += " Nothing was searched yet: these are the settings by default.";
-    else if (rounds < static_cast<std::size_t>(o.budget))
+    else if (!o.search_on && rounds < static_cast<std::size_t>(o.budget))
       s += to_text(" Only ", rounds, " of ", o.budget, " rounds of trials were done.");
   }
   if (c.classification ? first.test.median <= c.commonest : first.test.median <= 0)
     s += c.classification ? to_text(" That is no better than always to say the commonest class (",
                                     score_text(c.commonest, true), " %).")
                           : std::string(" That is no better than always to say the mean.");
+  if (!c.linear.runs.empty()) {
+    const std::string linear = name_of_linear(c.classification),
+                      score = to_text(
+                          c.classification ? "" : "R² ",
+                          score_text(quartiles(scores(c.linear, true)).median, c.classification),
+                          c.classification ? " %" : "");
+    if (ahead(first.who->tuned, c.linear, true))
+      s += to_text(" That is ahead of ", linear, " (", score, ").");
+    else
+      s += to_text(" A network is not worth it here: ", linear, " does ",
+                   ahead(c.linear, first.who->tuned, true) ? "better (" : "as well (", score, ").");
+  }
   if (n == 1) return s + " One seed says nothing about how far that is chance.";
   std::vector<std::string> behind, level, before;
   const Standing* cheapest = &first;
@@ -194,6 +206,8 @@ std::vector<std::string> alarms_of(const Judged& j) {
 std::vector<std::string> notes_of(const Judged& j, const Study& study, const Options& o) {
   std::vector<std::string> notes;
   if (j.standings.empty()) return notes;
+  if (o.search_on)
+    notes.push_back(to_text("The time was enough for ", rounds_of(j), " rounds of trials"));
   if (study.state != "complete")
     notes.push_back(to_text(
         "Not complete (", study.state, "): ", rounds_of(j), " of ", o.budget, " rounds of trials, ",
@@ -216,8 +230,10 @@ std::vector<std::string> notes_of(const Judged& j, const Study& study, const Opt
       beyond.push_back(to_text(s.who->entrant.name, " at ", format(*lr, "%.6g")));
   }
   if (!beyond.empty())
-    notes.push_back(to_text("Other rates did better still on validation data, after the choice: ",
-                            joined(beyond, "; "), ". Hint: a larger --budget would find them"));
+    notes.push_back(to_text(
+        "Other rates did better still on validation data, after the choice: ", joined(beyond, "; "),
+        o.search_on ? ". Hint: a longer --time-limit would find them"
+                    : ". Hint: a larger --budget would find them"));
   if (!edges.empty())
     notes.push_back(to_text("Near the edge of what was searched, so perhaps better beyond: ",
                             joined(edges, "; ")));
@@ -239,10 +255,28 @@ double median_of(const Tried& t, double (*f)(const Outcome&)) {
   return quartiles(all).median;
 }
 
+namespace {
+/// How far a is ahead of b in each part of the test, on average over the seeds. Empty if a run has
+/// no parts, as one that diverged.
+std::vector<double> differences(const Tried& a, const Tried& b) {
+  std::vector<double> d;
+  for (std::size_t i = 0; i < a.runs.size(); ++i) {
+    const std::vector<double>&of_a = a.runs[i].parts, &of_b = b.runs[i].parts;
+    if (of_a.empty() || of_a.size() != of_b.size()) return {};
+    d.resize(of_a.size());
+    for (std::size_t p = 0; p < d.size(); ++p) d[p] += of_a[p] - of_b[p];
+  }
+  return d;
+}
+}  // namespace
+
 bool ahead(const Tried& a, const Tried& b, bool test) {
   const std::vector<double> of_a = scores(a, test), of_b = scores(b, test);
-  return of_a.size() == of_b.size() && above(quartiles(of_a), quartiles(of_b)) &&
-         std::equal(of_a.begin(), of_a.end(), of_b.begin(), std::greater<>());
+  if (of_a.size() != of_b.size() || !above(quartiles(of_a), quartiles(of_b)) ||
+      !std::equal(of_a.begin(), of_a.end(), of_b.begin(), std::greater<>()))
+    return false;
+  const std::vector<double> d = test ? differences(a, b) : std::vector<double>();
+  return d.empty() || mean_over_error(d) > 2;
 }
 
 std::string score_text(double x, bool classification) {

@@ -41,7 +41,9 @@ std::vector<std::vector<double>> costs_of(const std::vector<Judged>& all);
 inline constexpr double kMostRatio = 4;  // where performance profiles end
 
 /// True if a beats b by more than chance. The middle half of a's scores must lie above the middle
-/// half of b's scores, and a must have the higher score with every seed. If a and b are equally
+/// half of b's scores, and a must have the higher score with every seed. On test data, a must also
+/// be ahead by twice the standard error of the difference over the parts of the test, see
+/// Outcome::parts: another test set of this size would hardly say otherwise. If a and b are equally
 /// good, one of the two beats the other in fewer than one of 2^(seeds − 1) comparisons.
 bool ahead(const Tried& a, const Tried& b, bool test);
 /// The score of each run on test or validation data; −∞ for a run that diverged.

@@ -24,6 +24,7 @@ Json json_of(const Outcome& r) {
     j["test_score"] = r.test.accuracy;
     j["loss_by_epoch"] = r.loss;
     j["score_by_epoch"] = r.score;
+    j["test_parts"] = r.parts;
   }
   return j;
 }
@@ -38,7 +39,10 @@ double* number_of(Outcome& r, const std::string& name) {
                                       : nullptr;
 }
 std::vector<double>* list_of(Outcome& r, const std::string& name) {
-  return name == "loss_by_epoch" ? &r.loss : name == "score_by_epoch" ? &r.score : nullptr;
+  return name == "loss_by_epoch"    ? &r.loss
+         : name == "score_by_epoch" ? &r.score
+         : name == "test_parts"     ? &r.parts
+                                    : nullptr;
 }
 
 /// Reads results as they come by. No tree is built: nesting costs no stack, and what nobody needs
@@ -158,7 +162,7 @@ class Reader final : public nlohmann::json_sax<Json> {
     run_.tested = fields_.contains("test_loss");
     for (const char* name :
          {"diverged", "gradient_evaluations", "seconds", "validation_loss", "validation_score",
-          "test_loss", "test_score", "loss_by_epoch", "score_by_epoch"}) {
+          "test_loss", "test_score", "loss_by_epoch", "score_by_epoch", "test_parts"}) {
       if (!run_.tested && name == std::string_view("test_loss")) break;
       if (!fields_.contains(name)) {
         fault = to_text("its run '", brief(keys_[kSection]), "' has no ", name);

@@ -18,6 +18,8 @@ struct Outcome {
   std::int64_t gradient_evaluations = 0;
   double seconds = 0;               // of training
   std::vector<double> loss, score;  // on validation data after each epoch, if the run was tested
+  // The test in up to 256 parts, the same in all runs: each part's mean of what makes up the score.
+  std::vector<double> parts;
 };
 
 class Records {

@@ -31,6 +31,21 @@ std::string diverged(const Standing& s) {
   return to_text(s.who->diverged(), "/", runs);
 }
 
+/// What a linear model reaches, and always the same answer, as rows of a table with so many
+/// columns.
+std::vector<std::vector<std::string>> baselines(const Judged& j, std::size_t columns) {
+  const Contest& contest = *j.contest;
+  const bool c = contest.classification;
+  std::vector<std::vector<std::string>> rows;
+  if (!contest.linear.runs.empty())
+    rows.push_back({name_of_linear(c), cell(quartiles(scores(contest.linear, true)), c),
+                    score_text(quartiles(scores(contest.linear, false)).median, c)});
+  rows.push_back({c ? "always the commonest class" : "always the mean",
+                  c ? score_text(contest.commonest, true) : "0.000"});
+  for (auto& row : rows) row.resize(columns, "–");
+  return rows;
+}
+
 std::string standings_table(const Judged& j) {
   const bool c = j.contest->classification;
   const std::string unit = c ? " accuracy %" : " R²";
@@ -39,6 +54,7 @@ std::string standings_table(const Judged& j) {
   for (const Standing& s : j.standings)
     rows.push_back({s.who->entrant.name, cell(s.test, c), score_text(s.validation.median, c),
                     cell(s.at_defaults, c), count_text(s.to_target), diverged(s)});
+  for (const auto& row : baselines(j, 6)) rows.push_back(row);
   return html_table(rows);
 }
 
@@ -168,6 +184,7 @@ std::string sensitivity(const Judged& j) {
   if (!(low < high) || !std::isfinite(best)) return "";
   std::string s;
   for (Chart& chart : charts) {
+    if (chart.series[0].x.empty() && chart.series[1].x.empty()) continue;
     chart.x_range = Interval{low / 1.3, high * 1.3};
     chart.y_range = Interval{best - 0.4 * scale, best + 0.03 * scale};
     s += svg(chart);
@@ -288,7 +305,9 @@ std::string method(const Study& study, const Options& o) {
       counted(o.seeds, "fresh seed"),
       ", and only then on the test data. Optimizers are in the order of their validation scores. "
       "One is called ahead of another only if the middle halves of their test scores are apart, "
-      "and its score was higher with every seed. While training, and for the target, an optimizer "
+      "its score was higher with every seed, and it is ahead by twice the standard error of the "
+      "difference over the test samples. The linear model is trained by L-BFGS. While training, "
+      "and for the target, an optimizer "
       "that averages weights is scored by its average.</p>\n");
   s += to_text("<p>To repeat it:</p>\n<pre>", escaped(repeating_command(o, true)), "</pre>\n");
   std::vector<std::vector<std::string>> settings{{"setting", "value"}};
@@ -312,6 +331,7 @@ std::string terminal_of(const Judged& j) {
     settings.push_back(
         {s.who->entrant.name, format(s.seconds, "%.3g"), to_string(s.who->chosen())});
   }
+  for (const auto& row : baselines(j, 6)) rows.push_back(row);
   std::string text = to_text("Medians over ", j.standings[0].who->tuned.runs.size(),
                              " seeds (middle half), in the order of validation scores");
   if (!j.baseline.empty())

@@ -35,6 +35,16 @@ Quartiles quartiles(std::vector<double> values) {
   return {quantile(values, 0.25), quantile(values, 0.5), quantile(values, 0.75)};
 }
 
+double mean_over_error(const std::vector<double>& differences) {
+  const auto n = static_cast<double>(differences.size());
+  if (n < 2) return 0;
+  double mean = 0, squares = 0;
+  for (const double d : differences) mean += d / n;
+  for (const double d : differences) squares += (d - mean) * (d - mean);
+  const double error = std::sqrt(squares / (n - 1) / n);
+  return error > 0 ? mean / error : mean == 0 ? 0 : std::copysign(INFINITY, mean);
+}
+
 double profile(const std::vector<std::vector<double>>& costs, std::size_t solver, double ratio) {
   double solved = 0;
   const std::vector<double> all = ratios(costs, solver);

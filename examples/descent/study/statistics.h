@@ -17,6 +17,10 @@ Quartiles quartiles(std::vector<double> values);
 /// True if the middle half of `a` lies above the middle half of `b`.
 inline bool above(const Quartiles& a, const Quartiles& b) { return a.low > b.high; }
 
+/// The mean of some differences, divided by its standard error; infinite if all differences are
+/// alike and not 0, and 0 if there are fewer than two.
+double mean_over_error(const std::vector<double>& differences);
+
 /// Performance profile (Dolan & Moré, arXiv:cs/0102001). It is the share of problems that a solver
 /// solves at no more than `ratio` times the cost of the cheapest solver. `costs` is
 /// costs[solver][problem], infinite if the solver does not solve the problem.

@@ -17,11 +17,13 @@ using namespace descent;
 
 namespace {
 
-constexpr double kSearchShare = 0.6;                // the search's share of the time limit
+constexpr double kLeastSearch = 0.3;                // the search's least share of the time limit
+constexpr std::int64_t kMostParts = 256;            // of the test, see Outcome::parts
 const std::vector<double> kSweep{0.1, 0.3, 3, 10};  // factors of the chosen rate
 
 /// A run that is to be made: a contest (data set), an optimizer, its settings and a seed. `tested`
-/// says whether the run is scored on test data.
+/// says whether the run is scored on test data. The entrant behind the last one is the linear
+/// model.
 struct Job {
   std::size_t contest, entrant;
   Settings settings;
@@ -41,14 +43,22 @@ class Runner {
         interrupted_(interrupted),
         start_(std::chrono::steady_clock::now()) {}
 
-  /// Runs the jobs that the records do not hold yet. If there is a time limit, stops when
-  /// `share_of_time` of the time limit is over. Returns false if a job was not finished.
-  bool run(const std::string& phase, const std::vector<Job>& jobs, double share_of_time) {
+  /// Runs the jobs that the records do not hold yet. If there is a time limit, leaves time for
+  /// `later` more runs, as long as those so far. Returns false if a job was not finished.
+  bool run(const std::string& phase, const std::vector<Job>& jobs, std::size_t later) {
     std::vector<Job> left;
     for (const Job& j : jobs)
       if (records_.find(key(j)) == nullptr) left.push_back(j);
+    const double begin = seconds();
+    std::atomic<std::size_t> finished{0};
     const auto over = [&] {
-      return interrupted_() || (o_.time_limit > 0 && seconds() > share_of_time * o_.time_limit);
+      if (interrupted_()) return true;
+      if (o_.time_limit <= 0) return false;
+      const double for_a_run =
+          (seconds() - begin) / static_cast<double>(std::max<std::size_t>(finished, 1));
+      const double reserved = std::min(1.2 * for_a_run * static_cast<double>(later),
+                                       (1 - kLeastSearch) * o_.time_limit);
+      return seconds() > o_.time_limit - (later > 0 ? reserved : 0);
     };
     std::atomic<std::size_t> missing{left.size()};
     run_jobs(
@@ -56,11 +66,11 @@ class Runner {
         [&](std::size_t i) {
           try {
             records_.put(key(left[i]), outcome(left[i], over));
-            --missing;
+            --missing, ++finished;
           } catch (const Interrupted&) {  // a stopped run leaves no record
           }
         },
-        [&](std::size_t i) { return to_text(phase, "  ", entrants_[left[i].entrant].name); }, over);
+        [&](std::size_t i) { return to_text(phase, "  ", name_of(left[i])); }, over);
     return missing == 0;
   }
 
@@ -88,23 +98,30 @@ class Runner {
   }
 
  private:
+  bool is_linear(const Job& j) const { return j.entrant == entrants_.size(); }
+  std::string name_of(const Job& j) const {
+    return is_linear(j) ? name_of_linear(sources_[j.contest].set.is_classification())
+                        : entrants_[j.entrant].name;
+  }
   std::string key(const Job& j) const {
     const std::string settings = to_string(j.settings);
-    return to_text(sources_[j.contest].set.name, " | ", entrants_[j.entrant].name, " | ",
+    return to_text(sources_[j.contest].set.name, " | ", name_of(j), " | ",
                    settings.empty() ? "" : settings + " | ", j.tested ? "tested, " : "", "seed ",
                    std::to_string(j.seed));
   }
 
   Outcome outcome(const Job& j, const std::function<bool()>& over) const {
-    Options own = options_for(o_, entrants_[j.entrant], j.settings, j.seed);
-    own.data = sources_[j.contest].data;  // --standardize auto depends on this name
-    const data::Dataset& all = sources_[j.contest].set;
-    auto [rest, test] = data::split(all, 1 - o_.validation, o_.seed);
-    auto [training, validation] = data::split(rest, 1 - o_.validation, j.seed);
-    prepare(own, training, {&validation, &test});
+    const Source& source = sources_[j.contest];
+    Options own = is_linear(j) ? linear_options(j.seed)
+                               : options_for(o_, entrants_[j.entrant], j.settings, j.seed);
+    own.data = source.data;  // --standardize auto depends on this name
+    const Held held = held_rows(o_, source);
+    const Prepared data = prepare_rows(
+        own, source.from, part_rows(source.from, held.rest, 1 - o_.validation, j.seed));
+    if (is_linear(j)) own.batch = data.train.size();
     manual_seed(j.seed);
-    nn::Sequential model = make_model(own, all);
-    const Run run = Training(own, model, training, validation).run({.batch = [&] {
+    nn::Sequential model = make_model(own, data.all);
+    const Run run = Training(own, model, data.train, data.validation).run({.batch = [&] {
       if (over()) throw Interrupted{};
     }});
     Outcome r;
@@ -114,12 +131,43 @@ class Runner {
     r.seconds = run.seconds;
     r.tested = j.tested;
     if (!j.tested) return r;
-    if (!run.diverged) r.test = evaluate(model, test);
+    if (!run.diverged) {
+      const data::Dataset test = data.all.subset(held.test);
+      r.test = evaluate(model, test);
+      r.parts = parts_of(model, test);
+    }
     for (const Epoch& e : run.epochs) {
       r.loss.push_back(e.validation.loss);
       r.score.push_back(e.validation.accuracy);
     }
     return r;
+  }
+
+  /// A linear model, trained by full gradients until its validation loss stops falling.
+  Options linear_options(std::uint64_t seed) const {
+    Options own;
+    own.hidden = {0};
+    own.standardize = o_.standardize;
+    own.optimizer = "lbfgs";
+    own.seed = seed;
+    own.epochs = 30;
+    own.patience = 3;
+    return own;
+  }
+
+  /// The test in parts, for comparisons by samples: the share that is right, or −(error²)/variance.
+  static std::vector<double> parts_of(nn::Sequential& model, const data::Dataset& test) {
+    const NoGradGuard guard;
+    model.eval();
+    const Tensor y = model(test.x);
+    const Tensor each = test.is_classification() ? eq(argmax(y, 1), test.y).to(kFloat64)
+                                                 : -square(y - test.y).to(kFloat64).reshape({-1}) /
+                                                       var(test.y.to(kFloat64), {}, 0);
+    const std::int64_t n = test.size(), parts = std::min(n, kMostParts);
+    std::vector<double> means;
+    for (std::int64_t p = 0; p < parts; ++p)
+      means.push_back(each.slice(0, p * n / parts, (p + 1) * n / parts).mean().item());
+    return means;
   }
 
   const Options& o_;
@@ -170,6 +218,19 @@ Settings Contender::chosen() const {
   return all;
 }
 
+Held held_rows(const Options& o, const Source& source) {
+  const Rows rows = part_rows(source.from, {}, 1 - o.validation, o.seed);
+  return {rows.train, rows.validation};
+}
+
+Options recipe_of(const Options& o, const Source& source, const Contender& who) {
+  Options own = options_for(o, who.entrant, who.tuned.settings, o.seed);
+  own.data = source.data;
+  own.resume = false;
+  own.time_limit = 0;
+  return own;
+}
+
 std::vector<Source> load_all(const Options& o) {
   std::vector<Source> sources;
   const std::vector<std::string> names =
@@ -177,7 +238,10 @@ std::vector<Source> load_all(const Options& o) {
   for (const std::string& name : names) {
     Options own = o;
     own.data = name;
-    const data::Dataset& set = sources.emplace_back(Source{name, load_data(own)}).set;
+    Source& source = sources.emplace_back(Source{name, read_learnable(own), {}});
+    source.set =
+        data::Schema::fit(source.from.table, source.from.options).dataset(source.from.table);
+    const data::Dataset& set = source.set;
     for (std::size_t i = 0; i + 1 < sources.size(); ++i)
       if (sources[i].set.name == set.name)
         fail<UsageError>("--data", "got '", set.name,
@@ -187,7 +251,7 @@ std::vector<Source> load_all(const Options& o) {
 }
 
 nlohmann::ordered_json identity_of(const Options& o, const std::vector<Source>& sources) {
-  nlohmann::ordered_json identity{{"protocol", 2}};
+  nlohmann::ordered_json identity{{"protocol", 3}};
   for (const auto& [name, value, is_text, parts] : listing(o, true))
     if (name != "optimizers" && name != "budget" && name != "seeds" && name != "time_limit")
       identity[name] = value;
@@ -208,6 +272,15 @@ std::vector<Job> search_jobs(const std::vector<Entrant>& entrants, std::size_t c
         for (std::size_t e = 0; e < entrants.size(); ++e)
           if (t < entrants[e].trials(budget))
             jobs.push_back({d, e, entrants[e].trial(t), seed, false});
+  return jobs;
+}
+
+/// The runs of the linear model.
+std::vector<Job> linear_jobs(std::size_t contests, std::size_t entrants,
+                             const std::vector<std::uint64_t>& seeds) {
+  std::vector<Job> jobs;
+  for (const std::uint64_t seed : seeds)
+    for (std::size_t d = 0; d < contests; ++d) jobs.push_back({d, entrants, {}, seed, true});
   return jobs;
 }
 
@@ -306,25 +379,32 @@ Study run_study(const Options& o, const std::vector<Entrant>& entrants,
                                    fresh = seeds_from(o.seed, o.seeds);
   const auto budget = static_cast<std::size_t>(o.budget);
   Study study;
-  const auto phase = [&](const char* name, const std::vector<Job>& jobs, double share) {
-    const bool whole = runner.run(name, jobs, share);
+  const auto phase = [&](const char* name, const std::vector<Job>& jobs, std::size_t later) {
+    const bool whole = runner.run(name, jobs, later);
     study.runs += runner.done(jobs);
     return whole;
   };
 
-  bool complete =
-      phase("searching", search_jobs(entrants, sources.size(), budget, tuning), kSearchShare);
+  const std::size_t later =
+      sources.size() * entrants.size() * (2 * fresh.size() + kSweep.size() * tuning.size());
+  bool complete = phase("linear models", linear_jobs(sources.size(), entrants.size(), fresh), 0);
+  complete = (phase("searching", search_jobs(entrants, sources.size(), budget, tuning), later) ||
+              (o.search_on && !interrupted())) &&
+             complete;
   for (std::size_t d = 0; d < sources.size(); ++d) {
     const data::Dataset& set = sources[d].set;
     Contest& c = study.contests.emplace_back(after_search(runner, entrants, d, budget, tuning));
     c.name = set.name, c.classification = set.is_classification();
     c.classes = c.classification ? set.num_classes() : 0;
     c.samples = set.size(), c.features = set.num_features();
-    const data::Dataset test = data::split(set, 1 - o.validation, o.seed).test;
+    const data::Dataset test = set.subset(held_rows(o, sources[d]).test);
     c.tested = test.size(), c.commonest = c.classification ? commonest_share(test.y) : 0;
+    for (const std::uint64_t seed : fresh)
+      for (const Outcome& r : runner.outcomes(d, entrants.size(), {}, {seed}, true))
+        c.linear.runs.push_back(r);
   }
-  complete = phase("testing", final_jobs(study, fresh), 1) && complete;
-  complete = phase("sweeping rates", sweep_jobs(study, tuning), 1) && complete;
+  complete = phase("testing", final_jobs(study, fresh), 0) && complete;
+  complete = phase("sweeping rates", sweep_jobs(study, tuning), 0) && complete;
   for (std::size_t d = 0; d < sources.size(); ++d)
     add_finals(runner, d, fresh, tuning, study.contests[d].contenders);
   if (!complete) study.state = interrupted() ? "interrupted" : "out of time";

@@ -7,7 +7,7 @@
 // 3. Search: each optimizer has the same number of trials, each with the same few seeds. The trial
 //    with the best score on validation data is chosen.
 // 4. Test: the chosen settings and the default settings run again with fresh seeds. Only these runs
-//    see the test data.
+//    see the test data. So does a linear model, for comparison.
 // 5. Sweep: the chosen settings run at other learning rates, to show what a wrong rate costs.
 #pragma once
 
@@ -47,12 +47,14 @@ struct Contest {
   std::int64_t classes = 0, samples = 0, features = 0, tested = 0;
   double commonest = 0;  // share of the commonest class in the test data
   std::vector<Contender> contenders;
+  Tried linear{};  // linear or logistic regression, with the fresh seeds, tested
 };
 
 /// A data set, and the text of --data that names it.
 struct Source {
   std::string data;
-  descent::data::Dataset set;
+  Learnable from;
+  descent::data::Dataset set;  // of all rows
 };
 
 /// The whole comparison.
@@ -65,6 +67,18 @@ struct Study {
 
 inline constexpr int kTuningSeeds = 3;
 inline constexpr std::uint64_t kFirstTuningSeed = 1000;  // added to --seed
+
+/// The rows for the test, the same for all runs, and all others.
+struct Held {
+  descent::Tensor rest, test;
+};
+Held held_rows(const Options& o, const Source& source);
+/// What a linear model is called on this data.
+inline const char* name_of_linear(bool classification) {
+  return classification ? "logistic regression" : "linear regression";
+}
+/// The options of `descent train` that train an optimizer of the comparison at some settings.
+Options recipe_of(const Options& o, const Source& source, const Contender& who);
 
 /// Reads the data sets that --data names, one or several. Throws UsageError if two data sets have
 /// the same name. Also throws the errors of load_data().
