@@ -121,7 +121,8 @@ static inline void @_dense_(const float *x, int in, int out, const float *w, con
   int i, o;
   for (o = 0; o < out; ++o) y[o] = b[o];
   for (i = 0; i < in; ++i)
-    for (o = 0; o < out; ++o) y[o] += x[i] * w[i * out + o];
+    if (x[i] < 0.0f || x[i] > 0.0f)
+      for (o = 0; o < out; ++o) y[o] += x[i] * w[i * out + o];
 }
 
 /* What becomes of the columns of a row. */
@@ -223,7 +224,7 @@ std::string to_c(const TableModel& model, const std::string& prefix) {
   const bool classes = !schema.target.classes.empty();
   std::string arrays, features;
   std::vector<std::string> words, names, weights, biases, widths;
-  std::int64_t widest = std::max(model.network.inputs, model.network.outputs);
+  std::int64_t widest = model.network.outputs;
   for (const Feature& f : schema.features) {
     features +=
         to_text(features.empty() ? "" : ",", "\n  {", literal(f.shift), ", ", literal(f.mean), ", ",
@@ -265,13 +266,13 @@ std::string to_c(const TableModel& model, const std::string& prefix) {
         row, [](float x) { return std::isnan(x) ? "1" : "0"; }, 30));
     outputs.push_back(list(out, [](double x) { return literal(x); }));
   }
-  std::string text = to_text(
-      "/* A model of ", literal(schema.target.name), R"(, made by Descent.
+  std::string text =
+      to_text("/* A model of ", literal(schema.target.name), R"(, made by Descent.
 
    double row[%_COLUMNS];   a value for each column: see @_column_name()
    double out[%_OUTPUTS];    )",
-      classes ? "the probability of each class: see @_class_name()" : "the predicted value",
-      R"(
+              classes ? "the probability of each class: see @_class_name()" : "the predicted value",
+              R"(
    @_predict(row, out);
    @_self_test()            0 if this compiler predicts what it should */
 #ifndef %_MODEL_H
@@ -280,10 +281,10 @@ std::string to_c(const TableModel& model, const std::string& prefix) {
 #include <math.h>
 
 )",
-      "#define %_COLUMNS ", schema.features.size(), "\n#define %_INPUTS ", model.network.inputs,
-      "\n#define %_OUTPUTS ", model.network.outputs, "\n#define %_NETWORKS ", model.nets.size(),
-      "\n#define %_LAYERS ", model.network.hidden.size() + 1, "\n#define %_WIDEST ", widest,
-      "\n#define %_TEST_ROWS ", rows.size(), R"(
+              "#define %_COLUMNS ", schema.features.size(), "\n#define %_INPUTS ", widths[0],
+              "\n#define %_OUTPUTS ", model.network.outputs, "\n#define %_NETWORKS ",
+              model.nets.size(), "\n#define %_LAYERS ", model.network.hidden.size() + 1,
+              "\n#define %_WIDEST ", widest, "\n#define %_TEST_ROWS ", rows.size(), R"(
 
 typedef struct {
   double shift, mean, deviation, fill;

@@ -137,7 +137,8 @@ Scaling scaling_of(const Schema& schema) {
   for (const Feature& f : schema.features) {
     const bool number = f.use == ColumnUse::number;
     if (number) add(f.shift + f.mean, 1 / f.deviation, f.smooth_clip ? 1 : 0);
-    for (std::int64_t i = number ? 1 : 0; i < f.width(); ++i) add(0, 1, 0);
+    const std::int64_t width = f.width() + (f.embedding > 0 ? std::ssize(f.words) - 1 : 0);
+    for (std::int64_t i = number ? 1 : 0; i < width; ++i) add(0, 1, 0);
   }
   return s;
 }
@@ -148,7 +149,7 @@ std::string to_onnx(const TableModel& model) {
   Graph g;
   const Target& target = model.schema.target;
   const Scaling s = scaling_of(model.schema);
-  const std::int64_t d = model.network.inputs;
+  const auto d = static_cast<std::int64_t>(s.mean.size());
   const auto row = [&](const std::vector<double>& v) { return g.constant(tensor(v)); };
   // (x − m)·scale + rest, where m is the mean as a float and `rest` puts its rounding right.
   std::vector<double> rest;

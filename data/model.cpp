@@ -127,15 +127,54 @@ std::vector<double> TableModel::predict(const Row& row) const {
   return out;
 }
 
+namespace {
+/// The first layer for inputs where each word of an embedding has a column of its own. An unknown
+/// word has 0 in all of them, so its vector becomes part of the bias.
+std::pair<Tensor, Tensor> spread_words(const data::Schema& schema,
+                                       const std::map<std::string, Tensor>& state,
+                                       const Tensor& weight, Tensor bias) {
+  std::int64_t inputs = 0, row = 0, table = 0;
+  for (const data::Feature& f : schema.features) inputs += f.width() - (f.embedding > 0 ? 1 : 0);
+  std::vector<Tensor> parts;
+  for (const data::Feature& f : schema.features) {
+    const std::int64_t rest = f.width() - (f.embedding > 0 ? 1 : 0);
+    if (f.embedding > 0) {
+      const Tensor vectors = state.at(to_text("0.", table++, ".weight")).to(kFloat64),
+                   none = vectors.slice(0, 0, 1),
+                   own = weight.narrow(0, inputs, f.embedding);  // behind the plain inputs
+      parts.push_back(matmul(vectors.slice(0, 1) - none, own));
+      bias = bias + matmul(none, own).reshape({-1});
+      inputs += f.embedding;
+    }
+    if (rest > 0) parts.push_back(weight.narrow(0, row, rest));
+    row += rest;
+  }
+  return {cat(parts, 0), bias};
+}
+}  // namespace
+
+std::vector<nn::EmbeddedColumn> embedded_columns(const data::Schema& schema) {
+  std::vector<nn::EmbeddedColumn> columns;
+  std::int64_t place = 0;
+  for (const data::Feature& f : schema.features) {
+    if (f.embedding > 0) columns.push_back({place, std::ssize(f.words) + 1, f.embedding});
+    place += f.width();
+  }
+  return columns;
+}
+
 std::vector<DenseLayer> TableModel::layers(std::size_t i) const {
   const auto state = nets.at(i).state_dict();
   std::vector<DenseLayer> all;
-  std::int64_t place = 0;  // of the module in the network, see nn::mlp()
+  // Of the module in the network, see nn::mlp().
+  std::int64_t place = network.embedded.empty() ? 0 : 1;
   const auto part = [&](const char* name) {
     return state.at(to_text(place, ".", name)).to(kFloat64);
   };
   for (std::size_t l = 0; l <= network.hidden.size(); ++l) {
     Tensor weight = part("weight").transpose(0, 1), bias = part("bias");
+    if (l == 0 && !network.embedded.empty())
+      std::tie(weight, bias) = spread_words(schema, state, weight, bias);
     ++place;
     const bool hidden = l < network.hidden.size();
     if (hidden && network.batch_norm) {
@@ -206,6 +245,7 @@ TableModel load_model(const std::string& path) {
                       kVersion);
     model.schema = data::Schema::from_json(json.at("schema").dump());
     model.network = network_of(json.at("network"));
+    model.network.embedded = embedded_columns(model.schema);
     model.notes = json.at("notes").get<std::map<std::string, std::string>>();
   } catch (const nlohmann::json::exception& e) {
     damaged(brief(e.what()));
@@ -221,6 +261,10 @@ TableModel load_model(const std::string& path) {
                     " as its columns need");
   // The layers must fit the weights in the file before they take memory.
   std::int64_t width = model.network.inputs, numbers = 0, stored = 0;
+  for (const nn::EmbeddedColumn& c : model.network.embedded) {
+    width += c.dim - 1;
+    numbers += c.count * c.dim;
+  }
   std::vector<std::int64_t> layers = model.network.hidden;
   if (layers.size() > kMostLayers)
     damaged(to_text("it has ", layers.size(), " layers, expected at most ", kMostLayers));

@@ -59,8 +59,9 @@ class TableModel {
     return predict(Row(row));
   }
 
-  /// The layers of a network of the model, with batch normalisation made part of its weights. It is
-  /// all that another program needs to predict.
+  /// The layers of a network of the model, with batch normalisation made part of their weights. It
+  /// is all that another program needs to predict. Words with an embedding have an input each here,
+  /// 1 for the word that is there and 0 for all others: the vectors are part of the first weight.
   std::vector<DenseLayer> layers(std::size_t network = 0) const;
 
   /// What the file says of the model besides its weights, as JSON. Throws ValueError if it takes
@@ -77,6 +78,9 @@ class TableModel {
 /// Reads a model that TableModel::save() wrote. Throws FileError if the file is damaged or no such
 /// model, and if the model does not predict what it predicted when it was saved.
 TableModel load_model(const std::string& path);
+
+/// The inputs of a schema that hold numbers of words, for MlpOptions::embedded.
+std::vector<nn::EmbeddedColumn> embedded_columns(const data::Schema& schema);
 
 /// How much a model relies on a column.
 struct Importance {

@@ -66,6 +66,9 @@ std::pair<double, double> moments(const std::vector<double>& numbers) {
   return {first + mean, n > 0 ? std::sqrt(squares / n) : 0};
 }
 
+constexpr std::size_t kMostEmbedded = 1000;  // words
+constexpr std::int64_t kEmbedding = 8;       // numbers that stand for a word
+
 /// Measures a column of words. Returns why it carries nothing, or nothing.
 const char* fit_words(Feature& f, const Column& column, const std::vector<float>& values,
                       std::int64_t most, bool keep) {
@@ -83,7 +86,12 @@ const char* fit_words(Feature& f, const Column& column, const std::vector<float>
   std::stable_sort(used.begin(), used.end(),
                    [&](std::size_t a, std::size_t b) { return counts[a] > counts[b]; });
   const std::string most_frequent = column.words[used[0]];
-  used.resize(std::min(used.size(), static_cast<std::size_t>(most)));
+  if (static_cast<std::int64_t>(used.size()) > most) {
+    std::erase_if(used, [&](std::size_t i) { return counts[i] < 2; });
+    if (used.size() < 2) return "words that differ in almost every row";
+    used.resize(std::min(used.size(), kMostEmbedded));
+    f.embedding = kEmbedding;
+  }
   std::sort(used.begin(), used.end());
   for (const std::size_t i : used) f.words.push_back(column.words[i]);
   f.fill = static_cast<double>(std::find(f.words.begin(), f.words.end(), most_frequent) -
@@ -169,9 +177,9 @@ std::vector<std::int64_t> places_of(const std::vector<std::string>& words,
 }  // namespace
 
 std::int64_t Feature::width() const {
-  const auto values = use == ColumnUse::number ? 1
-                      : words.size() <= 2      ? 1
-                                               : static_cast<std::int64_t>(words.size());
+  const auto values = use == ColumnUse::number || embedding > 0 ? 1
+                      : words.size() <= 2                       ? 1
+                                          : static_cast<std::int64_t>(words.size());
   return values + (has_gaps ? 1 : 0);
 }
 
@@ -181,6 +189,8 @@ void Feature::encode(double value, float* inputs) const {
   if (use == ColumnUse::number) {
     const double z = (value - mean) / deviation;
     *inputs++ = static_cast<float>(smooth_clip ? z / std::sqrt(1 + z * z / 9) : z);
+  } else if (embedding > 0) {
+    *inputs++ = static_cast<float>(value + 1);
   } else if (words.size() <= 2) {
     *inputs++ = value == static_cast<double>(words.size() - 1) ? 1.0F : 0.0F;
   } else {
@@ -369,7 +379,7 @@ Tensor Schema::targets(const Table& table) const {
 Dataset Schema::dataset(const Table& table) const {
   Dataset d{table.name, inputs(table), targets(table), {}, target.classes};
   for (const Feature& f : features) {
-    if (f.use == ColumnUse::number || f.words.size() <= 2) {
+    if (f.use == ColumnUse::number || f.words.size() <= 2 || f.embedding > 0) {
       d.features.push_back(f.name);
     } else {
       for (const std::string& word : f.words) d.features.push_back(to_text(f.name, " ", word));
@@ -454,6 +464,7 @@ std::string Schema::to_json() const {
     json c{{"name", f.name}, {"gaps", f.has_gaps}, {"fill", f.fill}};
     if (f.use == ColumnUse::category) {
       c["words"] = f.words;
+      c["embedding"] = f.embedding;
     } else {
       c["shift"] = f.shift;
       c["mean"] = f.mean;
@@ -489,17 +500,19 @@ Schema Schema::from_json(std::string_view text) {
       if (c.contains("words")) {
         f.use = ColumnUse::category;
         f.words = c["words"].get<std::vector<std::string>>();
+        f.embedding = c.at("embedding").get<std::int64_t>();
       } else {
         f.shift = c.at("shift").get<double>();
         f.mean = c.at("mean").get<double>();
         f.deviation = c.at("deviation").get<double>();
         f.smooth_clip = c.at("smooth_clip").get<bool>();
       }
-      const bool sound =
-          f.use == ColumnUse::category
-              ? !f.words.empty() && f.fill >= 0 && f.fill < static_cast<double>(f.words.size())
-              : std::isfinite(f.shift + f.mean + f.fill) && f.deviation > 0 &&
-                    std::isfinite(f.deviation);
+      const bool sound = f.use == ColumnUse::category
+                             ? !f.words.empty() && f.fill >= 0 &&
+                                   f.fill < static_cast<double>(f.words.size()) &&
+                                   f.embedding >= 0 && f.embedding <= 1024
+                             : std::isfinite(f.shift + f.mean + f.fill) && f.deviation > 0 &&
+                                   std::isfinite(f.deviation);
       if (!sound)
         fail<StateError>("schema", "got the column '", brief(f.name),
                          "' with numbers that make no sense");

@@ -17,9 +17,12 @@ namespace descent::data {
 struct Feature {
   std::string name;                   ///< the name of the column
   ColumnUse use = ColumnUse::number;  ///< number or category
-  /// Of a category: the words that have an input each, sorted. Of two words only the second has
-  /// one. Other words become 0 in all of these inputs.
+  /// Of a category: the words that are known, sorted. Each has an input; of two words only the
+  /// second has one. Other words become 0 in all of these inputs.
   std::vector<std::string> words = {};
+  /// If not 0, the words share one input: 1 for the first word, 2 for the second, and 0 for other
+  /// words. The network looks up a vector of this length for each.
+  std::int64_t embedding = 0;
   double shift = 0;                ///< what is subtracted first, see Column::shift
   double mean = 0, deviation = 1;  ///< a number x becomes z = (x − shift − mean)/deviation
   bool smooth_clip = false;        ///< z then becomes z/√(1 + (z/3)²), which lies within ±3
@@ -52,7 +55,9 @@ struct SchemaOptions {
   bool scale_target = true;            ///< false: the target of a regression stays as it is
   bool keep_all = false;               ///< true: leave out no column
   std::vector<std::string> keep = {};  ///< columns that are not left out, whatever they hold
-  std::int64_t most_words = 16;        ///< the most frequent words of a column have an input each
+  /// A column with more words has an embedding of its 1000 most frequent words, without those that
+  /// stand in one row alone.
+  std::int64_t most_words = 16;
 };
 
 /// A data set as a table: its features, then its target as the column "target".

@@ -41,6 +41,8 @@ Sequential mlp(const MlpOptions& o) {
                      expected_one_of(o.activation, names));
   Sequential model;
   std::int64_t width = o.inputs;
+  for (const EmbeddedColumn& c : o.embedded) width += c.dim - 1;
+  if (!o.embedded.empty()) model.push_back(EmbeddedColumns(o.embedded));
   for (const std::int64_t h : o.hidden) {
     if (h < 1) fail<ValueError>("mlp", "got a layer of ", h, " units, expected 1 or more");
     model.push_back(Linear(width, h));

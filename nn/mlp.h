@@ -27,11 +27,13 @@ struct MlpOptions {
   std::string activation = "relu";   ///< a name of named_activations(), after each hidden layer
   double dropout = 0;                ///< probability after each hidden layer
   bool batch_norm = false;           ///< before each activation
+  std::vector<EmbeddedColumn> embedded{};  ///< inputs that hold numbers of words
 };
 
-/// Makes the network (N, D) → (N, C): for each hidden layer Linear, BatchNorm1d, activation and
-/// Dropout, then Linear. Initial weights come from the thread's generator: call manual_seed()
-/// before. Throws ValueError for a layer without units and an unknown activation.
+/// Makes the network (N, D) → (N, C): EmbeddedColumns if there are any; for each hidden layer
+/// Linear, BatchNorm1d, activation and Dropout, then Linear. Initial weights come from the thread's
+/// generator: call manual_seed() before. Throws ValueError for a layer without units and an unknown
+/// activation.
 Sequential mlp(const MlpOptions& options);
 
 }  // namespace descent::nn

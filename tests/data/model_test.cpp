@@ -79,11 +79,30 @@ TEST(Schema, FindsColumnsByName) {
                        "got words in the column 'b', expected numbers as in training"));
 }
 
-TEST(Schema, KeepsTheMostFrequentWords) {
-  std::string text = "w,y\n";
-  for (int i = 0; i < 60; ++i) text += to_text("w", i % 20 < 17 ? i % 20 : 0, ",", i, ".5\n");
-  const Schema s = Schema::fit(parse_table(text), {.most_words = 3});
-  EXPECT_EQ(s.features[0].words, (Words{"w0", "w1", "w10"}));  // equally frequent: the first
+/// Twenty words, the last three of which stand in one row alone, and a number.
+Table many_words() {
+  std::string text = "w,x,y\n";
+  for (int i = 0; i < 71; ++i)
+    text += to_text("w", i < 68 ? i % 17 : i, ",", i % 5, ",", i, ".5\n");
+  return parse_table(text);
+}
+
+TEST(Schema, GivesManyWordsAnEmbedding) {
+  const Table t = many_words();
+  const Schema s = Schema::fit(t, {});
+  EXPECT_EQ(s.features[0].embedding, 8);
+  EXPECT_EQ(s.features[0].words.size(), 17U);  // those of one row are unknown
+  EXPECT_EQ(s.num_inputs(), 2);
+  const Tensor x = s.inputs(t);
+  EXPECT_EQ(x[0][0].item(), 1);   // w0 is the first word
+  EXPECT_EQ(x[70][0].item(), 0);  // w70 is unknown
+  EXPECT_EQ(Schema::from_json(s.to_json()).inputs(t).to_vector(), x.to_vector());
+  EXPECT_EQ(embedded_columns(s), (std::vector<nn::EmbeddedColumn>{{0, 18, 8}}));
+  // Words that stand in one row each but for one say nothing.
+  std::string text = "w,x,y\n";
+  for (int i = 0; i < 40; ++i) text += to_text("w", i < 2 ? 0 : i, ",", i % 5, ",", i, ".5\n");
+  EXPECT_EQ(Schema::fit(parse_table(text), {}).left_out,
+            (Words{"w: words that differ in almost every row"}));
 }
 
 TEST(Schema, StandardisesWhatFloatsCannotTellApart) {
@@ -169,7 +188,8 @@ TableModel model_of(const Table& t, const data::SchemaOptions& options, bool bat
                .hidden = {8, 4},
                .outputs = std::max<std::int64_t>(outputs, 1),
                .activation = "tanh",
-               .batch_norm = batch_norm};
+               .batch_norm = batch_norm,
+               .embedded = embedded_columns(m.schema)};
   manual_seed(4);
   m.nets = {nn::mlp(m.network)};
   if (batch_norm) m.nets[0](m.schema.inputs(t));  // running statistics
@@ -243,6 +263,35 @@ TEST(TableModel, TakesWordsByTheirPlace) {
   EXPECT_EQ(out, all[1]);
   m.predict(std::array{2.5F, -1.0F}, std::span(&out, 1));
   EXPECT_EQ(out, m.predict({{"width", 2.5}, {"kind", std::string("elm")}})[0]);
+}
+
+TEST(TableModel, LooksUpWords) {
+  const Folder folder;
+  const Table t = many_words();
+  for (const bool batch_norm : {false, true}) {
+    const TableModel m = model_of(t, {}, batch_norm);
+    const auto all = m.predict(t).to_vector();
+    EXPECT_NE(all[0], all[5]);  // the same number, another word
+    EXPECT_EQ(m.predict({{"w", std::string("w5")}, {"x", 0.0}})[0], all[5]);
+    EXPECT_EQ(m.predict({{"w", std::string("new")}, {"x", 0.0}})[0], all[70]);
+    m.save(folder / "m.safetensors", m.schema.inputs(t));
+    EXPECT_EQ(load_model(folder / "m.safetensors").predict(t).to_vector(), all);
+    // The layers take a column for each word.
+    Tensor x = zeros({71, 18});
+    const Tensor inputs = m.schema.inputs(t);
+    for (std::int64_t r = 0; r < 71; ++r) {
+      x[r][17].fill_(inputs[r][1].item());
+      if (const auto word = static_cast<std::int64_t>(inputs[r][0].item()); word > 0)
+        x[r][word - 1].fill_(1);
+    }
+    for (const DenseLayer& layer : m.layers()) {
+      x = matmul(x, layer.weight) + layer.bias;
+      if (!layer.activation.empty()) x = tanh(x);
+    }
+    const data::Target& target = m.schema.target;
+    EXPECT_TRUE(
+        allclose(x.to(kFloat64) * target.deviation + target.mean, m.predict(t), 1e-5, 1e-4));
+  }
 }
 
 TEST(TableModel, PredictsTheMeanOfAnEnsemble) {

@@ -32,6 +32,9 @@ def tables():
     write("values.csv", [*names, "load"], [row(i, repr(1000 + 50 * float(value[i])), False) for i in range(n)])
     kinds = np.digitize(value, [-1, 1])
     write("classes.csv", [*names, "kind"], [row(i, ["low", "middle", "high"][kinds[i]], True) for i in range(n)])
+    town = r.integers(0, 30, n)
+    write("words.csv", ["town", "x", "y"],
+          [[f"town {town[i]}", repr(float(z[i, 0])), ["no", "yes"][int(town[i] % 3 + z[i, 0] > 1)]] for i in range(n)])
     write("binary.csv", ["p", "q", "y"], [[repr(float(z[i, 0])), repr(float(z[i, 1])), int(value[i] > 0)] for i in range(n)])
 
 

@@ -47,6 +47,7 @@ done
 model linear values --hidden 0 --task regression
 model kinds classes --batch-norm --dropout 0.1 --hidden 16,16
 model robust classes --standardize robust --ensemble 3 --activation silu
+model towns words --ensemble 2 --batch-norm --hidden 12
 model two binary --hidden 70 --standardize off
 
 # Two models in one program.

@@ -434,6 +434,26 @@ TEST(BatchNorm1d, ChangesItsStatisticsTogetherOrNotAtAll) {
   }
 }
 
+TEST(EmbeddedColumns, StandBehindTheOthersAndLearn) {
+  nn::EmbeddedColumns layer({{1, 3, 2}, {2, 2, 1}});
+  const Tensor x = tensor({{5.F, 2.F, 1.F, 7.F}, {6.F, 0.F, 0.F, 8.F}});
+  const Tensor y = layer(x);
+  EXPECT_EQ(y.shape(), (Shape{2, 5}));
+  const auto tables = layer.state_dict();
+  EXPECT_EQ(
+      y[0].to_vector(),
+      cat({tensor({5.F, 7.F}), tables.at("0.weight")[2], tables.at("1.weight")[1]}).to_vector());
+  y.sum().backward();
+  for (const auto& [name, p] : layer.parameters())
+    EXPECT_EQ(p.grad().sum().item(), name == "0.weight" ? 4 : 2) << name;
+  EXPECT_THROW(layer(zeros({2, 2})), ShapeError);
+  EXPECT_THROW(layer(tensor({{5.F, 3.F, 1.F, 7.F}})), ValueError);
+  EXPECT_TRUE(testing::has_text(testing::message_of<ValueError>([] {
+                                  nn::EmbeddedColumns({{1, 3, 2}, {1, 2, 1}});
+                                }),
+                                "got the place 1, expected places that rise"));
+}
+
 TEST(BatchNorm1d, LeavesABatchOfOneRowOutOfItsStatistics) {
   Net net;
   const Tensor x = sin(arange(0, 20, 1, kFloat32)).reshape({5, 4});

@@ -27,7 +27,7 @@ void check(const Options& o, const std::vector<Entrant>& entrants,
                       ": some train, some choose, and some test. Hint: collect more");
     part_rows(s.from, held_rows(o, s).rest, 1 - o.validation, o.seed);
     for (const Entrant& e : entrants) {
-      nn::Sequential model = make_model(o, s.set);
+      nn::Sequential model = make_model(o, s.set, s.schema);
       make_optimizer(options_for(o, e, e.defaults, 1), model.parameters(), 100);
     }
   }

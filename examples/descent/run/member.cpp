@@ -19,7 +19,7 @@ Member::Member(const Options& o, const Prepared& data, int index, std::string fo
       folder_(std::move(folder)),
       net_([&] {
         manual_seed(o_.seed);
-        return make_model(o_, data.all);
+        return make_model(o_, data.all, data.schema);
       }()),
       random_(default_generator().state()),
       training_(o_, net_, data.train, data.validation, data.weight),
@@ -65,10 +65,10 @@ void Member::clear() {
 
 TableModel untrained_model(const Options& o, const Prepared& data) {
   const bool classes = data.all.is_classification();
-  return {data.schema,
-          network_of(o, data.all.num_features(), classes ? data.all.num_classes() : 1),
-          {},
-          {}};
+  TableModel model{data.schema, {}, {}, {}};
+  model.network = network_of(o, data.all.num_features(), classes ? data.all.num_classes() : 1);
+  model.network.embedded = embedded_columns(data.schema);
+  return model;
 }
 
 std::map<std::string, std::string> notes_of(const Options& o, const std::string& rule,

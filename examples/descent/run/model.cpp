@@ -10,7 +10,8 @@ nn::MlpOptions network_of(const Options& o, std::int64_t inputs, std::int64_t ou
                          .outputs = outputs,
                          .activation = o.activation,
                          .dropout = o.dropout,
-                         .batch_norm = o.batch_norm};
+                         .batch_norm = o.batch_norm,
+                         .embedded = {}};
   if (o.hidden.size() == 1 && o.hidden[0] == 0) return network;
   for (const int h : o.hidden) {
     if (h < 1)
@@ -22,8 +23,11 @@ nn::MlpOptions network_of(const Options& o, std::int64_t inputs, std::int64_t ou
   return network;
 }
 
-nn::Sequential make_model(const Options& o, const data::Dataset& d) {
-  return nn::mlp(network_of(o, d.num_features(), d.is_classification() ? d.num_classes() : 1));
+nn::Sequential make_model(const Options& o, const data::Dataset& d, const data::Schema& schema) {
+  nn::MlpOptions network =
+      network_of(o, d.num_features(), d.is_classification() ? d.num_classes() : 1);
+  network.embedded = embedded_columns(schema);
+  return nn::mlp(network);
 }
 
 }  // namespace app

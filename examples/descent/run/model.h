@@ -11,7 +11,8 @@ descent::nn::MlpOptions network_of(const Options& o, std::int64_t inputs, std::i
 
 /// Makes this network for a data set: an input for each feature, an output for each class or, for a
 /// regression, a single output. Initial weights come from the global generator: call manual_seed()
-/// before.
-descent::nn::Sequential make_model(const Options& o, const descent::data::Dataset& d);
+/// before. `schema` says which inputs hold numbers of words.
+descent::nn::Sequential make_model(const Options& o, const descent::data::Dataset& d,
+                                   const descent::data::Schema& schema = {});
 
 }  // namespace app

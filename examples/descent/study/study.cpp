@@ -120,7 +120,7 @@ class Runner {
         own, source.from, part_rows(source.from, held.rest, 1 - o_.validation, j.seed));
     if (is_linear(j)) own.batch = data.train.size();
     manual_seed(j.seed);
-    nn::Sequential model = make_model(own, data.all);
+    nn::Sequential model = make_model(own, data.all, data.schema);
     const Run run = Training(own, model, data.train, data.validation).run({.batch = [&] {
       if (over()) throw Interrupted{};
     }});
@@ -238,9 +238,9 @@ std::vector<Source> load_all(const Options& o) {
   for (const std::string& name : names) {
     Options own = o;
     own.data = name;
-    Source& source = sources.emplace_back(Source{name, read_learnable(own), {}});
-    source.set =
-        data::Schema::fit(source.from.table, source.from.options).dataset(source.from.table);
+    Source& source = sources.emplace_back(Source{name, read_learnable(own), {}, {}});
+    source.schema = data::Schema::fit(source.from.table, source.from.options);
+    source.set = source.schema.dataset(source.from.table);
     const data::Dataset& set = source.set;
     for (std::size_t i = 0; i + 1 < sources.size(); ++i)
       if (sources[i].set.name == set.name)

@@ -54,7 +54,8 @@ struct Contest {
 struct Source {
   std::string data;
   Learnable from;
-  descent::data::Dataset set;  // of all rows
+  descent::data::Schema schema;  // of all rows
+  descent::data::Dataset set;    // of all rows
 };
 
 /// The whole comparison.
