@@ -196,7 +196,7 @@ static inline int @_self_test(void) {
     for (c = 0; c < %_COLUMNS; ++c) row[c] = @_test_gaps_[r][c] ? NAN : @_test_rows_[r][c];
     @_predict(row, out);
     for (c = 0; c < %_OUTPUTS; ++c)
-      if (!(fabs(out[c] - @_test_outputs_[r][c]) <= $tolerance)) same = 0;
+      if (!(fabs(out[c] - @_test_outputs_[r][c]) <= @_tolerances_[c])) same = 0;
     wrong += !same;
   }
   return wrong;
@@ -253,7 +253,16 @@ std::string to_c(const TableModel& model, const std::string& prefix) {
       widths.push_back(to_text(layers[l].bias.numel()));
     }
   }
+  std::string name;
+  std::vector<double> scales, shifts, tolerances;
+  for (const Target& t : schema.all_targets()) {
+    name += (name.empty() ? "" : " and ") + t.name;
+    scales.push_back(t.deviation), shifts.push_back(t.mean + t.shift);
+    tolerances.push_back(4e-6 * t.deviation);
+  }
+  if (classes) tolerances.assign(schema.target.classes.size(), 1e-6);
   const auto as_is = [](const std::string& s) { return s; };
+  const auto as_number = [](double x) { return literal(x); };
   const auto as_text = [](const std::string& s) { return literal(s); };
   const auto rows = test_rows(schema);
   std::vector<std::string> values, gaps, outputs;
@@ -266,13 +275,13 @@ std::string to_c(const TableModel& model, const std::string& prefix) {
         row, [](float x) { return std::isnan(x) ? "1" : "0"; }, 30));
     outputs.push_back(list(out, [](double x) { return literal(x); }));
   }
-  std::string text =
-      to_text("/* A model of ", literal(schema.target.name), R"(, made by Descent.
+  std::string text = to_text(
+      "/* A model of ", literal(name), R"(, made by Descent.
 
    double row[%_COLUMNS];   a value for each column: see @_column_name()
    double out[%_OUTPUTS];    )",
-              classes ? "the probability of each class: see @_class_name()" : "the predicted value",
-              R"(
+      classes ? "the probability of each class: see @_class_name()" : "the predicted values",
+      R"(
    @_predict(row, out);
    @_self_test()            0 if this compiler predicts what it should */
 #ifndef %_MODEL_H
@@ -281,10 +290,10 @@ std::string to_c(const TableModel& model, const std::string& prefix) {
 #include <math.h>
 
 )",
-              "#define %_COLUMNS ", schema.features.size(), "\n#define %_INPUTS ", widths[0],
-              "\n#define %_OUTPUTS ", model.network.outputs, "\n#define %_NETWORKS ",
-              model.nets.size(), "\n#define %_LAYERS ", model.network.hidden.size() + 1,
-              "\n#define %_WIDEST ", widest, "\n#define %_TEST_ROWS ", rows.size(), R"(
+      "#define %_COLUMNS ", schema.features.size(), "\n#define %_INPUTS ", widths[0],
+      "\n#define %_OUTPUTS ", model.network.outputs, "\n#define %_NETWORKS ", model.nets.size(),
+      "\n#define %_LAYERS ", model.network.hidden.size() + 1, "\n#define %_WIDEST ", widest,
+      "\n#define %_TEST_ROWS ", rows.size(), R"(
 
 typedef struct {
   double shift, mean, deviation, fill;
@@ -301,23 +310,26 @@ typedef struct {
       "static const int @_widths_[%_LAYERS + 1] = ", list(widths, as_is), ";\n",
       "static const float *const @_weights_[%_NETWORKS * %_LAYERS] = ", list(weights, as_is), ";\n",
       "static const float *const @_biases_[%_NETWORKS * %_LAYERS] = ", list(biases, as_is), ";\n",
+      classes ? std::string()
+              : to_text("static const double @_scales_[%_OUTPUTS] = ", list(scales, as_number),
+                        ";\nstatic const double @_shifts_[%_OUTPUTS] = ", list(shifts, as_number),
+                        ";\n"),
+      "static const double @_tolerances_[%_OUTPUTS] = ", list(tolerances, as_number), ";\n",
       "static const double @_test_rows_[%_TEST_ROWS][%_COLUMNS] = ", list(values, as_is, 1), ";\n",
       "static const char @_test_gaps_[%_TEST_ROWS][%_COLUMNS] = ", list(gaps, as_is, 1), ";\n",
       "static const double @_test_outputs_[%_TEST_ROWS][%_OUTPUTS] = ", list(outputs, as_is, 1),
       ";\n");
   std::string functions(kFunctions);
-  functions =
-      replaced(functions, "$finish",
-               classes ? std::string(kSoftmax)
-                       : to_text("    out[0] += (double)y[0] * ", literal(schema.target.deviation),
-                                 " + ", literal(schema.target.mean + schema.target.shift), ";\n"));
+  functions = replaced(functions, "$finish",
+                       classes ? std::string(kSoftmax)
+                               : "    for (i = 0; i < %_OUTPUTS; ++i)\n"
+                                 "      out[i] += (double)y[i] * @_scales_[i] + @_shifts_[i];\n");
   functions = replaced(functions, "$out",
-                       classes ? "the probability of each class" : "the predicted value");
+                       classes ? "the probability of each class" : "the predicted values");
   functions = replaced(functions, "return $;",
                        to_text("return ", formula_of(model.network.activation), ";"));
   if (classes) functions += kClasses;
-  functions += replaced(std::string(kSelfTest), "$tolerance",
-                        literal(classes ? 1e-6 : 4e-6 * schema.target.deviation));
+  functions += kSelfTest;
   return with_prefix(text + arrays + functions + "\n#endif\n", prefix);
 }
 

@@ -178,11 +178,15 @@ std::string to_onnx(const TableModel& model) {
     sum = sum.empty() ? y : g.op("Add", {sum, y});
   }
   const double networks = static_cast<double>(model.nets.size());
+  std::string names;
+  std::vector<double> scales, shifts;
+  for (const Target& t : model.schema.all_targets()) {
+    names += (names.empty() ? "" : "\n") + t.name;
+    scales.push_back(t.deviation / networks), shifts.push_back(t.mean + t.shift);
+  }
   if (target.classes.empty())
-    g.op("Add",
-         {g.op("Mul", {sum, g.constant(target.deviation / networks)}),
-          g.constant(target.mean + target.shift)},
-         {}, "outputs");
+    g.op("Add", {g.op("Mul", {sum, g.constant(tensor(scales))}), g.constant(tensor(shifts))}, {},
+         "outputs");
   else
     g.op("Mul", {sum, g.constant(1 / networks)}, {}, "outputs");
   std::string inputs, classes;
@@ -195,17 +199,19 @@ std::string to_onnx(const TableModel& model) {
   }
   for (const std::string& c : target.classes) classes += c + "\n";
   return g.finish(d, model.network.outputs,
-                  {{"inputs", inputs}, {"target", target.name}, {"classes", classes}});
+                  {{"inputs", inputs}, {"target", names}, {"classes", classes}});
 }
 
 std::map<std::string, Tensor> to_arrays(const TableModel& model) {
   const Scaling s = scaling_of(model.schema);
-  const Target& target = model.schema.target;
+  std::vector<double> scales, shifts;
+  for (const Target& t : model.schema.all_targets())
+    scales.push_back(t.deviation), shifts.push_back(t.mean + t.shift);
   std::map<std::string, Tensor> arrays{{"mean", tensor(s.mean)},
                                        {"scale", tensor(s.scale)},
                                        {"clip", tensor(s.clip)},
-                                       {"output_mean", tensor({target.mean + target.shift})},
-                                       {"output_scale", tensor({target.deviation})}};
+                                       {"output_mean", tensor(shifts)},
+                                       {"output_scale", tensor(scales)}};
   for (std::size_t n = 0; n < model.nets.size(); ++n) {
     const std::vector<DenseLayer> layers = model.layers(n);
     for (std::size_t l = 0; l < layers.size(); ++l) {

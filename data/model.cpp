@@ -18,7 +18,7 @@
 namespace descent {
 namespace {
 
-constexpr int kVersion = 2;
+constexpr int kVersion = 3;
 constexpr const char *kMetadata = "descent_model", *kChecksum = "descent_checksum";
 constexpr std::int64_t kMostChecked = 8;
 // A description that goes beyond these is an attack rather than a model.
@@ -42,29 +42,34 @@ nn::MlpOptions network_of(const nlohmann::json& json) {
 }
 
 /// What one network predicts for inputs (N, D).
-Tensor prediction(const nn::Sequential& net, const data::Target& target, const Tensor& inputs) {
+Tensor prediction(const nn::Sequential& net, const data::Schema& schema, const Tensor& inputs) {
   const NoGradGuard guard;
   // forward() changes nothing in evaluation mode.
   const Tensor out = const_cast<nn::Sequential&>(net)(inputs);
+  const data::Target& target = schema.target;
   if (!target.classes.empty()) return softmax(out, 1);
   // In double, so that a target far from 0 keeps its digits.
-  return out.to(kFloat64) * target.deviation + (target.mean + target.shift);
+  if (schema.more_targets.empty())
+    return out.to(kFloat64) * target.deviation + (target.mean + target.shift);
+  std::vector<double> deviations, means;
+  for (const data::Target& t : schema.all_targets())
+    deviations.push_back(t.deviation), means.push_back(t.mean + t.shift);
+  return out.to(kFloat64) * tensor(deviations) + tensor(means);
 }
 
 }  // namespace
 
 std::vector<Tensor> TableModel::predict_each(const Tensor& inputs) const {
   std::vector<Tensor> all;
-  for (const nn::Sequential& net : nets) all.push_back(prediction(net, schema.target, inputs));
+  for (const nn::Sequential& net : nets) all.push_back(prediction(net, schema, inputs));
   return all;
 }
 
 Tensor TableModel::predict(const Tensor& inputs) const {
   if (nets.empty()) fail<ValueError>("predict", "got a model without a network, expected one");
-  Tensor sum = prediction(nets[0], schema.target, inputs);
+  Tensor sum = prediction(nets[0], schema, inputs);
   if (nets.size() == 1) return sum;
-  for (std::size_t i = 1; i < nets.size(); ++i)
-    sum = sum + prediction(nets[i], schema.target, inputs);
+  for (std::size_t i = 1; i < nets.size(); ++i) sum = sum + prediction(nets[i], schema, inputs);
   return sum / static_cast<double>(nets.size());
 }
 
@@ -252,12 +257,11 @@ TableModel load_model(const std::string& path) {
   } catch (const StateError& e) {
     damaged(brief(e.what()));
   }
-  const auto classes = static_cast<std::int64_t>(model.schema.target.classes.size());
   if (model.network.inputs != model.schema.num_inputs() ||
-      model.network.outputs != std::max<std::int64_t>(classes, 1))
+      model.network.outputs != model.schema.num_outputs())
     fail<FileError>("load_model", "got '", path, "' with a network of ", model.network.inputs,
                     " inputs and ", model.network.outputs, " outputs, expected ",
-                    model.schema.num_inputs(), " and ", std::max<std::int64_t>(classes, 1),
+                    model.schema.num_inputs(), " and ", model.schema.num_outputs(),
                     " as its columns need");
   // The layers must fit the weights in the file before they take memory.
   std::int64_t width = model.network.inputs, numbers = 0, stored = 0;
@@ -321,8 +325,15 @@ std::pair<double, double> loss_and_score(const TableModel& model, const Tensor& 
     const auto m = nn::classification_measures(p, truth, {.resamples = 0});
     return {m[4].value, m[0].value};
   }
-  const auto m = nn::regression_measures(p, truth, {.resamples = 0});
-  return {std::pow(m[1].value / model.schema.target.deviation, 2), m[0].value};
+  const std::vector<data::Target> targets = model.schema.all_targets();
+  double loss = 0, score = 0;
+  for (std::size_t t = 0; t < targets.size(); ++t) {
+    const auto k = static_cast<std::int64_t>(t);
+    const auto m = nn::regression_measures(p.select(1, k), truth.select(1, k), {.resamples = 0});
+    loss += std::pow(m[1].value / targets[t].deviation, 2) / static_cast<double>(targets.size());
+    score += m[0].value / static_cast<double>(targets.size());
+  }
+  return {loss, score};
 }
 
 /// Mean and standard deviation.

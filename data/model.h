@@ -30,14 +30,14 @@ class TableModel {
 
   data::Schema schema;     ///< how columns become inputs, and outputs a class or a number
   nn::MlpOptions network;  ///< how each network is made
-  /// (N, D) → (N, C) logits, or (N, 1) for a regression; in evaluation mode.
+  /// (N, D) → (N, C) logits, or (N, T) for a regression; in evaluation mode.
   std::vector<nn::Sequential> nets;
   /// What the program notes about the training, as "optimizer", "seed" and "metrics".
   std::map<std::string, std::string> notes;
 
   /// Predictions for the rows of a table: probabilities of the classes (N, C), or, for a
-  /// regression, values (N, 1) in the unit of the target, in double precision. Throws the errors of
-  /// Schema::inputs().
+  /// regression of T targets, values (N, T) in the targets' units, in double precision. Throws the
+  /// errors of Schema::inputs().
   Tensor predict(const data::Table& table) const;
   /// The same for inputs (N, D) that Schema::inputs() made. The prediction for a row does not
   /// depend on the rows beside it.
@@ -47,11 +47,11 @@ class TableModel {
   /// The same for one row, for services: no heap memory is allocated once a thread has called it a
   /// few times. `row` has a value for each of schema.features, in this order: a number; of a word
   /// its place in Feature::words, or −1 for another word; NaN for a gap. `out` takes C
-  /// probabilities, or one value. Throws ValueError for other lengths. Numbers that a float cannot
+  /// probabilities, or T values. Throws ValueError for other lengths. Numbers that a float cannot
   /// tell apart, such as times in nanoseconds, need predict(Row).
   void predict(std::span<const float> row, std::span<double> out) const;
   /// The same for one row, numbers and words by the names of their columns. A column that is not
-  /// named is a gap. Returns C probabilities, or one value. Throws ValueError for an unknown
+  /// named is a gap. Returns C probabilities, or T values. Throws ValueError for an unknown
   /// column, and for a word where a number is expected or the other way round.
   std::vector<double> predict(const Row& row) const;
   /// The same for a row that is written out: predict({{"width", 2.5}}).

@@ -130,9 +130,9 @@ const char* fit_numbers(Feature& f, const Column& column, const std::vector<floa
   return nullptr;
 }
 
-void fit_target(Schema& schema, const Table& table, const Column& column, const SchemaOptions& o,
-                const std::vector<std::int64_t>& rows) {
-  Target& t = schema.target;
+Target fit_target(const Table& table, const Column& column, const SchemaOptions& o,
+                  const std::vector<std::int64_t>& rows) {
+  Target t;
   t.name = column.name;
   t.shift = column.shift;
   if (column.gaps > 0)
@@ -153,12 +153,13 @@ void fit_target(Schema& schema, const Table& table, const Column& column, const 
       bad_task("at most 1000 classes of numbers. Hint: read the column as a category");
   }
   if (t.classes.size() == 1) bad_task("one that differs between rows. Hint: name another column");
-  if (!t.classes.empty()) return;
+  if (!t.classes.empty()) return t;
   std::vector<double> numbers;
   for (const float x : values_at(table, column, rows)) numbers.push_back(x);
   const auto [mean, deviation] = moments(numbers);
   if (deviation == 0) bad_task("one that differs between rows. Hint: name another column");
   if (o.scale_target) t.mean = mean, t.deviation = deviation;
+  return t;
 }
 
 /// For each word of a table, its place among the words that a schema knows, or −1.
@@ -225,6 +226,16 @@ std::int64_t Schema::num_inputs() const {
   return n;
 }
 
+std::int64_t Schema::num_outputs() const {
+  return target.classes.empty() ? 1 + std::ssize(more_targets) : std::ssize(target.classes);
+}
+
+std::vector<Target> Schema::all_targets() const {
+  std::vector<Target> all{target};
+  all.insert(all.end(), more_targets.begin(), more_targets.end());
+  return all;
+}
+
 Schema Schema::fit(const Table& table, const SchemaOptions& options, const Tensor& rows) {
   Schema schema;
   schema.has_header = table.has_header;
@@ -238,9 +249,20 @@ Schema Schema::fit(const Table& table, const SchemaOptions& options, const Tenso
   }
   const std::size_t target =
       options.target.empty() ? table.columns.size() - 1 : table.find(options.target, "the target");
-  fit_target(schema, table, table.columns[target], options, index);
+  std::vector<const Column*> predicted{&table.columns[target]};
+  SchemaOptions own = options;
+  if (!options.more_targets.empty()) own.task = Task::regression;
+  schema.target = fit_target(table, *predicted[0], own, index);
+  for (const std::string& wanted : options.more_targets) {
+    const Column* const column = &table.columns[table.find(wanted, "the target")];
+    if (std::find(predicted.begin(), predicted.end(), column) != predicted.end())
+      fail<ValueError>("schema", table.name, ": got the target '", brief(column->name),
+                       "' twice, expected different ones");
+    predicted.push_back(column);
+    schema.more_targets.push_back(fit_target(table, *column, own, index));
+  }
   for (const Column& column : table.columns) {
-    if (&column == &table.columns[target]) continue;
+    if (std::find(predicted.begin(), predicted.end(), &column) != predicted.end()) continue;
     Feature f{column.name, column.use};
     const std::vector<float> values = values_at(table, column, index);
     f.has_gaps = std::any_of(values.begin(), values.end(), [](float x) { return std::isnan(x); });
@@ -316,8 +338,7 @@ Tensor Schema::inputs(const Table& table, std::int64_t* unseen) const {
 
 namespace {
 /// The column of the target. Throws if it is missing, has gaps, or holds words for a regression.
-const Column& target_of(const Schema& schema, const Table& table) {
-  const Target& target = schema.target;
+const Column& column_of_target(const Target& target, const Table& table) {
   const Column* const column = column_of(table, target.name);
   if (column == nullptr) {
     std::vector<std::string> names;
@@ -339,22 +360,33 @@ const Column& target_of(const Schema& schema, const Table& table) {
 
 Tensor Schema::truth(const Table& table) const {
   if (!target.classes.empty()) return targets(table);
-  const Column& column = target_of(*this, table);
-  return table.values.narrow(1, &column - table.columns.data(), 1).to(kFloat64) + column.shift;
+  std::vector<Tensor> all;
+  for (const Target& t : all_targets()) {
+    const Column& column = column_of_target(t, table);
+    all.push_back(table.values.narrow(1, &column - table.columns.data(), 1).to(kFloat64) +
+                  column.shift);
+  }
+  return cat(all, 1);
 }
 
 Tensor Schema::targets(const Table& table) const {
-  const Column* const column = &target_of(*this, table);
   const std::int64_t n = table.rows(), stride = static_cast<std::int64_t>(table.columns.size());
-  const float* const from = table.values.data_ptr<float>() + (column - table.columns.data());
   if (target.classes.empty()) {
-    Tensor y = empty({n, 1});
-    float* const out = y.data_ptr<float>();
-    for (std::int64_t r = 0; r < n; ++r)
-      out[r] = static_cast<float>(
-          (from[r * stride] + (column->shift - target.shift) - target.mean) / target.deviation);
+    const std::int64_t outputs = num_outputs();
+    Tensor y = empty({n, outputs});
+    float* out = y.data_ptr<float>();
+    for (const Target& t : all_targets()) {
+      const Column& column = column_of_target(t, table);
+      const float* const from = table.values.data_ptr<float>() + (&column - table.columns.data());
+      for (std::int64_t r = 0; r < n; ++r)
+        out[r * outputs] = static_cast<float>(
+            (from[r * stride] + (column.shift - t.shift) - t.mean) / t.deviation);
+      ++out;
+    }
     return y;
   }
+  const Column* const column = &column_of_target(target, table);
+  const float* const from = table.values.data_ptr<float>() + (column - table.columns.data());
   Tensor y = empty({n}, kInt64);
   std::int64_t* const out = y.data_ptr<std::int64_t>();
   const bool words = column->use == ColumnUse::category;
@@ -408,9 +440,9 @@ std::size_t place_of(const detail::Names& names, const std::string& name) {
 detail::Choose columns_of(const Schema& schema, bool with_target) {
   return [&schema, with_target](const detail::Names& names, std::vector<detail::Plan>& plans) {
     for (detail::Plan& plan : plans) plan.use = ColumnUse::drop;
-    const Target& t = schema.target;
-    if (const std::size_t c = place_of(names, t.name); with_target && c < plans.size())
-      plans[c] = {t.classes.empty() ? ColumnUse::number : ColumnUse::category, t.shift};
+    for (const Target& t : schema.all_targets())
+      if (const std::size_t c = place_of(names, t.name); with_target && c < plans.size())
+        plans[c] = {t.classes.empty() ? ColumnUse::number : ColumnUse::category, t.shift};
     for (const Feature& f : schema.features) {
       const std::size_t c = place_of(names, f.name);
       if (c == plans.size()) fail_missing(names.table, f.name, names.names, true);
@@ -473,16 +505,20 @@ std::string Schema::to_json() const {
     }
     columns.push_back(std::move(c));
   }
-  json t{{"name", target.name}};
-  if (target.classes.empty()) {
-    t["shift"] = target.shift;
-    t["mean"] = target.mean;
-    t["deviation"] = target.deviation;
-  } else {
-    t["classes"] = target.classes;
+  json targets = json::array();
+  for (const Target& one : all_targets()) {
+    json t{{"name", one.name}};
+    if (one.classes.empty()) {
+      t["shift"] = one.shift;
+      t["mean"] = one.mean;
+      t["deviation"] = one.deviation;
+    } else {
+      t["classes"] = one.classes;
+    }
+    targets.push_back(std::move(t));
   }
   return json{{"columns", columns},
-              {"target", t},
+              {"targets", targets},
               {"left_out", left_out},
               {"header", has_header},
               {"decimal", std::string(1, decimal)}}
@@ -518,15 +554,27 @@ Schema Schema::from_json(std::string_view text) {
                          "' with numbers that make no sense");
       s.features.push_back(std::move(f));
     }
-    const auto& t = json.at("target");
-    s.target.name = t.at("name").get<std::string>();
-    if (t.contains("classes")) {
-      s.target.classes = t["classes"].get<std::vector<std::string>>();
-    } else {
-      s.target.shift = t.at("shift").get<double>();
-      s.target.mean = t.at("mean").get<double>();
-      s.target.deviation = t.at("deviation").get<double>();
+    std::vector<Target> targets;
+    for (const auto& t : json.at("targets")) {
+      Target& one = targets.emplace_back(Target{t.at("name").get<std::string>()});
+      if (t.contains("classes")) {
+        one.classes = t["classes"].get<std::vector<std::string>>();
+        continue;
+      }
+      one.shift = t.at("shift").get<double>();
+      one.mean = t.at("mean").get<double>();
+      one.deviation = t.at("deviation").get<double>();
+      if (!std::isfinite(one.shift + one.mean + one.deviation))
+        fail<StateError>("schema", "got the target '", brief(one.name),
+                         "' with numbers that make no sense");
     }
+    const auto classes = std::count_if(targets.begin(), targets.end(),
+                                       [](const Target& t) { return !t.classes.empty(); });
+    if (targets.empty() || (classes > 0 && targets.size() > 1))
+      fail<StateError>("schema", "got ", targets.size(), " targets, ", classes,
+                       " of classes, expected one, or several of numbers");
+    s.target = targets[0];
+    s.more_targets.assign(targets.begin() + 1, targets.end());
     s.left_out = json.at("left_out").get<std::vector<std::string>>();
     s.has_header = json.at("header").get<bool>();
     const auto mark = json.at("decimal").get<std::string>();

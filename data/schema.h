@@ -46,9 +46,10 @@ struct Target {
 
 /// Options of Schema::fit().
 struct SchemaOptions {
-  std::string target = {};      ///< a name or number; empty: the last column of the file
-  Task task = Task::automatic;  ///< as in CsvOptions
-  bool standardize = true;      ///< false: numbers of features stay as they are
+  std::string target = {};  ///< a name or number; empty: the last column of the file
+  std::vector<std::string> more_targets = {};  ///< further columns to predict, all of them numbers
+  Task task = Task::automatic;                 ///< as in CsvOptions
+  bool standardize = true;                     ///< false: numbers of features stay as they are
   /// true: `mean` is the median, `deviation` the distance of the quartiles, and large numbers are
   /// clipped smoothly. Source: Holzmüller et al. 2024, arXiv:2407.04491.
   bool robust = false;
@@ -66,8 +67,9 @@ Table table_of(const Dataset& d);
 /// How the columns of a table become inputs and a target.
 class Schema {
  public:
-  std::vector<Feature> features;  ///< in the order of the inputs
-  Target target;                  ///< what is predicted
+  std::vector<Feature> features;     ///< in the order of the inputs
+  Target target;                     ///< what is predicted
+  std::vector<Target> more_targets;  ///< what is predicted besides, in a regression
   /// Columns that carry nothing, with the reason: constant ones, and words that differ in all rows.
   std::vector<std::string> left_out;
   bool has_header = true;  ///< whether columns have names; else they are found by their number
@@ -80,15 +82,19 @@ class Schema {
 
   /// The number of inputs, D.
   std::int64_t num_inputs() const;
+  /// The number of outputs: C classes, or T targets of a regression.
+  std::int64_t num_outputs() const;
+  /// The target and more_targets.
+  std::vector<Target> all_targets() const;
   /// The inputs (N, D) float32 of a table. Columns are found by name, in any order; a column that
   /// the schema does not know is left alone. Throws FileError for a missing column, and for words
   /// where the schema has numbers or the other way round. If `unseen` is given, adds to it the
   /// number of fields whose words were not there when the schema was measured.
   Tensor inputs(const Table& table, std::int64_t* unseen = nullptr) const;
-  /// The targets of a table: (N) int64 classes, or (N, 1) float32 values as the network learns
+  /// The targets of a table: (N) int64 classes, or (N, T) float32 values as the network learns
   /// them. Throws FileError for a missing column, a gap or an unknown class.
   Tensor targets(const Table& table) const;
-  /// What a prediction is measured against: classes as targets() gives them, or (N, 1) float64
+  /// What a prediction is measured against: classes as targets() gives them, or (N, T) float64
   /// values in the unit of the target. Throws the errors of targets().
   Tensor truth(const Table& table) const;
   /// A data set with inputs(), targets() and the classes.

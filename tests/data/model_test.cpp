@@ -400,7 +400,7 @@ TEST(TableModel, RefusesFilesThatAreNoModel) {
         },
         message);
   };
-  refused_text("\"version\":2", "\"version\":9", "of version 9, expected 2");
+  refused_text("\"version\":3", "\"version\":9", "of version 9, expected 3");
   refused_text("[8,4]", "[9999999,9999999]", "with layers larger than its weights");
   refused_text("\"inputs\":", "\"inputs\":7", "as its columns need");
   Archive unsealed = load_tensors(path);

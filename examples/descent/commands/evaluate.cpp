@@ -28,11 +28,12 @@ std::shared_ptr<Asked> add_model_and_data(CLI::App& app) {
 int evaluate_model(const Asked& a) {
   const TableModel model = load_model(a.model);
   const data::Table table = model.schema.read(a.data);
-  const Evaluation e =
-      evaluation_of(model.schema.target, model.predict(table), model.schema.truth(table));
-  std::cout << counted(table.rows(), "row") << " of " << a.data << ", target "
-            << model.schema.target.name << "\n\n"
-            << text_of(e, model.schema.target);
+  std::vector<std::string> names;
+  for (const data::Target& t : model.schema.all_targets()) names.push_back(t.name);
+  std::cout << counted(table.rows(), "row") << " of " << a.data << ", target " << joined(names)
+            << "\n\n"
+            << text_of(
+                   evaluations_of(model.schema, model.predict(table), model.schema.truth(table)));
   return kOk;
 }
 

@@ -53,25 +53,28 @@ void append_value(std::string& line, double x, double deviation) {
 }
 
 /// The first line of the predictions.
-std::string header_of(const PredictOptions& o, const data::Target& target) {
-  std::string line;
-  for (const std::string& name : o.keep) append_field(line, name), line += ',';
-  append_field(line, "predicted_" + target.name);
+std::string header_of(const PredictOptions& o, const data::Schema& schema) {
+  std::vector<std::string> names = o.keep;
+  for (const data::Target& t : schema.all_targets()) names.push_back("predicted_" + t.name);
   if (o.proba)
-    for (const std::string& c : target.classes) line += ',', append_field(line, "p_" + c);
-  if (o.spread) line += ',', append_field(line, "spread_" + target.name);
+    for (const std::string& c : schema.target.classes) names.push_back("p_" + c);
+  if (o.spread)
+    for (const data::Target& t : schema.all_targets()) names.push_back("spread_" + t.name);
+  std::string line;
+  for (const std::string& name : names) line += line.empty() ? "" : ",", append_field(line, name);
   return line + "\n";
 }
 
-/// How far the networks of an ensemble are apart: the deviation of their values, or of their
-/// probabilities for the class that is predicted.
+/// How far the networks of an ensemble are apart, row by row: the deviation of each value, or of
+/// the probability of the class that is predicted.
 std::vector<double> spreads_of(const TableModel& model, const Tensor& inputs, const Tensor& mean) {
-  const Tensor place = mean.size(1) == 1 ? Tensor() : argmax(mean, 1).reshape({-1, 1});
-  Tensor sum = zeros({mean.size(0), 1}, kFloat64);
+  const Tensor place =
+      model.schema.target.classes.empty() ? Tensor() : argmax(mean, 1).reshape({-1, 1});
   const auto values = [&](const Tensor& p) {
     return (place.defined() ? gather(p, 1, place) : p).to(kFloat64);
   };
   const std::vector<Tensor> all = model.predict_each(inputs);
+  Tensor sum = zeros_like(values(mean));
   for (const Tensor& p : all) sum = sum + square(values(p) - values(mean));
   return sqrt(sum / static_cast<double>(all.size())).to_vector<double>();
 }
@@ -80,7 +83,8 @@ std::vector<double> spreads_of(const TableModel& model, const Tensor& inputs, co
 /// probabilities. Threads write parts of the block side by side.
 std::string lines_of(const PredictOptions& o, const TableModel& model, const Tensor& inputs,
                      const data::Table& kept) {
-  const data::Target& target = model.schema.target;
+  const std::vector<data::Target> targets = model.schema.all_targets();
+  const data::Target& target = targets[0];
   const Tensor p = model.predict(inputs);
   const auto spreads = o.spread ? spreads_of(model, inputs, p) : std::vector<double>();
   std::vector<std::size_t> columns;
@@ -100,7 +104,11 @@ std::string lines_of(const PredictOptions& o, const TableModel& model, const Ten
           csv += ',';
         }
         if (target.classes.empty()) {
-          append_value(csv, p.data_ptr<double>()[r], target.deviation);
+          for (std::int64_t t = 0; t < p.size(1); ++t) {
+            if (t > 0) csv += ',';
+            append_value(csv, p.data_ptr<double>()[r * p.size(1) + t],
+                         targets[static_cast<std::size_t>(t)].deviation);
+          }
         } else {
           const float* const row = p.data_ptr<float>() + r * p.size(1);
           const auto best = std::max_element(row, row + p.size(1)) - row;
@@ -109,7 +117,10 @@ std::string lines_of(const PredictOptions& o, const TableModel& model, const Ten
             for (std::int64_t k = 0; k < p.size(1); ++k) csv += ',', append_number(csv, row[k]);
         }
         if (o.spread)
-          csv += ',', append_number(csv, static_cast<float>(spreads[static_cast<std::size_t>(r)]));
+          for (std::size_t t = 0; t < targets.size(); ++t)
+            csv += ',',
+                append_number(csv, static_cast<float>(
+                                       spreads[static_cast<std::size_t>(r) * targets.size() + t]));
         csv += '\n';
       }
     }
@@ -133,7 +144,7 @@ int predict(const PredictOptions& o) {
     model.schema.read_blocks(o.data, o.keep, [&](const data::Table& rows, const data::Table& kept) {
       const Tensor inputs = model.schema.inputs(rows, &unseen);
       const std::string lines = lines_of(o, model, inputs, kept);
-      if (std::exchange(first, false)) write(header_of(o, model.schema.target));
+      if (std::exchange(first, false)) write(header_of(o, model.schema));
       write(lines);
     });
   };

@@ -116,7 +116,7 @@ std::string cross_validate(const Options& o, const Learnable& from) {
                                         ? data::fold_rows(from.labels, o.cv, o.seed)
                                         : data::fold_rows(from.table.rows(), o.cv, o.seed);
   std::vector<Tensor> predicted(folds.size()), truth(folds.size());
-  data::Target target;
+  data::Schema schema;
   run_jobs(
       folds.size(),
       [&](std::size_t f) {
@@ -134,21 +134,23 @@ std::string cross_validate(const Options& o, const Learnable& from) {
         }
         predicted[f] = model.predict(data.all.x.index_select(0, folds[f]));
         truth[f] = data.schema.truth(from.table).index_select(0, folds[f]);
-        if (f == 0) target = data.schema.target;
+        if (f == 0) schema = data.schema;
       },
       [](std::size_t f) { return to_text("fold ", f + 1); }, interrupted);
   if (interrupted()) throw Interrupted{};
   std::vector<std::vector<std::string>> rows{{"fold", "rows"}};
   const auto add = [&](const std::string& name, const Tensor& p, const Tensor& y) {
-    rows.push_back({name, to_text(y.size(0))});
-    const auto measures = evaluation_of(target, p, y).measures;
-    // Accuracy, AUC and log loss; R², RMSE and MAE.
-    for (const std::size_t m : target.classes.empty() ? std::vector<std::size_t>{0, 1, 2}
-                                                      : std::vector<std::size_t>{0, 3, 4}) {
-      if (rows.size() == 2) rows[0].push_back(measures[m].name == "R2" ? "R²" : measures[m].name);
-      rows.back().push_back(to_text(format(measures[m].value, "%.4g"), " (",
-                                    format(measures[m].low, "%.3g"), " to ",
-                                    format(measures[m].high, "%.3g"), ")"));
+    for (const Evaluation& e : evaluations_of(schema, p, y)) {
+      rows.push_back({schema.more_targets.empty() ? name : to_text(name, " ", e.target.name),
+                      to_text(y.size(0))});
+      // Accuracy, AUC and log loss; R², RMSE and MAE.
+      for (const std::size_t m : e.target.classes.empty() ? std::vector<std::size_t>{0, 1, 2}
+                                                          : std::vector<std::size_t>{0, 3, 4}) {
+        const nn::Measure& one = e.measures[m];
+        if (rows.size() == 2) rows[0].push_back(one.name == "R2" ? "R²" : one.name);
+        rows.back().push_back(to_text(format(one.value, "%.4g"), " (", format(one.low, "%.3g"),
+                                      " to ", format(one.high, "%.3g"), ")"));
+      }
     }
   };
   for (std::size_t f = 0; f < folds.size(); ++f) add(to_text(f + 1), predicted[f], truth[f]);
@@ -157,10 +159,12 @@ std::string cross_validate(const Options& o, const Learnable& from) {
 }
 
 /// A hint if the networks learned nothing.
-std::string hint_of(const Options& o, const Evaluation& e) {
+std::string hint_of(const Options& o, const std::vector<Evaluation>& all) {
+  const Evaluation& e = all[0];
   bool nothing = false;
   if (e.commonest.empty()) {
-    nothing = e.measures[0].value <= 0;
+    nothing = std::all_of(all.begin(), all.end(),
+                          [](const Evaluation& one) { return one.measures[0].value <= 0; });
   } else {
     std::vector<double> share(static_cast<std::size_t>(e.predicted.size(1)));
     for (const std::int64_t y : e.truth.to_vector<std::int64_t>())
@@ -214,8 +218,8 @@ void run_all(const Options& o, std::vector<std::unique_ptr<Member>>& members, bo
 }
 
 /// Prints the measures on rows that took no part in training.
-void print_measures(const std::string& title, const Evaluation& e, const data::Target& target) {
-  std::cout << "\n" << title << "\n\n" << text_of(e, target);
+void print_measures(const std::string& title, const std::vector<Evaluation>& all) {
+  std::cout << "\n" << title << "\n\n" << text_of(all);
 }
 
 }  // namespace
@@ -250,7 +254,10 @@ int train(const Options& o) {
   std::cout << from.summary;
   for (const std::string& column : data.schema.left_out)
     if (!from.summary.empty()) std::cout << "left out: " << column << "\n";
-  if (!from.summary.empty()) std::cout << "target: " << data.schema.target.name << "\n\n";
+  std::vector<std::string> targets;
+  for (const data::Target& t : data.schema.all_targets()) targets.push_back(t.name);
+  if (!from.summary.empty())
+    std::cout << (targets.size() > 1 ? "targets: " : "target: ") << joined(targets) << "\n\n";
   std::cout << all.name << ": " << data.train.size() << " samples to train, "
             << data.validation.size() << " to validate, " << counted(all.num_features(), "feature")
             << (classes ? to_text(", ", all.num_classes(), " classes") : std::string()) << "\n"
@@ -291,8 +298,9 @@ int train(const Options& o) {
   std::int64_t evaluations = 0;
   for (const Run& run : runs) seconds += run.seconds, evaluations += run.gradient_evaluations;
   for (const auto& member : members) model.nets.push_back(member->net());
-  const Evaluation validation =
-      evaluation_of(data.schema.target, model.predict(data.validation.x), truth_of(data));
+  const std::vector<Evaluation> validation =
+      evaluations_of(data.schema, model.predict(data.validation.x),
+                     data.schema.truth(from.table).index_select(0, data.rows.validation));
   model.notes = notes_of(o, rule, data, runs, validation);
   if (runs.size() == 1)
     std::cout << "\nvalidation loss " << format(runs[0].validation.loss, "%.4f") << ", " << measure
@@ -302,11 +310,11 @@ int train(const Options& o) {
     std::cout << "\n";
   std::cout << counted(evaluations, "gradient evaluation") << " in " << duration(seconds) << "\n"
             << ending_of(o, runs[0], measure);
-  print_measures("On the rows for validation:", validation, data.schema.target);
-  Evaluation tested;
+  print_measures("On the rows for validation:", validation);
+  std::vector<Evaluation> tested;
   if (!o.test.empty()) {
-    tested = evaluation_of(data.schema.target, model.predict(test), data.schema.truth(test));
-    print_measures(to_text("On ", o.test, ":"), tested, data.schema.target);
+    tested = evaluations_of(data.schema, model.predict(test), data.schema.truth(test));
+    print_measures(to_text("On ", o.test, ":"), tested);
   }
   std::cout << hint_of(o, validation);
   if (o.out.empty()) return kOk;

@@ -44,7 +44,8 @@ std::string curves_of(const RunReport& r, bool classes) {
 }
 
 /// For classes: which were taken for which, and how far probabilities can be believed.
-std::string pictures_of_classes(const Evaluation& e, const data::Target& target) {
+std::string pictures_of_classes(const Evaluation& e) {
+  const data::Target& target = e.target;
   std::string s;
   const Tensor counts = nn::confusion_matrix(e.predicted, e.truth);
   if (target.classes.size() <= 30) {
@@ -66,7 +67,7 @@ std::string pictures_of_classes(const Evaluation& e, const data::Target& target)
 }
 
 /// For a regression: predicted against measured values, and residuals.
-std::string pictures_of_values(const Evaluation& e, const data::Target& target) {
+std::string pictures_of_values(const Evaluation& e) {
   const auto p = e.predicted.to_vector<double>(), y = e.truth.to_vector<double>();
   Series both{""}, residuals{""};
   const std::size_t step = std::max<std::size_t>(1, p.size() / kMostPoints);
@@ -79,7 +80,7 @@ std::string pictures_of_values(const Evaluation& e, const data::Target& target) 
   const Series ideal{"ideal", {*low, *high}, {*low, *high}};
   const auto [left, right] = std::minmax_element(residuals.x.begin(), residuals.x.end());
   const Series zero{"", {*left, *right}, {0, 0}};
-  const std::string name = brief(target.name, 40);
+  const std::string name = brief(e.target.name, 40);
   Chart fit{"Predicted against measured", "measured " + name, "predicted"};
   fit.series = {both, ideal};
   Chart rest{"Residuals", "predicted " + name, "predicted − measured"};
@@ -87,12 +88,16 @@ std::string pictures_of_values(const Evaluation& e, const data::Target& target) 
   return svg(fit) + svg(rest);
 }
 
-std::string section_of(const std::string& title, const Evaluation& e, const data::Target& target) {
-  const bool classes = !target.classes.empty();
-  return to_text(
-      "<h2>", escaped(title), ", ", e.truth.size(0), " rows</h2>\n", html_table(rows_of(e)), "<p>",
-      escaped(imbalance_of(e)), "</p>\n<div class=\"charts\">\n",
-      classes ? pictures_of_classes(e, target) : pictures_of_values(e, target), "</div>\n");
+std::string section_of(const std::string& title, const std::vector<Evaluation>& all) {
+  std::string s;
+  for (const Evaluation& e : all)
+    s += to_text("<h2>", escaped(title),
+                 all.size() > 1 ? to_text(": ", escaped(e.target.name)) : std::string(), ", ",
+                 e.truth.size(0), " rows</h2>\n", html_table(rows_of(e)), "<p>",
+                 escaped(imbalance_of(e)), "</p>\n<div class=\"charts\">\n",
+                 e.target.classes.empty() ? pictures_of_values(e) : pictures_of_classes(e),
+                 "</div>\n");
+  return s;
 }
 
 }  // namespace
@@ -108,8 +113,8 @@ std::string html_of(const Options& o, const RunReport& r) {
               r.runs.size() == 1 ? "One network" : counted(std::ssize(r.runs), "network"),
               ", trained by ", escaped(r.model.notes.at("optimizer")), ".</p>\n");
   s += curves_of(r, classes);
-  s += section_of("On the rows for validation", r.validation, target);
-  if (!o.test.empty()) s += section_of(to_text("On ", o.test), r.tested, target);
+  s += section_of("On the rows for validation", r.validation);
+  if (!o.test.empty()) s += section_of(to_text("On ", o.test), r.tested);
   std::string columns = r.from.summary;
   for (const std::string& column : r.data.schema.left_out) columns += "left out: " + column + "\n";
   if (!r.from.summary.empty()) {

@@ -10,9 +10,9 @@ struct RunReport {
   const descent::TableModel& model;
   const Prepared& data;
   const Learnable& from;
-  const std::vector<Run>& runs;  // one for each network
-  const Evaluation& validation;
-  const Evaluation& tested;  // empty without --test
+  const std::vector<Run>& runs;               // one for each network
+  const std::vector<Evaluation>& validation;  // one for each target
+  const std::vector<Evaluation>& tested;      // empty without --test
 };
 std::string html_of(const Options& o, const RunReport& r);
 

@@ -86,6 +86,24 @@ data::Dataset read_data(const Options& o) {
                   joined(names), did_you_mean(o.data, names));
 }
 
+/// --target as one column or, if no column has this name, as several: a,b.
+void name_targets(const Options& o, Learnable& l) {
+  std::vector<std::string> names{o.target};
+  const auto& columns = l.table.columns;
+  if (o.target.find(',') != std::string::npos &&
+      std::none_of(columns.begin(), columns.end(),
+                   [&](const data::Column& c) { return c.name == o.target; })) {
+    names.clear();
+    std::size_t from = 0;
+    for (std::size_t at = 0; at != std::string::npos; from = at + 1) {
+      at = o.target.find(',', from);
+      names.push_back(o.target.substr(from, at - from));
+    }
+  }
+  l.options.target = names[0];
+  l.options.more_targets.assign(names.begin() + 1, names.end());
+}
+
 }  // namespace
 
 std::span<const NamedData> named_data() { return kNamedData; }
@@ -97,7 +115,7 @@ Learnable read_learnable(const Options& o) {
     fail<UsageError>("--weight", "got '", o.weight, "', expected a CSV file that has this column");
   l.table = csv ? data::read_table(o.data, table_options(o)) : data::table_of(load_data(o));
   l.summary = csv ? l.table.summary() : "";
-  l.options.target = csv ? o.target : "";
+  if (csv) name_targets(o, l);
   l.options.task = task_of(o);
   l.options.standardize = o.standardize == "on" || (o.standardize == "auto" && is_table(o));
   l.options.robust = o.standardize == "robust";

@@ -8,23 +8,30 @@ namespace app {
 
 using namespace descent;
 
-Evaluation evaluation_of(const data::Target& target, const Tensor& predicted, const Tensor& truth) {
-  Evaluation e{{}, predicted, truth, {}};
+std::vector<Evaluation> evaluations_of(const data::Schema& schema, const Tensor& predicted,
+                                       const Tensor& truth) {
   const nn::BootstrapOptions options{
       .resamples =
           std::clamp<std::int64_t>(20000000 / std::max<std::int64_t>(truth.size(0), 1), 200, 1000)};
-  if (target.classes.empty()) {
-    e.measures = nn::regression_measures(predicted, truth, options);
-    return e;
+  std::vector<Evaluation> all;
+  for (const data::Target& target : schema.all_targets()) {
+    Evaluation& e = all.emplace_back(Evaluation{target, {}, predicted, truth, {}});
+    if (target.classes.empty()) {
+      const auto column = std::ssize(all) - 1;
+      e.predicted = predicted.select(1, column);
+      e.truth = truth.select(1, column);
+      e.measures = nn::regression_measures(e.predicted, e.truth, options);
+      continue;
+    }
+    e.measures = nn::classification_measures(predicted, truth, options);
+    std::vector<std::int64_t> counts(target.classes.size());
+    for (const std::int64_t y : truth.to_vector<std::int64_t>())
+      ++counts[static_cast<std::size_t>(y)];
+    const auto most = std::max_element(counts.begin(), counts.end());
+    e.commonest = target.classes[static_cast<std::size_t>(most - counts.begin())];
+    e.commonest_share = static_cast<double>(*most) / static_cast<double>(truth.size(0));
   }
-  e.measures = nn::classification_measures(predicted, truth, options);
-  std::vector<std::int64_t> counts(target.classes.size());
-  for (const std::int64_t y : truth.to_vector<std::int64_t>())
-    ++counts[static_cast<std::size_t>(y)];
-  const auto most = std::max_element(counts.begin(), counts.end());
-  e.commonest = target.classes[static_cast<std::size_t>(most - counts.begin())];
-  e.commonest_share = static_cast<double>(*most) / static_cast<double>(truth.size(0));
-  return e;
+  return all;
 }
 
 std::vector<std::vector<std::string>> rows_of(const Evaluation& e) {
@@ -37,11 +44,10 @@ std::vector<std::vector<std::string>> rows_of(const Evaluation& e) {
   return rows;
 }
 
-std::vector<std::vector<std::string>> confusion_of(const Evaluation& e,
-                                                   const data::Target& target) {
+std::vector<std::vector<std::string>> confusion_of(const Evaluation& e) {
   const Tensor counts = nn::confusion_matrix(e.predicted, e.truth);
   std::vector<std::vector<std::string>> rows{{"true \\ predicted"}};
-  for (const std::string& c : target.classes) rows[0].push_back(brief(c, 20));
+  for (const std::string& c : e.target.classes) rows[0].push_back(brief(c, 20));
   for (std::int64_t i = 0; i < counts.size(0); ++i) {
     rows.push_back({rows[0][static_cast<std::size_t>(i) + 1]});
     for (std::int64_t k = 0; k < counts.size(1); ++k)
@@ -59,12 +65,16 @@ std::string imbalance_of(const Evaluation& e) {
                  ". AUC and balanced accuracy tell more here\n");
 }
 
-std::string text_of(const Evaluation& e, const data::Target& target) {
-  std::string text = table(rows_of(e));
-  if (target.classes.empty()) return text;
-  constexpr std::size_t kFew = 12;
-  if (target.classes.size() <= kFew) text += "\n" + table(confusion_of(e, target));
-  if (const std::string note = imbalance_of(e); !note.empty()) text += "\n" + note;
+std::string text_of(const std::vector<Evaluation>& all) {
+  std::string text;
+  for (const Evaluation& e : all) {
+    if (all.size() > 1) text += to_text(text.empty() ? "" : "\n", e.target.name, "\n");
+    text += table(rows_of(e));
+    if (e.target.classes.empty()) continue;
+    constexpr std::size_t kFew = 12;
+    if (e.target.classes.size() <= kFew) text += "\n" + table(confusion_of(e));
+    if (const std::string note = imbalance_of(e); !note.empty()) text += "\n" + note;
+  }
   return text;
 }
 

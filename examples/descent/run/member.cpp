@@ -64,28 +64,23 @@ void Member::clear() {
 }
 
 TableModel untrained_model(const Options& o, const Prepared& data) {
-  const bool classes = data.all.is_classification();
   TableModel model{data.schema, {}, {}, {}};
-  model.network = network_of(o, data.all.num_features(), classes ? data.all.num_classes() : 1);
+  model.network = network_of(o, data.all.num_features(), data.schema.num_outputs());
   model.network.embedded = embedded_columns(data.schema);
   return model;
 }
 
 std::map<std::string, std::string> notes_of(const Options& o, const std::string& rule,
                                             const Prepared& data, const std::vector<Run>& runs,
-                                            const Evaluation& validation) {
+                                            const std::vector<Evaluation>& validation) {
   std::map<std::string, std::string> notes{
       {"optimizer", rule}, {"seed", std::to_string(o.seed)}, {"data", checksum(data.all)}};
   if (runs.size() == 1) notes["validation loss"] = to_text(runs[0].validation.loss);
-  for (const nn::Measure& m : validation.measures)
-    notes["validation " + m.name] = to_text(m.value, " [", m.low, ", ", m.high, "]");
+  for (const Evaluation& e : validation)
+    for (const nn::Measure& m : e.measures)
+      notes[to_text("validation ", m.name, validation.size() > 1 ? " of " + e.target.name : "")] =
+          to_text(m.value, " [", m.low, ", ", m.high, "]");
   return notes;
-}
-
-Tensor truth_of(const Prepared& data) {
-  const data::Target& t = data.schema.target;
-  if (!t.classes.empty()) return data.validation.y;
-  return data.validation.y.to(kFloat64) * t.deviation + (t.mean + t.shift);
 }
 
 std::string folder_of_member(const Options& o, int i) {

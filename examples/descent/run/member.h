@@ -47,9 +47,7 @@ descent::TableModel untrained_model(const Options& o, const Prepared& data);
 /// What the file of a model says of its training.
 std::map<std::string, std::string> notes_of(const Options& o, const std::string& rule,
                                             const Prepared& data, const std::vector<Run>& runs,
-                                            const Evaluation& validation);
-/// What the predictions for the rows for validation are measured against.
-descent::Tensor truth_of(const Prepared& data);
+                                            const std::vector<Evaluation>& validation);
 
 /// Where network i saves its checkpoints; "" without --out.
 std::string folder_of_member(const Options& o, int i);

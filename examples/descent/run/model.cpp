@@ -25,7 +25,7 @@ nn::MlpOptions network_of(const Options& o, std::int64_t inputs, std::int64_t ou
 
 nn::Sequential make_model(const Options& o, const data::Dataset& d, const data::Schema& schema) {
   nn::MlpOptions network =
-      network_of(o, d.num_features(), d.is_classification() ? d.num_classes() : 1);
+      network_of(o, d.num_features(), d.is_classification() ? d.num_classes() : d.y.size(1));
   network.embedded = embedded_columns(schema);
   return nn::mlp(network);
 }

@@ -225,7 +225,8 @@ void add_options(CLI::App& c, Options& o, bool compare) {
       ->capture_default_str();
   c.add_option(
       "--target", o.target,
-      "column of a CSV that is to be predicted, by name, or number from 0 (default: the last)");
+      "column of a CSV that is to be predicted, by name, or number from 0 (default: the last); or "
+      "several of numbers, as a,b");
   c.add_option("--drop", o.drop,
                "columns of a CSV to leave out, by name, or number from 0, as id,name")
       ->delimiter(',')

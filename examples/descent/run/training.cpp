@@ -129,7 +129,7 @@ Tensor Training::loss_of(const data::Batch& batch) {
   nn::CrossEntropyOptions each = options;
   each.reduction = nn::Reduction::none;
   const Tensor losses = classes ? nn::cross_entropy(out, batch.y, each)
-                                : nn::mse_loss(out, batch.y, nn::Reduction::none).select(1, 0);
+                                : mean(nn::mse_loss(out, batch.y, nn::Reduction::none), {1});
   return mean(losses * w);
 }
 

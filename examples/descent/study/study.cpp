@@ -161,7 +161,7 @@ class Runner {
     model.eval();
     const Tensor y = model(test.x);
     const Tensor each = test.is_classification() ? eq(argmax(y, 1), test.y).to(kFloat64)
-                                                 : -square(y - test.y).to(kFloat64).reshape({-1}) /
+                                                 : -mean(square(y - test.y).to(kFloat64), {1}) /
                                                        var(test.y.to(kFloat64), {}, 0);
     const std::int64_t n = test.size(), parts = std::min(n, kMostParts);
     std::vector<double> means;
