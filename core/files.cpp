@@ -50,6 +50,8 @@ std::string folder_of(const std::string& path) {
 /// Follows symbolic links. The last link may lead to a file that does not exist yet.
 std::string behind_links(const std::string& link) {
   std::string path = link;
+  struct stat info {};
+  if (::stat(link.c_str(), &info) == 0 && !S_ISREG(info.st_mode)) return link;  // as /dev/stdout
   for (int links = 0; links < 40; ++links) {
     char target[PATH_MAX];
     const ssize_t n = ::readlink(path.c_str(), target, sizeof target);

@@ -136,7 +136,7 @@ static inline void @_encode_(const double *row, float *x) {
       const double z = (value - f->mean) / f->deviation;
       *x++ = (float)(f->smooth_clip ? z / sqrt(1.0 + z * z / 9.0) : z);
     } else if (f->words <= 2) {
-      *x++ = (int)value == f->words - 1 ? 1.0f : 0.0f;
+      *x++ = value < 0.0 && f->words == 2 ? 0.5f : (int)value == f->words - 1 ? 1.0f : 0.0f;
     } else {
       for (i = 0; i < f->words; ++i) *x++ = (int)value == i ? 1.0f : 0.0f;
     }

@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <bit>
+#include <charconv>
 #include <cmath>
 
 namespace descent::data {
@@ -125,6 +126,12 @@ std::string activated(Graph& g, const std::string& name, const std::string& x) {
   return g.op("Mul", {half, g.op("Add", {erf, g.constant(1.0)})});
 }
 
+/// A number with all its digits.
+std::string exact(double x) {
+  char text[400];
+  return {text, std::to_chars(text, text + sizeof text, x, std::chars_format::fixed).ptr};
+}
+
 /// For each input what is subtracted, what it is multiplied by then, and whether it is clipped.
 struct Scaling {
   std::vector<double> mean, scale, clip;
@@ -136,7 +143,7 @@ Scaling scaling_of(const Schema& schema) {
   };
   for (const Feature& f : schema.features) {
     const bool number = f.use == ColumnUse::number;
-    if (number) add(f.shift + f.mean, 1 / f.deviation, f.smooth_clip ? 1 : 0);
+    if (number) add(f.mean, 1 / f.deviation, f.smooth_clip ? 1 : 0);
     const std::int64_t width = f.width() + (f.embedding > 0 ? std::ssize(f.words) - 1 : 0);
     for (std::int64_t i = number ? 1 : 0; i < width; ++i) add(0, 1, 0);
   }
@@ -190,14 +197,20 @@ std::string to_onnx(const TableModel& model) {
   else
     g.op("Mul", {sum, g.constant(1 / networks)}, {}, "outputs");
   std::string inputs, classes;
+  const auto add = [](std::string& lines, const std::string& line) {
+    for (const char c : line) lines += c == '\n' || c == '\r' ? ' ' : c;
+    lines += '\n';
+  };
   for (const Feature& f : model.schema.features) {
-    if (f.use == ColumnUse::number || f.words.size() <= 2)
-      inputs += f.words.size() == 2 ? to_text(f.name, " = ", f.words[1], "\n") : f.name + "\n";
+    if (f.use == ColumnUse::number)
+      add(inputs, f.shift == 0 ? f.name : to_text(f.name, " less ", exact(f.shift)));
+    else if (f.words.size() <= 2)
+      add(inputs, f.words.size() == 2 ? to_text(f.name, " = ", f.words[1]) : f.name);
     else
-      for (const std::string& word : f.words) inputs += to_text(f.name, " = ", word, "\n");
-    if (f.has_gaps) inputs += f.name + " gap\n";
+      for (const std::string& word : f.words) add(inputs, to_text(f.name, " = ", word));
+    if (f.has_gaps) add(inputs, f.name + " gap");
   }
-  for (const std::string& c : target.classes) classes += c + "\n";
+  for (const std::string& c : target.classes) add(classes, c);
   return g.finish(d, model.network.outputs,
                   {{"inputs", inputs}, {"target", names}, {"classes", classes}});
 }

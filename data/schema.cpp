@@ -193,7 +193,9 @@ void Feature::encode(double value, float* inputs) const {
   } else if (embedding > 0) {
     *inputs++ = static_cast<float>(value + 1);
   } else if (words.size() <= 2) {
-    *inputs++ = value == static_cast<double>(words.size() - 1) ? 1.0F : 0.0F;
+    *inputs++ = value < 0 && words.size() == 2                   ? 0.5F
+                : value == static_cast<double>(words.size() - 1) ? 1.0F
+                                                                 : 0.0F;
   } else {
     std::fill_n(inputs, words.size(), 0.0F);
     if (value >= 0 && value < static_cast<double>(words.size()))

@@ -18,7 +18,7 @@ struct Feature {
   std::string name;                   ///< the name of the column
   ColumnUse use = ColumnUse::number;  ///< number or category
   /// Of a category: the words that are known, sorted. Each has an input; of two words only the
-  /// second has one. Other words become 0 in all of these inputs.
+  /// second has one. Other words become 0 in all of these inputs, and 0.5 in that of two words.
   std::vector<std::string> words = {};
   /// If not 0, the words share one input: 1 for the first word, 2 for the second, and 0 for other
   /// words. The network looks up a vector of this length for each.

@@ -65,7 +65,7 @@ TEST(Schema, MeasuresTheTrainingRowsAlone) {
   std::int64_t unseen = 0;
   const Tensor x = s.inputs(t, &unseen);
   EXPECT_EQ(unseen, 1);
-  EXPECT_EQ(x[3][1].item(), 0);  // neither a nor b
+  EXPECT_EQ(x[3][1].item(), 0.5F);  // neither a nor b: between them
 }
 
 TEST(Schema, FindsColumnsByName) {
@@ -183,10 +183,9 @@ TEST(Schema, IsTheSameAfterJson) {
 TableModel model_of(const Table& t, const data::SchemaOptions& options, bool batch_norm = false) {
   TableModel m;
   m.schema = Schema::fit(t, options);
-  const auto outputs = static_cast<std::int64_t>(m.schema.target.classes.size());
   m.network = {.inputs = m.schema.num_inputs(),
                .hidden = {8, 4},
-               .outputs = std::max<std::int64_t>(outputs, 1),
+               .outputs = m.schema.num_outputs(),
                .activation = "tanh",
                .batch_norm = batch_norm,
                .embedded = embedded_columns(m.schema)};
@@ -292,6 +291,38 @@ TEST(TableModel, LooksUpWords) {
     EXPECT_TRUE(
         allclose(x.to(kFloat64) * target.deviation + target.mean, m.predict(t), 1e-5, 1e-4));
   }
+}
+
+TEST(TableModel, PredictsSeveralTargets) {
+  const Folder folder;
+  const Table t = parse_table("x,w,a,b\n1,u,10,0.5\n2,v,20,0.1\n4,u,30,0.2\n8,v,40,0.4\n");
+  const TableModel m = model_of(t, {.target = "b", .more_targets = {"a"}});
+  EXPECT_EQ(m.schema.num_outputs(), 2);
+  EXPECT_EQ(m.schema.features.size(), 2U);
+  EXPECT_EQ(m.schema.truth(t).to_vector<float>(),
+            (std::vector<float>{0.5F, 10, 0.1F, 20, 0.2F, 30, 0.4F, 40}));
+  const Tensor p = m.predict(t);
+  ASSERT_EQ(p.shape(), (Shape{4, 2}));
+  // Targets of mean 0 and deviation 1 are what the network learns.
+  EXPECT_TRUE(allclose(m.schema.targets(t).mean({0}), zeros({2}), 1e-6, 1e-6));
+  const std::vector<data::Target> targets = m.schema.all_targets();
+  nn::Sequential net = m.nets[0];
+  const Tensor raw = net(m.schema.inputs(t));
+  for (std::int64_t k = 0; k < 2; ++k)
+    EXPECT_NEAR(p[1][k].item(),
+                raw[1][k].item() * targets[static_cast<std::size_t>(k)].deviation +
+                    targets[static_cast<std::size_t>(k)].mean,
+                1e-9);
+  EXPECT_EQ(m.predict({{"x", 2.0}, {"w", std::string("v")}}),
+            (Doubles{p[1][0].item(), p[1][1].item()}));
+  m.save(folder / "m.safetensors", m.schema.inputs(t));
+  EXPECT_EQ(load_model(folder / "m.safetensors").predict(t).to_vector(), p.to_vector());
+  EXPECT_TRUE(has_text(
+      message_of<FileError>([&] { Schema::fit(t, {.target = "b", .more_targets = {"w"}}); }),
+      "expected numbers for a regression, but it holds words"));
+  EXPECT_TRUE(has_text(
+      message_of<ValueError>([&] { Schema::fit(t, {.target = "b", .more_targets = {"b"}}); }),
+      "got the target 'b' twice, expected different ones"));
 }
 
 TEST(TableModel, PredictsTheMeanOfAnEnsemble) {

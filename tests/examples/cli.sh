@@ -222,7 +222,7 @@ has all.csv '^b200,[0-9.]+$'
 "$descent" predict beams/model.safetensors - --keep id <moved.csv >moved
 cmp <(head -n 39 all.csv) moved || { echo "other predictions when columns moved"; failures=$((failures + 1)); }
 sed 's/pine/larch/' beams.csv >larch.csv
-expect 0 '134 words were not there in training' predict beams/model.safetensors larch.csv
+expect 0 '134 fields with words that were not there in training' predict beams/model.safetensors larch.csv
 expect 3 "Hint: is it 'widht'?" predict beams/model.safetensors <(sed 's/width/widht/' beams.csv)
 expect 3 'got a device as the standard input' predict beams/model.safetensors - </dev/zero
 expect 2 'which is the model, expected another file' predict beams/model.safetensors beams.csv --out beams/model.safetensors
@@ -252,6 +252,80 @@ kill -KILL $!
 wait $! 2>/dev/null
 expect 0 '' "${best[@]}" --out again --resume
 cmp best/model.safetensors again/model.safetensors || { echo "other weights when resumed"; failures=$((failures + 1)); }
+
+# A model is measured: the report, the table of train and `evaluate` say the same of the same rows.
+sed -n '1p;2,161p' beams.csv >first.csv
+{ sed -n 1p beams.csv; sed -n '162,$p' beams.csv; } >last.csv
+expect 0 'On last.csv:' train --data first.csv --epochs 20 --out measured --test last.csv
+"$descent" train --data first.csv --epochs 20 --test last.csv 2>/dev/null | sed -n '/^On last.csv/,$p' | grep -E '^(R²|RMSE|MAE|[59]0? )' >said
+"$descent" evaluate measured/model.safetensors last.csv | grep -E '^(R²|RMSE|MAE|[59]0? )' >evaluated
+cmp said evaluated || { echo "train --test and evaluate differ"; failures=$((failures + 1)); }
+value=$(awk '/^RMSE/ { print $2 }' evaluated)
+has measured/report.html "<td>$value</td>"
+has measured/report.html 'descent train --data first.csv --epochs 20'
+expect 0 'loss rises by' importance measured/model.safetensors last.csv
+expect 3 "lacks the target 'load', expected a column with what was measured" \
+  evaluate measured/model.safetensors <(sed '1s/load/lode/' last.csv)
+expect 3 "got the class 'elm' in the target 'kind', expected one that was there" \
+  evaluate kinds/model.safetensors <(sed 's/pine/elm/' beams.csv)
+expect 0 'true \ predicted' evaluate kinds/model.safetensors beams.csv
+
+# Rare classes: what is said of them, and weights for them.
+awk 'BEGIN { srand(3); print "x,y,count"; for (i = 0; i < 400; ++i) { x = rand(); print x "," (x > .97 ? "yes" : "no") "," 1 + i % 3 } }' >rare.csv
+expect 0 "a model that always says so has accuracy 0.97" train --data rare.csv --target y --drop count --epochs 2
+expect 0 'validation' train --data rare.csv --target y --weight count --class-weights balanced --epochs 2
+expect 2 'got a target of numbers, expected classes' train --data rare.csv --target x --class-weights balanced
+expect 3 "got words in the column of --weight 'y', expected numbers" train --data rare.csv --weight y --target x
+expect 2 'Hint: did you mean' train --data rare.csv --weight cuont
+expect 2 'expected a CSV file that has this column' train --data iris --weight x
+
+# Folds, ensembles, presets, settings of another run, time.
+expect 0 'all    200' train --data beams.csv --cv 4 --epochs 3
+expect 2 'got a model of one network, expected an ensemble' predict measured/model.safetensors beams.csv --spread
+expect 0 'network  epochs' train --data beams.csv --ensemble 3 --epochs 3 --out many
+expect 0 'predicted_load,spread_load' predict many/model.safetensors beams.csv --spread
+[ -e many/network-1 ] && { echo "folders of networks are left"; failures=$((failures + 1)); }
+expect 0 'coslog4' train --data beams.csv --preset tabular --hidden 8 --epochs 2 --out preset
+has preset/settings.json '"hidden": "8"'
+has preset/settings.json '"standardize": "robust"'
+expect 0 'Linear 4 -> 3' train --config preset/settings.json --hidden 3 --out preset2
+has preset2/settings.json '"schedule": "coslog4"'
+has preset2/settings.json '"hidden": "3"'
+echo '{"hiden": 3}' >wrong.json
+expect 2 "got 'hiden' in 'wrong.json', expected names of options. Hint: did you mean '--hidden'?" train --config wrong.json
+expect 3 'which is no JSON object' train --config beams.csv
+# The folds and the networks share the time.
+begin=$SECONDS
+expect 0 'the time is over' train --data beams.csv --epochs 1000000 --patience 0 --time-limit 3s --cv 2 --ensemble 3
+[ $((SECONDS - begin)) -le 6 ] || { echo "--time-limit is not kept"; failures=$((failures + 1)); }
+expect 0 'before an average of weights' train --data digits --epochs 100000 --swa 0.9 --time-limit 0.3s
+expect 0 'the time is over' train --data digits --epochs 100000 --patience 0 --time-limit 1s
+expect 0 'targets: load, depth' train --data beams.csv --target load,depth --epochs 2 --out pair
+expect 0 'predicted_load,predicted_depth' predict pair/model.safetensors beams.csv
+several=(train --data beams.csv --ensemble 2 --epochs 4000 --patience 0)
+"$descent" "${several[@]}" --out several >/dev/null 2>&1
+"$descent" "${several[@]}" --out killed >/dev/null 2>&1 &
+for _ in $(seq 1000); do [ -e killed/network-2/checkpoint-000001.safetensors ] && break; sleep 0.01; done
+sleep 0.2
+kill -KILL $!
+wait $! 2>/dev/null
+expect 2 'the interrupted run, which has several networks' train --data beams.csv --epochs 4000 --patience 0 --out killed --resume
+expect 2 'which has checkpoints of a run that was interrupted' train --data beams.csv --out killed
+expect 0 '' "${several[@]}" --out killed --resume
+cmp several/model.safetensors killed/model.safetensors || { echo "an ensemble has other weights when resumed"; failures=$((failures + 1)); }
+
+# Exports: a C program agrees with predict.
+expect 2 "got 'd', expected one of c, onnx, npz" export measured/model.safetensors --format d
+expect 2 'which belongs to the data' export measured/model.safetensors --format c --out measured/model.safetensors
+expect 2 'expected letters, digits and _' export measured/model.safetensors --format c --prefix 'a b' --out a.h
+expect 0 'the model is in beams.h' export measured/model.safetensors --format c --prefix beams
+if command -v cc >/dev/null; then
+  printf '%s\n' '#include "beams.h"' 'int main(void) { return beams_self_test(); }' >self.c
+  cc -std=c99 -Wall -Wextra -Wconversion -pedantic -Werror self.c -o self -lm && ./self || { echo "the header of C predicts wrongly"; failures=$((failures + 1)); }
+fi
+
+# A wrong option is named, with the nearest one.
+expect 2 "got '--epoch', expected options of \`descent train --help\`. Hint: did you mean '--epochs'?" train --data iris --epoch 3
 
 # Names in another encoding than UTF-8.
 printf 'br\xe4ite,y\n1,2.5\n2,3\n3,5\n4,1\n5,2\n' >latin.csv

@@ -10,7 +10,7 @@ const feeds = { inputs: new ort.Tensor("float32", Float32Array.from(inputs.flat(
 const got = (await session.run(feeds)).outputs.data;
 const expected = outputs.flat();
 let worst = 0;
-for (let i = 0; i < expected.length; ++i) worst = Math.max(worst, Math.abs(got[i] - expected[i]) / scale);
+for (let i = 0; i < expected.length; ++i) worst = Math.max(worst, Math.abs(got[i] / scale[i % scale.length] - expected[i]));
 if (got.length !== expected.length || !(worst <= 1e-5)) {
   console.error(`${name}: onnxruntime differs by ${worst}`);
   process.exit(1);

@@ -45,6 +45,7 @@ for activation in relu tanh sigmoid gelu silu leaky_relu elu softplus; do
   model "v_$activation" values --activation $activation --hidden 20,12
 done
 model linear values --hidden 0 --task regression
+model v_pair values --target load,a --hidden 9
 model kinds classes --batch-norm --dropout 0.1 --hidden 16,16
 model robust classes --standardize robust --ensemble 3 --activation silu
 model towns words --ensemble 2 --batch-norm --hidden 12

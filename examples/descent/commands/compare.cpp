@@ -6,6 +6,7 @@
 #include "run/jobs.h"
 #include "study/report.h"
 
+#include <filesystem>
 #include <iostream>
 #include <nlohmann/json.hpp>
 
@@ -40,6 +41,12 @@ int compare(const Options& o) {
   check(o, entrants, sources);
   if (o.keep_model && sources.size() > 1)
     fail<UsageError>("--keep-model", "got ", sources.size(), " data sets, expected one");
+  if (std::error_code error;
+      o.keep_model && !o.force && !o.resume &&
+      std::filesystem::exists((o.out.empty() ? "." : o.out) + "/winner/model.safetensors", error))
+    fail<UsageError>("--keep-model", "got '", o.out,
+                     "', which has the winner of an earlier comparison, expected another folder. "
+                     "Hint: --force replaces it");
   const std::string folder = o.out.empty() ? "." : o.out;
   for (const Source& s : sources)
     check_outputs(s.data, {{"--out", folder + "/report.html"},
@@ -79,6 +86,7 @@ int compare(const Options& o) {
                 << repeating_command(recipe_of(o, sources[d], *all[d].standings[0].who), false)
                 << "\n";
   if (study.state == "interrupted") return kInterrupted;
+  if (o.keep_model && !any) std::cerr << "no winner is kept: nothing was tested\n";
   if (o.keep_model && any) {
     Options winner = recipe_of(o, sources[0], *all[0].standings[0].who);
     winner.out = folder + "/winner";

@@ -41,7 +41,12 @@ constexpr std::array kFormats{
 int export_model(ExportOptions o) {
   if (o.out.empty()) o.out = to_text(o.prefix, ".", o.format == "c" ? "h" : o.format);
   check_outputs(o.model, {{"--out", o.out}});
-  choose("--format", kFormats, o.format).write(load_model(o.model), o);
+  const TableModel model = load_model(o.model);
+  choose("--format", kFormats, o.format).write(model, o);
+  for (const data::Feature& f : model.schema.features)
+    if (f.shift != 0 && o.format != "c")
+      std::cout << "the input '" << brief(f.name) << "' is to be given less "
+                << format(f.shift, "%.0f") << ", since floats cannot tell such numbers apart\n";
   std::cout << "the model is in " << o.out << "\n";
   return kOk;
 }

@@ -53,8 +53,9 @@ void append_value(std::string& line, double x, double deviation) {
 }
 
 /// The first line of the predictions.
-std::string header_of(const PredictOptions& o, const data::Schema& schema) {
-  std::vector<std::string> names = o.keep;
+std::string header_of(const PredictOptions& o, const data::Schema& schema,
+                      const std::vector<std::string>& kept) {
+  std::vector<std::string> names = kept;
   for (const data::Target& t : schema.all_targets()) names.push_back("predicted_" + t.name);
   if (o.proba)
     for (const std::string& c : schema.target.classes) names.push_back("p_" + c);
@@ -144,7 +145,10 @@ int predict(const PredictOptions& o) {
     model.schema.read_blocks(o.data, o.keep, [&](const data::Table& rows, const data::Table& kept) {
       const Tensor inputs = model.schema.inputs(rows, &unseen);
       const std::string lines = lines_of(o, model, inputs, kept);
-      if (std::exchange(first, false)) write(header_of(o, model.schema));
+      std::vector<std::string> names;
+      for (const std::string& name : o.keep)
+        names.push_back(kept.columns[kept.find(name, "the column to keep")].name);
+      if (std::exchange(first, false)) write(header_of(o, model.schema, names));
       write(lines);
     });
   };
@@ -153,7 +157,8 @@ int predict(const PredictOptions& o) {
   else
     write_file(o.out, give);
   if (unseen > 0)
-    std::cerr << unseen << " words were not there in training: they count as none of the known\n";
+    std::cerr << counted(unseen, "field")
+              << " with words that were not there in training: they count as none of the known\n";
   return kOk;
 }
 

@@ -101,11 +101,17 @@ std::string history_of(const Run& run, const char* measure) {
 /// What the networks of an ensemble reach, each alone.
 std::string members_of(const std::vector<Run>& runs, const char* measure) {
   std::vector<std::vector<std::string>> rows{
-      {"network", "epochs", "validation loss", to_text("validation ", measure)}};
-  for (std::size_t i = 0; i < runs.size(); ++i)
-    rows.push_back({to_text(i + 1), to_text(runs[i].epochs.size()),
-                    format(runs[i].validation.loss, "%.4f"),
-                    format(runs[i].validation.accuracy, "%.4f")});
+      {"network", "epochs", "epoch kept", "validation loss", to_text("validation ", measure)}};
+  for (std::size_t i = 0; i < runs.size(); ++i) {
+    const Run& run = runs[i];
+    const bool ended = !run.epochs.empty() && !run.diverged;
+    rows.push_back({to_text(i + 1), to_text(run.epochs.size()),
+                    !ended               ? "–"
+                    : run.best_epoch > 0 ? to_text(run.best_epoch)
+                                         : to_text(run.epochs.size()),
+                    ended ? format(run.validation.loss, "%.4f") : "–",
+                    ended ? format(run.validation.accuracy, "%.4f") : "–"});
+  }
   return table(rows);
 }
 
@@ -123,8 +129,14 @@ std::string cross_validate(const Options& o, const Learnable& from) {
         std::vector<Tensor> others;
         for (std::size_t i = 0; i < folds.size(); ++i)
           if (i != f) others.push_back(folds[i]);
-        const Prepared data =
-            prepare_rows(o, from, part_rows(from, cat(others), 1 - o.validation, o.seed));
+        const Prepared data = [&] {
+          try {
+            return prepare_rows(o, from, part_rows(from, cat(others), 1 - o.validation, o.seed));
+          } catch (const Error& e) {
+            fail<FileError>("--cv", "fold ", f + 1, ": ", e.what(),
+                            ". Hint: fewer folds leave more rows for each");
+          }
+        }();
         TableModel model = untrained_model(o, data);
         for (int i = 0; i < o.ensemble; ++i) {
           Member member(o, data, i, "");
@@ -148,8 +160,9 @@ std::string cross_validate(const Options& o, const Learnable& from) {
                                                           : std::vector<std::size_t>{0, 3, 4}) {
         const nn::Measure& one = e.measures[m];
         if (rows.size() == 2) rows[0].push_back(one.name == "R2" ? "R²" : one.name);
-        rows.back().push_back(to_text(format(one.value, "%.4g"), " (", format(one.low, "%.3g"),
-                                      " to ", format(one.high, "%.3g"), ")"));
+        rows.back().push_back(to_text(number_text(one.value, "%.4g"), " (",
+                                      number_text(one.low, "%.3g"), " to ",
+                                      number_text(one.high, "%.3g"), ")"));
       }
     }
   };
@@ -160,6 +173,7 @@ std::string cross_validate(const Options& o, const Learnable& from) {
 
 /// A hint if the networks learned nothing.
 std::string hint_of(const Options& o, const std::vector<Evaluation>& all) {
+  if (!o.weight.empty() || o.class_weights != "none") return "";  // these change what is learned
   const Evaluation& e = all[0];
   bool nothing = false;
   if (e.commonest.empty()) {
@@ -189,9 +203,13 @@ const Epoch& best_of(const Run& run) {
 }
 
 /// What a person should know of how the run ended.
-std::string ending_of(const Options& o, const Run& run, const char* measure) {
+std::string ending_of(const Options& o, const std::vector<Run>& runs, const char* measure) {
+  const Run& run = runs[0];
   std::string text;
-  if (run.out_of_time) text += "the time is over: the run ended before all epochs\n";
+  if (run.out_of_time)
+    text += to_text("the time is over: the run ended before all epochs",
+                    o.swa > 0 && !run.averaged ? ", and before an average of weights" : "", "\n");
+  if (runs.size() > 1) return text;
   if (run.best_epoch > 0) text += to_text("the weights are those of epoch ", run.best_epoch, "\n");
   if (const Epoch& best = best_of(run);
       o.patience == 0 && best.validation.loss < 0.99 * run.validation.loss)
@@ -228,6 +246,10 @@ int train(const Options& o) {
   check_files(o);
   catch_interrupts();
   use_threads(o.threads);
+  Options share = o;  // of the time, for one network: networks run side by side, folds before them
+  const int threads = num_threads(), folds = (o.cv + threads - 1) / threads,
+            networks = (o.ensemble + threads - 1) / threads;
+  share.time_limit = o.time_limit / (folds * o.ensemble + networks);
   const Learnable from = read_learnable(o);
   const Prepared data = prepare_rows(o, from, part_rows(from, {}, 1 - o.validation, o.seed));
   const data::Dataset& all = data.all;
@@ -237,7 +259,7 @@ int train(const Options& o) {
   if (!o.test.empty()) data.schema.targets(test);  // throws now if at all
   std::vector<std::unique_ptr<Member>> members;
   for (int i = 0; i < o.ensemble; ++i)
-    members.push_back(std::make_unique<Member>(o, data, i, folder_of_member(o, i)));
+    members.push_back(std::make_unique<Member>(share, data, i, folder_of_member(o, i)));
   const std::string rule = members[0]->rule();
   TableModel model = untrained_model(o, data);
   if (!o.out.empty()) model.description();  // throws now if at all
@@ -263,8 +285,10 @@ int train(const Options& o) {
             << (classes ? to_text(", ", all.num_classes(), " classes") : std::string()) << "\n"
             << members[0]->net().summary() << rule << "\n\n";
   std::vector<Run> runs;
+  std::string folds_text;
   try {
-    if (o.cv > 0) std::cout << cross_validate(o, from);
+    if (o.cv > 0) folds_text = cross_validate(share, from);
+    std::cout << folds_text;
     run_all(o, members, classes);
   } catch (const Interrupted&) {
     std::cerr << "interrupted"
@@ -309,7 +333,7 @@ int train(const Options& o) {
   else
     std::cout << "\n";
   std::cout << counted(evaluations, "gradient evaluation") << " in " << duration(seconds) << "\n"
-            << ending_of(o, runs[0], measure);
+            << ending_of(o, runs, measure);
   print_measures("On the rows for validation:", validation);
   std::vector<Evaluation> tested;
   if (!o.test.empty()) {
@@ -320,7 +344,8 @@ int train(const Options& o) {
   if (o.out.empty()) return kOk;
   save();
   model.save(o.out + "/model.safetensors", data.validation.x);
-  write_file(o.out + "/report.html", html_of(o, {model, data, from, runs, validation, tested}));
+  write_file(o.out + "/report.html",
+             html_of(o, {model, data, from, runs, validation, tested, folds_text}));
   clear_checkpoints(o, members);
   std::cout << "\n" << joined(kFiles) << " are in " << o.out << "\n";
   return kOk;

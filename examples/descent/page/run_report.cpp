@@ -115,6 +115,7 @@ std::string html_of(const Options& o, const RunReport& r) {
   s += curves_of(r, classes);
   s += section_of("On the rows for validation", r.validation);
   if (!o.test.empty()) s += section_of(to_text("On ", o.test), r.tested);
+  if (!r.folds.empty()) s += to_text("<h2>Folds</h2>\n", pre(r.folds));
   std::string columns = r.from.summary;
   for (const std::string& column : r.data.schema.left_out) columns += "left out: " + column + "\n";
   if (!r.from.summary.empty()) {

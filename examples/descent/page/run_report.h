@@ -13,6 +13,7 @@ struct RunReport {
   const std::vector<Run>& runs;               // one for each network
   const std::vector<Evaluation>& validation;  // one for each target
   const std::vector<Evaluation>& tested;      // empty without --test
+  const std::string& folds;                   // the table of --cv
 };
 std::string html_of(const Options& o, const RunReport& r);
 

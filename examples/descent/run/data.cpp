@@ -134,8 +134,6 @@ Learnable read_learnable(const Options& o) {
   if (!whole.target.classes.empty()) l.labels = whole.targets(l.table);
   if (!l.labels.defined() && o.class_weights != "none")
     fail<UsageError>("--class-weights", "got a target of numbers, expected classes");
-  if (!l.labels.defined() && o.label_smoothing > 0 && o.preset.empty())
-    fail<UsageError>("--label-smoothing", "got a target of numbers, expected classes");
   return l;
 }
 

@@ -34,12 +34,15 @@ std::vector<Evaluation> evaluations_of(const data::Schema& schema, const Tensor&
   return all;
 }
 
+std::string number_text(double x, const char* pattern) {
+  return std::isnan(x) ? "undefined" : format(x, pattern);
+}
+
 std::vector<std::vector<std::string>> rows_of(const Evaluation& e) {
   std::vector<std::vector<std::string>> rows{{"measure", "value", "95 % interval"}};
   for (const nn::Measure& m : e.measures) {
-    const auto text = [](double x) { return std::isnan(x) ? "undefined" : format(x, "%.4g"); };
-    rows.push_back({m.name == "R2" ? "R²" : m.name, text(m.value),
-                    to_text(text(m.low), " to ", text(m.high))});
+    rows.push_back({m.name == "R2" ? "R²" : m.name, number_text(m.value, "%.4g"),
+                    to_text(number_text(m.low, "%.4g"), " to ", number_text(m.high, "%.4g"))});
   }
   return rows;
 }
@@ -57,11 +60,14 @@ std::vector<std::vector<std::string>> confusion_of(const Evaluation& e) {
 }
 
 std::string imbalance_of(const Evaluation& e) {
-  if (e.commonest_share < 2.0 / 3) return "";
+  std::vector<std::int64_t> present = e.truth.to_vector<std::int64_t>();
+  std::sort(present.begin(), present.end());
+  const auto classes = std::unique(present.begin(), present.end()) - present.begin();
+  if (e.commonest_share < 2.0 / 3 || classes < 2) return "";
   return to_text("'", brief(e.commonest), "' makes up ", format(100 * e.commonest_share, "%.3g"),
                  " % of these rows: a model that always says so has accuracy ",
                  format(e.commonest_share, "%.4f"), " and balanced accuracy ",
-                 format(1.0 / static_cast<double>(e.predicted.size(1)), "%.3g"),
+                 format(1.0 / static_cast<double>(classes), "%.3g"),
                  ". AUC and balanced accuracy tell more here\n");
 }
 
@@ -83,7 +89,7 @@ std::vector<std::vector<std::string>> rows_of(const std::vector<Importance>& all
       {"column", "loss rises by", "±", classes ? "accuracy falls by" : "R² falls by", "±"}};
   for (const Importance& i : all)
     rows.push_back({i.column, format(i.loss, "%.4f"), format(i.loss_spread, "%.4f"),
-                    format(i.score, "%.4f"), format(i.score_spread, "%.4f")});
+                    number_text(i.score, "%.4f"), number_text(i.score_spread, "%.4f")});
   return rows;
 }
 

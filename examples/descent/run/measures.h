@@ -22,6 +22,8 @@ std::vector<Evaluation> evaluations_of(const descent::data::Schema& schema,
                                        const descent::Tensor& predicted,
                                        const descent::Tensor& truth);
 
+/// A number, or "undefined" for NaN.
+std::string number_text(double x, const char* pattern);
 /// The measures as rows of a table, below a header: name, value, interval.
 std::vector<std::vector<std::string>> rows_of(const Evaluation& e);
 /// The measures as text, with the confusion matrix if there are few classes, and what a model that

@@ -27,7 +27,9 @@ Member::Member(const Options& o, const Prepared& data, int index, std::string fo
 
 void Member::open_checkpoint(const Prepared& data) {
   std::map<std::string, std::string> settings;
-  for (const Listed& option : listing(o_, false)) settings.emplace(option.name, option.text);
+  for (const Listed& option : listing(o_, false))  // what changes the networks
+    if (option.name != "time_limit" && option.name != "cv" && option.name != "test")
+      settings.emplace(option.name, option.text);
   settings["samples"] = checksum(data.all);
   checkpoint_ =
       std::make_unique<Checkpoint>(folder_, CheckpointOptions{.keep = 2, .settings = settings});
@@ -88,12 +90,16 @@ std::string folder_of_member(const Options& o, int i) {
   return to_text(o.out, "/network-", i + 1);
 }
 
+namespace {
+/// True if the folder exists and has checkpoints.
+bool has_files(const std::string& folder) {
+  std::error_code error;
+  return std::filesystem::exists(folder, error) && Checkpoint(folder).exists();
+}
+}  // namespace
+
 bool has_checkpoints(const Options& o) {
-  for (int i = 0; i < o.ensemble; ++i)
-    if (std::error_code error; std::filesystem::exists(folder_of_member(o, i), error) &&
-                               Checkpoint(folder_of_member(o, i)).exists())
-      return true;
-  return false;
+  return has_files(o.out) || has_files(o.out + "/network-1");
 }
 
 void open_folder(const Options& o) {
@@ -103,6 +109,10 @@ void open_folder(const Options& o) {
                      "', which has checkpoints of a run that was interrupted, expected another "
                      "folder. Hint: --resume goes on with that run; else remove its checkpoint-* "
                      "files");
+  if (o.resume && has_files(o.ensemble == 1 ? o.out + "/network-1" : o.out))
+    fail<UsageError>("--resume", "got --ensemble ", o.ensemble, ", expected ",
+                     o.ensemble == 1 ? "that of the interrupted run, which has several networks"
+                                     : "none: the interrupted run has one network");
 }
 
 void clear_checkpoints(const Options& o, std::vector<std::unique_ptr<Member>>& members) {

@@ -166,7 +166,7 @@ void read_config(CLI::App& c, const std::string& path) {
       texts.push_back(part.is_string() ? part.get<std::string>() : part.dump());
     // The settings say so of what was not given.
     const bool off = texts.empty() || texts[0].empty() || texts[0] == "false" ||
-                     texts[0] == "the rule's default";
+                     texts[0] == "the rule's default" || texts[0] == "auto";
     if (!off) set_unless_given(c, name, texts);
   }
 }
@@ -179,7 +179,7 @@ void add_train_options(CLI::App& c, Options& o) {
       ->check(one_of({"none", "balanced"}))
       ->capture_default_str();
   add_number(c, "--label-smoothing", o.label_smoothing,
-             "share of each target that is spread over all classes")
+             "share of each label that is spread over all classes; a target of numbers ignores it")
       ->check(kShare);
   c.add_option("--test", o.test, "CSV file that the model is measured on at the end");
   c.add_option("--trace", o.trace,
@@ -212,7 +212,8 @@ void add_train_options(CLI::App& c, Options& o) {
     const bool whole_run = (o.schedule != "constant" && o.schedule != "plateau") || o.swa > 0 ||
                            o.ema > 0 || o.optimizer.find("swa") != std::string::npos ||
                            o.optimizer.find("ema") != std::string::npos;
-    if (c.get_option("--patience")->count() == 0 && whole_run) o.patience = 0;
+    o.own_patience = c.get_option("--patience")->count() > 0;
+    if (!o.own_patience && whole_run) o.patience = 0;
   });
 }
 
@@ -308,7 +309,9 @@ void add_options(CLI::App& c, Options& o, bool compare) {
         ->transform(kRuns)
         ->capture_default_str();
     c.add_flag("--keep-model", o.keep_model,
-               "train the winner as `descent train` does, and keep model.safetensors in --out");
+               "train the winner as `descent train` does, and keep its files in the folder winner "
+               "of --out");
+    c.add_flag("--force", o.force, "with --keep-model: replace an earlier winner");
     c.parse_complete_callback([&c, &o] {
       if (o.time_limit <= 0 || c.get_option("--budget")->count() > 0) return;
       o.search_on = true;
@@ -392,16 +395,19 @@ std::vector<Listed> listing(const Options& o, bool compare) {
       {"decimal", o.decimal, true},
   };
   if (!compare)
-    for (Listed& reading : std::vector<Listed>{{"patience", to_text(o.patience)},
-                                               {"weight", o.weight, true},
-                                               {"class_weights", o.class_weights, true},
-                                               {"label_smoothing", exact(o.label_smoothing)},
-                                               {"ensemble", to_text(o.ensemble)}})
+    for (Listed& reading : std::vector<Listed>{
+             {"patience", o.own_patience ? to_text(o.patience) : "auto", !o.own_patience},
+             {"weight", o.weight, true},
+             {"class_weights", o.class_weights, true},
+             {"label_smoothing", exact(o.label_smoothing)},
+             {"ensemble", to_text(o.ensemble)},
+             {"cv", o.cv > 0 ? to_text(o.cv) : "", o.cv == 0},
+             {"test", o.test, true}})
       all.push_back(std::move(reading));
+  all.push_back({"time_limit", o.time_limit > 0 ? exact(o.time_limit) + "s" : "", true});
   if (compare) {
     all.push_back({"budget", to_text(o.search_on ? Options().budget : o.budget)});
     all.push_back({"seeds", to_text(o.seeds)});
-    all.push_back({"time_limit", o.time_limit > 0 ? exact(o.time_limit) + "s" : "", true});
   }
   return all;
 }

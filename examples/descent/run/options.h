@@ -55,6 +55,7 @@ struct Options {
   int cv = 0;            // folds of a cross-validation before the run; 0: none
   int ensemble = 1;      // networks whose predictions are averaged
   std::string out{};
+  bool own_patience = false;  // train: --patience was given
   std::int64_t patience = 0;  // train: epochs without improvement that end the run; 0: none do
   bool force = false;         // train: replace the model of an earlier run in --out
   std::string trace{};        // train: CSV file for what each step did to each parameter; "": none

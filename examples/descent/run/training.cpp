@@ -152,6 +152,7 @@ void Training::train_an_epoch(const std::function<void()>& watch) {
 }
 
 Run Training::run(const Watchers& watch) {
+  start_ = std::chrono::steady_clock::now();
   if (!o_.trace.empty()) optimizer_.set_tracer(optim::csv_tracer(o_.trace));
   std::vector<Epoch>& epochs = run_.epochs;
   try {
@@ -170,7 +171,8 @@ Run Training::run(const Watchers& watch) {
       stopping_->restore(model_);
       run_.best_epoch = stopping_->best_epoch() + 1;
       run_.averaged = optimizer_.has_average();
-    } else if (o_.swa > 0 || o_.ema > 0 || optimizer_.has_average()) {
+    } else if (optimizer_.has_average() || ((o_.swa > 0 || o_.ema > 0) &&
+                                            !run_.out_of_time)) {  // else there was no time for one
       run_.averaged = true;
       optimizer_.swap_average();  // the model keeps the averaged weights
       if (o_.batch_norm) measure_batch_norm();

@@ -54,8 +54,8 @@ class Training {
   Training(const Options& o, descent::nn::Sequential& model, const descent::data::Dataset& train,
            const descent::data::Dataset& validation, const descent::Tensor& weight = {});
 
-  /// Trains the model. Call run() once. If a loss or gradient is NaN or infinite, the run ends, and
-  /// the result says that the run diverged.
+  /// Trains the model for --time-limit at most. Call run() once. If a loss or gradient is NaN or
+  /// infinite, the run ends, and the result says that the run diverged.
   Run run(const Watchers& watch = {});
 
   /// Adds everything that changes to a checkpoint. After Checkpoint::load(), run() goes on where
@@ -84,8 +84,8 @@ class Training {
   std::optional<descent::optim::ReduceOnPlateau> plateau_;
   std::optional<descent::optim::EarlyStopping> stopping_;
   Run run_;
-  double lr_ = 0;  // at the first step of the present epoch
-  std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();
+  double lr_ = 0;                                // at the first step of the present epoch
+  std::chrono::steady_clock::time_point start_;  // of run()
 };
 
 }  // namespace app

@@ -123,8 +123,10 @@ std::string sentence_of(const Judged& j, const Study& study, const Options& o) {
     if (ahead(first.who->tuned, c.linear, true))
       s += to_text(" That is ahead of ", linear, " (", score, ").");
     else
-      s += to_text(" A network is not worth it here: ", linear, " does ",
-                   ahead(c.linear, first.who->tuned, true) ? "better (" : "as well (", score, ").");
+      s += to_text(" A network is not worth it here: ", linear,
+                   ahead(c.linear, first.who->tuned, true) ? " does better ("
+                                                           : " is not told apart from it (",
+                   score, ").");
   }
   if (n == 1) return s + " One seed says nothing about how far that is chance.";
   std::vector<std::string> behind, level, before;

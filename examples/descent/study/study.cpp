@@ -228,6 +228,7 @@ Options recipe_of(const Options& o, const Source& source, const Contender& who) 
   own.data = source.data;
   own.resume = false;
   own.time_limit = 0;
+  own.own_patience = true;
   return own;
 }
 
