@@ -90,7 +90,10 @@ void TableModel::predict(std::span<const float> row, std::span<double> out) cons
 void TableModel::predict_values(const double* values, std::span<double> out) const {
   Tensor inputs = empty({1, network.inputs});
   float* to = inputs.data_ptr<float>();
-  for (const data::Feature& f : schema.features) f.encode(*values++, to), to += f.width();
+  for (const data::Feature& f : schema.features) {
+    f.encode(*values++, to);
+    to += f.use == data::ColumnUse::number && !f.has_gaps ? 1 : f.width();
+  }
   const Tensor p = predict(inputs);
   if (p.dtype() == kFloat64)
     std::copy_n(p.data_ptr<double>(), out.size(), out.begin());

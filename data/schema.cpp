@@ -184,7 +184,7 @@ std::int64_t Feature::width() const {
   return values + (has_gaps ? 1 : 0);
 }
 
-void Feature::encode(double value, float* inputs) const {
+void Feature::encode_any(double value, float* inputs) const {
   const bool gap = std::isnan(value);
   if (gap) value = fill;
   if (use == ColumnUse::number) {

@@ -33,7 +33,15 @@ struct Feature {
   std::int64_t width() const;
   /// Writes the inputs of a value: of a number less `shift`, of the place of a word in `words`, or
   /// −1 for another word; NaN is a gap.
-  void encode(double value, float* inputs) const;
+  void encode(double value, float* inputs) const {
+    if (use == ColumnUse::number && !has_gaps && !smooth_clip && value == value)
+      *inputs = static_cast<float>((value - mean) / deviation);  // most columns
+    else
+      encode_any(value, inputs);
+  }
+
+ private:
+  void encode_any(double value, float* inputs) const;
 };
 
 /// What is to be predicted.
