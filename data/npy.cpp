@@ -175,7 +175,7 @@ Tensor parse_npy(std::string_view file, const std::string& name) {
     fail<FileError>("npy", "got '", name, "', ", what, ", expected an array of NumPy");
   };
   if (!file.starts_with(kMagic) || file.size() < 12) bad("which is no .npy file");
-  const int version = file[6];
+  const auto version = static_cast<unsigned char>(file[6]);
   if (version < 1 || version > 3) bad("whose version is unknown");
   const std::size_t width = version == 1 ? 2 : 4, begin = 8 + width,
                     length = little(file, 8, width);
@@ -335,7 +335,7 @@ void save_npz(const std::string& path, const std::map<std::string, Tensor>& tens
                                                             {0, 2}})
       append_little(entry, x, bytes);
     append_little(file, kLocal, 4);
-    file += entry + member + contents;
+    file.append(entry).append(member).append(contents);
     append_little(directory, kEntry, 4);
     append_little(directory, 20, 2);
     directory += entry;

@@ -107,7 +107,7 @@ class Scanner {
   }
 
   void find_names() {
-    if (!options_.header) table_.class_names = class_names_of(sample_);
+    if (!options_.header.value_or(false)) table_.class_names = class_names_of(sample_);
     table_.has_header =
         table_.class_names.empty() && options_.header.value_or(is_header(sample_, format_.decimal));
     if (table_.has_header || !table_.class_names.empty()) {

@@ -68,6 +68,16 @@ TEST(Schema, MeasuresTheTrainingRowsAlone) {
   EXPECT_EQ(x[3][1].item(), 0.5F);  // neither a nor b: between them
 }
 
+TEST(Schema, ReadsTheFileOfClassNamesThatItLearnedFrom) {
+  const Folder folder;
+  write_file(folder / "named.csv", "4,2,bad,good\n1.5,2,0\n2.5,1,1\n3,7,0\n4,5,1\n");
+  const Schema s = Schema::fit(data::read_table(folder / "named.csv"), {});
+  EXPECT_EQ(s.target.classes, (Words{"bad", "good"}));
+  const Table again = s.read(folder / "named.csv");
+  EXPECT_EQ(s.inputs(again).size(0), 4);
+  EXPECT_EQ(s.targets(again).to_vector<std::int64_t>(), (std::vector<std::int64_t>{0, 1, 0, 1}));
+}
+
 TEST(Schema, FindsColumnsByName) {
   const Schema s = Schema::fit(parse_table("a,b,y\n1,5,0.5\n2,7,1.5\n4,6,2.5\n"), {});
   const Tensor x = s.inputs(parse_table("extra,b,a\nq,5,1\nr,7,2\n"));

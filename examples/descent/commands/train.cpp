@@ -235,10 +235,149 @@ void run_all(const Options& o, std::vector<std::unique_ptr<Member>>& members, bo
   if (interrupted()) throw Interrupted{};
 }
 
-/// Prints the measures on rows that took no part in training.
-void print_measures(const std::string& title, const std::vector<Evaluation>& all) {
-  std::cout << "\n" << title << "\n\n" << text_of(all);
+/// The options of each network: it has a share of the time. Networks run side by side, and the
+/// folds of a cross-validation run before them.
+Options with_share_of_time(Options o) {
+  const int threads = num_threads(), folds = (o.cv + threads - 1) / threads,
+            networks = (o.ensemble + threads - 1) / threads;
+  o.time_limit /= folds * o.ensemble + networks;
+  return o;
 }
+
+/// A run of `train`: its data, its networks, and what came of them.
+class Session {
+ public:
+  /// Reads and checks everything, so that a mistake shows before a file is written.
+  explicit Session(const Options& o)
+      : o_(o),
+        own_(with_share_of_time(o)),
+        from_(read_learnable(o)),
+        data_(prepare_rows(o, from_, part_rows(from_, {}, 1 - o.validation, o.seed))),
+        classes_(data_.all.is_classification()),
+        measure_(classes_ ? "accuracy" : "R²"),
+        model_(untrained_model(o, data_)) {
+    if (!o_.test.empty()) {
+      test_ = data_.schema.read(o_.test);
+      data_.schema.targets(test_);  // throws now if at all
+    }
+    for (int i = 0; i < o_.ensemble; ++i)
+      members_.push_back(std::make_unique<Member>(own_, data_, i, folder_of_member(o_, i)));
+    settings_ = settings_of(o_, members_[0]->rule(), data_.all);
+    if (!o_.out.empty()) model_.description();  // throws now if at all
+  }
+
+  int run() {
+    if (o_.resume && has_ended(o_, settings_)) {
+      std::cout << "the run in " << o_.out << " has ended: there is nothing to go on with\n";
+      return kOk;
+    }
+    if (!o_.resume && !o_.force && !o_.out.empty() && exists(o_.out + "/model.safetensors"))
+      fail<UsageError>("--out", "got '", o_.out,
+                       "', which has the model of an earlier run, expected another folder. Hint: "
+                       "--force replaces that model");
+    if (!o_.out.empty()) open_folder(o_);
+    announce();
+    try {
+      if (o_.cv > 0) folds_ = cross_validate(own_, from_);
+      std::cout << folds_;
+      run_all(o_, members_, classes_);
+    } catch (const Interrupted&) {
+      std::cerr << "interrupted"
+                << (o_.out.empty() ? ". Nothing was saved: there is no --out"
+                                   : ". To go on: the same command with --resume")
+                << "\n";
+      return kInterrupted;
+    }
+    for (const auto& member : members_) runs_.push_back(member->result());
+    std::cout << (runs_.size() == 1 ? history_of(runs_[0], measure_) : members_of(runs_, measure_));
+    for (const Run& run : runs_)
+      if (run.diverged) return give_up(run.failure);
+    measure();
+    if (!o_.out.empty()) save();
+    return kOk;
+  }
+
+ private:
+  /// Says how the columns were read, and what will be trained on how many rows.
+  void announce() {
+    std::vector<std::string> targets;
+    for (const data::Target& t : data_.schema.all_targets()) targets.push_back(t.name);
+    std::string text = from_.summary;
+    if (!text.empty()) {
+      for (const std::string& column : data_.schema.left_out) text += "left out: " + column + "\n";
+      text += to_text(targets.size() > 1 ? "targets: " : "target: ", joined(targets), "\n\n");
+    }
+    const data::Dataset& all = data_.all;
+    std::cout << text << all.name << ": " << data_.train.size() << " samples to train, "
+              << data_.validation.size() << " to validate, "
+              << counted(all.num_features(), "feature")
+              << (classes_ ? to_text(", ", all.num_classes(), " classes") : std::string()) << "\n"
+              << members_[0]->net().summary() << members_[0]->rule() << "\n\n";
+  }
+
+  /// After a run that diverged. The files of a folder belong to one run.
+  int give_up(const std::string& failure) {
+    std::cerr << failure << "\n";
+    if (o_.out.empty()) return kTrainingFailed;
+    if (exists(o_.out + "/model.safetensors"))
+      std::cerr << "the files of an earlier run in " << o_.out << " stay as they were\n";
+    else
+      save_history();
+    clear_checkpoints(o_, members_);
+    return kTrainingFailed;
+  }
+
+  /// Puts the networks into the model, and says how good it is.
+  void measure() {
+    double seconds = 0;
+    std::int64_t evaluations = 0;
+    for (const Run& run : runs_) seconds += run.seconds, evaluations += run.gradient_evaluations;
+    for (const auto& member : members_) model_.nets.push_back(member->net());
+    validation_ =
+        evaluations_of(data_.schema, model_.predict(data_.validation.x),
+                       data_.schema.truth(from_.table).index_select(0, data_.rows.validation));
+    model_.notes = notes_of(o_, members_[0]->rule(), data_, runs_, validation_);
+    std::cout << "\n";
+    if (runs_.size() == 1)
+      std::cout << "validation loss " << format(runs_[0].validation.loss, "%.4f") << ", "
+                << measure_ << " " << format(runs_[0].validation.accuracy, "%.4f")
+                << (runs_[0].averaged ? " (averaged weights)" : "") << "; ";
+    std::cout << counted(evaluations, "gradient evaluation") << " in " << duration(seconds) << "\n"
+              << ending_of(o_, runs_, measure_) << "\nOn the rows for validation:\n\n"
+              << text_of(validation_);
+    if (!o_.test.empty()) {
+      tested_ = evaluations_of(data_.schema, model_.predict(test_), data_.schema.truth(test_));
+      std::cout << "\nOn " << o_.test << ":\n\n" << text_of(tested_);
+    }
+    std::cout << hint_of(o_, validation_);
+  }
+
+  void save_history() {
+    write_file(o_.out + "/settings.json", settings_);
+    save_metrics(runs_, classes_, o_.out);
+  }
+  void save() {
+    save_history();
+    model_.save(o_.out + "/model.safetensors", data_.validation.x);
+    write_file(o_.out + "/report.html",
+               html_of(o_, {model_, data_, from_, runs_, validation_, tested_, folds_}));
+    clear_checkpoints(o_, members_);
+    std::cout << "\n" << joined(kFiles) << " are in " << o_.out << "\n";
+  }
+
+  const Options& o_;
+  const Options own_;
+  const Learnable from_;
+  const Prepared data_;
+  const bool classes_;
+  const char* measure_;
+  TableModel model_;
+  data::Table test_;
+  std::vector<std::unique_ptr<Member>> members_;
+  std::vector<Run> runs_;  // of the members
+  std::vector<Evaluation> validation_, tested_;
+  std::string settings_, folds_;
+};
 
 }  // namespace
 
@@ -246,109 +385,7 @@ int train(const Options& o) {
   check_files(o);
   catch_interrupts();
   use_threads(o.threads);
-  Options share = o;  // of the time, for one network: networks run side by side, folds before them
-  const int threads = num_threads(), folds = (o.cv + threads - 1) / threads,
-            networks = (o.ensemble + threads - 1) / threads;
-  share.time_limit = o.time_limit / (folds * o.ensemble + networks);
-  const Learnable from = read_learnable(o);
-  const Prepared data = prepare_rows(o, from, part_rows(from, {}, 1 - o.validation, o.seed));
-  const data::Dataset& all = data.all;
-  const bool classes = all.is_classification();
-  const char* measure = classes ? "accuracy" : "R²";
-  const data::Table test = o.test.empty() ? data::Table() : data.schema.read(o.test);
-  if (!o.test.empty()) data.schema.targets(test);  // throws now if at all
-  std::vector<std::unique_ptr<Member>> members;
-  for (int i = 0; i < o.ensemble; ++i)
-    members.push_back(std::make_unique<Member>(share, data, i, folder_of_member(o, i)));
-  const std::string rule = members[0]->rule();
-  TableModel model = untrained_model(o, data);
-  if (!o.out.empty()) model.description();  // throws now if at all
-  const std::string settings = settings_of(o, rule, all);
-  if (o.resume && has_ended(o, settings)) {
-    std::cout << "the run in " << o.out << " has ended: there is nothing to go on with\n";
-    return kOk;
-  }
-  if (!o.resume && !o.force && !o.out.empty() && exists(o.out + "/model.safetensors"))
-    fail<UsageError>("--out", "got '", o.out,
-                     "', which has the model of an earlier run, expected another folder. Hint: "
-                     "--force replaces that model");
-  if (!o.out.empty()) open_folder(o);
-  std::cout << from.summary;
-  for (const std::string& column : data.schema.left_out)
-    if (!from.summary.empty()) std::cout << "left out: " << column << "\n";
-  std::vector<std::string> targets;
-  for (const data::Target& t : data.schema.all_targets()) targets.push_back(t.name);
-  if (!from.summary.empty())
-    std::cout << (targets.size() > 1 ? "targets: " : "target: ") << joined(targets) << "\n\n";
-  std::cout << all.name << ": " << data.train.size() << " samples to train, "
-            << data.validation.size() << " to validate, " << counted(all.num_features(), "feature")
-            << (classes ? to_text(", ", all.num_classes(), " classes") : std::string()) << "\n"
-            << members[0]->net().summary() << rule << "\n\n";
-  std::vector<Run> runs;
-  std::string folds_text;
-  try {
-    if (o.cv > 0) folds_text = cross_validate(share, from);
-    std::cout << folds_text;
-    run_all(o, members, classes);
-  } catch (const Interrupted&) {
-    std::cerr << "interrupted"
-              << (o.out.empty() ? ". Nothing was saved: there is no --out"
-                                : ". To go on: the same command with --resume")
-              << "\n";
-    return kInterrupted;
-  }
-  std::string failure;
-  for (const auto& member : members) {
-    runs.push_back(member->result());
-    if (runs.back().diverged) failure = runs.back().failure;
-  }
-  std::cout << (runs.size() == 1 ? history_of(runs[0], measure) : members_of(runs, measure));
-  const auto save = [&] {
-    write_file(o.out + "/settings.json", settings);
-    save_metrics(runs, classes, o.out);
-  };
-  if (!failure.empty()) {
-    std::cerr << failure << "\n";
-    if (o.out.empty()) return kTrainingFailed;
-    // The files of a folder belong to one run.
-    if (exists(o.out + "/model.safetensors"))
-      std::cerr << "the files of an earlier run in " << o.out << " stay as they were\n";
-    else
-      save();
-    clear_checkpoints(o, members);
-    return kTrainingFailed;
-  }
-  double seconds = 0;
-  std::int64_t evaluations = 0;
-  for (const Run& run : runs) seconds += run.seconds, evaluations += run.gradient_evaluations;
-  for (const auto& member : members) model.nets.push_back(member->net());
-  const std::vector<Evaluation> validation =
-      evaluations_of(data.schema, model.predict(data.validation.x),
-                     data.schema.truth(from.table).index_select(0, data.rows.validation));
-  model.notes = notes_of(o, rule, data, runs, validation);
-  if (runs.size() == 1)
-    std::cout << "\nvalidation loss " << format(runs[0].validation.loss, "%.4f") << ", " << measure
-              << " " << format(runs[0].validation.accuracy, "%.4f")
-              << (runs[0].averaged ? " (averaged weights)" : "") << "; ";
-  else
-    std::cout << "\n";
-  std::cout << counted(evaluations, "gradient evaluation") << " in " << duration(seconds) << "\n"
-            << ending_of(o, runs, measure);
-  print_measures("On the rows for validation:", validation);
-  std::vector<Evaluation> tested;
-  if (!o.test.empty()) {
-    tested = evaluations_of(data.schema, model.predict(test), data.schema.truth(test));
-    print_measures(to_text("On ", o.test, ":"), tested);
-  }
-  std::cout << hint_of(o, validation);
-  if (o.out.empty()) return kOk;
-  save();
-  model.save(o.out + "/model.safetensors", data.validation.x);
-  write_file(o.out + "/report.html",
-             html_of(o, {model, data, from, runs, validation, tested, folds_text}));
-  clear_checkpoints(o, members);
-  std::cout << "\n" << joined(kFiles) << " are in " << o.out << "\n";
-  return kOk;
+  return Session(o).run();
 }
 
 namespace {
