@@ -278,7 +278,8 @@ std::string to_c(const TableModel& model, const std::string& prefix) {
   std::string text = to_text(
       "/* A model of ", literal(name), R"(, made by Descent.
 
-   double row[%_COLUMNS];   a value for each column: see @_column_name()
+   double row[%_COLUMNS];   a value for each column: see @_column_name(); of a word the place that
+                              @_word() gives, and NAN for a gap
    double out[%_OUTPUTS];    )",
       classes ? "the probability of each class: see @_class_name()" : "the predicted values",
       R"(

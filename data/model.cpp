@@ -171,6 +171,19 @@ std::vector<nn::EmbeddedColumn> embedded_columns(const data::Schema& schema) {
   return columns;
 }
 
+void settle_unknown_words(nn::Sequential& net, const data::Schema& schema, const Tensor& inputs) {
+  const NoGradGuard guard;
+  const auto columns = embedded_columns(schema);
+  for (const auto& [name, parameter] : net.parameters())
+    for (std::size_t i = 0; i < columns.size(); ++i) {
+      if (name != to_text("0.", i, ".weight")) continue;
+      const Tensor places = inputs.select(1, columns[i].place).to(kInt64);
+      if (min(places).item() == 0) continue;
+      const Tensor mean = index_select(parameter, 0, places).to(kFloat64).mean({0}).to(kFloat32);
+      Tensor(parameter).select(0, 0).copy_(mean);
+    }
+}
+
 std::vector<DenseLayer> TableModel::layers(std::size_t i) const {
   const auto state = nets.at(i).state_dict();
   std::vector<DenseLayer> all;

@@ -82,6 +82,11 @@ TableModel load_model(const std::string& path);
 /// The inputs of a schema that hold numbers of words, for MlpOptions::embedded.
 std::vector<nn::EmbeddedColumn> embedded_columns(const data::Schema& schema);
 
+/// Gives words that are in none of these training inputs (N, D) the mean vector of the words that
+/// are, each as often as it stands there: nothing was learned of them. Call it after training. Does
+/// nothing for a column whose training rows had unknown words.
+void settle_unknown_words(nn::Sequential& net, const data::Schema& schema, const Tensor& inputs);
+
 /// How much a model relies on a column.
 struct Importance {
   std::string column;       ///< a feature of the schema

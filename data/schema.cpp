@@ -191,7 +191,8 @@ void Feature::encode_any(double value, float* inputs) const {
     const double z = (value - mean) / deviation;
     *inputs++ = static_cast<float>(smooth_clip ? z / std::sqrt(1 + z * z / 9) : z);
   } else if (embedding > 0) {
-    *inputs++ = static_cast<float>(value + 1);
+    const bool known = value >= 0 && value < static_cast<double>(words.size());
+    *inputs++ = known ? static_cast<float>(std::floor(value) + 1) : 0;
   } else if (words.size() <= 2) {
     *inputs++ = value < 0 && words.size() == 2                   ? 0.5F
                 : value == static_cast<double>(words.size() - 1) ? 1.0F

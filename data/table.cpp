@@ -79,6 +79,7 @@ Tensor Table::take(const std::string& wanted, const char* what) {
 std::string Table::summary() const {
   std::size_t longest = 6;
   for (const Column& c : columns) longest = std::max(longest, descent::columns(brief(c.name, 30)));
+  for (const std::string& d : dropped) longest = std::max(longest, descent::columns(brief(d, 30)));
   std::string text;
   for (const Column& c : columns) {
     std::string what = "numbers";

@@ -352,7 +352,9 @@ class Scanner {
     const Origin word = origin_of(first_of(c, &PieceColumn::first_word));
     bad("got '", word.text, "' in line ", word.line, ", ", in_column(c),
         ", expected a finite number", others,
-        ". Hint: fill it in, read the column as a category, or drop it");
+        disguise_of(word.text) != nullptr
+            ? ". Hint: write plain numbers into the file, as days for dates, or drop the column"
+            : ". Hint: fill it in, read the column as a category, or drop it");
   }
 
   /// Makes one dictionary of each column of words: sorted, as numbers if they all are.
@@ -407,8 +409,9 @@ class Scanner {
       refuse_word(c, to_text(" as in ", numbers, " other rows"));
     if (!plans_[c].use && 2 * strange > static_cast<std::int64_t>(counts.size()))
       bad("got ", disguise, ", '", brief(example), "', in ", in_column(c),
-          ", expected numbers or words. Hint: drop the column, make a number of it, or say that it "
-          "is a category");
+          ", expected numbers or words. Hint: drop the column, write plain numbers into the file, "
+          "as "
+          "days for dates, or say that it is a category");
     if (words == 0) std::sort(sorted.begin(), sorted.end());  // 9 before 10
     std::unordered_map<std::string_view, float> place;
     for (const auto& [value, word] : sorted) {

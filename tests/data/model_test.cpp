@@ -335,6 +335,19 @@ TEST(TableModel, PredictsSeveralTargets) {
       "got the target 'b' twice, expected different ones"));
 }
 
+TEST(TableModel, GivesWordsThatWereNeverThereTheMeanVector) {
+  const Table t = many_words();
+  const TableModel m = model_of(t, {});
+  nn::Sequential net = m.nets[0];
+  const auto table = [&] { return net.state_dict().at("0.0.weight"); };
+  const Tensor inputs = m.schema.inputs(t), before = table();
+  settle_unknown_words(net, m.schema, inputs);  // the last rows hold unknown words: learned
+  EXPECT_EQ(table().to_vector(), before.to_vector());
+  settle_unknown_words(net, m.schema, inputs.slice(0, 0, 34));  // each of 17 words twice
+  EXPECT_TRUE(allclose(table()[0], before.slice(0, 1, 18).mean({0}), 1e-5, 1e-6));
+  EXPECT_EQ(table().slice(0, 1).to_vector(), before.slice(0, 1).to_vector());
+}
+
 TEST(TableModel, PredictsTheMeanOfAnEnsemble) {
   const Folder folder;
   const Table t = parse_table(kBeams);

@@ -279,6 +279,17 @@ expect 3 "got words in the column of --weight 'y', expected numbers" train --dat
 expect 2 'Hint: did you mean' train --data rare.csv --weight cuont
 expect 2 'expected a CSV file that has this column' train --data iris --weight x
 
+# What is unusual about a table is said.
+awk 'BEGIN { srand(5); print "number,x,stars"; for (i = 0; i < 60; ++i) print 100 + i "," rand() "," int(5 * rand()) }' >remarks.csv
+expect 0 'number counts the rows; if it only names them, --drop leaves it out' train --data remarks.csv --epochs 1
+expect 0 'stars has 5 different numbers, read as classes; --task regression' train --data remarks.csv --epochs 1
+expect 0 'nothing was saved. Hint: --out FOLDER' train --data remarks.csv --epochs 1
+expect 0 'x: how much each row counts' train --data remarks.csv --weight x --epochs 1
+for i in $(seq 30); do echo "2024-01-$((i % 28 + 10)),$i.5"; done | sed '1i day,y' >dated.csv
+expect 3 'Hint: drop the column, write plain numbers into the file, as days for dates' train --data dated.csv --epochs 1
+expect 3 'Hint: write plain numbers into the file, as days for dates, or drop the column' \
+  train --data dated.csv --epochs 1 --column day:number
+
 # Folds, ensembles, presets, settings of another run, time.
 expect 0 'all    200' train --data beams.csv --cv 4 --epochs 3
 expect 2 'got a model of one network, expected an ensemble' predict measured/model.safetensors beams.csv --spread

@@ -30,8 +30,8 @@ int evaluate_model(const Asked& a) {
   const data::Table table = model.schema.read(a.data);
   std::vector<std::string> names;
   for (const data::Target& t : model.schema.all_targets()) names.push_back(t.name);
-  const std::string text = text_of(
-      evaluations_of(model.schema, model.predict(table), model.schema.truth(table)));
+  const std::string text =
+      text_of(evaluations_of(model.schema, model.predict(table), model.schema.truth(table)));
   std::cout << counted(table.rows(), "row") << " of " << a.data << ", target " << joined(names)
             << "\n\n"
             << text;

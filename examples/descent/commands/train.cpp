@@ -192,7 +192,8 @@ std::string hint_of(const Options& o, const std::vector<Evaluation>& all) {
                  e.commonest.empty() ? "always predicting the mean"
                                      : "always predicting how frequent the classes are",
                  ". Hint: ", o.lr > 0.01 ? "a lower --lr, " : "",
-                 "--patience 20, --preset tabular, or other columns\n");
+                 o.patience == 0 ? "--patience 20, " : "",
+                 o.preset.empty() ? "--preset tabular, or " : "", "other columns\n");
 }
 
 /// The epoch with the lowest validation loss.
@@ -293,7 +294,10 @@ class Session {
     for (const Run& run : runs_)
       if (run.diverged) return give_up(run.failure);
     measure();
-    if (!o_.out.empty()) save();
+    if (o_.out.empty())
+      std::cout << "\nnothing was saved. Hint: --out FOLDER keeps the model\n";
+    else
+      save();
     return kOk;
   }
 

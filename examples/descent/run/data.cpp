@@ -104,6 +104,26 @@ void name_targets(const Options& o, Learnable& l) {
   l.options.more_targets.assign(names.begin() + 1, names.end());
 }
 
+/// What is unusual about columns: one that counts the rows, and a target of numbers that is read as
+/// classes.
+std::string remarks_on(const data::Table& table, const data::Schema& schema) {
+  std::string text;
+  for (const data::Column& c : table.columns) {
+    if (c.use != data::ColumnUse::number) continue;
+    if (c.name == schema.target.name && !schema.target.classes.empty())
+      text += to_text("note: ", c.name, " has ", schema.target.classes.size(),
+                      " different numbers, read as classes; --task regression predicts values\n");
+    const Tensor x = table.values.select(1, &c - table.columns.data());
+    const std::int64_t n = x.numel();
+    if (n < 20 || c.gaps > 0) continue;
+    const Tensor steps = x.slice(0, 1) - x.slice(0, 0, n - 1);
+    if (min(steps).item() == max(steps).item() && min(steps).item() != 0)
+      text += to_text("note: ", c.name,
+                      " counts the rows; if it only names them, --drop leaves it out\n");
+  }
+  return text;
+}
+
 }  // namespace
 
 std::span<const NamedData> named_data() { return kNamedData; }
@@ -114,7 +134,6 @@ Learnable read_learnable(const Options& o) {
   if (!csv && !o.weight.empty())
     fail<UsageError>("--weight", "got '", o.weight, "', expected a CSV file that has this column");
   l.table = csv ? data::read_table(o.data, table_options(o)) : data::table_of(load_data(o));
-  l.summary = csv ? l.table.summary() : "";
   if (csv) name_targets(o, l);
   l.options.task = task_of(o);
   l.options.standardize = o.standardize == "on" || (o.standardize == "auto" && is_table(o));
@@ -130,7 +149,10 @@ Learnable read_learnable(const Options& o) {
         fail<FileError>("--weight", "got ", w, " in the column '", o.weight,
                         "', expected numbers of 0 or more and no gaps");
   }
+  if (csv) l.summary = l.table.summary();
+  if (!o.weight.empty()) l.summary += to_text(o.weight, ": how much each row counts\n");
   const data::Schema whole = data::Schema::fit(l.table, l.options);
+  if (csv) l.summary += remarks_on(l.table, whole);
   if (!whole.target.classes.empty()) l.labels = whole.targets(l.table);
   if (!l.labels.defined() && o.class_weights != "none")
     fail<UsageError>("--class-weights", "got a target of numbers, expected classes");

@@ -68,7 +68,8 @@ std::string imbalance_of(const Evaluation& e) {
                  " % of these rows: a model that always says so has accuracy ",
                  format(e.commonest_share, "%.4f"), " and balanced accuracy ",
                  format(1.0 / static_cast<double>(classes), "%.3g"),
-                 ". AUC and balanced accuracy tell more here\n");
+                 ". AUC and balanced accuracy tell more here. Hint: "
+                 "--class-weights balanced finds more of the rare classes\n");
 }
 
 std::string text_of(const std::vector<Evaluation>& all) {

@@ -58,6 +58,7 @@ const Run& Member::run(const std::function<void(const Epoch&)>& show) {
                               saved = Clock::now();
                             }});
   net_.eval();
+  settle_unknown_words(net_, data_.schema, data_.train.x);
   return run_;
 }
 

@@ -2,6 +2,7 @@
 
 #include <chrono>
 #include <cmath>
+#include <map>
 
 namespace app {
 
@@ -84,7 +85,7 @@ void Training::load_state_dict(const std::map<std::string, Tensor>& state) {
 std::pair<Score, Score> Training::scores() {
   const auto both = [&] {
     const std::pair scores(evaluate(model_, train_), evaluate(model_, validation_));
-    if (stopping_) stopping_->step(scores.second.loss, model_);
+    if (stopping_) stopping_->step(loss_to_lower(scores.second), model_);
     return scores;
   };
   if (!optimizer_.has_average()) return both();
@@ -114,6 +115,27 @@ bool Training::out_of_time() {
 /// Computes the running statistics anew, after the weights changed.
 void Training::measure_batch_norm() {
   nn::update_batch_norm(model_, data::DataLoader(train_, {.batch_size = o_.batch}));
+}
+
+/// The validation loss that chooses the epoch. Where every class counts alike in training, every
+/// class counts alike here.
+double Training::loss_to_lower(const Score& validated) {
+  if (o_.class_weights != "balanced") return validated.loss;
+  const NoGradGuard guard;
+  const bool training = model_.is_training();
+  model_.eval();
+  const Tensor losses =
+      nn::cross_entropy(model_(validation_.x), validation_.y, {.reduction = nn::Reduction::none});
+  model_.train(training);
+  const auto loss = losses.to_vector<double>();
+  const auto label = validation_.y.to_vector<std::int64_t>();
+  std::map<std::int64_t, std::pair<double, double>> sums;  // of a class: its losses, its rows
+  for (std::size_t r = 0; r < loss.size(); ++r)
+    sums[label[r]].first += loss[r], sums[label[r]].second += 1;
+  double mean = 0;
+  for (const auto& [c, sum] : sums)
+    mean += sum.first / sum.second / static_cast<double>(sums.size());
+  return mean;
 }
 
 /// The mean loss of a batch, where samples count by their weights.

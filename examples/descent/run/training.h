@@ -72,6 +72,7 @@ class Training {
   bool has_stopped() const;
   bool out_of_time();
   descent::Tensor loss_of(const descent::data::Batch& batch);
+  double loss_to_lower(const Score& validated);
   void measure_batch_norm();
   void train_an_epoch(const std::function<void()>& watch);
 
