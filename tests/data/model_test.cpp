@@ -262,6 +262,76 @@ TEST(TableModel, PredictsRowsOfFloatsWithoutAllocation) {
                        "got 1 values and place for 3 results, expected 2 and 3"));
 }
 
+TEST(TableModel, PredictsARowAlikeWhateverStandsBesideIt) {
+  // Some rows are far from the others, and the batch is large enough to be cut for threads.
+  std::string text = "a,b,y\n";
+  Generator generator(11);
+  SCOPED_TRACE("seed 11");
+  for (int i = 0; i < 700; ++i)
+    text += to_text(i % 50 == 0 ? 1e6 : generator.uniform(), ",", generator.uniform(), ",",
+                    generator.uniform(), "\n");
+  const Table t = parse_table(text);
+  for (const nn::NamedActivation& a : nn::named_activations()) {
+    TableModel m = model_of(t, {});
+    m.network.hidden = {70, 33};
+    m.network.activation = a.name;
+    m.nets = {nn::mlp(m.network)};
+    m.nets[0].eval();
+    const auto all = m.predict(t).to_vector();
+    const Tensor inputs = m.schema.inputs(t);
+    for (std::int64_t r = 0; r < 700; r += 7)
+      EXPECT_EQ(m.predict(inputs.slice(0, r, r + 1)).item(), all[static_cast<std::size_t>(r)])
+          << a.name << " row " << r;
+    const auto some = m.predict(inputs.slice(0, 100, 351)).to_vector();
+    EXPECT_TRUE(std::equal(some.begin(), some.end(), all.begin() + 100)) << a.name;
+  }
+}
+
+TEST(Importance, FindsTheColumnThatTheModelReliesOn) {
+  std::string text = "noise,signal,y\n";
+  Generator generator(12);
+  SCOPED_TRACE("seed 12");
+  for (int i = 0; i < 200; ++i) {
+    const double signal = generator.uniform();
+    text += to_text(generator.uniform(), ",", signal, ",", 3 * signal, "\n");
+  }
+  const Table t = parse_table(text);
+  TableModel m = model_of(t, {});
+  m.network.hidden = {};  // y = signal, both standardised
+  m.nets = {nn::mlp(m.network)};
+  m.nets[0].load_state_dict({{"0.weight", tensor({{0.F, 1.F}})}, {"0.bias", zeros({1})}});
+  m.nets[0].eval();
+  const auto all = importance(m, t, 5, 1);
+  ASSERT_EQ(all.size(), 2U);
+  EXPECT_EQ(all[0].column, "signal");
+  // Two independent draws of deviation 1 differ by 2 in the mean square; R² falls from 1 to −1.
+  EXPECT_NEAR(all[0].loss, 2, 0.5);
+  EXPECT_NEAR(all[0].score, 2, 0.5);
+  EXPECT_GT(all[0].loss_spread, 0);
+  EXPECT_EQ(all[1].loss, 0);
+  EXPECT_TRUE(has_text(message_of<ValueError>([&] { importance(m, t, 0); }),
+                       "got 0 repeats, expected 1 or more"));
+}
+
+TEST(Schema, ReadsLongTablesInConstantMemory) {
+  const Folder folder;
+  const auto peak_of = [&](int rows) {
+    std::string text = "x,y\n";
+    for (int i = 0; i < rows; ++i) text += to_text(i % 97, ".25,", i % 5, ".5\n");
+    write_file(folder / "long.csv", text);
+    const Schema s = Schema::fit(parse_table("x,y\n1,2.5\n2,3.5\n"), {});
+    text = std::string();
+    const testing::PeakMemory peak;
+    std::int64_t read = 0;
+    s.read_blocks(folder / "long.csv", {}, [&](const Table& t, const Table&) { read += t.rows(); },
+                  100000);
+    EXPECT_EQ(read, rows);
+    return peak.bytes();
+  };
+  const std::int64_t few = peak_of(50000), many = peak_of(1000000);
+  EXPECT_LT(many, few + few / 4) << "the file is 20 times as long";
+}
+
 TEST(TableModel, TakesWordsByTheirPlace) {
   const Table t = parse_table(kBeams);
   const TableModel m = model_of(t, {.target = "load"});
