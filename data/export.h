@@ -24,11 +24,11 @@ std::string to_c(const TableModel& model, const std::string& prefix);
 
 /// The model as an ONNX file: opset 13, IR version 7. The input "inputs" is (batch, D) float32: for
 /// each feature of the schema its number, less Feature::shift; of words 1 for the word that
-/// is there and 0 for the others; and, if the feature has gaps, 1 for a gap and 0 for a value. A
-/// gap itself is given as Feature::fill, or the word at this place. The output
-/// "outputs" is (batch, C): probabilities, or values in the unit of the target. The names of the
-/// inputs and classes are in the metadata, one a line: "time less 1700000000" where numbers are so
-/// large that floats cannot tell them apart. Throws ValueError for weights that are not finite.
+/// is there and 0 for the others; and, if the feature has gaps, 1 for a gap and 0 for a value. For
+/// a gap, the number is Feature::fill, and the word is the one at the place Feature::fill. The
+/// output "outputs" is (batch, C): probabilities, or values in the unit of the target. The names of
+/// the inputs and classes are in the metadata, one a line: "time less 1700000000" where numbers are
+/// so large that floats cannot tell them apart. Throws ValueError for weights that are not finite.
 std::string to_onnx(const TableModel& model);
 
 /// The model as arrays for save_npz(): "net0.layer0.weight" (in, out) and "net0.layer0.bias" (out)

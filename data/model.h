@@ -82,9 +82,10 @@ TableModel load_model(const std::string& path);
 /// The inputs of a schema that hold numbers of words, for MlpOptions::embedded.
 std::vector<nn::EmbeddedColumn> embedded_columns(const data::Schema& schema);
 
-/// Gives words that are in none of these training inputs (N, D) the mean vector of the words that
-/// are, each as often as it stands there: nothing was learned of them. Call it after training. Does
-/// nothing for a column whose training rows had unknown words.
+/// Sets the vector that stands for unknown words in each embedded column of a trained network. If
+/// no training row has an unknown word in a column, training leaves this vector as it was drawn.
+/// Then the vector becomes the mean of the known words' vectors, weighted by how often each word
+/// stands in the training inputs (N, D). Otherwise the vector was trained and stays.
 void settle_unknown_words(nn::Sequential& net, const data::Schema& schema, const Tensor& inputs);
 
 /// How much a model relies on a column.

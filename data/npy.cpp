@@ -122,7 +122,8 @@ class HeaderReader {
       skip_blanks();
       const std::size_t end = std::min(rest_.find_first_not_of("0123456789"), rest_.size());
       const auto n = parse_number(rest_.substr(0, end));
-      if (!n || *n > 1e15 || h.shape.size() > 30) bad("a damaged shape");
+      if (!n || *n > 1e15) bad("a damaged shape");
+      if (h.shape.size() == 8) bad("more dimensions than eight");
       rest_.remove_prefix(end);
       h.shape.push_back(static_cast<std::int64_t>(*n));
       if (__builtin_mul_overflow(elements, std::max<std::int64_t>(h.shape.back(), 1), &elements))

@@ -3,8 +3,9 @@
 //   for (const nn::Measure& m : nn::classification_measures(probabilities, labels))
 //     std::cout << m.name << " " << m.value << " [" << m.low << ", " << m.high << "]\n";
 //
-// The intervals come from a bootstrap of the rows: Efron 1979. They hold the uncertainty of a
-// test set of this size, and nothing of the training. Legend: N rows, C classes.
+// The intervals come from a bootstrap of the rows: Efron 1979. An interval tells how far a measure
+// would move with another test set of this size. It does not tell how far the measure would move
+// with another training. Legend: N rows, C classes.
 #pragma once
 
 #include <descent/core/tensor.h>

@@ -15,13 +15,13 @@ struct Place {
   std::int64_t lines = 0;  ///< lines of the file that come before
 };
 
-/// Reads a file, a pipe or the standard input ("-") block by block, and unpacks gzip. The memory
-/// that is needed does not depend on the length of the file, but for gzip from a pipe.
+/// Reads a file, a pipe or the standard input ("-") block by block, and unpacks gzip. A block takes
+/// the same memory however long the file is. Only gzip from a pipe is unpacked as a whole first.
 class Blocks {
  public:
   /// Throws FileError if the path cannot be read. A block has about `size` bytes.
   explicit Blocks(const std::string& path, std::size_t size = std::size_t{1} << 24);
-  /// Goes to the next block. Returns false if there is none; there is always a first.
+  /// Goes to the next block. Returns false behind the last block. An empty file has one block.
   bool next();
   /// The rows of the block; before them, the names given to repeat().
   std::string_view text() const { return std::string_view(buffer_).substr(0, end_); }

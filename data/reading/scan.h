@@ -54,8 +54,8 @@ struct Plan {
   bool any_words = false;            ///< a category may have any number of words
 };
 using Choose = std::function<void(const Names&, std::vector<Plan>&)>;
-/// Reads a text. If it is not the beginning of a file, `place` says so; the options must then say
-/// how it is cut.
+/// Reads a text. If the text does not begin a file, `place` says where the text stands, and the
+/// options must give separator, decimal mark and header.
 Scan scan(std::string_view text, const TableOptions& options, const std::string& name,
           const Choose& choose, const Place& place = {});
 

@@ -50,6 +50,26 @@ std::ptrdiff_t count_of(const TemporaryFolder& folder) {
 
 // ---- writing ----
 
+TEST(WriteFile, TakesContentsInPieces) {
+  const TemporaryFolder folder;
+  const std::string path = folder / "pieces";
+  write_file(path, [](const auto& write) {
+    for (const char* piece : {"one ", "", "two"}) write(piece);
+  });
+  EXPECT_EQ(read_file(path), "one two");
+  // If the writer fails half-way, the old file stays, and no temporary file is left.
+  EXPECT_THROW(write_file(path,
+                          [](const auto& write) {
+                            write("three");
+                            fail<ValueError>("test", "no more");
+                          }),
+               ValueError);
+  EXPECT_EQ(read_file(path), "one two");
+  EXPECT_EQ(std::distance(std::filesystem::directory_iterator(folder.path),
+                          std::filesystem::directory_iterator()),
+            1);
+}
+
 TEST(WriteFile, ReplacesWholeOrNotAtAll) {
   const TemporaryFolder folder;
   write_file(folder / "f", "old");

@@ -323,8 +323,8 @@ TEST(Schema, ReadsLongTablesInConstantMemory) {
     text = std::string();
     const testing::PeakMemory peak;
     std::int64_t read = 0;
-    s.read_blocks(folder / "long.csv", {}, [&](const Table& t, const Table&) { read += t.rows(); },
-                  100000);
+    s.read_blocks(
+        folder / "long.csv", {}, [&](const Table& t, const Table&) { read += t.rows(); }, 100000);
     EXPECT_EQ(read, rows);
     return peak.bytes();
   };

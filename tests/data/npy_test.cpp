@@ -93,6 +93,9 @@ TEST(Npy, SaysWhatItCannotRead) {
       "a shape that is too large");
   refused(npy("{'descr': '<f4', 'fortran_order': False, 'shape': (-1,), }", "1234"),
           "a damaged shape");
+  refused(npy("{'descr': '<f4', 'fortran_order': False, 'shape': (1, 1, 1, 1, 1, 1, 1, 1, 1), }",
+              "1234"),
+          "more dimensions than eight");
   EXPECT_THROW(save_npy(path, Tensor()), ValueError);
 }
 

@@ -277,6 +277,11 @@ expect 0 'validation' train --data rare.csv --target y --weight count --class-we
 expect 2 'got a target of numbers, expected classes' train --data rare.csv --target x --class-weights balanced
 expect 3 "got words in the column of --weight 'y', expected numbers" train --data rare.csv --weight y --target x
 expect 2 'Hint: did you mean' train --data rare.csv --weight cuont
+expect 3 "got -1 in the column 'count', expected numbers of 0 or more" train --data <(sed 's/,1$/,-1/' rare.csv) --target y --weight count
+expect 2 'got it with --ensemble, expected a run of one network' train --data iris --ensemble 2 --trace t.csv
+head -n 4 rare.csv >few.csv
+expect 3 'fold 1: ' train --data few.csv --target x --cv 2 --epochs 1
+expect 3 'Hint: fewer folds leave more rows for each' train --data few.csv --target x --cv 2 --epochs 1
 expect 2 'expected a CSV file that has this column' train --data iris --weight x
 
 # What is unusual about a table is said.

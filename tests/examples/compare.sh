@@ -154,5 +154,14 @@ expect 3 "got 2 samples in 'tiny.csv', expected at least 10" --data tiny.csv --o
 awk 'BEGIN { print "a,b"; for (i = 0; i < 40; ++i) print i "," 1.5 }' >flat.csv
 expect 3 "got the target 'b', expected one that differs between rows" --data flat.csv --out flat
 
+# The winner is trained as the printed line says, and is not replaced unasked.
+winner=(--data own.csv --optimizers adam --budget 1 --seeds 2 --epochs 2 --keep-model)
+expect 0 'To train the first on own.csv: descent train --data own.csv --optimizer adam --lr 0.001' \
+  "${winner[@]}" --out kept
+"$descent" predict kept/winner/model.safetensors own.csv >/dev/null || wrong "the winner does not predict"
+expect 2 'which has the winner of an earlier comparison, expected another folder. Hint: --force' "${winner[@]}" --out kept
+expect 0 '' "${winner[@]}" --out kept --force
+expect 2 'got 2 data sets, expected one' --data own.csv,iris --keep-model --out two-winners
+
 [ $failures -eq 0 ] && echo "all as expected"
 exit $((failures > 0))

@@ -150,6 +150,9 @@ TEST(Metrics, RefuseWhatIsNoPrediction) {
       has_text(message_of<ValueError>([&] { regression_measures(tensor({NAN}), tensor({1.})); }),
                "got nan, expected finite values"));
   EXPECT_THROW(regression_measures(tensor({1.}), tensor({1., 2.})), ShapeError);
+  EXPECT_TRUE(has_text(
+      message_of<ValueError>([&] { classification_measures(p, tensor(Labels{1}), {.level = 1}); }),
+      "got 1000 resamples at level 1, expected 0 or more, and a level between"));
 }
 
 }  // namespace

@@ -104,8 +104,7 @@ void name_targets(const Options& o, Learnable& l) {
   l.options.more_targets.assign(names.begin() + 1, names.end());
 }
 
-/// What is unusual about columns: one that counts the rows, and a target of numbers that is read as
-/// classes.
+/// Remarks for the user: a feature counts the rows, or a target of numbers is read as classes.
 std::string remarks_on(const data::Table& table, const data::Schema& schema) {
   std::string text;
   for (const data::Column& c : table.columns) {
@@ -115,7 +114,7 @@ std::string remarks_on(const data::Table& table, const data::Schema& schema) {
                       " different numbers, read as classes; --task regression predicts values\n");
     const Tensor x = table.values.select(1, &c - table.columns.data());
     const std::int64_t n = x.numel();
-    if (n < 20 || c.gaps > 0) continue;
+    if (n < 20 || c.gaps > 0 || c.name == schema.target.name) continue;
     const Tensor steps = x.slice(0, 1) - x.slice(0, 0, n - 1);
     if (min(steps).item() == max(steps).item() && min(steps).item() != 0)
       text += to_text("note: ", c.name,

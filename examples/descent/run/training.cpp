@@ -117,8 +117,8 @@ void Training::measure_batch_norm() {
   nn::update_batch_norm(model_, data::DataLoader(train_, {.batch_size = o_.batch}));
 }
 
-/// The validation loss that chooses the epoch. Where every class counts alike in training, every
-/// class counts alike here.
+/// The validation loss that chooses the epoch and lowers the rate. With --class-weights balanced,
+/// every class counts alike in this loss, as in training.
 double Training::loss_to_lower(const Score& validated) {
   if (o_.class_weights != "balanced") return validated.loss;
   const NoGradGuard guard;
@@ -186,7 +186,7 @@ Run Training::run(const Watchers& watch) {
       if (!std::isfinite(trained.loss))
         fail<NonFiniteError>("train", "got a loss that is no number after epoch ", epochs.size(),
                              ", expected one. Hint: lower --lr or add --clip-norm 1");
-      if (plateau_) plateau_->step(validated.loss);
+      if (plateau_) plateau_->step(loss_to_lower(validated));
       if (watch.epoch) watch.epoch(epochs.back());
     }
     if (stopping_) {
