@@ -23,6 +23,7 @@
 #include <descent/data/npy.h>
 #include <descent/data/schema.h>
 #include <descent/data/table.h>
+#include <descent/data/trainer.h>
 #include <descent/nn/activations.h>
 #include <descent/nn/init.h>
 #include <descent/nn/layers.h>

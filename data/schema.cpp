@@ -425,8 +425,12 @@ Dataset Schema::dataset(const Table& table) const {
 
 namespace {
 
-TableOptions options_for(const Schema& schema) {
-  return {.decimal = schema.decimal == ',' ? ',' : '\0', .header = schema.has_header};
+/// How a file is read: as `format` says, and else as in training.
+TableOptions options_for(const Schema& schema, const TableOptions& format) {
+  const char usual = schema.decimal == ',' ? ',' : '\0';
+  return {.separator = format.separator,
+          .decimal = format.decimal != '\0' ? format.decimal : usual,
+          .header = format.header.value_or(schema.has_header)};
 }
 
 /// The place of a column in the header, or the number of columns. Throws if it stands there twice.
@@ -466,16 +470,16 @@ detail::Choose texts_of(const std::vector<std::string>& keep) {
 
 }  // namespace
 
-Table Schema::read(const std::string& path) const {
+Table Schema::read(const std::string& path, const TableOptions& format) const {
   const detail::TextOf text(path);
-  return detail::scan(text.view(), options_for(*this), path, columns_of(*this, true)).table;
+  return detail::scan(text.view(), options_for(*this, format), path, columns_of(*this, true)).table;
 }
 
 void Schema::read_blocks(const std::string& path, const std::vector<std::string>& keep,
-                         const std::function<void(const Table&, const Table&)>& f,
-                         std::size_t size) const {
+                         const std::function<void(const Table&, const Table&)>& f, std::size_t size,
+                         const TableOptions& format) const {
   detail::Blocks blocks(path, size);
-  TableOptions options = options_for(*this);
+  TableOptions options = options_for(*this, format);
   while (blocks.next()) {
     const auto rows = [&](const detail::Choose& choose) {
       return detail::scan(blocks.text(), options, path, choose, blocks.place());

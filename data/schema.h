@@ -109,14 +109,16 @@ class Schema {
   Dataset dataset(const Table& table) const;
   /// Reads a table with the columns that the schema knows, and with the target if it is there; all
   /// others are left out. Throws the errors of read_table(), and FileError for a missing column,
-  /// with the nearest name, and for a column whose name stands there twice.
-  Table read(const std::string& path) const;
+  /// with the nearest name, and for a column whose name stands there twice. The file may be written
+  /// otherwise than that of the training: if `format` sets separator, decimal mark or header, these
+  /// hold.
+  Table read(const std::string& path, const TableOptions& format = {}) const;
   /// Reads a table of any length in blocks of rows, in constant memory. Calls f(features, kept) for
   /// each block of about `size` bytes: a table of the features alone, and one of the columns in
   /// `keep`, as text. Throws the errors of read().
   void read_blocks(const std::string& path, const std::vector<std::string>& keep,
                    const std::function<void(const Table&, const Table&)>& f,
-                   std::size_t size = std::size_t{1} << 24) const;
+                   std::size_t size = std::size_t{1} << 24, const TableOptions& format = {}) const;
 
   /// The schema as JSON.
   std::string to_json() const;

@@ -18,9 +18,10 @@ forbid nn optim data
 forbid optim nn data
 # core declares Tensor's differentiable members and autograd defines them; core includes none of it.
 forbid core autograd nn optim data
-forbid data optim
-# A model of a table joins the network and the table; nothing else in data/ knows networks.
-report 'in data/, only model.h and model.cpp may include nn/' "$(grep -rlE '#include <descent/nn/' data --include=*.h --include=*.cpp | grep -vxE 'data/model[.](h|cpp)')"
+# A model of a table joins the network and the table, a trainer joins network, data and optimizer;
+# nothing else in data/ knows networks and optimizers.
+report 'in data/, only model and trainer may include nn/' "$(grep -rlE '#include <descent/nn/' data --include=*.h --include=*.cpp | grep -vxE 'data/(model|trainer)[.](h|cpp)')"
+report 'in data/, only trainer may include optim/' "$(grep -rlE '#include <descent/optim/' data --include=*.h --include=*.cpp | grep -vxE 'data/trainer[.](h|cpp)')"
 
 # The rooms of optim/: each may include those before it. optimizer.h and its like, which lie in the
 # folder itself, stand between engine and rules.

@@ -350,9 +350,14 @@ class Scanner {
 
   [[noreturn]] void refuse_word(std::size_t c, const std::string& others = "") const {
     const Origin word = origin_of(first_of(c, &PieceColumn::first_word));
+    const char* const disguise = disguise_of(word.text);
+    const bool other_mark =
+        disguise != nullptr && std::string_view(disguise).find("decimal") != std::string_view::npos;
     bad("got '", word.text, "' in line ", word.line, ", ", in_column(c),
         ", expected a finite number", others,
-        disguise_of(word.text) != nullptr
+        other_mark ? to_text(", with a decimal ", format_.decimal == ',' ? "comma" : "point",
+                             ". Hint: the option decimal says what the numbers have")
+        : disguise != nullptr
             ? ". Hint: write plain numbers into the file, as days for dates, or drop the column"
             : ". Hint: fill it in, read the column as a category, or drop it");
   }

@@ -480,6 +480,22 @@ TEST(Schema, ReadsLongTablesInBlocks) {
                        "got 3 fields in line 6003, expected 4"));
 }
 
+TEST(Schema, ReadsAFileThatIsWrittenOtherwise) {
+  const Folder folder;
+  const Schema s = Schema::fit(parse_table("a;b\n1,5;2\n2,5;3\n3,5;5\n", {.decimal = ','}), {});
+  write_file(folder / "t.csv", "a|b\n0.5|1\n4|2\n");
+  EXPECT_TRUE(has_text(message_of<FileError>([&] { s.read(folder / "t.csv"); }),
+                       "got '0.5' in line 2, column 0 counted from 0 (a), expected a finite "
+                       "number, with a decimal comma. Hint: the option decimal says"));
+  const descent::data::TableOptions format{.separator = '|', .decimal = '.', .header = true};
+  const std::vector<double> expected = s.inputs(parse_table("a,b\n0.5,1\n4,2\n")).to_vector();
+  EXPECT_EQ(s.inputs(s.read(folder / "t.csv", format)).to_vector(), expected);
+  s.read_blocks(
+      folder / "t.csv", {},
+      [&](const Table& rows, const Table&) { EXPECT_EQ(s.inputs(rows).to_vector(), expected); },
+      1000, format);
+}
+
 TEST(TableModel, PredictsFromSeveralThreads) {
   const Table t = parse_table(kBeams);
   const TableModel m = model_of(t, {.target = "load"}, true);

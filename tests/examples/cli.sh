@@ -238,6 +238,13 @@ expect 3 "lacks the column" predict kinds/model.safetensors bad.csv
 expect 0 '160 samples to train, 40 to validate, 5 features' train --data beams.csv --epochs 1 --column same:number \
   --header yes --separator comma --decimal point
 expect 2 "got 'kind:words', expected NAME:number" train --data beams.csv --column kind:words
+# A model of decimal commas answers on a file of decimal points, if it is told.
+printf 'a;b\n1,5;2,5\n2,5;3,5\n3,1;4,5\n1,2;2,5\n2,2;3,3\n7,1;8,5\n1,1;2,2\n2,7;3,1\n' >commas.csv
+printf 'a,b\n1.5,2.5\n2.5,3.5\n' >points.csv
+expect 0 'R²' train --data commas.csv --target b --epochs 1 --out commas
+expect 3 'with a decimal comma. Hint: the option decimal' predict commas/model.safetensors points.csv
+expect 0 'predicted_b' predict commas/model.safetensors points.csv --decimal point
+expect 0 'R²' evaluate commas/model.safetensors points.csv --decimal point --separator comma
 
 # The best weights are kept with --patience, also when the run is resumed; without it, train says what is lost.
 expect 0 'Hint: --patience 20 keeps the best' train --data wine --hidden 64 --lr 0.1 --epochs 60 --seed 2 --patience 0

@@ -26,7 +26,7 @@ TEST(Choices, EveryDataSetHasARunThatTrains) {
     const Options o{.data = row.name, .hidden = {4}, .epochs = 1};
     descent::data::Split parts = descent::data::split(load_data(o), 0.8, 1);
     descent::nn::Sequential model = make_model(o, parts.train);
-    EXPECT_FALSE(Training(o, model, parts.train, parts.test).run().diverged) << row.name;
+    EXPECT_FALSE(Training(o, model, parts.train, parts.test).trainer.run().diverged) << row.name;
   }
 }
 
@@ -41,7 +41,7 @@ TEST(Choices, EveryActivationAndScheduleMakesARun) {
                       .warmup = 2,
                       .epochs = 1};
       descent::nn::Sequential model = make_model(o, d);
-      EXPECT_FALSE(Training(o, model, d, d).run().diverged) << a.name << " " << s.name;
+      EXPECT_FALSE(Training(o, model, d, d).trainer.run().diverged) << a.name << " " << s.name;
     }
 }
 
@@ -82,10 +82,10 @@ TEST(Training, TrainsWithTheOptimizerThatItMadeAtFirst) {
   const descent::data::Dataset d = load_data(o);  // 150 samples: 4 whole batches of 32
   descent::nn::Sequential model = make_model(o, d);
   Training training(o, model, d, d);
-  const descent::optim::Optimizer& made = training.optimizer();
+  const descent::optim::Optimizer& made = training.optimizer;
   EXPECT_NE(made.to_string().find("cosine(0.001, 8)"), std::string::npos) << made.to_string();
   EXPECT_EQ(made.steps(), 0);
-  const app::Run run = training.run();
+  const app::Run run = training.trainer.run();
   EXPECT_EQ(made.steps(), 8);
   EXPECT_EQ(run.gradient_evaluations, 8);
   EXPECT_EQ(run.epochs.size(), 2U);

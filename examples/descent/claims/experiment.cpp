@@ -51,7 +51,7 @@ double sharpness(const Trained& t, const data::Dataset& d) {
 Trained trained(const Options& o, const data::Split& parts) {
   manual_seed(o.seed);
   Trained t{make_model(o, parts.train), {}};
-  t.run = Training(o, t.model, parts.train, parts.test).run();
+  t.run = Training(o, t.model, parts.train, parts.test).trainer.run();
   return t;
 }
 

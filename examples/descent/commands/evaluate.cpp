@@ -3,6 +3,7 @@
 #include "commands/commands.h"
 #include "run/console.h"
 #include "run/measures.h"
+#include "run/options.h"
 
 #include <CLI/CLI.hpp>
 #include <iostream>
@@ -14,33 +15,36 @@ using namespace descent;
 namespace {
 
 struct Asked {
-  std::string model, data;
+  std::string model;
+  Options of_data;
 };
 
 std::shared_ptr<Asked> add_model_and_data(CLI::App& app) {
   const auto a = std::make_shared<Asked>();
   app.add_option("model", a->model, "model.safetensors of `descent train`")->required();
-  app.add_option("data", a->data, "CSV file with the columns of the training, target included")
+  app.add_option("data", a->of_data.data,
+                 "CSV file with the columns of the training, target included")
       ->required();
+  add_format(app, a->of_data);
   return a;
 }
 
 int evaluate_model(const Asked& a) {
   const TableModel model = load_model(a.model);
-  const data::Table table = model.schema.read(a.data);
+  const data::Table table = model.schema.read(a.of_data.data, format_of(a.of_data));
   std::vector<std::string> names;
   for (const data::Target& t : model.schema.all_targets()) names.push_back(t.name);
   const std::string text =
       text_of(evaluations_of(model.schema, model.predict(table), model.schema.truth(table)));
-  std::cout << counted(table.rows(), "row") << " of " << a.data << ", target " << joined(names)
-            << "\n\n"
+  std::cout << counted(table.rows(), "row") << " of " << a.of_data.data << ", target "
+            << joined(names) << "\n\n"
             << text;
   return kOk;
 }
 
 int show_importance(const Asked& a) {
   const TableModel model = load_model(a.model);
-  const data::Table table = model.schema.read(a.data);
+  const data::Table table = model.schema.read(a.of_data.data, format_of(a.of_data));
   const auto all = importance(model, table);
   std::cout << "Each column in turn is shuffled among the " << counted(table.rows(), "row")
             << ", five times; ± is the deviation between the five\n\n"

@@ -1,6 +1,5 @@
 // descent predict: what a model says of new rows.
 #include "commands/commands.h"
-#include "run/choice.h"
 #include "run/data.h"
 
 #include <descent/descent.h>
@@ -18,7 +17,8 @@ using namespace descent;
 namespace {
 
 struct PredictOptions {
-  std::string model, data, out;
+  std::string model, out;
+  Options of_data;
   std::vector<std::string> keep;
   bool proba = false, spread = false;
 };
@@ -131,7 +131,7 @@ std::string lines_of(const PredictOptions& o, const TableModel& model, const Ten
 
 int predict(const PredictOptions& o) {
   std::error_code error;
-  if (!o.out.empty()) check_outputs(o.data, {{"--out", o.out}});
+  if (!o.out.empty()) check_outputs(o.of_data.data, {{"--out", o.out}});
   if (!o.out.empty() && std::filesystem::equivalent(o.out, o.model, error))
     fail<UsageError>("--out", "got '", o.out, "', which is the model, expected another file");
   const TableModel model = load_model(o.model);
@@ -142,15 +142,18 @@ int predict(const PredictOptions& o) {
   std::int64_t unseen = 0;
   const auto give = [&](const std::function<void(std::string_view)>& write) {
     bool first = true;
-    model.schema.read_blocks(o.data, o.keep, [&](const data::Table& rows, const data::Table& kept) {
-      const Tensor inputs = model.schema.inputs(rows, &unseen);
-      const std::string lines = lines_of(o, model, inputs, kept);
-      std::vector<std::string> names;
-      for (const std::string& name : o.keep)
-        names.push_back(kept.columns[kept.find(name, "the column to keep")].name);
-      if (std::exchange(first, false)) write(header_of(o, model.schema, names));
-      write(lines);
-    });
+    model.schema.read_blocks(
+        o.of_data.data, o.keep,
+        [&](const data::Table& rows, const data::Table& kept) {
+          const Tensor inputs = model.schema.inputs(rows, &unseen);
+          const std::string lines = lines_of(o, model, inputs, kept);
+          std::vector<std::string> names;
+          for (const std::string& name : o.keep)
+            names.push_back(kept.columns[kept.find(name, "the column to keep")].name);
+          if (std::exchange(first, false)) write(header_of(o, model.schema, names));
+          write(lines);
+        },
+        std::size_t{1} << 24, format_of(o.of_data));
   };
   if (o.out.empty())
     give([](std::string_view piece) { std::cout << piece; });
@@ -165,8 +168,9 @@ int predict(const PredictOptions& o) {
 std::function<int()> add(CLI::App& app) {
   const auto o = std::make_shared<PredictOptions>();
   app.add_option("model", o->model, "model.safetensors of `descent train`")->required();
-  app.add_option("data", o->data, "CSV file with the columns of the training; - for stdin")
+  app.add_option("data", o->of_data.data, "CSV file with the columns of the training; - for stdin")
       ->required();
+  add_format(app, o->of_data);
   app.add_option("--out", o->out, "CSV file to write (default: the standard output)");
   app.add_option("--keep", o->keep, "columns to carry through, as id,name")->delimiter(',');
   app.add_flag("--proba", o->proba, "also write the probability of each class");

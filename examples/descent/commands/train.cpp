@@ -141,7 +141,7 @@ std::string cross_validate(const Options& o, const Learnable& from) {
         for (int i = 0; i < o.ensemble; ++i) {
           Member member(o, data, i, "");
           const Run& run = member.run({});
-          if (run.diverged) fail<NonFiniteError>("train", run.failure);
+          if (run.diverged) fail<NonFiniteError>("train", failure_of(run));
           model.nets.push_back(member.net());
         }
         predicted[f] = model.predict(data.all.x.index_select(0, folds[f]));
@@ -292,7 +292,7 @@ class Session {
     for (const auto& member : members_) runs_.push_back(member->result());
     std::cout << (runs_.size() == 1 ? history_of(runs_[0], measure_) : members_of(runs_, measure_));
     for (const Run& run : runs_)
-      if (run.diverged) return give_up(run.failure);
+      if (run.diverged) return give_up(failure_of(run));
     measure();
     if (o_.out.empty())
       std::cout << "\nnothing was saved. Hint: --out FOLDER keeps the model\n";

@@ -51,13 +51,7 @@ data::Task task_of(const Options& o) {
 
 /// How a CSV file is read.
 data::TableOptions table_options(const Options& o) {
-  data::TableOptions options;
-  const auto separator = std::string_view(",;\t| ");
-  const std::array names{"comma", "semicolon", "tab", "bar", "blank"};
-  for (std::size_t i = 0; i < names.size(); ++i)
-    if (o.separator == names[i]) options.separator = separator[i];
-  if (o.decimal != "auto") options.decimal = o.decimal == "comma" || o.decimal == "," ? ',' : '.';
-  if (o.header != "auto") options.header = o.header == "yes";
+  data::TableOptions options = format_of(o);
   for (const std::string& name : o.drop) options.columns[name] = data::ColumnUse::drop;
   for (const std::string& text : o.column) {
     const std::size_t colon = text.rfind(':');

@@ -23,7 +23,7 @@ Member::Member(const Options& o, const Prepared& data, int index, std::string fo
       }()),
       random_(default_generator().state()),
       training_(o_, net_, data.train, data.validation, data.weight),
-      rule_(training_.optimizer().to_string()) {}  // a checkpoint may change its settings
+      rule_(training_.optimizer.to_string()) {}  // a checkpoint may change its settings
 
 void Member::open_checkpoint(const Prepared& data) {
   std::map<std::string, std::string> settings;
@@ -33,7 +33,7 @@ void Member::open_checkpoint(const Prepared& data) {
   settings["samples"] = checksum(data.all);
   checkpoint_ =
       std::make_unique<Checkpoint>(folder_, CheckpointOptions{.keep = 2, .settings = settings});
-  training_.add_to(*checkpoint_);
+  training_.trainer.add_to(*checkpoint_);
   if (!o_.resume || !checkpoint_->load())
     checkpoint_->save();  // throws before the first epoch if the folder cannot take a file
 }
@@ -43,20 +43,22 @@ const Run& Member::run(const std::function<void(const Epoch&)>& show) {
   if (!folder_.empty()) open_checkpoint(data_);
   using Clock = std::chrono::steady_clock;
   auto saved = Clock::now();
-  run_ = training_.run({.batch =
-                            [&] {
-                              if (!interrupted()) return;
-                              if (checkpoint_) checkpoint_->save();
-                              throw Interrupted{};
-                            },
-                        .epoch =
-                            [&](const Epoch& e) {
-                              if (show) show(e);
-                              if (!checkpoint_ || Clock::now() - saved < std::chrono::seconds(1))
-                                return;
-                              checkpoint_->save(e.validation.loss);
-                              saved = Clock::now();
-                            }});
+  if (!o_.trace.empty()) training_.optimizer.set_tracer(optim::csv_tracer(o_.trace));
+  run_ = training_.trainer.run({.batch =
+                                    [&] {
+                                      if (!interrupted()) return;
+                                      if (checkpoint_) checkpoint_->save();
+                                      throw Interrupted{};
+                                    },
+                                .epoch =
+                                    [&](const Epoch& e) {
+                                      if (show) show(e);
+                                      if (!checkpoint_ ||
+                                          Clock::now() - saved < std::chrono::seconds(1))
+                                        return;
+                                      checkpoint_->save(e.validation.loss);
+                                      saved = Clock::now();
+                                    }});
   net_.eval();
   settle_unknown_words(net_, data_.schema, data_.train.x);
   return run_;

@@ -17,6 +17,7 @@ using descent::brief;
 using descent::parse_number;
 using descent::to_text;
 namespace nn = descent::nn;
+namespace data = descent::data;
 
 namespace {
 
@@ -219,6 +220,29 @@ void add_train_options(CLI::App& c, Options& o) {
 
 }  // namespace
 
+void add_format(CLI::App& c, Options& o) {
+  c.add_option("--separator", o.separator, "of a CSV: " + joined(names_of_separators()))
+      ->check(one_of(names_of_separators()))
+      ->capture_default_str();
+  c.add_option("--header", o.header, "whether the first row of a CSV holds names: auto, yes, no")
+      ->check(one_of({"auto", "yes", "no"}))
+      ->capture_default_str();
+  c.add_option("--decimal", o.decimal, "what stands in the numbers of a CSV: auto, point, comma")
+      ->check(one_of({"auto", "point", "comma", ".", ","}))
+      ->capture_default_str();
+}
+
+data::TableOptions format_of(const Options& o) {
+  data::TableOptions format;
+  const auto separator = std::string_view(",;\t| ");
+  const auto names = names_of_separators();
+  for (std::size_t i = 1; i < names.size(); ++i)
+    if (o.separator == names[i]) format.separator = separator[i - 1];
+  if (o.decimal != "auto") format.decimal = o.decimal == "comma" || o.decimal == "," ? ',' : '.';
+  if (o.header != "auto") format.header = o.header == "yes";
+  return format;
+}
+
 void add_options(CLI::App& c, Options& o, bool compare) {
   c.add_option("--data", o.data,
                to_text(joined(names_of(named_data())), ", a CSV file, or a folder of IDX files",
@@ -236,15 +260,7 @@ void add_options(CLI::App& c, Options& o, bool compare) {
                "how a column of a CSV is read: NAME:number, NAME:category or NAME:drop; may be "
                "repeated")
       ->allow_extra_args(false);
-  c.add_option("--separator", o.separator, "of a CSV: " + joined(names_of_separators()))
-      ->check(one_of(names_of_separators()))
-      ->capture_default_str();
-  c.add_option("--header", o.header, "whether the first row of a CSV holds names: auto, yes, no")
-      ->check(one_of({"auto", "yes", "no"}))
-      ->capture_default_str();
-  c.add_option("--decimal", o.decimal, "what stands in the numbers of a CSV: auto, point, comma")
-      ->check(one_of({"auto", "point", "comma", ".", ","}))
-      ->capture_default_str();
+  add_format(c, o);
   c.add_option("--task", o.task, "what a CSV's target is: " + joined(kTasks))
       ->check(one_of(kTasks))
       ->capture_default_str();

@@ -68,6 +68,11 @@ Options default_options(bool compare);
 /// several optimizers and data sets and has options for its protocol.
 void add_options(CLI::App& command, Options& o, bool compare);
 
+/// How a CSV file is written: adds --separator, --header and --decimal to a command.
+void add_format(CLI::App& command, Options& o);
+/// What these options say.
+descent::data::TableOptions format_of(const Options& o);
+
 /// An option for printing and saving.
 struct Listed {
   std::string name, text;

@@ -46,16 +46,24 @@ std::vector<std::vector<std::string>> baselines(const Judged& j, std::size_t col
   return rows;
 }
 
-std::string standings_table(const Judged& j) {
+/// The standings as rows of a table, for the terminal and for the page.
+std::vector<std::vector<std::string>> standings_of(const Judged& j) {
   const bool c = j.contest->classification;
-  const std::string unit = c ? " accuracy %" : " R²";
   std::vector<std::vector<std::string>> rows{
-      {"optimizer", "test" + unit, "validation", "at defaults", "gradients to target", "diverged"}};
+      {"optimizer", c ? "test %" : "test R²", "valid.", "at defaults", "target", "diverged"}};
   for (const Standing& s : j.standings)
     rows.push_back({s.who->entrant.name, cell(s.test, c), score_text(s.validation.median, c),
-                    cell(s.at_defaults, c), count_text(s.to_target), diverged(s)});
+                    cell(s.at_defaults, c),
+                    std::isfinite(s.to_target) ? count_text(s.to_target) : "never", diverged(s)});
   for (const auto& row : baselines(j, 6)) rows.push_back(row);
-  return html_table(rows);
+  return rows;
+}
+
+/// What the column "target" of the standings says.
+std::string target_text(const Judged& j) {
+  return j.baseline.empty() ? ""
+                            : to_text("; target: gradient evaluations\nuntil ", j.baseline,
+                                      "'s validation score, the best baseline here");
 }
 
 std::string settings_table(const Judged& j) {
@@ -230,7 +238,7 @@ std::string section_of(const Judged& j) {
                                            : std::string("regression"),
                           ".</p>\n", paragraphs("alarm", j.alarms), paragraphs("note", j.notes));
   if (j.standings.empty() || j.standings[0].who->tuned.runs.empty()) return s + sensitivity(j);
-  s += standings_table(j);
+  s += html_table(standings_of(j));
   s += to_text("<div class=\"charts\">\n", ranges(j), curves(j, false), "</div>\n",
                settings_table(j));
   s += sensitivity(j);
@@ -319,25 +327,13 @@ std::string method(const Study& study, const Options& o) {
 }  // namespace
 
 std::string terminal_of(const Judged& j) {
-  const bool c = j.contest->classification;
-  const std::string unit = c ? " %" : " R²";
-  std::vector<std::vector<std::string>> rows{
-      {"optimizer", "test" + unit, "valid.", "at defaults", "target", "diverged"}},
-      settings{{"optimizer", "seconds", "chosen settings"}};
-  for (const Standing& s : j.standings) {
-    rows.push_back({s.who->entrant.name, cell(s.test, c), score_text(s.validation.median, c),
-                    cell(s.at_defaults, c),
-                    std::isfinite(s.to_target) ? count_text(s.to_target) : "never", diverged(s)});
+  std::vector<std::vector<std::string>> settings{{"optimizer", "seconds", "chosen settings"}};
+  for (const Standing& s : j.standings)
     settings.push_back(
         {s.who->entrant.name, format(s.seconds, "%.3g"), to_string(s.who->chosen())});
-  }
-  for (const auto& row : baselines(j, 6)) rows.push_back(row);
-  std::string text = to_text("Medians over ", j.standings[0].who->tuned.runs.size(),
-                             " seeds (middle half), in the order of validation scores");
-  if (!j.baseline.empty())
-    text += to_text("; target: gradient evaluations\nuntil ", j.baseline,
-                    "'s validation score, the best baseline here");
-  return to_text(text, "\n\n", table(rows), "\n", table(settings, 2));
+  return to_text("Medians over ", j.standings[0].who->tuned.runs.size(),
+                 " seeds (middle half), in the order of validation scores", target_text(j), "\n\n",
+                 table(standings_of(j)), "\n", table(settings, 2));
 }
 
 std::string html_of(const std::vector<Judged>& all, const Study& study, const Options& o) {

@@ -121,7 +121,7 @@ class Runner {
     if (is_linear(j)) own.batch = data.train.size();
     manual_seed(j.seed);
     nn::Sequential model = make_model(own, data.all, data.schema);
-    const Run run = Training(own, model, data.train, data.validation).run({.batch = [&] {
+    const Run run = Training(own, model, data.train, data.validation).trainer.run({.batch = [&] {
       if (over()) throw Interrupted{};
     }});
     Outcome r;
