@@ -29,7 +29,7 @@ template <class F>
 void launch(std::string_view op, Tape::Tensors writes, Tape::Tensors reads, const F& work) {
   for (const Tensor* t : writes)
     if (t->defined())  // new values may be infinite
-      t->body().storage->finite_at.store(0, std::memory_order_relaxed);
+      t->body().storage->ordinary_at.store(0, std::memory_order_relaxed);
   const PlainFloating plain;
   if (recording()) [[unlikely]] {
     t_tape->note(op, writes, reads);

@@ -4,8 +4,11 @@
 #include <descent/core/parallel.h>
 #include <descent/core/random.h>
 
+#include <atomic>
 #include <bit>
 #include <cmath>
+#include <mutex>
+#include <thread>
 
 namespace descent {
 
@@ -46,12 +49,55 @@ double Generator::uniform() noexcept { return static_cast<double>(next() >> 11) 
 
 std::uint64_t Generator::below(std::uint64_t n) noexcept { return scale(next(), n); }
 
-Generator& default_generator() noexcept {
-  thread_local Generator generator;
-  return generator;
+namespace {
+
+constexpr std::uint64_t kOfThreads = std::uint64_t{1} << 63;  // streams of other threads begin here
+
+/// The program's seed, and how many threads have drawn from it. `era` counts the calls of
+/// manual_seed() on the main thread.
+struct Program {
+  std::mutex mutex;
+  std::uint64_t seed = 0, threads = 0;
+  std::atomic<std::uint64_t> era = 1;
+} g_program;
+
+const std::thread::id g_main = std::this_thread::get_id();  // the thread that loads the library
+
+bool on_main() noexcept {
+  return g_main == std::this_thread::get_id() || g_main == std::thread::id();  // still loading
 }
 
-void manual_seed(std::uint64_t seed) noexcept { default_generator() = Generator(seed); }
+struct OfThread {
+  Generator generator;
+  std::uint64_t era = on_main() ? kOwn : 0;                 // of the program's seed
+  static constexpr std::uint64_t kOwn = ~std::uint64_t{0};  // a seed of its own
+};
+
+OfThread& of_thread() noexcept {
+  thread_local OfThread t;
+  return t;
+}
+
+}  // namespace
+
+Generator& default_generator() noexcept {
+  OfThread& t = of_thread();
+  if (t.era != OfThread::kOwn && t.era != g_program.era.load(std::memory_order_acquire)) {
+    const std::lock_guard lock(g_program.mutex);
+    t.generator = Generator(g_program.seed, kOfThreads + ++g_program.threads);
+    t.era = g_program.era;
+  }
+  return t.generator;
+}
+
+void manual_seed(std::uint64_t seed) noexcept {
+  of_thread() = {Generator(seed), OfThread::kOwn};
+  if (!on_main()) return;
+  const std::lock_guard lock(g_program.mutex);
+  g_program.seed = seed;
+  g_program.threads = 0;
+  ++g_program.era;
+}
 
 namespace detail {
 

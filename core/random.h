@@ -1,8 +1,7 @@
 // Random numbers that are the same on every platform and for any number of threads.
 //
-//   manual_seed(1);              // the calling thread's generator
-//   Generator g(1);              // a generator of one's own
-//   Tensor x = randn({2, 3}, g);
+//   manual_seed(1);              // the calling thread's generator; on the main thread, all others'
+//   too Generator g(1);              // a generator of one's own Tensor x = randn({2, 3}, g);
 //
 // The algorithm is Philox 4×32-10: Salmon et al. 2011, "Parallel random numbers: as easy as 1, 2,
 // 3". A seed and a stream are its key. The distributions are our own, made of basic arithmetic.
@@ -52,10 +51,18 @@ class Generator {
   State state_;
 };
 
-/// The calling thread's generator. Functions use it if they are not given a generator. Its seed is
-/// 0 at first. The reference is valid as long as the thread runs.
+/// The calling thread's generator. Functions use it if they are not given a generator. The
+/// reference is valid as long as the thread runs.
+///
+/// The main thread's generator is Generator(seed), where `seed` is the program's: what the main
+/// thread gave to manual_seed(), 0 at first. The n-th other thread that draws after that, from 1,
+/// has Generator(seed, 2⁶³ + n). Threads therefore draw different numbers. If the order of their
+/// first draws may vary, or a pool decides which thread does what, call manual_seed() with a seed
+/// of its own in every task: then each task draws the same numbers whenever and wherever it runs.
 Generator& default_generator() noexcept;
-/// Restarts the calling thread's generator from this seed.
+/// Restarts the calling thread's generator from this seed. On the main thread, the seed is the
+/// program's: the generators of other threads start anew at their next draw, but for threads that
+/// called manual_seed() themselves.
 void manual_seed(std::uint64_t seed) noexcept;
 
 namespace detail {

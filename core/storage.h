@@ -37,8 +37,9 @@ struct Storage : RefCounted {
   bool constant = false;  // it was made once while recording, and no replay writes it
   // Threads that only read a tensor set the next two. All set the same, so the order is relaxed.
   std::atomic<bool> exposed = false;  // data_ptr() was asked for: values may change unseen
-  /// If all values were found finite: the version at that time, plus one. Otherwise 0.
-  std::atomic<std::uint32_t> finite_at = 0;
+  /// If all values were found finite, with finite squares: the version at that time, plus one.
+  /// Otherwise 0.
+  std::atomic<std::uint32_t> ordinary_at = 0;
   RefPtr<TapePool> pool;  // owns the memory, if the tensor was made during a recording
   std::unique_ptr<std::function<void(void*)>> deleter;  // for the caller's memory; may be null
 
@@ -71,6 +72,8 @@ struct Body : RefCounted {
   DType dtype = kFloat32;
   bool contiguous = true;
   bool is_view = false;
+  bool replaced = false;          // it was a module's parameter, and another tensor took its place
+  std::uint32_t slots = 0;        // how many parameters and buffers of modules it is
   std::uint32_t recorded_at = 0;  // storage->recorded when this view was taken
   RefPtr<GradEdge> edge;          // the node that made the tensor, or its leaf; may be null
 

@@ -84,7 +84,7 @@ void Tape::replay() const {
 bool Tape::holds() const {
   for (const External& e : externals_)
     if (e.tensor.body().storage.get() != e.storage.get() ||
-        e.tensor.body().edge.get() != e.edge.get())
+        e.tensor.body().edge.get() != e.edge.get() || e.tensor.body().replaced)
       return false;
   return std::all_of(guards_.begin(), guards_.end(), [](const auto& f) { return f(); });
 }

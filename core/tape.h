@@ -61,7 +61,7 @@ class Tape {
   /// outlive the tape.
   void at_failure(std::function<void()> f) { cleanups_.push_back(std::move(f)); }
   /// Keeps a tensor that was made outside the recording. Once the tensor has other memory or
-  /// another history, holds() is false.
+  /// another history, or another tensor took its place in a module, holds() is false.
   void rely_on(const Tensor& t);
   /// Memory of the tape for a new tensor.
   RefPtr<Storage> make_storage(std::size_t bytes);

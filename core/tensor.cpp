@@ -115,7 +115,8 @@ bool Tensor::shares_storage(const Tensor& o) const {
 void Tensor::throw_undefined() {
   fail<ValueError>("tensor",
                    "got an undefined tensor, expected one with values. Hint: a gradient is "
-                   "undefined until backward() has reached its leaf");
+                   "undefined until backward() has reached its leaf; after w = w - lr * w.grad(), "
+                   "w is no leaf any more: write w.sub_(lr * w.grad()) under a NoGradGuard");
 }
 
 void Tensor::check_pointer(DType wanted) const {

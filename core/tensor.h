@@ -43,6 +43,19 @@ class Tensor {
  public:
   /// An undefined tensor. All members but defined() throw ValueError for an undefined tensor.
   Tensor() noexcept = default;
+  Tensor(const Tensor&) noexcept = default;               ///< another handle to the same tensor
+  Tensor(Tensor&&) noexcept = default;                    ///< leaves the other handle undefined
+  Tensor& operator=(const Tensor&) & noexcept = default;  ///< this handle now names that tensor
+  Tensor& operator=(Tensor&&) & noexcept = default;       ///< the same
+  ~Tensor() = default;
+  /// Assigning to a part of a tensor writes its elements: copy_() or fill_().
+  ///
+  ///   t[0] = ones({3});
+  ///   t.slice(1, 0, 2) = 0;
+  /// @{
+  const Tensor& operator=(const Tensor& o) && { return copy_(o); }
+  const Tensor& operator=(Scalar value) && { return fill_(value); }
+  /// @}
 
   // ---- what it is ----
 

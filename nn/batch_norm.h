@@ -37,11 +37,11 @@ class BatchNorm1d : public Module {
   explicit BatchNorm1d(std::int64_t features, BatchNormOptions options = {});
   Tensor forward(const Tensor& x) override;
 
-  Tensor weight;               ///< scale (D), starts at 1; undefined without affine
-  Tensor bias;                 ///< shift (D), starts at 0; undefined without affine
-  Tensor running_mean;         ///< buffer (D), starts at 0
-  Tensor running_var;          ///< buffer (D), starts at 1
-  Tensor num_batches_tracked;  ///< buffer (), int64: number of batches so far
+  Param weight;               ///< scale (D), starts at 1; undefined without affine
+  Param bias;                 ///< shift (D), starts at 0; undefined without affine
+  Param running_mean;         ///< buffer (D), starts at 0
+  Param running_var;          ///< buffer (D), starts at 1
+  Param num_batches_tracked;  ///< buffer (), int64: number of batches so far
 
  private:
   BatchNormOptions options_;

@@ -13,7 +13,7 @@ class Embedding : public Module {
   Embedding(std::int64_t count, std::int64_t dim);
   Tensor forward(const Tensor& index) override;
 
-  Tensor weight;  ///< (count, dim); starts standard normal
+  Param weight;  ///< (count, dim); starts standard normal
 };
 
 /// A column of the input that holds the numbers of words.

@@ -18,8 +18,8 @@ class LayerNorm : public Module {
   LayerNorm& operator=(const LayerNorm&) = default;  ///< copies
   Tensor forward(const Tensor& x) override;
 
-  Tensor weight;  ///< scale (D), starts at 1; undefined without affine
-  Tensor bias;    ///< shift (D), starts at 0; undefined without affine
+  Param weight;  ///< scale (D), starts at 1; undefined without affine
+  Param bias;    ///< shift (D), starts at 0; undefined without affine
 
  private:
   std::int64_t features_;

@@ -23,8 +23,8 @@ class Linear : public Module {
   /// function.
   Tensor forward_activated(const Tensor& x, Activation activation);
 
-  Tensor weight;  ///< (out, in)
-  Tensor bias;    ///< (out); undefined without a bias
+  Param weight;  ///< (out, in)
+  Param bias;    ///< (out); undefined without a bias
 };
 
 }  // namespace descent::nn

@@ -5,10 +5,13 @@
 #include <descent/core/kernels/copy.h>
 #include <descent/core/launch.h>
 #include <descent/nn/module.h>
+#include <descent/nn/slot.h>
 
 #include <cxxabi.h>
 #include <algorithm>
 #include <cstdlib>
+#include <cstring>
+#include <set>
 #include <typeinfo>
 
 /// While a summary is made: the shape of each module's latest output.
@@ -17,31 +20,6 @@ struct descent::detail::SummaryShapes {
 };
 
 namespace descent::nn {
-
-struct Module::State {
-  std::string name, configuration;
-  bool training = true;
-  Parameters parameters, buffers;
-  std::vector<std::pair<std::string, std::shared_ptr<State>>> children;
-
-  /// Calls f(state, path) once for this module and once for each module below it, parents first. If
-  /// a module is registered twice, it is visited only under its first path.
-  template <class F>
-  void visit(const F& f) {
-    std::vector<const State*> seen;
-    visit(f, "", seen);
-  }
-
- private:
-  template <class F>
-  void visit(const F& f, const std::string& path, std::vector<const State*>& seen) {
-    if (std::find(seen.begin(), seen.end(), this) != seen.end()) return;
-    seen.push_back(this);
-    f(*this, path);
-    for (const auto& [child_name, child] : children)
-      child->visit(f, path.empty() ? child_name : to_text(path, ".", child_name), seen);
-  }
-};
 
 namespace {
 
@@ -53,7 +31,20 @@ std::string join(const std::string& path, const std::string& name) {
 
 Module::Module(std::string configuration) : state_(std::make_shared<State>()) {
   state_->configuration = std::move(configuration);
+  state_->handles = 1;
 }
+
+Module::Module(const Module& o) : state_(detail::Cloning::of(o.state_)) { ++state_->handles; }
+
+Module& Module::operator=(const Module& o) {
+  if (state_ == o.state_) return *this;
+  ++o.state_->handles;
+  if (--state_->handles == 0) state_->lost = true;
+  state_ = o.state_;
+  return *this;
+}
+
+Module::~Module() { --state_->handles; }
 
 Tensor Module::operator()(const Tensor& x) {
   return run([&] { return forward(x); });
@@ -83,21 +74,49 @@ Tensor Module::forward(const Tensor&) {
 
 const std::string& Module::configuration() const { return state_->configuration; }
 
-Parameters Module::parameters() const {
+namespace {
+
+/// The tensors of some slots, with their paths; each once.
+template <class State>
+Parameters listed(State& root, std::vector<std::shared_ptr<detail::Slot>> State::*slots) {
   Parameters all;
-  state_->visit([&](const State& s, const std::string& path) {
-    for (const Parameter& p : s.parameters) all.push_back({join(path, p.name), p.value});
+  std::set<const void*> seen;
+  root.visit([&](const State& s, const std::string& path) {
+    bool lost = s.lost;
+    for (const auto& slot : s.*slots) {
+      lost = lost || slot->lost;
+      if (seen.insert(&slot->value.body()).second)
+        all.push_back({join(path, slot->name), slot->value});
+    }
+    if (lost)
+      fail<StateError>("module", "got '", path.empty() ? "a module" : path, "' (", s.configuration,
+                       "), which was registered and then replaced by an assignment, expected the "
+                       "registered one. Hint: assign before register_module(); to change its "
+                       "values use load_state_dict()");
   });
   return all;
 }
 
-Parameters Module::buffers() const {
-  Parameters all;
-  state_->visit([&](const State& s, const std::string& path) {
-    for (const Parameter& p : s.buffers) all.push_back({join(path, p.name), p.value});
+/// The further names of tied parameters, each with the name in the list.
+template <class State>
+std::map<std::string, std::string> aliases(State& root) {
+  std::map<const void*, std::string> first;
+  std::map<std::string, std::string> all;
+  root.visit([&](const State& s, const std::string& path) {
+    for (const auto& list : {s.parameters, s.buffers})
+      for (const auto& slot : list) {
+        const std::string name = join(path, slot->name);
+        const auto [at, fresh] = first.emplace(&slot->value.body(), name);
+        if (!fresh) all.emplace(name, at->second);
+      }
   });
   return all;
 }
+
+}  // namespace
+
+Parameters Module::parameters() const { return listed(*state_, &State::parameters); }
+Parameters Module::buffers() const { return listed(*state_, &State::buffers); }
 
 std::vector<std::string> Module::children() const {
   std::vector<std::string> names;
@@ -152,8 +171,11 @@ void Module::apply(
   if (!f) fail<ValueError>("apply", "got an empty function, expected one to call");
   std::vector<std::pair<State*, std::string>> all;
   state_->visit([&](State& s, const std::string& path) { all.emplace_back(&s, path); });
-  for (auto i = all.rbegin(); i != all.rend(); ++i)
-    f(i->second, i->first->configuration, i->first->parameters);
+  for (auto i = all.rbegin(); i != all.rend(); ++i) {
+    Parameters own;
+    for (const auto& slot : i->first->parameters) own.push_back({slot->name, slot->value});
+    f(i->second, i->first->configuration, own);
+  }
 }
 
 std::string Module::summary(const Tensor& example) {
@@ -171,7 +193,7 @@ std::string Module::summary(const Tensor& example) {
       {"module", "configuration", example.defined() ? "output" : "", "parameters"}};
   state_->visit([&](State& s, const std::string& path) {
     std::int64_t n = 0;
-    for (const Parameter& p : s.parameters) n += p.value.numel();
+    for (const auto& p : s.parameters) n += p->value.numel();
     const auto shape = shapes.of.find(&s);
     rows.push_back({path.empty() ? "(root)" : path, s.configuration,
                     shape == shapes.of.end() ? "" : to_string(shape->second),
@@ -191,6 +213,14 @@ std::string Module::summary(const Tensor& example) {
                    r.count, "\n");
   return out + to_text("parameters in all: ", num_parameters(), "\n");
 }
+
+namespace {
+bool same_bits(const Tensor& a, const Tensor& b) {
+  const Tensor x = kernel::contiguous(a), y = kernel::contiguous(b);
+  return std::memcmp(x.raw(), y.raw(), static_cast<std::size_t>(x.numel()) * size_of(x.dtype())) ==
+         0;
+}
+}  // namespace
 
 std::map<std::string, Tensor> Module::state_dict() const {
   std::map<std::string, Tensor> state;
@@ -213,8 +243,17 @@ void Module::load_state_dict(const std::map<std::string, Tensor>& state) {
       differences +=
           to_text("\n  ", name, ": got ", found->second.shape(), ", expected ", t.shape());
   }
+  const std::map<std::string, std::string> tied = aliases(*state_);
+  const auto repeats = [&](const std::string& name, const Tensor& t) {
+    const auto first = tied.find(name);
+    if (first == tied.end() || !t.defined()) return false;
+    const auto other = state.find(first->second);
+    return other != state.end() && other->second.defined() && other->second.shape() == t.shape() &&
+           other->second.dtype() == t.dtype() && same_bits(other->second, t);
+  };
   for (const auto& [name, t] : state)
-    if (std::none_of(own.begin(), own.end(),
+    if (!repeats(name, t) &&
+        std::none_of(own.begin(), own.end(),
                      [&key = name](const Parameter& p) { return p.name == key; }))
       differences += to_text("\n  unexpected: ", name, t.defined() ? to_text(" ", t.shape()) : "");
   if (!differences.empty())
@@ -242,23 +281,24 @@ void check_name(const char* op, const std::string& name, const List& taken) {
 }
 }  // namespace
 
-Tensor Module::register_parameter(const std::string& name, const Tensor& t) {
+std::shared_ptr<detail::Slot> Module::add_slot(const char* op, const std::string& name,
+                                               const Tensor& t, bool trained) {
   std::vector<std::string> taken;
-  for (const Parameter& p : state_->parameters) taken.push_back(p.name);
-  for (const Parameter& p : state_->buffers) taken.push_back(p.name);
-  check_name("register_parameter", name, taken);
-  t.requires_grad_();
-  state_->parameters.push_back({name, t});
-  return t;
+  for (const auto& list : {state_->parameters, state_->buffers})
+    for (const auto& slot : list) taken.push_back(slot->name);
+  check_name(op, name, taken);
+  if (trained) t.requires_grad_();
+  auto& list = trained ? state_->parameters : state_->buffers;
+  list.push_back(std::make_shared<detail::Slot>(name, t, trained));
+  return list.back();
 }
 
-Tensor Module::register_buffer(const std::string& name, const Tensor& t) {
-  std::vector<std::string> taken;
-  for (const Parameter& p : state_->parameters) taken.push_back(p.name);
-  for (const Parameter& p : state_->buffers) taken.push_back(p.name);
-  check_name("register_buffer", name, taken);
-  state_->buffers.push_back({name, t});
-  return t;
+Param Module::register_parameter(const std::string& name, const Tensor& t) {
+  return Param(add_slot("register_parameter", name, t, true));
+}
+
+Param Module::register_buffer(const std::string& name, const Tensor& t) {
+  return Param(add_slot("register_buffer", name, t, false));
 }
 
 void Module::adopt(const std::string& name, const Module& child) {

@@ -6,9 +6,9 @@
 //     Tensor forward(const Tensor& x) override { return fc2(relu(fc1(x))); }
 //   };
 //
-// A module is a handle, like a tensor: a copy shares parameters, mode and children. The author of a
-// module has three duties:
-// - register every tensor that the module owns, as a parameter or a buffer;
+// A module is a handle, like a tensor: a copy shares parameters, mode and children; clone() makes
+// an independent one. The author of a module has three duties:
+// - register every tensor that the module owns, as a parameter or a buffer, in a member nn::Param;
 // - override forward();
 // - keep no other state that changes: copies of the module would not share it.
 // An error in forward() names the path to the module: `in net.fc2 (Linear 64 -> 10)`.
@@ -16,6 +16,7 @@
 
 #include <descent/autograd/parameter.h>
 #include <descent/core/tensor.h>
+#include <descent/nn/param.h>
 
 #include <functional>
 #include <map>
@@ -27,14 +28,19 @@ namespace descent::nn {
 /// The base of all layers and networks.
 class Module {
  public:
-  virtual ~Module() = default;
+  /// A copy shares parameters, mode and children.
+  Module(const Module& o);
+  /// This handle is another module's from now on. If it was the last one of a registered child, its
+  /// parent throws StateError at parameters(): the child cannot be used any more.
+  Module& operator=(const Module& o);
+  virtual ~Module();
 
   /// The forward pass. An error that it throws names the path to the module.
   Tensor operator()(const Tensor& x);
 
   /// All parameters, with dotted names: first the module's own parameters, then the parameters of
-  /// its children. If a parameter is reached by several paths, it appears once, under the first
-  /// path.
+  /// its children. If a parameter is reached by several paths, or is tied, it appears once, under
+  /// the first path. Throws StateError if a registered child was replaced by an assignment.
   Parameters parameters() const;
   /// The same as parameters().
   Parameters named_parameters() const { return parameters(); }
@@ -73,7 +79,8 @@ class Module {
   /// Copies of all parameters and buffers, by name. Later training leaves the copies alone.
   std::map<std::string, Tensor> state_dict() const;
   /// Copies values into parameters and buffers. If an entry is missing, unexpected or of another
-  /// shape, changes nothing and throws StateError, which lists every such entry.
+  /// shape, changes nothing and throws StateError, which lists every such entry. A tied parameter
+  /// may stand under all its names, with the same values.
   void load_state_dict(const std::map<std::string, Tensor>& state);
   /// Writes state_dict() to a safetensors file, which is replaced atomically. Throws FileError.
   void save(const std::string& path) const;
@@ -108,10 +115,10 @@ class Module {
 
   /// Adds t to the parameters, lets it require a gradient, and returns it. Throws ValueError for a
   /// name that was used before or holds a dot.
-  Tensor register_parameter(const std::string& name, const Tensor& t);
+  Param register_parameter(const std::string& name, const Tensor& t);
   /// Adds t to the buffers, which are saved but not trained, and returns it. Throws ValueError for
   /// a name that was used before or holds a dot.
-  Tensor register_buffer(const std::string& name, const Tensor& t);
+  Param register_buffer(const std::string& name, const Tensor& t);
   /// Adds a child and returns a handle to the child. Store the handle in a member of your class.
   /// Throws ValueError for a name that was used before or holds a dot.
   template <class M>
@@ -122,12 +129,52 @@ class Module {
 
  private:
   struct State;
+  std::shared_ptr<detail::Slot> add_slot(const char* op, const std::string& name, const Tensor& t,
+                                         bool trained);
   void adopt(const std::string& name, const Module& child);
   void note_shape(const Tensor& y) const;
   void add_path(Error& e) const;
   friend class TrainingGuard;
+  friend class detail::Cloning;
   std::shared_ptr<State> state_;
 };
+
+namespace detail {
+/// While a Cloning lives, copies of modules and Params on this thread are independent of the
+/// originals, and depend on each other as the originals do.
+class Cloning {
+ public:
+  Cloning();
+  ~Cloning();
+  Cloning(const Cloning&) = delete;
+  Cloning& operator=(const Cloning&) = delete;
+  /// Throws StateError if a part of the module was not copied.
+  void check() const;
+  /// True while a Cloning lives on this thread.
+  static bool active();
+
+  static std::shared_ptr<Module::State> of(const std::shared_ptr<Module::State>& state);
+  static std::shared_ptr<Slot> of(const std::shared_ptr<Slot>& slot);
+
+ private:
+  struct Copies;
+  std::unique_ptr<Copies> copies_;
+  Copies* before_;
+};
+}  // namespace detail
+
+/// A deep copy: a module of the same type, mode and values, with tensors of its own that have no
+/// gradients. Tied weights stay tied. Throws StateError if the module keeps a parameter in a member
+/// that is no nn::Param, or a child behind a pointer: the copy would share it.
+///
+///   nn::Sequential start = clone(model);
+template <class M>
+requires std::is_base_of_v<Module, M> M clone(const M& module) {
+  const detail::Cloning cloning;
+  M copy(module);
+  cloning.check();
+  return copy;
+}
 
 /// While a TrainingGuard lives, a module and all modules below it are in training mode, or in
 /// evaluation mode if `on` is false. The destructor puts back the earlier mode of each module. If a

@@ -19,10 +19,10 @@ class RNNCell : public Module {
   /// The next hidden state: x (N, D), h (N, H) → (N, H).
   Tensor step(const Tensor& x, const Tensor& h);
 
-  Tensor weight_ih;  ///< (H, D)
-  Tensor weight_hh;  ///< (H, H)
-  Tensor bias_ih;    ///< (H)
-  Tensor bias_hh;    ///< (H)
+  Param weight_ih;  ///< (H, D)
+  Param weight_hh;  ///< (H, H)
+  Param bias_ih;    ///< (H)
+  Param bias_hh;    ///< (H)
 
  private:
   RnnNonlinearity nonlinearity_;

@@ -20,7 +20,13 @@ class Sequential : public Module {
     (push_back(std::move(modules)), ...);
   }
   /// Copies, as a handle does. A Sequential is never moved: without its modules, it would return x.
-  Sequential(const Sequential&) = default;
+  Sequential(const Sequential& o) : Module(o), steps_(o.steps_) {
+    if (!detail::Cloning::active()) return;
+    for (Step& step : steps_) {
+      step.module = step.copy(*step.module);
+      if (step.linear) step.linear = static_cast<Linear*>(step.module.get());
+    }
+  }
   Sequential& operator=(const Sequential&) = default;  ///< copies
   /// Adds a module at the end.
   template <class M>
@@ -28,7 +34,9 @@ class Sequential : public Module {
   void push_back(M module) {
     auto own =
         std::make_shared<M>(register_module(std::to_string(steps_.size()), std::move(module)));
-    Step step{own};
+    Step step{own, [](const Module& m) -> std::shared_ptr<Module> {
+                return std::make_shared<M>(static_cast<const M&>(m));
+              }};
     if constexpr (std::is_same_v<M, Linear>) step.linear = own.get();
     if constexpr (std::is_same_v<M, ReLU>) step.activation = Activation::relu;
     if constexpr (std::is_same_v<M, Tanh>) step.activation = Activation::tanh;
@@ -57,7 +65,8 @@ class Sequential : public Module {
  private:
   struct Step {
     std::shared_ptr<Module> module;
-    Linear* linear = nullptr;  // the same object, if it is a Linear
+    std::shared_ptr<Module> (*copy)(const Module&);  // a module of the same type
+    Linear* linear = nullptr;                        // the same object, if it is a Linear
     Activation activation = Activation::none;
   };
   std::vector<Step> steps_;

@@ -48,17 +48,23 @@ class Hyper {
 
   /// The value at a step of the optimizer.
   double operator()(std::int64_t step) const {
-    return schedule_ && step != settled_at_ ? (*schedule_)(step) : value_;
+    return schedule_ && step != settled_at_ ? scale_ * (*schedule_)(step) : value_;
   }
   double operator()(const Step& step) const { return (*this)(step.schedule); }  ///< the same
   /// For the engine: asks the schedule for its value at `step`. Until the next call, this value is
   /// the value at `step`, so that a function of the user's cannot fail in the middle of a step.
   void settle(std::int64_t step);
   bool is_constant() const { return !schedule_; }  ///< true for a number
-  std::string text() const;                        ///< "0.001", or the text of the schedule
+  /// `factor` times this number, or times this schedule at every step.
+  Hyper scaled(double factor) const;
+  /// What a schedule is multiplied by; 1 unless scaled() made this.
+  double scale() const { return scale_; }
+  /// "0.001", the text of the schedule, or "scaled(0.1, cosine(0.001, 1000))".
+  std::string text() const;
 
  private:
   double value_ = 0;  // the number; of a schedule, its value at the step settled_at_
+  double scale_ = 1;  // of a schedule
   std::int64_t settled_at_ = INT64_MIN;  // no step, unless settle() was called
   std::shared_ptr<const Schedule> schedule_;
 };

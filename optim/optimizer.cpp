@@ -115,7 +115,7 @@ void Optimizer::make_step(Layer& layer, Update& update) {
   try {
     layer.check_schedules();
     layer.apply(update);
-    groups.finish(update.was_refused());
+    groups.finish(update);
   } catch (...) {
     groups.undo();
     throw;
@@ -224,6 +224,11 @@ std::vector<FieldRef> find(Layer& outermost, std::string_view op, std::string_vi
 double detail::get_setting(Layer& outermost, std::string_view name, int group) {
   const std::int64_t step = outermost.groups().steps();
   return find(outermost, "get", name, std::max(group, 0)).front().at(step);
+}
+
+Hyper detail::get_hyper(Layer& outermost, std::string_view name, int group) {
+  const FieldRef f = find(outermost, "get", name, std::max(group, 0)).front();
+  return f.number ? *f.number : Hyper(f.at(0));
 }
 
 void detail::set_settings(Layer& outermost, std::string_view name,

@@ -58,6 +58,8 @@ double value_of(const Tensor& loss);
 /// What Optimizer::get() and Optimizer::set() do. The search for the name begins at `outermost` and
 /// goes inwards. If a value is refused, set_settings() sets none.
 double get_setting(Layer& outermost, std::string_view name, int group);
+/// The setting itself: a number or a schedule.
+Hyper get_hyper(Layer& outermost, std::string_view name, int group);
 void set_settings(Layer& outermost, std::string_view name,
                   const std::vector<std::pair<int, Hyper>>& values);  // by group; −1: all groups
 }  // namespace detail

@@ -2,6 +2,7 @@
 #include <descent/optim/plateau.h>
 
 #include <algorithm>
+#include <cmath>
 
 namespace descent::optim {
 
@@ -12,9 +13,10 @@ ReduceOnPlateau::ReduceOnPlateau(Optimizer& optimizer, PlateauOptions o, std::st
       best_(o.maximize ? -kInfinity : kInfinity) {
   if (!(o.factor > 0 && o.factor < 1))
     fail<ValueError>("plateau", "got factor = ", o.factor, ", expected a number in (0, 1)");
-  if (o.patience < 0 || o.cooldown < 0 || !(o.threshold >= 0) || !(o.min >= 0))
+  if (o.patience < 0 || o.cooldown < 0 || !(o.threshold >= 0) || !(o.min >= 0) || !(o.eps >= 0))
     fail<ValueError>("plateau", "got patience = ", o.patience, ", cooldown = ", o.cooldown,
-                     ", threshold = ", o.threshold, ", min = ", o.min, ", expected none below 0");
+                     ", threshold = ", o.threshold, ", min = ", o.min, ", eps = ", o.eps,
+                     ", expected none below 0");
   for (int g = 0; g < optimizer.groups(); ++g) optimizer.get(field_, g);
 }
 
@@ -22,19 +24,20 @@ bool ReduceOnPlateau::step(double metric) {
   const auto optimizer = optimizer_.lock();
   if (!optimizer)
     fail<StateError>("plateau", "got an optimizer that was destroyed, expected one that lives");
-  // PyTorch's relative threshold. Before the first metric, best_ is infinite, and every number is
-  // better.
+  // Before the first metric, best_ is infinite, and every number is better.
   const bool first = best_ == kInfinity || best_ == -kInfinity;
   const bool better = first               ? metric == metric
-                      : options_.maximize ? metric > best_ * (1 + options_.threshold)
-                                          : metric < best_ * (1 - options_.threshold);
+                      : options_.maximize ? metric > best_ + options_.threshold * std::abs(best_)
+                                          : metric < best_ - options_.threshold * std::abs(best_);
   const std::int64_t bad = better || cooling_ > 0 ? 0 : bad_ + 1;
   const bool reduces = bad > options_.patience;
   std::vector<std::pair<int, Hyper>> lowered;
   for (int g = 0; reduces && g < static_cast<int>(optimizer->groups().size()); ++g) {
-    const double now = detail::get_setting(*optimizer, field_, g),
+    const Hyper setting = detail::get_hyper(*optimizer, field_, g);
+    const double now = setting(optimizer->groups().steps()),
                  after = std::max(now * options_.factor, options_.min);
-    if (now - after > 1e-8) lowered.emplace_back(g, after);
+    if (now - after > options_.eps)
+      lowered.emplace_back(g, setting.is_constant() ? Hyper(after) : setting.scaled(after / now));
   }
   detail::set_settings(*optimizer, field_, lowered);  // if it throws, nothing has changed
   if (better) best_ = metric;

@@ -9,16 +9,18 @@ namespace descent::optim {
 struct PlateauOptions {
   double factor = 0.1;         ///< the setting is multiplied by this, in (0, 1)
   std::int64_t patience = 10;  ///< bad epochs in a row that are tolerated
-  /// A metric is better if it is below best·(1 − threshold); with `maximize`, above best·(1 +
-  /// threshold).
+  /// A metric is better if it is below best − threshold·|best|; with `maximize`, above best +
+  /// threshold·|best|. Deviation: for a negative best, PyTorch's best·(1 − threshold) lies above
+  /// best, and an equal metric counts as better for ever.
   double threshold = 1e-4;
   std::int64_t cooldown = 0;  ///< epochs after a reduction that are not judged
   double min = 0;             ///< the setting never falls below this
+  double eps = 1e-8;          ///< a smaller change is not made, as in PyTorch; 0 makes any
   bool maximize = false;      ///< true if a larger metric is better
 };
 
-/// Lowers a setting in all groups when a metric has stopped improving. A setting that follows a
-/// schedule becomes a number then, the lowered value of that step. Works as PyTorch's
+/// Lowers a setting in all groups when a metric has stopped improving. If the setting follows a
+/// schedule, as a warm-up, the whole schedule is multiplied: it goes on, lower. Works as PyTorch's
 /// ReduceLROnPlateau, for any setting. An epoch is bad if its metric is not better than the best so
 /// far, or is NaN.
 ///

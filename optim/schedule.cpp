@@ -61,11 +61,24 @@ void Schedule::fail() const {
 
 void Hyper::settle(std::int64_t step) {
   if (!schedule_) return;
-  value_ = (*schedule_)(step);
+  value_ = scale_ * (*schedule_)(step);
   settled_at_ = step;
 }
 
-std::string Hyper::text() const { return schedule_ ? schedule_->text : to_text(value_); }
+Hyper Hyper::scaled(double factor) const {
+  if (!std::isfinite(factor))
+    descent::fail<ValueError>("scaled", "got factor = ", factor, ", expected a finite number");
+  if (!schedule_) return Hyper(value_ * factor);
+  Hyper h = *this;
+  h.scale_ *= factor;
+  h.settled_at_ = INT64_MIN;
+  return h;
+}
+
+std::string Hyper::text() const {
+  if (!schedule_) return to_text(value_);
+  return scale_ == 1 ? schedule_->text : to_text("scaled(", scale_, ", ", schedule_->text, ")");
+}
 
 Schedule constant(double value) {
   return {[=](std::int64_t) { return value; }, to_text("constant(", value, ")")};

@@ -190,55 +190,62 @@ Tensor where(const Tensor& condition, const Tensor& x, const Tensor& y) {
 namespace {
 
 template <class T>
-bool span_is_finite(const T* p, std::int64_t n) {
-  bool finite = true;
-  bool* result = &finite;
+Magnitude span_magnitude(const T* p, std::int64_t n) {
+  Magnitude most = Magnitude::ordinary;
+  Magnitude* result = &most;
   simd::call([=]() __attribute__((always_inline)) {
-    // x − x is 0 for a finite number, and NaN for NaN or infinity. The loop goes by blocks, so that
-    // it can be vectorised and can end early.
-    for (std::int64_t i = 0; i < n && *result; i += 4096) {
+    // x² − x² is 0 unless the square is NaN or infinite. The loop goes by blocks, so that it can be
+    // vectorised and can end early.
+    for (std::int64_t i = 0; i < n && *result != Magnitude::not_finite; i += 4096) {
       const std::int64_t length = n - i < 4096 ? n - i : 4096;
       int bad = 0;
+      for (std::int64_t k = 0; k < length; ++k)
+        bad |= (p[i + k] * p[i + k] - p[i + k] * p[i + k] != 0);
+      if (!bad) continue;
+      bad = 0;
       for (std::int64_t k = 0; k < length; ++k) bad |= (p[i + k] - p[i + k] != 0);
-      if (bad) *result = false;
+      *result = bad ? Magnitude::not_finite : Magnitude::large;
     }
   });
-  return finite;
+  return most;
 }
 
 }  // namespace
 
-bool all_finite(const void* p, std::int64_t n, DType dtype) {
+Magnitude magnitude(const void* p, std::int64_t n, DType dtype) {
   return dispatch_floating(dtype,
-                           [&]<class T>(T) { return span_is_finite(static_cast<const T*>(p), n); });
+                           [&]<class T>(T) { return span_magnitude(static_cast<const T*>(p), n); });
 }
 
-bool all_finite(const Tensor& x) {
+Magnitude magnitude(const Tensor& x) {
   detail::check_may_read("all_finite");
   const detail::PlainFloating plain;
-  if (!is_floating(x.dtype())) return true;
+  if (!is_floating(x.dtype())) return Magnitude::ordinary;
   detail::Storage& storage = *x.body().storage;
   // True if every write to the values is counted, so that storage.version tells whether the values
   // have changed since the last check.
   const bool seen = !storage.pool && !storage.exposed && !storage.foreign;
-  if (seen && storage.finite_at.load(std::memory_order_relaxed) == storage.version + 1) return true;
+  if (seen && storage.ordinary_at.load(std::memory_order_relaxed) == storage.version + 1)
+    return Magnitude::ordinary;
   const Tensor flat = is_dense(x) ? x : contiguous(x);
-  const bool finite = dispatch_floating(x.dtype(), [&]<class T>(T) {
+  const Magnitude found = dispatch_floating(x.dtype(), [&]<class T>(T) {
     const T* p = data<T>(flat);
     const std::int64_t n = flat.numel();
-    if (n <= kElementwiseGrain) return span_is_finite(p, n);
-    std::atomic<bool> all{true};
+    if (n <= kElementwiseGrain) return span_magnitude(p, n);
+    std::atomic<int> most{0};
     // Reads from the end to the beginning. The beginning, which an optimizer's update reads first,
     // is then still in the cache.
     parallel_for(n, kElementwiseGrain, [&](std::int64_t begin, std::int64_t end) {
-      if (!span_is_finite(p + (n - end), end - begin)) all.store(false, std::memory_order_relaxed);
+      const int one = static_cast<int>(span_magnitude(p + (n - end), end - begin));
+      for (int now = most; one > now && !most.compare_exchange_weak(now, one);) {
+      }
     });
-    return all.load();
+    return static_cast<Magnitude>(most.load());
   });
   const bool whole = static_cast<std::size_t>(x.numel()) * size_of(x.dtype()) == storage.bytes;
-  if (finite && seen && whole)
-    storage.finite_at.store(storage.version + 1, std::memory_order_relaxed);
-  return finite;
+  if (found == Magnitude::ordinary && seen && whole)
+    storage.ordinary_at.store(storage.version + 1, std::memory_order_relaxed);
+  return found;
 }
 
 }  // namespace descent::kernel

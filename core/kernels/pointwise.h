@@ -63,10 +63,14 @@ Tensor inverse_deviation(const Tensor& deviation, double eps);  // 1/√(deviati
 /// a where the bool condition holds, else b.
 Tensor where(const Tensor& condition, const Tensor& a, const Tensor& b);
 
-/// True if no element is NaN or infinite; always true for integers. Remembers the answer as long as
-/// nobody writes to x. Throws GraphError inside compile().
-bool all_finite(const Tensor& x);
-/// True if none of n elements that lie in a row is NaN or infinite. Runs on the calling thread.
-bool all_finite(const void* p, std::int64_t n, DType dtype);
+/// How large elements are: `large` if all are finite and the square of one is not.
+enum class Magnitude { ordinary, large, not_finite };
+/// How large the largest element is; always ordinary for integers. Remembers the answer `ordinary`
+/// as long as nobody writes to x. Throws GraphError inside compile().
+Magnitude magnitude(const Tensor& x);
+/// How large the largest of n elements is that lie in a row. Runs on the calling thread.
+Magnitude magnitude(const void* p, std::int64_t n, DType dtype);
+/// True if no element is NaN or infinite; always true for integers.
+inline bool all_finite(const Tensor& x) { return magnitude(x) != Magnitude::not_finite; }
 
 }  // namespace descent::kernel

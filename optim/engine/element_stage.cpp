@@ -122,7 +122,9 @@ bool ElementStage::plan_again(const Update& update, bool check_finite) {
     if (ledger_.parameters[item.index].value.raw() != item.weight) return false;
   if (check_finite)
     for (const Work& item : work_)
-      if (!kernel::all_finite(item.grad, item.n, bindings_[item.binding].dtype)) return false;
+      if (kernel::magnitude(item.grad, item.n, bindings_[item.binding].dtype) !=
+          kernel::Magnitude::ordinary)
+        return false;
   std::vector<Tensor> held = std::exchange(held_, {});  // no plan is left if a rule throws
   for (Binding& b : bindings_) {
     const auto& rule =

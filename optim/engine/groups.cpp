@@ -225,9 +225,11 @@ void Groups::apply(Update& update) {
   refuse_while_swapped("step");
   const std::size_t mark = ledger_.undo.size();
   try {
+    bool large = false;  // the square of a gradient overflows
     if (update.non_finite() || !elements_.plan_again(update, policy != NonFinite::ignore)) {
       check_gradients(update);
-      if (update.refused()) return;
+      if (update.refused()) return update.reach_rule();
+      large = policy != NonFinite::ignore && has_large(update);
       if (search_) search_->plan(update);
       elements_.plan(update);
       tensors_.plan(update);
@@ -239,10 +241,17 @@ void Groups::apply(Update& update) {
       });
       for (std::size_t i = 0; i < parameters().size(); ++i) ledger_.remember(i, false);
     }
+    if (large && !search_)
+      for (std::size_t i = 0; i < parameters().size(); ++i) ledger_.remember(i, true);
     const descent::detail::FlushDenormals flush;
     if (search_) search_->run();
     tensors_.run();
     elements_.run();  // the last, because nothing can be put back once it has written weights
+    if (large && !search_ && !slots_are_finite()) {
+      elements_.forget();
+      ledger_.undo.back_to(mark);
+      return update.refuse();
+    }
   } catch (...) {
     elements_.forget();
     ledger_.undo.back_to(mark);
@@ -251,11 +260,11 @@ void Groups::apply(Update& update) {
   ++ledger_.steps;
 }
 
-void Groups::finish(bool refused) {
-  if (refused) {
-    logging::warning(to_text("step ", steps() + 1, " skipped: NaN or infinity in a gradient (",
-                             skipped + 1, " so far)"));
-    ++ledger_.steps;
+void Groups::finish(const Update& update) {
+  if (update.was_refused()) {
+    if (update.reached_rule()) ++ledger_.steps;
+    logging::warning(to_text("step skipped: NaN or infinity in a gradient (", skipped + 1,
+                             " so far, ", steps(), " steps in all)"));
     ++skipped;
   }
   ledger_.evaluations += std::exchange(ledger_.evaluations_now, 0);
@@ -273,17 +282,53 @@ void Groups::remember_weights() {
 
 void Groups::check_gradients(const Update& update) {
   bool some = false;
+  std::string without;  // the first parameter that has no gradient
   for (std::size_t i = 0; i < parameters().size(); ++i) {
     const Tensor &g = update.raw(i), &w = parameters()[i].value;
-    if (!g.defined()) continue;
+    if (w.body().replaced)
+      fail<StateError>("step", "got the parameter '", parameters()[i].name,
+                       "', in whose place its module has another tensor now, expected the "
+                       "module's. Hint: make the optimizer after the assignment");
+    if (!g.defined()) {
+      if (without.empty()) without = parameters()[i].name;
+      continue;
+    }
     some = true;
     if (!(g.shape() == w.shape()) || g.dtype() != w.dtype())
       fail<ShapeError>("step", "got a gradient of ", g.dtype(), g.shape(), " for parameter '",
                        parameters()[i].name, "', expected ", w.dtype(), w.shape());
   }
-  if (some || warned_) return;
+  if (warned_ || (some && (without.empty() || steps() > 0))) return;
   warned_ = true;
-  logging::warning("step: no parameter has a gradient. Hint: was backward() called?");
+  logging::warning(some ? to_text("step: parameter '", without,
+                                  "' has no gradient. Hint: is it a part of the loss? A member of "
+                                  "a module that is assigned to has the type nn::Param")
+                        : "step: no parameter has a gradient. Hint: was backward() called?");
+}
+
+bool Groups::has_large(const Update& update) const {
+  for (std::size_t i = 0; i < parameters().size(); ++i)
+    if (const Tensor& g = update.raw(i);
+        g.defined() && kernel::magnitude(g) != kernel::Magnitude::ordinary)
+      return true;
+  return false;
+}
+
+/// True if a rule keeps finite numbers alone. With an infinite one it would stand still for ever.
+/// Unless such steps are skipped, throws.
+bool Groups::slots_are_finite() const {
+  for (std::size_t i = 0; i < parameters().size(); ++i)
+    for (std::size_t k = 0; k < ledger_.records[i].kept.size(); ++k)
+      if (const Tensor& kept = ledger_.records[i].kept[k];
+          kept.defined() && !kernel::all_finite(kept)) {
+        if (policy == NonFinite::skip) return false;
+        fail<NonFiniteError>(ledger_.rule_of(i).card.name, "got a gradient of '",
+                             parameters()[i].name, "' too large for ", kept.dtype(), ": its '",
+                             ledger_.rule_of(i).slot_names[k],
+                             "' would become infinite, and the parameter stand still for ever; "
+                             "nothing was changed. Hint: clip with clip_norm, or train in double");
+      }
+  return true;
 }
 
 /// Returns the first parameter whose gradient is not finite. If all are finite, returns the number

@@ -44,9 +44,9 @@ class Groups final : public Layer {
     ledger_.evaluations_now = 0;
   }
   void count_evaluation() { ++ledger_.evaluations_now; }
-  /// Ends a step that is to stay: counts its evaluations. If `refused` is true, counts the step as
-  /// skipped.
-  void finish(bool refused);
+  /// Ends a step that is to stay: counts its evaluations, and whether it was skipped. A call that
+  /// would have made no step, as one within accumulate(), counts as no step.
+  void finish(const Update& update);
   /// Puts back what the step under way has changed.
   void undo() { ledger_.undo.back_to(0); }
   /// What undo() puts back. A layer adds to it what the layer changes.
@@ -75,6 +75,8 @@ class Groups final : public Layer {
   void check_parameters(std::string_view rule, Parameters& parameters);
   void visit_policy(StateVisitor& visit);
   void check_gradients(const Update& update);
+  bool has_large(const Update& update) const;
+  bool slots_are_finite() const;
   std::size_t find_non_finite(const Update& update) const;
 
   Ledger ledger_;

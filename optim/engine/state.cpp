@@ -119,6 +119,7 @@ void StateVisitor::fields(const detail::FieldLister& list) {
     const bool saved = f.is_constant();
     const Tensor present = saved ? full({}, f.at(0), kFloat64) : Tensor();
     const Tensor t = exchange(f.name, present, {}, kFloat64, saved);
+    if (!saved) visit_scale(f, t.defined());
     if (!in_ || !t.defined()) return;
     const double x = t.item();
     f.check(f.owner, f.name, x, " from a state");
@@ -127,6 +128,20 @@ void StateVisitor::fields(const detail::FieldLister& list) {
     else
       replace(*f.number, Hyper(x));
   });
+}
+
+/// What a schedule is multiplied by. The schedule itself is no state. `replaced`: a number takes
+/// the place of the schedule.
+void StateVisitor::visit_scale(const detail::FieldRef& f, bool replaced) {
+  const double scale = f.number->scale();
+  const Tensor present = scale != 1 ? full({}, scale, kFloat64) : Tensor();
+  const Tensor t = exchange(to_text(f.name, "/scale"), present, {}, kFloat64, false);
+  if (!in_ || replaced) return;
+  const double x = t.defined() ? t.item() : 1;
+  if (!std::isfinite(x))
+    differences_ += to_text("\n  ", prefix_, f.name, "/scale: got ", x, ", expected a number");
+  else if (x != scale)
+    replace(*f.number, f.number->scaled(x / scale));
 }
 
 std::optional<Shape> StateVisitor::shape_of(std::string_view name) const {

@@ -107,6 +107,7 @@ class StateVisitor {
   void undo() { undo_.back_to(0); }
 
  private:
+  void visit_scale(const detail::FieldRef& f, bool replaced);
   StateVisitor(State* out, const State* in) : out_(out), in_(in) {}
   /// The saved tensor of a name; null if there is none that fits. Notes the difference.
   const Tensor* find(const std::string& key, const Shape& shape, DType dtype, bool required);

@@ -80,7 +80,10 @@ bool Update::inner() {
   if (!next)
     fail<StateError>(
         "inner", "got a second call in one step, expected apply() to call inner() at most once");
-  if (!refused_) next->apply(*this);
+  if (refused_)
+    reached_ = true;
+  else
+    next->apply(*this);
   return !skipped_;
 }
 

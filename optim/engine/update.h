@@ -91,6 +91,11 @@ class Update {
   bool has_made() const { return !made_.empty(); }
   bool non_finite() const { return non_finite_; }
   bool was_refused() const { return refused_; }
+  /// True if the rule would have made the step that was refused: then the step counts.
+  bool reached_rule() const { return reached_; }
+  void reach_rule() { reached_ = true; }
+  /// Skips the step after the rule was run.
+  void refuse() { refused_ = skipped_ = reached_ = true; }
   /// @}
 
  private:
@@ -102,7 +107,7 @@ class Update {
   descent::detail::PoolVector<detail::GradientView> views_;
   // All gradients, once a wrapper has replaced one; else empty.
   descent::detail::PoolVector<Tensor> made_;
-  bool non_finite_ = false, skipped_ = false, refused_ = false;
+  bool non_finite_ = false, skipped_ = false, refused_ = false, reached_ = false;
 };
 
 /// The first half of a step with a closure: the loss and its gradient are evaluated. A wrapper's

@@ -207,6 +207,11 @@ Hyper parse_hyper(const Expression& e) {
     fail<ValueError>("optimizer", "got the value '", e.text,
                      "', expected a number, true, false, or a schedule such as cosine(0.001, 500)");
   }
+  if (e.text == "scaled") {
+    if (e.arguments.size() != 2 || e.arguments[0].value.called || !e.arguments[1].value.called)
+      fail<ValueError>("schedule", "got '", e.to_string(), "', expected scaled(factor, schedule)");
+    return parse_hyper(e.arguments[1].value).scaled(parse_hyper(e.arguments[0].value)(0));
+  }
   // In version 0.1 the schedule ramp was called linear.
   const std::string wanted = e.text == "linear" ? "ramp" : e.text;
   std::vector<std::string_view> names;

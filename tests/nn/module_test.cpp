@@ -483,7 +483,7 @@ TEST(BatchNorm1d, KeepsItsStatisticsIfComputingThemAnewThrows) {
   EXPECT_EQ(net.norm.num_batches_tracked.item(), 2);
 }
 
-TEST(Module, ThatWasMovedAwayIsStillThereOrSaysSo) {
+TEST(Module, ThatWasMovedAwayIsStillThere) {
   // NOLINTBEGIN(bugprone-use-after-move,performance-move-const-arg): this is the mistake
   const Tensor x = sin(arange(0, 8, 1, kFloat32)).reshape({2, 4});
   nn::Sequential model(nn::Linear(4, 3), nn::ReLU(), nn::Linear(3, 2));
@@ -501,16 +501,16 @@ TEST(Module, ThatWasMovedAwayIsStillThereOrSaysSo) {
   const Doubles scaled = norm(x).to_vector();
   const nn::LayerNorm third = std::move(norm);
   EXPECT_EQ(norm(x).to_vector(), scaled);
-  const auto expect_message = [](auto module, const Tensor& input) {
-    const auto taken = std::move(module);
-    EXPECT_TRUE(
-        has_text(message_of<Error>([&] { module(input); }), "got an undefined tensor, expected"));
+  const auto expect_same = [](auto module, const Tensor& input) {
+    auto taken = std::move(module);
+    module.eval();
+    EXPECT_EQ(module(input).to_vector(), taken(input).to_vector());
   };
-  expect_message(Net(), x);
-  expect_message(nn::Linear(4, 3), x);
-  expect_message(nn::BatchNorm1d(4), x);
-  expect_message(nn::Embedding(4, 3), tensor({1}));
-  expect_message(nn::RNNCell(4, 3), x);
+  expect_same(Net(), x);
+  expect_same(nn::Linear(4, 3), x);
+  expect_same(nn::BatchNorm1d(4), x);
+  expect_same(nn::Embedding(4, 3), tensor({1}));
+  expect_same(nn::RNNCell(4, 3), x);
   // NOLINTEND(bugprone-use-after-move,performance-move-const-arg)
 }
 

@@ -42,6 +42,89 @@ TEST(Groups, LeaveFrozenParametersAlone) {
                        "none of which requires a gradient"));
 }
 
+/// An optimizer of one weight, and a step of it.
+struct Single {
+  Tensor w = ones({1}).requires_grad_();
+  Optimizer optimizer;
+  explicit Single(const std::string& text) : optimizer(make(text, {{"w", w}})) {}
+  void step(double g = 1) {
+    w.set_grad(full({1}, g));
+    optimizer.step();
+  }
+};
+
+TEST(Plateau, LowersForANegativeMetricThatStandsStill) {
+  for (const bool maximize : {false, true}) {
+    Single s("sgd(lr=1)");
+    ReduceOnPlateau plateau(s.optimizer, {.factor = 0.5, .patience = 0, .maximize = maximize});
+    plateau.step(-10);
+    EXPECT_TRUE(plateau.step(-10)) << maximize;
+    EXPECT_EQ(s.optimizer.get("lr"), 0.5);
+    EXPECT_FALSE(plateau.step(maximize ? -9 : -11));
+  }
+}
+
+TEST(Plateau, LowersAScheduleThatGoesOn) {
+  Single s("sgd(lr=warmup(4, cosine(1, 100)))");
+  ReduceOnPlateau plateau(s.optimizer, {.factor = 0.5, .patience = 0});
+  plateau.step(1);
+  s.step();
+  EXPECT_TRUE(plateau.step(1));
+  EXPECT_EQ(s.optimizer.to_string(),
+            make("sgd(lr=scaled(0.5, warmup(4, cosine(1, 100))))", {{"w", s.w}}).to_string());
+  EXPECT_DOUBLE_EQ(s.optimizer.get("lr"), 0.25);  // half of 2/4
+  s.step(), s.step();
+  EXPECT_DOUBLE_EQ(s.optimizer.get("lr"), 0.5);
+  // A state keeps what was lowered, for an optimizer with the same schedule.
+  const State state = s.optimizer.state_dict();
+  Single other("sgd(lr=warmup(4, cosine(1, 100)))");
+  other.optimizer.load_state_dict(state);
+  EXPECT_DOUBLE_EQ(other.optimizer.get("lr"), 0.5);
+  Single same(s.optimizer.to_string());
+  same.optimizer.load_state_dict(state);
+  EXPECT_DOUBLE_EQ(same.optimizer.get("lr"), 0.5);
+  // A state without it puts the whole schedule back.
+  Single fresh("sgd(lr=warmup(4, cosine(1, 100)))");
+  same.optimizer.load_state_dict(fresh.optimizer.state_dict());
+  EXPECT_DOUBLE_EQ(same.optimizer.get("lr"), 0.25);
+  EXPECT_TRUE(has_text(message_of<ValueError>([&] { Single("sgd(lr=scaled(0.1, 0.5))"); }),
+                       "expected scaled(factor, schedule)"));
+}
+
+TEST(Plateau, MakesNoChangeBelowEps) {
+  Single small("sgd(lr=1e-9)"), tiny("sgd(lr=1e-9)");
+  ReduceOnPlateau usual(small.optimizer, {.patience = 0}),
+      any(tiny.optimizer, {.patience = 0, .eps = 0});
+  for (int i = 0; i < 2; ++i) usual.step(1), any.step(1);
+  EXPECT_EQ(small.optimizer.get("lr"), 1e-9);
+  EXPECT_DOUBLE_EQ(tiny.optimizer.get("lr"), 1e-10);
+}
+
+TEST(State, KeepsARateThatWasLoweredByHand) {
+  Single s("clip_norm(sgd(lr=1), 2)");
+  s.optimizer.set("lr", 0.01);
+  s.optimizer.set("max_norm", 0.5);
+  for (const char* text : {"clip_norm(sgd(lr=1), 2)", "clip_norm(sgd(lr=cosine(1, 100)), 2)",
+                           "clip_norm(sgd(lr=1), ramp(2, 1, 10))"}) {
+    Single other(text);
+    other.optimizer.load_state_dict(s.optimizer.state_dict());
+    EXPECT_EQ(other.optimizer.get("lr"), 0.01) << text;
+    EXPECT_EQ(other.optimizer.get("max_norm"), 0.5) << text;
+  }
+}
+
+TEST(Accumulate, CountsNoStepForARefusedMicroBatch) {
+  Single s("accumulate(skip_non_finite(sgd(lr=ramp(1, 0, 10))), 2)");
+  s.step(1);
+  s.step(NAN);
+  EXPECT_EQ(s.optimizer.steps(), 0);
+  EXPECT_EQ(s.optimizer.skipped_steps(), 1);
+  EXPECT_EQ(s.optimizer.get("lr"), 1);
+  s.step(3);
+  EXPECT_EQ(s.optimizer.steps(), 1);
+  EXPECT_EQ(s.w.item(), 1 - 2.0);
+}
+
 TEST(Plateau, KeepsEachGroupsOwnRate) {
   const Problem p;
   Optimizer o({{"a", p.a}}, SGD{.lr = 1.0});

@@ -1,0 +1,54 @@
+// What a module's handles share of a parameter, and how a module is cloned. Inside nn/ alone.
+#pragma once
+
+#include <descent/nn/module.h>
+
+#include <algorithm>
+#include <atomic>
+#include <vector>
+
+namespace descent::nn {
+
+/// A registered parameter or buffer, and the members of modules that show it.
+struct detail::Slot {
+  std::string name;
+  Tensor value;
+  std::vector<Param*> members{};
+  bool trained;
+  bool lost = false;  // its last member became another module's
+
+  Slot(std::string slot_name, const Tensor& t, bool train);
+  ~Slot();
+  Slot(const Slot&) = delete;
+  Slot& operator=(const Slot&) = delete;
+  void replace(const Tensor& t);
+};
+
+struct Module::State {
+  std::string name, configuration;
+  bool training = true;
+  std::atomic<int> handles = 0;  // how many Modules show this state
+  bool lost = false;             // the last one of them was assigned another module
+  std::vector<std::shared_ptr<detail::Slot>> parameters{}, buffers{};
+  std::vector<std::pair<std::string, std::shared_ptr<State>>> children{};
+
+  /// Calls f(state, path) once for this module and once for each module below it, parents first. If
+  /// a module is registered twice, it is visited only under its first path.
+  template <class F>
+  void visit(const F& f) {
+    std::vector<const State*> seen;
+    visit(f, "", seen);
+  }
+
+ private:
+  template <class F>
+  void visit(const F& f, const std::string& path, std::vector<const State*>& seen) {
+    if (std::find(seen.begin(), seen.end(), this) != seen.end()) return;
+    seen.push_back(this);
+    f(*this, path);
+    for (const auto& [child_name, child] : children)
+      child->visit(f, path.empty() ? child_name : to_text(path, ".", child_name), seen);
+  }
+};
+
+}  // namespace descent::nn
