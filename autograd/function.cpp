@@ -27,6 +27,17 @@ Tensor detail::call_without_recording(const std::function<Tensor()>& f) {
   return f();
 }
 
+namespace {
+/// True if a tensor of shape `from` can be expanded to shape `to`.
+bool expands(const Shape& from, const Shape& to) {
+  if (from.rank() > to.rank()) return false;
+  for (int d = 1; d <= from.rank(); ++d)
+    if (const std::int64_t n = from[from.rank() - d]; n != 1 && n != to[to.rank() - d])
+      return false;
+  return true;
+}
+}  // namespace
+
 Tensor record_function(const char* name, Tensor value, std::vector<Tensor> inputs,
                        std::shared_ptr<FunctionContext> context,
                        std::function<std::vector<Tensor>(const Tensor&)> backward) {
@@ -38,9 +49,12 @@ Tensor record_function(const char* name, Tensor value, std::vector<Tensor> input
   // history.
   const Tensor result = value.detach();
   for (const Tensor& input : inputs) result.body().is_view |= result.shares_storage(input);
+  std::vector<Shape> shapes;
+  for (const Tensor& input : inputs) shapes.push_back(input.shape());
   return detail::record_many(
       name, result, inputs,
-      [name, count = inputs.size(), backward = std::move(backward)](const Tensor& g, detail::Need) {
+      [name, count = inputs.size(), shapes = std::move(shapes), backward = std::move(backward)](
+          const Tensor& g, detail::Need) {
         std::vector<Tensor> grads = [&] {
           const detail::CallersMode floating;
           return backward(g);
@@ -48,6 +62,11 @@ Tensor record_function(const char* name, Tensor value, std::vector<Tensor> input
         if (grads.size() != count)
           fail<GraphError>(name, "backward gave ", grads.size(), " gradients, expected ", count,
                            ", one for each Tensor argument");
+        for (std::size_t i = 0; i < count; ++i)
+          if (grads[i].defined() && !expands(shapes[i], grads[i].shape()))
+            fail<ShapeError>(name, "backward gave a gradient of ", grads[i].shape(),
+                             " for argument ", i, " counted from 0, expected ", shapes[i],
+                             ", the argument's own shape, or one that it expands to");
         return detail::Grads(std::move(grads));
       });
 }

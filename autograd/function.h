@@ -59,20 +59,24 @@ Tensor record_function(const char* name, Tensor value, std::vector<Tensor> input
 /// The base of a user's operator F, which has forward() and backward(); see the top of this file.
 template <class F>
 struct Function {
-  /// What errors and grad_fn() call the operator; F may have a name of its own.
-  static constexpr const char* name = "Function";
+  /// What errors and grad_fn() call the operator. F may have a `name` of its own; else it is the
+  /// name of the class.
+  static constexpr const char* name = nullptr;
 
   /// Runs the operator. The arguments are the arguments of forward() without the context. A tensor
   /// among the arguments may require a gradient. If F::backward() returns the wrong number of
-  /// gradients, the backward() of the graph throws GraphError.
+  /// gradients, the backward() of the graph throws GraphError; for a gradient of another shape than
+  /// its argument, ShapeError.
   template <class... Args>
   static Tensor apply(const Args&... args) {
     auto context = std::make_shared<FunctionContext>();
-    context->name_ = F::name;
+    static const std::string of_class = class_name(typeid(F));
+    const char* const called = F::name ? F::name : of_class.c_str();
+    context->name_ = called;
     std::vector<Tensor> inputs;
     (collect(inputs, args), ...);
     Tensor value = without_recording([&] { return F::forward(*context, args...); });
-    return record_function(F::name, std::move(value), std::move(inputs), context,
+    return record_function(called, std::move(value), std::move(inputs), context,
                            [context](const Tensor& g) { return F::backward(*context, g); });
   }
 

@@ -9,6 +9,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <iosfwd>
 #include <string_view>
 #include <type_traits>
 
@@ -38,6 +39,9 @@ constexpr std::string_view to_string(DType t) {
   constexpr std::string_view names[] = {"bool", "int64", "float32", "float64"};
   return names[static_cast<int>(t)];
 }
+
+/// Writes to_string(t).
+std::ostream& operator<<(std::ostream& out, DType t);
 
 /// The DType of a C++ type; see dtype_of.
 template <class T>

@@ -70,6 +70,7 @@ std::string Tensor::to_string() const {
   return s;
 }
 
+std::ostream& operator<<(std::ostream& out, DType t) { return out << to_string(t); }
 std::ostream& operator<<(std::ostream& out, const Tensor& t) { return out << t.to_string(); }
 
 }  // namespace descent

@@ -1,5 +1,8 @@
 #include <descent/core/text.h>
 
+#include <cxxabi.h>
+#include <cstdlib>
+
 #include <algorithm>
 #include <charconv>
 #include <vector>
@@ -91,4 +94,14 @@ std::size_t edit_distance(std::string_view a, std::string_view b) {  // Wagnerâ€
 }
 
 }  // namespace detail
+std::string class_name(const std::type_info& type) {
+  int status = 0;
+  char* readable = abi::__cxa_demangle(type.name(), nullptr, nullptr, &status);
+  std::string name = status == 0 ? readable : type.name();
+  std::free(readable);
+  name.resize(std::min(name.size(), name.find('<')));
+  const std::size_t colon = name.rfind(':');
+  return colon == std::string::npos ? name : name.substr(colon + 1);
+}
+
 }  // namespace descent

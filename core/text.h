@@ -8,6 +8,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <typeinfo>
 
 namespace descent {
 
@@ -51,6 +52,9 @@ std::optional<double> parse_number(std::string_view text);
 /// become '?'. If the text has more than `first` + `last` bytes, "…" stands for what is between the
 /// first and the last of these bytes.
 std::string brief(std::string_view text, std::size_t first = 100, std::size_t last = 0);
+
+/// The name of a class, without namespaces and template arguments.
+std::string class_name(const std::type_info& type);
 
 namespace detail {
 std::size_t edit_distance(std::string_view a, std::string_view b);

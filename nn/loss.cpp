@@ -72,9 +72,15 @@ Tensor smooth_l1_loss(const Tensor& input, const Tensor& target, double beta, Re
 namespace {
 
 void check_logits(const char* op, const Tensor& logits, const Tensor& target) {
-  if (logits.dim() != 2 || logits.size(0) != target.size(0))
+  if (target.dtype() == kInt64 && target.dim() == 2 && target.size(1) == 1)
+    fail<ShapeError>(op, "got labels ", target.shape(), ", expected (N). Hint: labels.squeeze(1)");
+  if (logits.dim() != 2 || target.dim() < 1 || target.dim() > 2 || logits.size(0) != target.size(0))
     fail<ShapeError>(op, "got logits ", logits.shape(), " and target ", target.shape(),
                      ", expected (N, C) and (N) labels or (N, C) probabilities");
+  if (logits.size(1) == 1)
+    fail<ShapeError>(op, "got logits ", logits.shape(),
+                     " of one class, whose loss is always 0, expected two classes or more. Hint: "
+                     "for one logit use bce_with_logits()");
 }
 
 void check_label_type(const char* op, const Tensor& labels) {
@@ -127,9 +133,6 @@ void check_weight(const char* op, const Tensor& weight, std::int64_t classes) {
 }  // namespace
 
 Tensor cross_entropy(const Tensor& logits, const Tensor& target, const CrossEntropyOptions& o) {
-  if (logits.dim() != 2 || target.dim() < 1 || target.dim() > 2)
-    fail<ShapeError>("cross_entropy", "got logits ", logits.shape(), " and target ", target.shape(),
-                     ", expected (N, C) and (N) labels or (N, C) probabilities");
   check_logits("cross_entropy", logits, target);
   const std::int64_t classes = logits.size(1);
   if (classes < 1)
@@ -165,9 +168,9 @@ Tensor cross_entropy(const Tensor& logits, const Tensor& target, const CrossEntr
 }
 
 Tensor nll_loss(const Tensor& log_p, const Tensor& labels, const NllOptions& o) {
+  check_logits("nll_loss", log_p, labels);
   if (labels.dim() != 1)
     fail<ShapeError>("nll_loss", "got labels ", labels.shape(), ", expected (N)");
-  check_logits("nll_loss", log_p, labels);
   check_weight("nll_loss", o.weight, log_p.size(1));
   check_labels("nll_loss", labels, log_p.size(1), o.ignore_index);
   const Targets targets =

@@ -7,9 +7,7 @@
 #include <descent/nn/module.h>
 #include <descent/nn/slot.h>
 
-#include <cxxabi.h>
 #include <algorithm>
-#include <cstdlib>
 #include <cstring>
 #include <set>
 #include <typeinfo>
@@ -57,22 +55,27 @@ void Module::note_shape(const Tensor& y) const {
     descent::detail::t_summary->of[state_.get()] = y.shape();
 }
 
+void Module::name_class() const {
+  std::call_once(state_->named, [this] {
+    if (state_->configuration.empty()) state_->configuration = class_name(typeid(*this));
+  });
+}
+
 void Module::add_path(Error& e) const {
-  const std::string& c = state_->configuration;
+  const std::string& c = configuration();
   e.add_module(state_->name.empty() ? c.substr(0, c.find(' ')) : state_->name, c);
 }
 
 Tensor Module::forward(const Tensor&) {
-  int status = 0;
-  char* readable = abi::__cxa_demangle(typeid(*this).name(), nullptr, nullptr, &status);
-  const std::string type = status == 0 ? readable : typeid(*this).name();
-  std::free(readable);
-  fail<Error>(type,
+  fail<Error>(class_name(typeid(*this)),
               "got a call without a forward pass, expected an override of exactly: "
               "Tensor forward(const Tensor& x) override");
 }
 
-const std::string& Module::configuration() const { return state_->configuration; }
+const std::string& Module::configuration() const {
+  name_class();
+  return state_->configuration;
+}
 
 namespace {
 
@@ -179,6 +182,7 @@ void Module::apply(
 }
 
 std::string Module::summary(const Tensor& example) {
+  name_class();
   descent::detail::SummaryShapes shapes;
   if (example.defined()) {
     const descent::detail::SummaryGuard summary(&shapes);
@@ -303,6 +307,7 @@ Param Module::register_buffer(const std::string& name, const Tensor& t) {
 
 void Module::adopt(const std::string& name, const Module& child) {
   check_name("register_module", name, children());
+  child.name_class();
   if (child.state_->name.empty()) child.state_->name = name;  // for messages
   state_->children.emplace_back(name, child.state_);
 }

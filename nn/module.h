@@ -92,9 +92,9 @@ class Module {
   const std::string& configuration() const;
 
  protected:
-  /// configuration: what messages and summaries say of the module, "Linear 64 -> 10". Its first
-  /// word names the module in the path of an error.
-  explicit Module(std::string configuration = "Module");
+  /// configuration: what messages and summaries say of the module, "Linear 64 -> 10"; "" for the
+  /// name of its class. Its first word names the module in the path of an error.
+  explicit Module(std::string configuration = "");
   /// What the module computes. Each module decides which shapes it takes.
   virtual Tensor forward(const Tensor& x);
   /// Calls f() in the way in which operator() calls forward(): an error names the path to the
@@ -132,6 +132,7 @@ class Module {
   std::shared_ptr<detail::Slot> add_slot(const char* op, const std::string& name, const Tensor& t,
                                          bool trained);
   void adopt(const std::string& name, const Module& child);
+  void name_class() const;
   void note_shape(const Tensor& y) const;
   void add_path(Error& e) const;
   friend class TrainingGuard;
@@ -170,6 +171,7 @@ class Cloning {
 ///   nn::Sequential start = clone(model);
 template <class M>
 requires std::is_base_of_v<Module, M> M clone(const M& module) {
+  module.configuration();  // names the class for messages
   const detail::Cloning cloning;
   M copy(module);
   cloning.check();

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <mutex>
 #include <vector>
 
 namespace descent::nn {
@@ -26,6 +27,7 @@ struct detail::Slot {
 
 struct Module::State {
   std::string name, configuration;
+  std::once_flag named;  // the configuration is set, if need be to the name of the class
   bool training = true;
   std::atomic<int> handles = 0;  // how many Modules show this state
   bool lost = false;             // the last one of them was assigned another module

@@ -318,6 +318,26 @@ namespace {
 
 /// Returns a state as the present rules expect it. In version 0.1 AMSGrad was a switch of Adam and
 /// AdamW: such a state is rewritten for the rule AMSGrad. Any other state is returned unchanged.
+/// " (this state was saved by adam)", if a state has slots of rules or wrappers that are not here.
+std::string saved_by_others(Layer& outermost, const State& state) {
+  std::string own;  // " sam adamw "
+  for (Layer* s = &outermost; s; s = s->inner()) own += to_text(" ", s->name(), " ");
+  for (std::size_t g = 0; g < outermost.groups().size(); ++g)
+    own += to_text(" ", outermost.groups().rule_name(g), " ");
+  std::set<std::string> others;
+  for (const auto& [key, t] : state) {
+    std::string name = key.substr(0, key.find('/'));
+    if (name == key || name == "group") continue;
+    if (const std::size_t last = name.find_last_not_of("0123456789") + 1;
+        own.find(to_text(" ", name, " ")) == std::string::npos &&
+        own.find(to_text(" ", name.substr(0, last), " ")) == std::string::npos)
+      others.insert(name);
+  }
+  std::string names;
+  for (const std::string& name : others) names += (names.empty() ? "" : ", ") + name;
+  return names.empty() ? "" : to_text(" (this state was saved by ", names, ")");
+}
+
 State upgraded(const State& state) {
   const auto is_on = [&](const std::string& key) {
     const auto found = state.find(key);
@@ -362,9 +382,10 @@ State Optimizer::state_dict() const {
 
 void Optimizer::load_state_dict(const State& state) {
   const State present = upgraded(state);
-  load_state(to_string(), present, [this](StateVisitor& visit) {
-    for (Layer* s = &outermost(); s; s = s->inner()) s->state(visit);
-  });
+  load_state(to_string() + saved_by_others(outermost(), present), present,
+             [this](StateVisitor& visit) {
+               for (Layer* s = &outermost(); s; s = s->inner()) s->state(visit);
+             });
 }
 
 std::string Optimizer::to_string() const { return outermost().text(); }

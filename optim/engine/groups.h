@@ -36,6 +36,7 @@ class Groups final : public Layer {
 
   const Parameters& parameters() const { return ledger_.parameters; }
   std::size_t size() const { return ledger_.rules.size(); }  ///< how many groups
+  std::string_view rule_name(std::size_t group) const { return ledger_.rules[group]->card.name; }
   std::int64_t steps() const { return ledger_.steps; }
   std::int64_t evaluations() const { return ledger_.evaluations; }
   /// Begins a step: nothing is to be put back yet.

@@ -165,7 +165,7 @@ TEST(Param, MayBeRegisteredInTheConstructorsBody) {
   EXPECT_EQ(late.parameters().size(), 4U);
   EXPECT_TRUE(late.b.requires_grad());
   EXPECT_TRUE(has_text(message_of<StateError>([&] { clone(late); }),
-                       "[clone] got 'b' of Module in a member of type Tensor, expected nn::Param"));
+                       "[clone] got 'b' of Late in a member of type Tensor, expected nn::Param"));
 }
 
 TEST(Clone, IsIndependentAndKeepsTies) {
