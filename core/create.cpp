@@ -153,44 +153,56 @@ Tensor tensor(const NestedList& list, DType dtype) {
   });
 }
 
-template <class T>
-Tensor tensor(const std::vector<T>& values, const Shape& shape) {
-  if (shape.numel() != static_cast<std::int64_t>(values.size()))
-    fail<ShapeError>("tensor", "got ", values.size(), " values for shape ", shape, ", expected ",
+namespace {
+void check_count(std::size_t n, const Shape& shape) {
+  if (shape.numel() != static_cast<std::int64_t>(n))
+    fail<ShapeError>("tensor", "got ", n, " values for shape ", shape, ", expected ",
                      shape.numel());
+}
+}  // namespace
+
+Tensor detail::tensor_of(const void* data, std::size_t n, const Shape& shape, DType dtype) {
+  check_count(n, shape);
   return constant([&] {
-    Tensor out = empty(shape, dtype_of<T>);
-    std::copy(values.begin(), values.end(), out.data_ptr<T>());
+    Tensor out = empty(shape, dtype);
+    if (n > 0) std::memcpy(out.raw(), data, n * size_of(dtype));
     return out;
   });
 }
-template <class T>
-Tensor tensor(const std::vector<T>& values) {
-  return tensor(values, {static_cast<std::int64_t>(values.size())});
+
+Tensor detail::tensor_of(const std::vector<bool>& values, const Shape& shape) {
+  check_count(values.size(), shape);
+  return constant([&] {
+    Tensor out = empty(shape, kBool);
+    std::copy(values.begin(), values.end(), kernel::data<bool>(out));
+    return out;
+  });
 }
 
-template <class T>
-Tensor from_blob(T* data, const Shape& shape, std::function<void(void*)> deleter) {
+void detail::fail_too_large(std::size_t at) {
+  fail<ValueError>("tensor", "got an integer above 9223372036854775807 at position ", at,
+                   ", expected one that int64 can hold");
+}
+
+Tensor detail::blob_of(void* data, const Shape& shape, DType dtype,
+                       std::function<void(void*)> deleter) {
   kernel::check_size("from_blob", shape);
+  if (data == nullptr && shape.numel() > 0)
+    fail<ValueError>("from_blob", "got a null pointer for shape ", shape,
+                     ", expected the address of ", shape.numel(), " elements");
   auto* body = detail::Body::make();
   Tensor t{detail::RefPtr<detail::Body>(body)};
-  body->storage = detail::Storage::borrow(data, sizeof(T) * static_cast<std::size_t>(shape.numel()),
-                                          std::move(deleter));
+  body->storage = detail::Storage::borrow(
+      data, size_of(dtype) * static_cast<std::size_t>(shape.numel()), std::move(deleter));
   body->shape = shape;
   body->strides = shape.contiguous_strides();
-  body->dtype = dtype_of<T>;
+  body->dtype = dtype;
   body->update_layout();
   return t;
 }
 
-#define DESCENT_INSTANTIATE(T)                                 \
-  template Tensor tensor(const std::vector<T>&, const Shape&); \
-  template Tensor tensor(const std::vector<T>&);               \
-  template Tensor from_blob<T>(std::add_pointer_t<T>, const Shape&, std::function<void(void*)>);
-DESCENT_INSTANTIATE(float)
-DESCENT_INSTANTIATE(double)
-DESCENT_INSTANTIATE(std::int64_t)
-DESCENT_INSTANTIATE(bool)
-#undef DESCENT_INSTANTIATE
+Tensor from_blob(std::nullptr_t, const Shape& shape, std::function<void(void*)> deleter) {
+  return detail::blob_of(nullptr, shape, kFloat32, std::move(deleter));
+}
 
 }  // namespace descent

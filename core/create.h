@@ -8,7 +8,12 @@
 
 #include <descent/core/tensor.h>
 
+#include <concepts>
+#include <cstddef>
 #include <initializer_list>
+#include <iterator>
+#include <span>
+#include <type_traits>
 
 namespace descent {
 
@@ -80,22 +85,82 @@ Tensor tensor(std::initializer_list<NestedList> list);
 Tensor tensor(std::initializer_list<NestedList> list, DType dtype);
 /// @}
 
-/// @name Tensors from a vector
-/// A copy of a vector of bool, std::int64_t, float or double, in row-major order. The shape is
-/// (values.size(),) unless another shape is given. The dtype is the dtype of T. Throws ShapeError
-/// if the shape has another number of elements.
+namespace detail {
+/// A vector, an array, a span: numbers one behind the other.
+template <class R>
+concept NumbersInARow = requires(const R& r) {
+  requires std::is_arithmetic_v<std::remove_cvref_t<decltype(*std::data(r))>>;
+  { std::size(r) } -> std::convertible_to<std::size_t>;
+};
+/// A copy of n numbers, which are of one of the four types.
+Tensor tensor_of(const void* data, std::size_t n, const Shape& shape, DType dtype);
+Tensor tensor_of(const std::vector<bool>& values, const Shape& shape);
+Tensor blob_of(void* data, const Shape& shape, DType dtype, std::function<void(void*)> deleter);
+[[noreturn]] void fail_too_large(std::size_t at);
+}  // namespace detail
+
+/// @name Tensors from numbers in a row
+/// A copy of a vector, an array or a span, in row-major order. The shape is (values.size(),) unless
+/// another shape is given. bool, std::int64_t, float and double keep their type; other integers
+/// become int64, and long double becomes float64. Throws ShapeError if the shape has another number
+/// of elements, and ValueError for an integer above the largest int64.
 /// @{
-template <class T>
-Tensor tensor(const std::vector<T>& values);
-template <class T>
-Tensor tensor(const std::vector<T>& values, const Shape& shape);
+template <detail::NumbersInARow R>
+Tensor tensor(const R& values, const Shape& shape) {
+  using T = std::remove_cvref_t<decltype(*std::data(values))>;
+  static_assert(!std::is_same_v<T, char> && !std::is_same_v<T, wchar_t>,
+                "tensor() takes numbers, not text");
+  if constexpr (requires { DTypeOf<T>::value; }) {
+    return detail::tensor_of(std::data(values), std::size(values), shape, dtype_of<T>);
+  } else {
+    using Wide = std::conditional_t<std::is_integral_v<T>, std::int64_t, double>;
+    std::vector<Wide> wide;
+    for (std::size_t i = 0; i < std::size(values); ++i) {
+      if constexpr (std::is_unsigned_v<T> && sizeof(T) == sizeof(Wide))
+        if (std::data(values)[i] > static_cast<T>(std::numeric_limits<Wide>::max()))
+          detail::fail_too_large(i);
+      wide.push_back(static_cast<Wide>(std::data(values)[i]));
+    }
+    return detail::tensor_of(wide.data(), wide.size(), shape, dtype_of<Wide>);
+  }
+}
+template <detail::NumbersInARow R>
+Tensor tensor(const R& values) {
+  return tensor(values, Shape{static_cast<std::int64_t>(std::size(values))});
+}
+inline Tensor tensor(const std::vector<bool>& values, const Shape& shape) {
+  return detail::tensor_of(values, shape);
+}
+inline Tensor tensor(const std::vector<bool>& values) {
+  return detail::tensor_of(values, {static_cast<std::int64_t>(values.size())});
+}
 /// @}
 
-/// A tensor over the caller's memory, row-major, without a copy. The memory must outlive the
-/// tensor, all its views, and every compiled step that used the tensor or a view. If `deleter` is
-/// given, it is called with the pointer when all of these are gone.
+/// A tensor over the caller's memory, row-major, without a copy; operators may write it. The memory
+/// must outlive the tensor, all its views, and every compiled step that used the tensor or a view.
+/// If `deleter` is given, it is called with the pointer when all of these are gone. T is bool,
+/// std::int64_t, float or double. Throws ValueError for a null pointer to elements.
 template <class T>
-Tensor from_blob(T* data, const Shape& shape, std::function<void(void*)> deleter = {});
+Tensor from_blob(T* data, const Shape& shape, std::function<void(void*)> deleter = {}) {
+  static_assert(
+      !std::is_const_v<T>,
+      "from_blob() shares memory that operators may write: pass a pointer to numbers that "
+      "are not const, or copy them with tensor(std::span(data, n))");
+  static_assert(
+      std::is_const_v<T> || requires { DTypeOf<T>::value; },
+      "from_blob() shares memory of bool, std::int64_t, float or double: copy other "
+      "numbers with tensor(std::span(data, n))");
+  if constexpr (requires { DTypeOf<T>::value; })
+    return detail::blob_of(data, shape, dtype_of<T>, std::move(deleter));
+  else
+    return {};
+}
+/// A tensor (n) over the numbers of a span, without a copy. See from_blob() of a pointer.
+template <class T, std::size_t n>
+Tensor from_blob(std::span<T, n> data) {
+  return from_blob(data.data(), {static_cast<std::int64_t>(data.size())});
+}
+Tensor from_blob(std::nullptr_t, const Shape& shape, std::function<void(void*)> deleter = {});
 
 /// @name Random tensors
 /// The numbers are drawn from the generator. If no generator is given, they are drawn from the

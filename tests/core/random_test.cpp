@@ -2,6 +2,9 @@
 
 #include <descent/descent.h>
 #include <algorithm>
+#include <atomic>
+#include <optional>
+#include <thread>
 
 namespace descent {
 namespace {
@@ -71,6 +74,55 @@ TEST(Random, RepeatsFromASeedAndDiffersBetweenStreams) {
   EXPECT_EQ(randn({9}).to_vector(), b);
   Generator one(5, 1), two(5, 2);
   EXPECT_NE(randn({9}, one).to_vector(), randn({9}, two).to_vector());
+}
+
+/// What a new thread draws.
+std::vector<double> drawn_on_a_thread(std::optional<std::uint64_t> seed = {}) {
+  std::vector<double> drawn;
+  std::thread([&] {
+    if (seed) manual_seed(*seed);
+    drawn = randn({4}).to_vector();
+  }).join();
+  return drawn;
+}
+
+TEST(Random, ThreadsDrawDifferentNumbersThatDeriveFromTheSeed) {
+  manual_seed(7);
+  const std::vector<double> main = randn({4}).to_vector(), first = drawn_on_a_thread(),
+                            second = drawn_on_a_thread();
+  EXPECT_NE(first, main);
+  EXPECT_NE(first, second);
+  manual_seed(7);
+  EXPECT_EQ(drawn_on_a_thread(), first);
+  EXPECT_EQ(drawn_on_a_thread(), second);
+  EXPECT_EQ(randn({4}).to_vector(), main);
+  Generator derived(7, (std::uint64_t{1} << 63) + 1);
+  EXPECT_EQ(randn({4}, derived).to_vector(), first) << "as random.h says";
+  manual_seed(8);
+  EXPECT_NE(drawn_on_a_thread(), first);
+  // A thread with a seed of its own draws the same whenever and wherever.
+  EXPECT_EQ(drawn_on_a_thread(7), main);
+}
+
+TEST(Random, AThreadThatLivesOnFollowsANewSeed) {
+  std::vector<std::vector<double>> drawn;
+  std::atomic<int> turn = 0;
+  std::thread other([&] {
+    for (int t : {1, 3, 5}) {
+      while (turn != t) std::this_thread::yield();
+      drawn.push_back(randn({2}).to_vector());
+      ++turn;
+    }
+  });
+  for (const int t : {0, 2, 4}) {
+    manual_seed(t == 2 ? 5 : 4);
+    turn = t + 1;
+    while (turn != t + 2) std::this_thread::yield();
+  }
+  other.join();
+  EXPECT_EQ(drawn[0], drawn[2]);
+  EXPECT_NE(drawn[0], drawn[1]);
+  manual_seed(0);
 }
 
 }  // namespace

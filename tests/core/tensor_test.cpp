@@ -10,6 +10,71 @@ using testing::has_text;
 using testing::message_of;
 using Doubles = std::vector<double>;
 
+TEST(Create, TakesNumbersInARow) {
+  const std::array<unsigned char, 3> bytes{1, 2, 255};
+  EXPECT_EQ(tensor(bytes).dtype(), kInt64);
+  EXPECT_EQ(tensor(bytes).to_vector(), (Doubles{1, 2, 255}));
+  EXPECT_EQ(tensor(std::vector<int>{1, -2, 3, 4}, {2, 2}).to_vector(), (Doubles{1, -2, 3, 4}));
+  const std::vector<float> floats{1.5F, 2.5F};
+  EXPECT_EQ(tensor(std::span(floats)).dtype(), kFloat32);
+  EXPECT_EQ(tensor(std::span(floats)).to_vector(), (Doubles{1.5, 2.5}));
+  const double plain[] = {1, 2};
+  EXPECT_EQ(tensor(plain).dtype(), kFloat64);
+  EXPECT_EQ(tensor(std::vector<long double>{0.5L}).dtype(), kFloat64);
+  EXPECT_EQ(tensor(std::vector<bool>{true, false}).dtype(), kBool);
+  EXPECT_EQ(tensor(std::vector<short>{}).shape(), Shape({0}));
+  const std::vector<std::uint64_t> large{1, std::uint64_t{1} << 63};
+  EXPECT_EQ(message_of<ValueError>([&] { tensor(large); }),
+            "[tensor] got an integer above 9223372036854775807 at position 1, expected one that "
+            "int64 can hold");
+  EXPECT_EQ(message_of<ShapeError>([&] { tensor(bytes, {2}); }),
+            "[tensor] got 3 values for shape (2,), expected 2");
+}
+
+TEST(Create, SharesMemoryThatIsThere) {
+  std::vector<float> memory{1, 2, 3, 4};
+  const Tensor t = from_blob(std::span(memory));
+  t.mul_(2);
+  EXPECT_EQ(memory, (std::vector<float>{2, 4, 6, 8}));
+  EXPECT_EQ(from_blob(nullptr, {0}).numel(), 0);
+  const char* null = "[from_blob] got a null pointer for shape (4,), expected the address of 4";
+  EXPECT_TRUE(has_text(message_of<ValueError>([] { from_blob(nullptr, {4}); }), null));
+  EXPECT_TRUE(has_text(
+      message_of<ValueError>([] { from_blob(static_cast<double*>(nullptr), {4}); }), null));
+  EXPECT_TRUE(has_text(message_of<MemoryError>([] {
+                         zeros({1 << 20, 1 << 20, 4});
+                       }),
+                       "got shape (1048576, 1048576, 4) of float32, which takes 17592186044416"));
+}
+
+TEST(Assignment, ToAPartWritesTheElements) {
+  Tensor t = zeros({3, 3});
+  t[0] = ones({3});
+  t.slice(1, 2) = 5;
+  t.select(0, 1).narrow(0, 0, 2) = tensor({7, 8});
+  EXPECT_EQ(t.to_vector(), (Doubles{1, 1, 5, 7, 8, 5, 0, 0, 5}));
+  t[2] = t[1];
+  EXPECT_EQ(t[2].to_vector(), t[1].to_vector());
+  const Tensor fixed = t;
+  fixed[0][0] = -1;
+  EXPECT_EQ(t[0][0].item(), -1);
+  EXPECT_TRUE(has_text(message_of<ShapeError>([&] { t[0] = ones({2}); }), "(2,)"));
+  t = ones({1});  // a handle names another tensor
+  EXPECT_EQ(fixed.numel(), 9);
+  std::ostringstream out;
+  out << fixed.dtype() << " " << kInt64;
+  EXPECT_EQ(out.str(), "float32 int64");
+}
+
+TEST(Tensor, SaysWhyItIsUndefined) {
+  Tensor w = ones({2}).requires_grad_();
+  sum(w).backward();
+  w = w - w.grad() * 0.1;
+  sum(w).backward();
+  EXPECT_TRUE(has_text(message_of<ValueError>([&] { w = w - w.grad() * 0.1; }),
+                       "after w = w - lr * w.grad(), w is no leaf any more: write w.sub_("));
+}
+
 TEST(DTypes, PromoteToTheWider) {
   EXPECT_EQ((ones({2}, kBool) + ones({2}, kInt64)).dtype(), kInt64);
   EXPECT_EQ((ones({2}, kInt64) + ones({2}, kFloat32)).dtype(), kFloat32);

@@ -1,5 +1,7 @@
-// Mistakes that the author of a rule or wrapper may make. mistakes.sh compiles this file once for
-// each mistake and expects the message beside its number. Without a mistake the file compiles.
+// Mistakes that a user, or the author of a rule or wrapper, may make. mistakes.sh compiles this
+// file once for each mistake and expects the message beside its number. Without a mistake the file
+// compiles.
+#include <descent/core/create.h>
 #include <descent/optim/engine/search_rule.h>
 #include <descent/optim/engine/wrapper.h>
 
@@ -217,6 +219,15 @@ struct Mine {
   static void fields(auto&, auto&&) {}
   void minimize(optim::Search&) const {}
 };
+#elif MISTAKE == 35  // from_blob() shares memory that operators may write
+struct Mine : Rule {};
+Tensor shared(const float* data) { return from_blob(data, {2}); }
+#elif MISTAKE == 36  // from_blob() shares memory of bool, std::int64_t, float or double: copy other
+struct Mine : Rule {};
+Tensor shared(int* data) { return from_blob(data, {2}); }
+#elif MISTAKE == 37  // tensor() takes numbers, not text
+struct Mine : Rule {};
+Tensor of_text(const std::string& text) { return tensor(text); }
 #endif
 
 #ifdef MINE_WRAPS
