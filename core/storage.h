@@ -73,7 +73,7 @@ struct Body : RefCounted {
   bool contiguous = true;
   bool is_view = false;
   bool replaced = false;          // it was a module's parameter, and another tensor took its place
-  std::uint32_t slots = 0;        // how many parameters and buffers of modules it is
+  std::uint32_t places = 0;       // how many parameters and buffers of modules it is
   std::uint32_t recorded_at = 0;  // storage->recorded when this view was taken
   RefPtr<GradEdge> edge;          // the node that made the tensor, or its leaf; may be null
 

@@ -90,11 +90,11 @@ std::string nearest_match(std::string_view name, const Names& candidates) {
 ///   'adam'?"
 template <class Names>
 std::string expected_one_of(std::string_view name, const Names& names) {
-  std::string all, near = nearest_match(name, names);
+  std::string all, nearest = nearest_match(name, names);
   for (const auto& known : names) all += to_text(all.empty() ? "" : ", ", known);
   if (all.empty()) return "expected none";
   return to_text("expected one of ", all,
-                 near.empty() ? "" : to_text(". Hint: did you mean '", near, "'?"));
+                 nearest.empty() ? "" : to_text(". Hint: did you mean '", nearest, "'?"));
 }
 
 }  // namespace descent

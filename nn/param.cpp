@@ -16,10 +16,10 @@ std::mutex g_members;  // guards Slot::members of all slots
 
 detail::Slot::Slot(std::string slot_name, const Tensor& t, bool train)
     : name(std::move(slot_name)), value(t), trained(train) {
-  ++value.body().slots;
+  ++value.body().places;
 }
 
-detail::Slot::~Slot() { --value.body().slots; }
+detail::Slot::~Slot() { --value.body().places; }
 
 void detail::Slot::replace(const Tensor& t) {
   if (t.is_same(value)) return;
@@ -36,8 +36,8 @@ void detail::Slot::replace(const Tensor& t) {
   if (trained && value.requires_grad()) t.requires_grad_();
   const std::lock_guard lock(g_members);
   descent::detail::Body& old = value.body();
-  if (--old.slots == 0) old.replaced = true;
-  ++t.body().slots;
+  if (--old.places == 0) old.replaced = true;
+  ++t.body().places;
   t.body().replaced = false;
   value = t;
   for (Param* member : members) static_cast<Tensor&>(*member) = t;

@@ -7,7 +7,7 @@
 #   2. it compiles alone, without a warning, under the compilers that are named, or g++;
 #   3. after an entrance none of our macros is defined (conformance.h may define DESCENT_CONFORMANCE).
 # The two entrances also compile after macros that other libraries define: Qt's slots, signals and
-# emit, and the I of <complex.h>. Needs no build.
+# emit, the I of <complex.h>, and the usual ones of X11 and Windows. Needs no build.
 set -uo pipefail
 source=$(cd "$1" && pwd)
 work=$(mktemp -d)
@@ -43,8 +43,45 @@ cat >"$work/strangers" <<'END'
 #define slots
 #define signals
 #define emit
+#define foreach(a, b) for (a : b)
+#define forever for (;;)
 #define _Complex_I (__extension__ 1.0iF)
 #define I _Complex_I
+// X11's
+#define None 0L
+#define Bool int
+#define Status int
+#define True 1
+#define False 0
+#define Success 0
+#define Always 2
+#define Complex 0
+#define Unsorted 0
+#define KeyPress 2
+#define Expose 12
+#define GrayScale 1
+#define Above 0
+#define Below 1
+// Windows's, with NOMINMAX
+#define ERROR 0
+#define IN
+#define OUT
+#define OPTIONAL
+#define far
+#define near
+#define small char
+#define interface struct
+#define DELETE 0x00010000L
+#define VOID void
+#define BOOL int
+#define TRUE 1
+#define FALSE 0
+#define CONST const
+#define IGNORE 0
+#define STRICT 1
+#define NO_ERROR 0L
+#define GetObject GetObjectA
+#define Yield()
 END
 for header in "${public[@]}"; do
   echo "#include <descent/$header>" >"$work/units/${header//\//@}.cpp"
@@ -52,16 +89,19 @@ done
 for header in "${entrances[@]}"; do
   {
     [ "$header" = descent.h ] || echo '#include <gtest/gtest.h>'  # GoogleTest itself does not bear an I
+    # Nor does the standard library bear all of them.
+    cat "${public[@]}" | sed -nE 's/^#include (<[a-z_]+>)$/#include \1/p' | sort -u
     cat "$work/strangers"
     echo "#include <descent/$header>"
   } >"$work/units/${header//\//@}+macros.cpp"
 done
 
+strict='-Wall -Wextra -Wpedantic -Wconversion -Wsign-conversion -Wshadow -Wold-style-cast -Werror'
 check() {  # COMPILER UNIT: leaves a log if the compiler says anything
   local log where=()
   log="$work/logs/$1 $(basename "$2" .cpp)"
   [[ $1 == *clang* ]] || where=(-ftrack-macro-expansion=0)  # an error is where a macro is used
-  "$1" "${where[@]}" -std=c++20 -fsyntax-only -Wall -Wextra -Wpedantic -Werror -I "$work/include" "$2" >"$log" 2>&1 ||
+  "$1" "${where[@]}" -std=c++20 -fsyntax-only $strict -I "$work/include" "$2" >"$log" 2>&1 ||
     [ -s "$log" ] || echo "$1 failed without a word" >"$log"
   [ -s "$log" ] || rm "$log"
 }
@@ -74,7 +114,7 @@ left_over() {  # UNIT: the macros of ours that are defined after this entrance
   [ -s "$work/logs/macros $header" ] || rm "$work/logs/macros $header"
 }
 export -f check left_over
-export work
+export work strict
 
 # Ours are the macros that one of our headers, kernels included, defines.
 find core autograd nn optim data descent.h -name '*.h' -exec sed -nE 's/^[[:space:]]*#[[:space:]]*define[[:space:]]+([A-Za-z_0-9]+).*/\1/p' {} + |
@@ -101,7 +141,7 @@ failed() {  # COMPILER: the headers that do not compile, and the first errors of
     name=$(basename "$log")
     name=${name#"$1 "}
     name=${name//@//}
-    echo "  ${name/+macros/, after the macros slots, signals, emit and I}"
+    echo "  ${name/+macros/, after the macros of others}"
     grep -E '(error|warning):' "$log" | sed "s|$work/include/descent/||" | sort -u | head -n 3 | sed 's/^/    /'
   done
 }

@@ -52,7 +52,7 @@ constexpr bool takes_slots(std::index_sequence<K...>) {
 /// How many slots the formula F takes. −1 if F is no formula.
 template <class F, class P, int kCount = 0>
 constexpr int count_slots() {
-  if constexpr (takes_slots<F, P>(std::make_index_sequence<kCount>()))
+  if constexpr (takes_slots<F, P>(std::make_index_sequence<static_cast<std::size_t>(kCount)>()))
     return kCount;
   else if constexpr (kCount <= kMaxSlots)
     return count_slots<F, P, kCount + 1>();
@@ -185,7 +185,7 @@ class ElementRuleOf final : public RuleOf<Rule, ElementRule> {
     bound.run = []<std::size_t... K>(std::index_sequence<K...>) {
       return simd::at_level([]<class Set>(Set) { return &run_formula<Set, T, F, K...>; });
     }
-    (std::make_index_sequence<kCount>());
+    (std::make_index_sequence<static_cast<std::size_t>(kCount)>());
   }
 
   /// How many slots a formula takes. If F is no formula, compiling stops with a message.
