@@ -24,7 +24,12 @@ write_basic_package_version_file(${CMAKE_CURRENT_BINARY_DIR}/descentConfigVersio
 install(FILES ${CMAKE_CURRENT_BINARY_DIR}/descentConfig.cmake ${CMAKE_CURRENT_BINARY_DIR}/descentConfigVersion.cmake
   DESTINATION ${descent_cmake_dir} COMPONENT development)
 
-# pkg-config. The paths may be absolute, or relative to the prefix.
+# pkg-config. The paths may be absolute, or relative to the prefix, which is where the file is found.
+file(RELATIVE_PATH DESCENT_PC_PREFIX /${CMAKE_INSTALL_LIBDIR}/pkgconfig /)
+set(DESCENT_PC_PREFIX "\${pcfiledir}/${DESCENT_PC_PREFIX}")
+if(IS_ABSOLUTE "${CMAKE_INSTALL_LIBDIR}")
+  set(DESCENT_PC_PREFIX ${CMAKE_INSTALL_PREFIX})
+endif()
 foreach(dir INCLUDEDIR LIBDIR)
   if(IS_ABSOLUTE "${CMAKE_INSTALL_${dir}}")
     set(DESCENT_PC_${dir} ${CMAKE_INSTALL_${dir}})
