@@ -21,6 +21,7 @@
 #include <descent/autograd/ops/arithmetic.h>
 #include <descent/autograd/ops/einsum.h>
 #include <descent/autograd/ops/index.h>
+#include <descent/autograd/ops/linalg.h>
 #include <descent/autograd/ops/matmul.h>
 #include <descent/autograd/ops/reduce.h>
 #include <descent/autograd/ops/shape.h>

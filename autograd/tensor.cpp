@@ -275,6 +275,21 @@ Tensor Tensor::log() const { return descent::log(*this); }
 Tensor Tensor::sqrt() const { return descent::sqrt(*this); }
 Tensor Tensor::square() const { return descent::square(*this); }
 Tensor Tensor::pow(Scalar e) const { return descent::pow(*this, e); }
+Tensor Tensor::any(const Dims& d, bool k) const { return descent::any(*this, d, k); }
+Tensor Tensor::all(const Dims& d, bool k) const { return descent::all(*this, d, k); }
+Tensor Tensor::isnan() const { return descent::isnan(*this); }
+Tensor Tensor::repeat(const Shape& times) const { return descent::repeat(*this, times); }
+Tensor Tensor::flip(const Dims& d) const { return descent::flip(*this, d); }
+Tensor Tensor::scatter(std::int64_t d, const Tensor& i, const Tensor& s) const {
+  return descent::scatter(*this, d, i, s);
+}
+Tensor Tensor::scatter_add(std::int64_t d, const Tensor& i, const Tensor& s) const {
+  return descent::scatter_add(*this, d, i, s);
+}
+Tensor Tensor::masked_select(const Tensor& m) const { return descent::masked_select(*this, m); }
+Tensor Tensor::argsort(std::int64_t d, bool descending) const {
+  return descent::argsort(*this, d, descending);
+}
 Tensor Tensor::tanh() const { return descent::tanh(*this); }
 Tensor Tensor::sigmoid() const { return descent::sigmoid(*this); }
 Tensor Tensor::relu() const { return descent::relu(*this); }

@@ -119,6 +119,15 @@ void Tensor::throw_undefined() {
                    "w is no leaf any more: write w.sub_(lr * w.grad()) under a NoGradGuard");
 }
 
+const Tensor& Tensor::part() const {
+  if (!body().is_view)
+    fail<ValueError>(
+        "assign", "got a result of shape ", shape(),
+        " on the left, expected a part of a tensor, as t[0] or t.slice(0, 1, 3). Hint: "
+        "use masked_fill(), index_put() or where()");
+  return *this;
+}
+
 void Tensor::check_pointer(DType wanted) const {
   detail::check_may_read("data_ptr");
   auto& exposed = body().storage->exposed;

@@ -48,13 +48,14 @@ class Tensor {
   Tensor& operator=(const Tensor&) & noexcept = default;  ///< this handle now names that tensor
   Tensor& operator=(Tensor&&) & noexcept = default;       ///< the same
   ~Tensor() = default;
-  /// Assigning to a part of a tensor writes its elements: copy_() or fill_().
+  /// Assigning to a part of a tensor writes its elements: copy_() or fill_(). Throws ValueError if
+  /// this is no view, as an operator's result, whose elements nobody would see.
   ///
   ///   t[0] = ones({3});
   ///   t.slice(1, 0, 2) = 0;
   /// @{
-  const Tensor& operator=(const Tensor& o) && { return copy_(o); }
-  const Tensor& operator=(Scalar value) && { return fill_(value); }
+  const Tensor& operator=(const Tensor& o) && { return part().copy_(o); }
+  const Tensor& operator=(Scalar value) && { return part().fill_(value); }
   /// @}
 
   // ---- what it is ----
@@ -230,6 +231,15 @@ class Tensor {
   Tensor softmax(std::int64_t d) const;
   Tensor log_softmax(std::int64_t d) const;
   Tensor eq(const Tensor& o) const;
+  Tensor any(const Dims& dims = {}, bool keepdim = false) const;
+  Tensor all(const Dims& dims = {}, bool keepdim = false) const;
+  Tensor isnan() const;
+  Tensor repeat(const Shape& times) const;
+  Tensor flip(const Dims& dims) const;
+  Tensor scatter(std::int64_t d, const Tensor& index, const Tensor& src) const;
+  Tensor scatter_add(std::int64_t d, const Tensor& index, const Tensor& src) const;
+  Tensor masked_select(const Tensor& mask) const;
+  Tensor argsort(std::int64_t d = -1, bool descending = false) const;
   /// @}
 
   /// @name In place
@@ -271,6 +281,7 @@ class Tensor {
 
  private:
   [[noreturn]] static void throw_undefined();
+  const Tensor& part() const;
   void check_pointer(DType wanted) const;
   double item_as_double() const;
 

@@ -4,10 +4,12 @@
 #include <descent/autograd/node.h>
 #include <descent/autograd/ops.h>
 #include <descent/core/create.h>
+#include <descent/core/kernels/copy.h>
 #include <descent/core/kernels/pointwise.h>
 #include <descent/core/launch.h>
 
 #include <cmath>
+#include <limits>
 
 namespace descent {
 
@@ -224,6 +226,98 @@ Tensor erf(const Tensor& x) {  // 2/√π · e^(−x²)
 }
 
 Tensor sign(const Tensor& x) { return kernel::sign(x); }
+
+namespace {
+constexpr double kLog2 = 0.69314718055994530942, kLog10 = 2.30258509299404568402;
+}
+
+Tensor log2(const Tensor& x) {  // 1/(x·log 2)
+  return record("log2", kernel::log2(x), {x},
+                [x = Saved(x)](const Tensor& g, Need) { return Grads(g / (*x * kLog2)); });
+}
+
+Tensor log10(const Tensor& x) {  // 1/(x·log 10)
+  return record("log10", kernel::log10(x), {x},
+                [x = Saved(x)](const Tensor& g, Need) { return Grads(g / (*x * kLog10)); });
+}
+
+Tensor sinh(const Tensor& x) {
+  return record("sinh", kernel::sinh(x), {x},
+                [x = Saved(x)](const Tensor& g, Need) { return Grads(g * cosh(x)); });
+}
+
+Tensor cosh(const Tensor& x) {
+  return record("cosh", kernel::cosh(x), {x},
+                [x = Saved(x)](const Tensor& g, Need) { return Grads(g * sinh(x)); });
+}
+
+Tensor atan(const Tensor& x) {  // 1/(1 + x²)
+  return record("atan", kernel::atan(x), {x},
+                [x = Saved(x)](const Tensor& g, Need) { return Grads(g / (square(x) + 1)); });
+}
+
+namespace {
+Tensor rounded(const Tensor& x, Tensor (*f)(const Tensor&)) {
+  return is_floating(x.dtype()) ? f(x) : kernel::clone(x);
+}
+}  // namespace
+
+Tensor floor(const Tensor& x) { return rounded(x, kernel::floor); }
+Tensor ceil(const Tensor& x) { return rounded(x, kernel::ceil); }
+Tensor round(const Tensor& x) { return rounded(x, kernel::round); }
+Tensor trunc(const Tensor& x) { return rounded(x, kernel::trunc); }
+
+Tensor atan2(const Tensor& a, const Tensor& b) {  // ∂a: b/(a² + b²), ∂b: −a/(a² + b²)
+  return record("atan2", kernel::atan2(a, b), {a, b},
+                [a = Saved(a), b = Saved(b)](const Tensor& g, Need need) {
+                  const Tensor scaled = g / (square(a) + square(b));
+                  return Grads(need[0] ? scaled * b : Tensor(), need[1] ? -scaled * a : Tensor());
+                });
+}
+
+Tensor logaddexp(const Tensor& a, const Tensor& b) {  // ∂a: σ(a − b); 1/2 where both are equal
+  return record("logaddexp", kernel::logaddexp(a, b), {a, b},
+                [a = Saved(a), b = Saved(b)](const Tensor& g, Need need) {
+                  const Tensor infinite = kernel::eq(a, b), gap = *a - b;  // ∞ − ∞ is NaN
+                  const Tensor share = sigmoid(where(isnan(where(infinite, gap, 0.0)), 0.0, gap));
+                  return Grads(need[0] ? g * share : Tensor(),
+                               need[1] ? g * (1 - share) : Tensor());
+                });
+}
+
+Tensor lerp(const Tensor& a, const Tensor& b, const Tensor& weight) {
+  return where(weight < 0.5, a + weight * (b - a), b - (1 - weight) * (b - a));
+}
+Tensor lerp(const Tensor& a, const Tensor& b, Scalar weight) {
+  return weight.to_double() < 0.5 ? a + (b - a) * weight : b - (b - a) * (1 - weight.to_double());
+}
+
+Tensor isnan(const Tensor& x) { return kernel::ne(x, x); }
+Tensor isinf(const Tensor& x) {
+  return is_floating(x.dtype()) ? abs(x.detach()) == INFINITY : full(x.shape(), false, kBool);
+}
+Tensor isfinite(const Tensor& x) { return logical_not(logical_or(isnan(x), isinf(x))); }
+
+Tensor nan_to_num(const Tensor& x, double nan, std::optional<double> posinf,
+                  std::optional<double> neginf) {
+  if (!is_floating(x.dtype())) return x;
+  const double most = x.dtype() == kFloat32 ? double{std::numeric_limits<float>::max()}
+                                            : std::numeric_limits<double>::max();
+  const Tensor numbers = where(isnan(x), nan, x), high = x.detach() == INFINITY,
+               low = x.detach() == -INFINITY;
+  return where(low, neginf.value_or(-most), where(high, posinf.value_or(most), numbers));
+}
+
+Tensor logical_not(const Tensor& x) { return kernel::eq(x, zeros({}, x.dtype())); }
+Tensor logical_and(const Tensor& a, const Tensor& b) {
+  return kernel::where(logical_not(a), full({}, false, kBool), kernel::cast(b, kBool));
+}
+Tensor logical_or(const Tensor& a, const Tensor& b) {
+  return kernel::where(logical_not(a), kernel::cast(b, kBool), full({}, true, kBool));
+}
+Tensor logical_xor(const Tensor& a, const Tensor& b) {
+  return kernel::ne(kernel::cast(a, kBool), kernel::cast(b, kBool));
+}
 
 Tensor clamp(const Tensor& x, std::optional<Scalar> low, std::optional<Scalar> high) {
   for (const std::optional<Scalar>& bound : {low, high})

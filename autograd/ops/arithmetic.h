@@ -116,6 +116,53 @@ Tensor log1p(const Tensor& x);       ///< log(1 + x), exact near 0
 Tensor sin(const Tensor& x);         ///< x in radians
 Tensor cos(const Tensor& x);         ///< x in radians
 Tensor erf(const Tensor& x);         ///< the error function, 2/√π · ∫₀ˣ exp(−t²) dt
+Tensor log2(const Tensor& x);        ///< the logarithm to base 2
+Tensor log10(const Tensor& x);       ///< the logarithm to base 10
+Tensor sinh(const Tensor& x);        ///< (eˣ − e⁻ˣ)/2
+Tensor cosh(const Tensor& x);        ///< (eˣ + e⁻ˣ)/2
+Tensor atan(const Tensor& x);        ///< in (−π/2, π/2)
+/// @}
+
+/// @name Rounding
+/// The nearest integer below, above, at all, and towards 0, of x's type. Halves round to even. The
+/// gradient is 0.
+/// @{
+Tensor floor(const Tensor& x);
+Tensor ceil(const Tensor& x);
+Tensor round(const Tensor& x);
+Tensor trunc(const Tensor& x);
+/// @}
+
+/// The angle of the point (b, a), in (−π, π]; shapes broadcast. Integers become float32.
+Tensor atan2(const Tensor& a, const Tensor& b);
+/// log(eᵃ + eᵇ) without overflow; shapes broadcast.
+Tensor logaddexp(const Tensor& a, const Tensor& b);
+/// @name Linear interpolation
+/// a + weight·(b − a); shapes broadcast. The result is b exactly where weight is 1.
+/// @{
+Tensor lerp(const Tensor& a, const Tensor& b, const Tensor& weight);
+Tensor lerp(const Tensor& a, const Tensor& b, Scalar weight);
+/// @}
+
+/// @name Kinds of numbers
+/// bool, without a history. An integer is finite.
+/// @{
+Tensor isnan(const Tensor& x);
+Tensor isinf(const Tensor& x);
+Tensor isfinite(const Tensor& x);
+/// @}
+/// x with `nan` in place of NaN, and `posinf` and `neginf` in place of infinities; without them,
+/// the largest number of x's type and its negative. The gradient is 0 where x is replaced.
+Tensor nan_to_num(const Tensor& x, double nan = 0, std::optional<double> posinf = {},
+                  std::optional<double> neginf = {});
+
+/// @name Logic
+/// bool, without a history. Any number but 0 is true; shapes broadcast.
+/// @{
+Tensor logical_not(const Tensor& x);
+Tensor logical_and(const Tensor& a, const Tensor& b);
+Tensor logical_or(const Tensor& a, const Tensor& b);
+Tensor logical_xor(const Tensor& a, const Tensor& b);
 /// @}
 
 /// Limits x to [low, high], element by element; an absent limit is infinite. The gradient passes

@@ -4,6 +4,8 @@
 
 #include <descent/core/tensor.h>
 
+#include <vector>
+
 namespace descent {
 
 /// Picks slices of x along dim: slice i of the result is slice index[i] of x. index: (n), int64.
@@ -24,6 +26,45 @@ Tensor gather(const Tensor& x, std::int64_t dim, const Tensor& index);
 /// dim = 1: out[i][index[i][j]] += src[i][j]. index and src have the same shape, with as many
 /// dimensions as x. Throws ShapeError for other shapes, ValueError for an index out of range.
 Tensor scatter_add(const Tensor& x, std::int64_t dim, const Tensor& index, const Tensor& src);
+/// A copy of x in which src stands at the places that gather() would read. For two dimensions and
+/// dim = 1: out[i][index[i][j]] = src[i][j]. Where a place comes twice, the last counts, and the
+/// gradient of src is right only if none does. Throws as scatter_add().
+Tensor scatter(const Tensor& x, std::int64_t dim, const Tensor& index, const Tensor& src);
+/// A copy of x in which x[index[0]][index[1]]… is replaced by `values`, or with `accumulate` added
+/// to. The indices are int64 and broadcast together, to (n, …); `values` broadcasts to that shape
+/// and the dimensions of x that have no index. Throws ValueError for an index out of range.
+///
+///   index_put(x, {rows, columns}, values)
+Tensor index_put(const Tensor& x, const std::vector<Tensor>& index, const Tensor& values,
+                 bool accumulate = false);
+/// The elements of x where mask is true, in row-major order: (n). mask is bool; x and mask
+/// broadcast. Throws GraphError inside compile().
+Tensor masked_select(const Tensor& x, const Tensor& mask);
+/// What x has at an index along its first dimensions. A bool mask selects slices, in order: a mask
+/// of shape (N) or (N, M) of the first dimension or two. An int64 index of any shape picks slices
+/// of the first dimension: x (N, …) and index (k, …) give (k, …, …). Throws DTypeError for another
+/// index, GraphError for a mask inside compile().
+///
+///   index(x, x.select(1, 0) > 0)  // the rows whose first element is positive
+Tensor index(const Tensor& x, const Tensor& index);
+/// The positions of the elements that are not 0: (n, x.dim()), int64, in row-major order. Throws
+/// GraphError inside compile().
+Tensor nonzero(const Tensor& x);
+
+/// Elements in order, and where they stood.
+struct Sorted {
+  Tensor values;   ///< differentiable
+  Tensor indices;  ///< int64
+};
+/// Sorts along dim. Equal elements keep their order; NaN is larger than any number.
+///
+///   auto [values, indices] = sort(x, 1, true);
+Sorted sort(const Tensor& x, std::int64_t dim = -1, bool descending = false);
+/// The indices that sort() gives.
+Tensor argsort(const Tensor& x, std::int64_t dim = -1, bool descending = false);
+/// The k largest elements along dim, or the smallest, in order. Throws ValueError for k out of
+/// range.
+Sorted topk(const Tensor& x, std::int64_t k, std::int64_t dim = -1, bool largest = true);
 /// A copy of x with `value` where mask is true; mask is bool and broadcasts. Throws DTypeError for
 /// another mask.
 Tensor masked_fill(const Tensor& x, const Tensor& mask, Scalar value);

@@ -1,4 +1,5 @@
 // Reductions and scans.
+#include <descent/autograd/grad_mode.h>
 #include <descent/autograd/node.h>
 #include <descent/autograd/ops.h>
 #include <descent/core/create.h>
@@ -220,5 +221,16 @@ Tensor scan(const Tensor& x, std::int64_t dim, bool reverse) {
 }  // namespace
 
 Tensor cumsum(const Tensor& x, std::int64_t dim) { return scan(x, dim, false); }
+
+// ---- any, all ----
+
+Tensor any(const Tensor& x, const Dims& dims, bool keepdim) {
+  const NoGradGuard no_grad;
+  return sum((x != 0).to(kInt64), dims, keepdim) > 0;
+}
+Tensor all(const Tensor& x, const Dims& dims, bool keepdim) {
+  const NoGradGuard no_grad;
+  return sum((x == 0).to(kInt64), dims, keepdim) == 0;
+}
 
 }  // namespace descent

@@ -29,6 +29,14 @@ Tensor stddev(const Tensor& x, const Dims& dims = {}, std::int64_t correction = 
 /// elements is 1.
 Tensor prod(const Tensor& x, const Dims& dims = {}, bool keepdim = false);
 
+/// @name Any and all
+/// True if any element is not 0, or if all are not 0; NaN counts as not 0. bool, without a history.
+/// Any of no elements is false, and all of them is true.
+/// @{
+Tensor any(const Tensor& x, const Dims& dims = {}, bool keepdim = false);
+Tensor all(const Tensor& x, const Dims& dims = {}, bool keepdim = false);
+/// @}
+
 /// @name Largest and smallest
 /// The largest (or smallest) element. If an element is NaN, the result is NaN. Equal elements share
 /// the gradient evenly, as in torch.amax. Throws ShapeError if there are no elements.

@@ -5,6 +5,7 @@
 #include <descent/core/create.h>
 #include <descent/core/kernels/copy.h>
 #include <descent/core/kernels/index.h>
+#include <descent/core/launch.h>
 
 #include <algorithm>
 
@@ -284,6 +285,102 @@ std::vector<Tensor> chunk(const Tensor& x, std::int64_t chunks, std::int64_t dim
   if (chunks < 1) fail<ValueError>("chunk", "got ", chunks, " chunks, expected 1 or more");
   const std::int64_t size = (x.size(dim) + chunks - 1) / chunks;
   return split(x, size > 0 ? size : 1, dim);
+}
+
+// ---- copies and triangles, of the operators above ----
+
+Tensor repeat(const Tensor& x, const Shape& times) {
+  if (times.rank() < x.dim())
+    fail<ShapeError>("repeat", "got ", times, " for a tensor of shape ", x.shape(),
+                     ", expected at least one entry for each dimension");
+  Shape shape = Shape::filled(times.rank(), 1);
+  const int added = times.rank() - static_cast<int>(x.dim());
+  for (int d = added; d < times.rank(); ++d) shape[d] = x.shape()[d - added];
+  Tensor y = x.reshape(shape);
+  for (int d = 0; d < times.rank(); ++d) {
+    if (times[d] < 0) fail<ShapeError>("repeat", "got ", times, ", expected numbers of 0 or more");
+    if (times[d] == 0)
+      y = y.narrow(d, 0, 0);
+    else if (times[d] > 1)
+      y = cat(std::vector<Tensor>(static_cast<std::size_t>(times[d]), y), d);
+  }
+  return y.is_same(x) || y.shares_storage(x) ? y.clone() : y;
+}
+
+Tensor tile(const Tensor& x, const Shape& times) {
+  const int rank = std::max(static_cast<int>(x.dim()), times.rank());
+  Shape all = Shape::filled(rank, 1);
+  for (int d = 0; d < times.rank(); ++d) all[rank - times.rank() + d] = times[d];
+  return repeat(x, all);
+}
+
+Tensor roll(const Tensor& x, std::int64_t shift, std::int64_t dim) {
+  const int d = normalize_dim("roll", dim, x.shape().rank());
+  const std::int64_t n = x.shape()[d];
+  if (n == 0) return x.clone();
+  const std::int64_t by = (shift % n + n) % n;
+  return cat({x.narrow(d, n - by, by), x.narrow(d, 0, n - by)}, d);
+}
+
+Tensor flip(const Tensor& x, const Dims& dims) {
+  Tensor y = x;
+  for (int i = 0; i < dims.rank(); ++i) {
+    const int d = normalize_dim("flip", dims[i], x.shape().rank());
+    const std::int64_t n = x.shape()[d];
+    y = index_select(y, d, detail::constant([n] { return (n - 1) - arange(n); }));
+  }
+  return y.is_same(x) ? x.clone() : y;
+}
+
+std::vector<Tensor> meshgrid(const std::vector<Tensor>& vectors) {
+  Shape shape = Shape::filled(static_cast<int>(vectors.size()), 1);
+  for (std::size_t k = 0; k < vectors.size(); ++k) {
+    if (vectors[k].dim() != 1)
+      fail<ShapeError>("meshgrid", "got ", vectors[k].shape(), ", expected vectors (n,)");
+    shape[static_cast<int>(k)] = vectors[k].numel();
+  }
+  std::vector<Tensor> grids;
+  for (std::size_t k = 0; k < vectors.size(); ++k) {
+    Shape own = Shape::filled(static_cast<int>(vectors.size()), 1);
+    own[static_cast<int>(k)] = vectors[k].numel();
+    grids.push_back(vectors[k].reshape(own).expand(shape));
+  }
+  return grids;
+}
+
+namespace {
+/// For each element of a matrix (n, m), its column minus its row.
+Tensor diagonals(const char* op, const Tensor& x) {
+  if (x.dim() < 2) fail<ShapeError>(op, "got ", x.shape(), ", expected at least two dimensions");
+  return detail::constant(
+      [n = x.size(-2), m = x.size(-1)] { return arange(m).unsqueeze(0) - arange(n).unsqueeze(1); });
+}
+}  // namespace
+
+Tensor tril(const Tensor& x, std::int64_t k) {
+  return where(diagonals("tril", x) <= k, x, zeros({}, x.dtype()));
+}
+Tensor triu(const Tensor& x, std::int64_t k) {
+  return where(diagonals("triu", x) >= k, x, zeros({}, x.dtype()));
+}
+
+Tensor diag(const Tensor& x, std::int64_t k) {
+  if (x.dim() != 1 && x.dim() != 2)
+    fail<ShapeError>("diag", "got ", x.shape(), ", expected a vector or a matrix");
+  const std::int64_t side = x.size(0) + std::abs(k), rows = x.dim() == 1 ? side : x.size(0),
+                     columns = x.dim() == 1 ? side : x.size(1);
+  const std::int64_t n =
+      std::max<std::int64_t>(0, k >= 0 ? std::min(rows, columns - k) : std::min(rows + k, columns));
+  const std::int64_t first = k >= 0 ? k : -k * columns;
+  const Tensor places =
+      detail::constant([=] { return arange(n) * (columns + 1) + std::min(first, rows * columns); });
+  if (x.dim() == 2) return index_select(x.reshape({-1}), 0, places);
+  return scatter(zeros({rows * columns}, x.dtype()), 0, places, x).reshape({rows, columns});
+}
+
+Tensor trace(const Tensor& x) {
+  if (x.dim() != 2) fail<ShapeError>("trace", "got ", x.shape(), ", expected a matrix");
+  return sum(diag(x));
 }
 
 }  // namespace descent

@@ -42,4 +42,32 @@ std::vector<Tensor> split(const Tensor& x, const std::vector<std::int64_t>& size
 /// pieces are views. Throws ValueError for chunks below 1.
 std::vector<Tensor> chunk(const Tensor& x, std::int64_t chunks, std::int64_t dim = 0);
 
+/// x, times[d] times along each dimension d. If `times` has more entries than x has dimensions, the
+/// first ones add dimensions. Throws ShapeError if it has fewer, or a negative one.
+///
+///   repeat(tensor({1, 2}), {2, 2})  // {{1, 2, 1, 2}, {1, 2, 1, 2}}
+Tensor repeat(const Tensor& x, const Shape& times);
+/// Does what repeat() does; if `times` has fewer entries than x has dimensions, the first ones are
+/// repeated once.
+Tensor tile(const Tensor& x, const Shape& times);
+/// The elements moved by `shift` places along dim; what leaves at one end comes in at the other.
+Tensor roll(const Tensor& x, std::int64_t shift, std::int64_t dim);
+/// The elements in reverse order along each of these dimensions. A copy.
+Tensor flip(const Tensor& x, const Dims& dims);
+/// Grids of coordinates: for vectors (n), (m), … tensors of shape (n, m, …), the k-th of which
+/// repeats vector k. Views. As NumPy's and PyTorch's indexing "ij".
+std::vector<Tensor> meshgrid(const std::vector<Tensor>& vectors);
+
+/// @name Triangles
+/// x (…, n, m) with 0 above (below) its k-th diagonal; 0 is the main one, 1 lies above it.
+/// @{
+Tensor tril(const Tensor& x, std::int64_t k = 0);
+Tensor triu(const Tensor& x, std::int64_t k = 0);
+/// @}
+/// The k-th diagonal of a matrix (n, m); or the matrix that has this vector (n) there, and 0
+/// elsewhere. Throws ShapeError for other dimensions.
+Tensor diag(const Tensor& x, std::int64_t k = 0);
+/// The sum of the main diagonal of a matrix: ().
+Tensor trace(const Tensor& x);
+
 }  // namespace descent

@@ -1,9 +1,11 @@
+#include <descent/core/create.h>
 #include <descent/core/kernels/elementwise.h>
 #include <descent/core/kernels/index.h>
 #include <descent/core/launch.h>
 #include <descent/core/parallel.h>
 #include <descent/core/pool_vector.h>
 
+#include <algorithm>
 #include <cstring>
 
 namespace descent::kernel {
@@ -219,6 +221,72 @@ Tensor scatter_add(const Tensor& input, std::int64_t dim, const Tensor& index_in
                     });
   });
   return out;
+}
+
+Tensor scatter(const Tensor& input, std::int64_t dim, const Tensor& index_input,
+               const Tensor& source) {
+  const int d = normalize_dim("scatter", dim, input.shape().rank());
+  if (!(index_input.shape() == source.shape()))
+    fail<ShapeError>("scatter", "got an index of shape ", index_input.shape(),
+                     " and values of shape ", source.shape(), ", expected equal shapes");
+  const DType dtype = promote(input.dtype(), source.dtype());
+  const Tensor index = contiguous(index_input), src = contiguous(cast(source, dtype));
+  Tensor out = empty(input.shape(), dtype);
+  copy(input, out);
+  dispatch_all(dtype, [&]<class T>(T) {
+    const T* from = data<T>(src);
+    T* to = data<T>(out);
+    launch_gathered("scatter", out, d, index, out, src, [=](auto each) {
+      each([=](std::int64_t i, std::int64_t offset) { to[offset] = from[i]; });
+    });
+  });
+  return out;
+}
+
+Tensor argsort(const Tensor& input, std::int64_t dim, bool descending) {
+  if (input.dim() == 0) return zeros({}, kInt64);
+  const int d = normalize_dim("argsort", dim, input.shape().rank());
+  const Tensor x = contiguous(input);
+  Tensor out = empty(x.shape(), kInt64);
+  const Slabs s(x.shape(), d);
+  std::int64_t* to = data<std::int64_t>(out);
+  dispatch_all(x.dtype(), [&]<class T>(T) {
+    const T* from = data<T>(x);
+    launch("argsort", {&out}, {&x}, [=] {
+      const std::int64_t grain = std::max<std::int64_t>(1, kCopyGrain / (8 * s.n + 1));
+      parallel_for(s.outer * s.inner, grain, [=](std::int64_t begin, std::int64_t end) {
+        detail::PoolVector<std::int64_t> order(static_cast<std::size_t>(s.n));
+        for (std::int64_t row = begin; row < end; ++row) {
+          const std::int64_t start = row / s.inner * s.n * s.inner + row % s.inner;
+          for (std::int64_t i = 0; i < s.n; ++i) order[static_cast<std::size_t>(i)] = i;
+          const auto less = [=](std::int64_t i, std::int64_t k) {
+            const T v = from[start + i * s.inner], w = from[start + k * s.inner];
+            if constexpr (std::is_floating_point_v<T>)
+              if (v != v || w != w) return v == v;  // a NaN is larger than any number
+            return v < w;
+          };
+          std::stable_sort(order.begin(), order.end(), [=](std::int64_t i, std::int64_t k) {
+            return descending ? less(k, i) : less(i, k);
+          });
+          for (std::int64_t i = 0; i < s.n; ++i)
+            to[start + i * s.inner] = order[static_cast<std::size_t>(i)];
+        }
+      });
+    });
+  });
+  return out;
+}
+
+Tensor nonzero(const Tensor& input) {
+  detail::check_may_read("nonzero");
+  const Tensor x = contiguous(input);
+  std::vector<std::int64_t> places;
+  dispatch_all(x.dtype(), [&]<class T>(T) {
+    const T* p = data<T>(x);
+    for (std::int64_t i = 0; i < x.numel(); ++i)
+      if (p[i] != T(0)) places.push_back(i);
+  });
+  return tensor(places);
 }
 
 Tensor one_hot(const Tensor& labels_input, std::int64_t classes, DType dtype) {

@@ -17,6 +17,15 @@ Tensor gather(const Tensor& x, std::int64_t dim, const Tensor& index);
 /// A copy of x. Each element of src, in the order of src, is added at the place that gather() would
 /// read.
 Tensor scatter_add(const Tensor& x, std::int64_t dim, const Tensor& index, const Tensor& src);
+/// A copy of x. Each element of src, in the order of src, is written to the place that gather()
+/// would read.
+Tensor scatter(const Tensor& x, std::int64_t dim, const Tensor& index, const Tensor& src);
+/// The indices that sort x along dim: int64, of x's shape. Equal elements keep their order; NaN
+/// comes last, and first if `descending`.
+Tensor argsort(const Tensor& x, std::int64_t dim, bool descending);
+/// The positions (n) of the elements that are not 0, in row-major order. Throws GraphError inside
+/// compile().
+Tensor nonzero(const Tensor& x);
 /// For each label a row with a 1 at the label and 0 elsewhere: (…) → (…, classes). If classes is
 /// −1, the number of classes is the largest label plus 1. Throws ValueError for a label outside [0,
 /// classes).

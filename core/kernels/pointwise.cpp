@@ -90,6 +90,44 @@ Tensor sign(const Tensor& x) {
     return v > 0 ? T(1) : v < 0 ? T(-1) : v;  // v itself: 0 stays 0, NaN stays NaN
   });
 }
+Tensor floor(const Tensor& x) {
+  return map("floor", x, [](auto v) { return std::floor(v); });
+}
+Tensor ceil(const Tensor& x) {
+  return map("ceil", x, [](auto v) { return std::ceil(v); });
+}
+Tensor round(const Tensor& x) {
+  return map("round", x, [](auto v) { return std::nearbyint(v); });
+}
+Tensor trunc(const Tensor& x) {
+  return map("trunc", x, [](auto v) { return std::trunc(v); });
+}
+Tensor sinh(const Tensor& x) {
+  return map("sinh", x, [](auto v) { return std::sinh(v); });
+}
+Tensor cosh(const Tensor& x) {
+  return map("cosh", x, [](auto v) { return std::cosh(v); });
+}
+Tensor atan(const Tensor& x) {
+  return map("atan", x, [](auto v) { return std::atan(v); });
+}
+Tensor log2(const Tensor& x) {
+  return map("log2", x, [](auto v) { return std::log2(v); });
+}
+Tensor log10(const Tensor& x) {
+  return map("log10", x, [](auto v) { return std::log10(v); });
+}
+Tensor atan2(const Tensor& a, const Tensor& b) {
+  return map2("atan2", a, b, [](auto v, auto w) { return std::atan2(v, w); });
+}
+Tensor logaddexp(const Tensor& a, const Tensor& b) {
+  return map2("logaddexp", a, b, [](auto v, auto w) -> decltype(v) {
+    using T = decltype(v);
+    constexpr T kLog2 = T(0.69314718055994530942);
+    if (v == w) return v + kLog2;  // infinities too
+    return (v > w ? v : w) + std::log1p(std::exp(-std::fabs(v - w)));
+  });
+}
 Tensor exp(const Tensor& x) {
   return map_within(
       "exp", x, math::kExpMost, [](float v) { return math::exp_within(v); },

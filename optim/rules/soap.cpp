@@ -1,6 +1,6 @@
 #include <descent/autograd/ops.h>
 #include <descent/core/create.h>
-#include <descent/core/kernels/eigen.h>
+#include <descent/core/kernels/linalg.h>
 #include <descent/core/kernels/pointwise.h>
 #include <descent/optim/rules/soap.h>
 

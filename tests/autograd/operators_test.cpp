@@ -145,6 +145,77 @@ std::map<std::string, Case> table() {
   t["chunk"] = {[](const Inputs& x) { return chunk(x[0], 3, 1)[0] * chunk(x[0], 3, 1)[2]; }};
   t["index_select"] = {[](const Inputs& x) { return x[0].index_select(0, tensor({2, 0, 2})); }};
   t["gather"] = {[](const Inputs& x) { return x[0].gather(1, gather_index()); }};
+  for (const auto& [name, f] : std::map<std::string, Unary>{{"floor", floor},
+                                                            {"ceil", ceil},
+                                                            {"round", round},
+                                                            {"trunc", trunc},
+                                                            {"sinh", sinh},
+                                                            {"cosh", cosh},
+                                                            {"atan", atan},
+                                                            {"log2", log2},
+                                                            {"log10", log10},
+                                                            {"trace", trace},
+                                                            {"inverse", inverse},
+                                                            {"det", det}})
+    t[name] = {[f = f](const Inputs& x) { return f(x[0]); }};
+  t["atan2"] = {[](const Inputs& x) { return atan2(x[0], x[1]); }};
+  t["logaddexp"] = {[](const Inputs& x) { return logaddexp(x[0], x[1]); }};
+  t["lerp"] = {[](const Inputs& x) { return lerp(x[0], x[1], x[2]); }};
+  t["lerp_number"] = {[](const Inputs& x) { return lerp(x[0], x[1], 0.7); }};
+  t["isfinite"] = {[](const Inputs& x) {
+    const Tensor d = x[0].detach();
+    return isfinite(1 / (d * (d > 0).to(d.dtype()))).to(d.dtype());
+  }};
+  t["logical"] = {[](const Inputs& x) {
+    const Tensor a = x[0] > 0, b = x[1] > 0;
+    return logical_and(a, b).to(kFloat64) + logical_or(a, b).to(kFloat64) * 2 +
+           logical_xor(a, b).to(kFloat64) * 4 + logical_not(a).to(kFloat64) * 8;
+  }};
+  t["any_all"] = {[](const Inputs& x) {
+    return any(x[0] > 0, {1}).to(kFloat64) + all(x[0] > -1, {1}).to(kFloat64) * 2;
+  }};
+  t["nan_to_num"] = {[](const Inputs& x) {
+                       const Tensor low = where(x[0] > -1, full({}, NAN, x[0].dtype()), -INFINITY);
+                       return nan_to_num(where(x[0] > 0, x[0], low), 2, {}, -5);
+                     },
+                     false};
+  t["sort"] = {[](const Inputs& x) { return sort(x[0], 1).values; }};
+  t["sort_descending_first"] = {[](const Inputs& x) { return sort(x[0], 0, true).values; }};
+  t["argsort"] = {[](const Inputs& x) { return argsort(x[0], 1); }};
+  t["topk"] = {[](const Inputs& x) { return topk(x[0], 2, 1).values; }};
+  t["topk_smallest"] = {[](const Inputs& x) { return topk(x[0], 3, 0, false).values; }};
+  t["scatter"] = {[](const Inputs& x) { return scatter(x[0], 1, tensor({{0, 2}, {1, 0}}), x[1]); }};
+  t["index_put"] = {[](const Inputs& x) {
+    return index_put(x[0], {tensor({0, 2}), tensor({1, 1})}, x[1]);
+  }};
+  t["index_put_accumulate"] = {[](const Inputs& x) {
+    return index_put(x[0], {tensor({0, 2, 0})}, x[1], true);
+  }};
+  t["masked_select"] = {[](const Inputs& x) { return masked_select(x[0], x[0] > 0); }};
+  t["index_mask"] = {[](const Inputs& x) { return index(x[0], tensor({true, false, true})); }};
+  t["index_integers"] = {[](const Inputs& x) { return index(x[0], tensor({{2, 0}, {1, 1}})); }};
+  t["repeat"] = {[](const Inputs& x) { return repeat(x[0], {2, 3, 1}); }};
+  t["tile"] = {[](const Inputs& x) { return tile(x[0], {2}); }};
+  t["roll"] = {[](const Inputs& x) { return roll(x[0], 2, 1); }};
+  t["flip"] = {[](const Inputs& x) { return flip(x[0], {0, 1}); }};
+  t["meshgrid"] = {[](const Inputs& x) {
+    const std::vector<Tensor> grids = meshgrid({x[0], x[1]});
+    return grids[0] * grids[1];
+  }};
+  t["tril"] = {[](const Inputs& x) { return tril(x[0], 1); }};
+  t["triu"] = {[](const Inputs& x) { return triu(x[0], -1); }};
+  t["diag"] = {[](const Inputs& x) { return diag(x[0], -1); }};
+  t["diag_of_matrix"] = {[](const Inputs& x) { return diag(x[0], 1); }};
+  t["solve"] = t["solve_vector"] = {[](const Inputs& x) { return solve(x[0], x[1]); }};
+  t["cholesky"] = {[](const Inputs& x) {
+    return cholesky(matmul(x[0], x[0].t()) + eye(3, -1, x[0].dtype()) * 3);
+  }};
+  t["eigh_values"] = {[](const Inputs& x) { return eigh(x[0] + x[0].t()).values; }};
+  t["eigh_projector"] = {[](const Inputs& x) {
+    const Tensor v = eigh(x[0] + x[0].t()).vectors.narrow(1, 0, 2);
+    return matmul(v, v.t());
+  }};
+  t["lstsq"] = {[](const Inputs& x) { return lstsq(x[0], x[1]); }};
   t["scatter_add"] = {[](const Inputs& x) { return scatter_add(x[0], 1, gather_index(), x[1]); }};
   t["masked_fill"] = {[](const Inputs& x) { return x[0].masked_fill(x[0] > 0, -3.0); }};
 

@@ -2,7 +2,7 @@
 #include "tests/optim/trajectory.h"
 #include "tests/support/errors.h"
 
-#include <descent/core/kernels/eigen.h>
+#include <descent/core/kernels/linalg.h>
 #include <gtest/gtest.h>
 
 namespace descent {

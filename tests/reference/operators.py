@@ -165,6 +165,62 @@ case("gather", lambda x: torch.gather(x, 1, torch.tensor([[0, 2, 2], [1, 0, 1]])
 case("scatter_add", lambda x, s: torch.scatter_add(x, 1, torch.tensor([[0, 2, 2], [1, 0, 1]]), s), real(2, 3), real(2, 3))
 case("masked_fill", lambda x: x.masked_fill(x > 0, -3.0), away(2, 3))
 
+# ---- rounding, logic, and further functions ----
+for name, f, kind in [
+        ("floor", torch.floor, away), ("ceil", torch.ceil, away), ("round", torch.round, real),
+        ("trunc", torch.trunc, real), ("sinh", torch.sinh, real), ("cosh", torch.cosh, real),
+        ("atan", torch.atan, real), ("log2", torch.log2, positive), ("log10", torch.log10, positive)]:
+    case(name, f if name not in ("floor", "ceil", "round", "trunc") else lambda x, f=f: f(x.detach()), kind(3, 4))
+case("atan2", torch.atan2, away(2, 3), away(3))
+case("logaddexp", torch.logaddexp, real(2, 3) * 3, real(3))
+case("lerp", torch.lerp, real(2, 3), real(2, 3), positive(3) / 3)
+case("lerp_number", lambda a, b: torch.lerp(a, b, 0.7), real(2, 3), real(3))
+case("isfinite", lambda x: torch.isfinite(1 / (x * (x > 0))).double(), away(3, 4))
+case("logical", lambda a, b: (torch.logical_and(a > 0, b > 0).double() + 2 * torch.logical_or(a > 0, b > 0)
+                              + 4 * torch.logical_xor(a > 0, b > 0) + 8 * torch.logical_not(a > 0)), away(3, 4), away(3, 4))
+case("any_all", lambda x: torch.any(x > 0, 1).double() + 2 * torch.all(x > -1, 1), away(3, 4))
+case("nan_to_num", lambda x: torch.nan_to_num(torch.where(x > 0, x, torch.where(x > -1, torch.nan, -torch.inf)), nan=2.0, neginf=-5.0), away(3, 4))
+
+# ---- order and places ----
+case("sort", lambda x: torch.sort(x, 1)[0], real(3, 5))
+case("sort_descending_first", lambda x: torch.sort(x, 0, descending=True)[0], real(5, 3))
+case("argsort", lambda x: torch.argsort(x, 1).double(), real(3, 5))
+case("topk", lambda x: torch.topk(x, 2, 1)[0], real(3, 5))
+case("topk_smallest", lambda x: torch.topk(x, 3, 0, largest=False)[0], real(5, 2))
+case("scatter", lambda x, s: torch.scatter(x, 1, torch.tensor([[0, 2], [1, 0]]), s), real(2, 3), real(2, 2))
+case("index_put", lambda x, v: torch.index_put(x, (torch.tensor([0, 2]), torch.tensor([1, 1])), v), real(3, 2, 4), real(2, 4))
+case("index_put_accumulate", lambda x, v: torch.index_put(x, (torch.tensor([0, 2, 0]),), v, accumulate=True), real(3, 2), real(2))
+case("masked_select", lambda x: torch.masked_select(x, x > 0), away(3, 4))
+case("index_mask", lambda x: x[torch.tensor([True, False, True])], real(3, 4))
+case("index_integers", lambda x: x[torch.tensor([[2, 0], [1, 1]])], real(3, 4))
+
+# ---- repeated, moved and cut ----
+case("repeat", lambda x: x.repeat(2, 3, 1), real(2, 3))
+case("tile", lambda x: torch.tile(x, (2,)), real(2, 3))
+case("roll", lambda x: torch.roll(x, 2, 1), real(2, 5))
+case("flip", lambda x: torch.flip(x, (0, 1)), real(2, 3))
+case("meshgrid", lambda a, b: torch.meshgrid(a, b, indexing="ij")[0] * torch.meshgrid(a, b, indexing="ij")[1], real(2), real(3))
+case("tril", lambda x: torch.tril(x, 1), real(2, 4, 3))
+case("triu", lambda x: torch.triu(x, -1), real(4, 3))
+case("diag", lambda x: torch.diag(x, -1), real(3))
+case("diag_of_matrix", lambda x: torch.diag(x, 1), real(3, 4))
+case("trace", torch.trace, real(3, 3))
+
+# ---- linear algebra ----
+def definite(n):
+    a = real(n, n)
+    return a @ a.T + n * np.eye(n)
+
+
+case("solve", torch.linalg.solve, real(3, 3) + 3 * np.eye(3), real(3, 2))
+case("solve_vector", torch.linalg.solve, real(3, 3) + 3 * np.eye(3), real(3))
+case("inverse", torch.linalg.inv, real(3, 3) + 3 * np.eye(3))
+case("det", torch.linalg.det, real(3, 3))
+case("cholesky", lambda a: torch.linalg.cholesky(a @ a.T + 3 * torch.eye(3)), real(3, 3))
+case("eigh_values", lambda a: torch.linalg.eigh(a + a.T)[0], real(4, 4))
+case("eigh_projector", lambda a: (lambda v: v[:, :2] @ v[:, :2].T)(torch.linalg.eigh(a + a.T)[1]), real(4, 4))
+case("lstsq", lambda a, b: torch.linalg.solve(a.T @ a, a.T @ b), real(5, 3), real(5, 2))
+
 # ---- losses ----
 labels = torch.tensor([1, 0, 3, 1, 2])
 class_weight = torch.tensor([0.5, 2.0, 1.0, 1.5])

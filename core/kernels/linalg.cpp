@@ -1,0 +1,206 @@
+#include <descent/core/create.h>
+#include <descent/core/kernels/blas.h>
+#include <descent/core/kernels/copy.h>
+#include <descent/core/kernels/linalg.h>
+#include <descent/core/launch.h>
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <vector>
+
+extern "C" {
+void dsyev_(const char* job, const char* half, const int* n, double* a, const int* lda, double* w,
+            double* work, const int* length, int* info);
+void dgeqrf_(const int* m, const int* n, double* a, const int* lda, double* tau, double* work,
+             const int* length, int* info);
+void dgetrf_(const int* m, const int* n, double* a, const int* lda, int* pivots, int* info);
+void dgetrs_(const char* transposed, const int* n, const int* columns, const double* a,
+             const int* lda, const int* pivots, double* b, const int* ldb, int* info);
+void dpotrf_(const char* half, const int* n, double* a, const int* lda, int* info);
+void dtrtrs_(const char* half, const char* transposed, const char* unit, const int* n,
+             const int* columns, const double* a, const int* lda, double* b, const int* ldb,
+             int* info);
+void dormqr_(const char* side, const char* transposed, const int* m, const int* n, const int* k,
+             const double* a, const int* lda, const double* tau, double* c, const int* ldc,
+             double* work, const int* length, int* info);
+void dorgqr_(const int* m, const int* n, const int* k, double* a, const int* lda, const double* tau,
+             double* work, const int* length, int* info);
+}
+
+namespace descent::kernel {
+namespace {
+
+/// The size of a square matrix.
+int side(const char* op, const Tensor& a) {
+  detail::check_may_read(op);
+  if (a.dim() != 2 || a.size(0) != a.size(1))
+    fail<ShapeError>(op, "got ", a.shape(), ", expected a square matrix");
+  return static_cast<int>(a.size(0));
+}
+
+}  // namespace
+
+Eigen eigh(const Tensor& a) {
+  const int n = side("eigh", a);
+  const Tensor vectors = clone(contiguous(cast(a, kFloat64)));  // LAPACK replaces it, row by row
+  const Tensor values = empty({n}, kFloat64);
+  if (n > 0) {
+    const SingleThreadedBlas single;
+    const int length = 34 * n;  // room for blocks of 32 columns
+    const Tensor work = empty({length}, kFloat64);
+    int info = 0;
+    // Row-major and symmetric: LAPACK's upper triangle is our lower one.
+    dsyev_("V", "U", &n, vectors.data_ptr<double>(), &n, values.data_ptr<double>(),
+           work.data_ptr<double>(), &length, &info);
+    if (info != 0)
+      fail<NonFiniteError>("eigh", "got a matrix of shape ", a.shape(),
+                           " whose eigenvectors LAPACK did not find (info ", info,
+                           "), expected finite numbers");
+  }
+  return {cast(values, a.dtype()),
+          cast(contiguous(view_of(vectors, {n, n}, {1, n}, 0)), a.dtype())};
+}
+
+Tensor orthonormal(const Tensor& a) {
+  const int n = side("orthonormal", a);
+  // LAPACK works on columns: a row-major copy of the transpose.
+  const Tensor q =
+      clone(contiguous(cast(view_of(a, {n, n}, {a.strides()[1], a.strides()[0]}, 0), kFloat64)));
+  if (n > 0) {
+    const SingleThreadedBlas single;
+    const int length = 32 * n;
+    const Tensor tau = empty({n}, kFloat64), work = empty({length}, kFloat64);
+    int info = 0;  // only wrong arguments cause an error
+    double *columns = q.data_ptr<double>(), *reflections = tau.data_ptr<double>();
+    dgeqrf_(&n, &n, columns, &n, reflections, work.data_ptr<double>(), &length, &info);
+    dorgqr_(&n, &n, &n, columns, &n, reflections, work.data_ptr<double>(), &length, &info);
+  }
+  return cast(contiguous(view_of(q, {n, n}, {1, n}, 0)), a.dtype());
+}
+
+Tensor vectors_and_values(const Tensor& a) {
+  const Eigen e = eigh(a);
+  const std::int64_t n = a.size(0);
+  const Tensor both = empty({n + 1, n}, a.dtype());
+  copy(e.vectors, view_of(both, {n, n}, {n, 1}, 0));
+  copy(e.values, view_of(both, {n}, {1}, n * n));
+  return both;
+}
+
+namespace {
+
+/// A copy in double whose columns lie one behind the other, as LAPACK wants them: (k, n) for a
+/// matrix (n, k), or (1, n) for a vector.
+Tensor by_columns(const char* op, const Tensor& a) {
+  detail::check_may_read(op);
+  const Tensor wide = cast(a, kFloat64);
+  const std::int64_t rows = a.shape()[0], columns = a.dim() == 1 ? 1 : a.shape()[1];
+  const Tensor turned =
+      view_of(wide, {columns, rows}, {a.dim() == 1 ? 1 : wide.strides()[1], wide.strides()[0]}, 0);
+  return clone(contiguous(turned));
+}
+
+/// The way back: the first `rows` rows, in the type of `like` and of its dimensions.
+Tensor from_columns(const Tensor& columns, std::int64_t rows, const Tensor& like) {
+  const std::int64_t all = columns.shape()[1], k = columns.shape()[0];
+  const Tensor turned =
+      like.dim() == 1 ? view_of(columns, {rows}, {1}, 0) : view_of(columns, {rows, k}, {1, all}, 0);
+  return cast(contiguous(turned), is_floating(like.dtype()) ? like.dtype() : kFloat32);
+}
+
+DType result_type(const Tensor& a, const Tensor& b) {
+  return promote_to_floating(promote(a.dtype(), b.dtype()));
+}
+
+/// An LU decomposition with pivoting. Returns LAPACK's info: 0, or the place of a pivot that is 0.
+int decompose(const Tensor& columns, std::vector<int>& pivots) {
+  const int n = static_cast<int>(columns.shape()[0]);
+  int info = 0;
+  pivots.resize(static_cast<std::size_t>(n));
+  if (n > 0) {
+    const SingleThreadedBlas single;
+    dgetrf_(&n, &n, columns.data_ptr<double>(), &n, pivots.data(), &info);
+  }
+  return info;
+}
+
+}  // namespace
+
+Tensor solve(const Tensor& a, const Tensor& b) {
+  const Tensor lu = by_columns("solve", a), x = by_columns("solve", b);
+  const int n = static_cast<int>(a.shape()[0]), k = static_cast<int>(x.shape()[0]);
+  std::vector<int> pivots;
+  if (int info = decompose(lu, pivots); info > 0)
+    fail<ValueError>("solve", "got a singular matrix of shape ", a.shape(),
+                     ", expected one with an inverse. Hint: lstsq() finds the nearest, or add a "
+                     "multiple of eye()");
+  if (n > 0 && k > 0) {
+    const SingleThreadedBlas single;
+    int info = 0;
+    dgetrs_("N", &n, &k, lu.data_ptr<double>(), &n, pivots.data(), x.data_ptr<double>(), &n, &info);
+  }
+  return cast(from_columns(x, n, b), result_type(a, b));
+}
+
+Tensor det(const Tensor& a) {
+  const Tensor lu = by_columns("det", a);
+  std::vector<int> pivots;
+  decompose(lu, pivots);
+  const auto n = static_cast<std::int64_t>(pivots.size());
+  double product = 1;
+  for (std::int64_t i = 0; i < n; ++i)
+    product *=
+        lu.data_ptr<double>()[i * n + i] * (pivots[static_cast<std::size_t>(i)] == i + 1 ? 1 : -1);
+  return full({}, product, promote_to_floating(a.dtype()));
+}
+
+Tensor cholesky(const Tensor& a) {
+  const Tensor l = by_columns("cholesky", a);
+  const int n = static_cast<int>(a.shape()[0]);
+  int info = 0;
+  if (n > 0) {
+    const SingleThreadedBlas single;
+    dpotrf_("L", &n, l.data_ptr<double>(), &n, &info);
+  }
+  if (info != 0)
+    fail<ValueError>("cholesky", "got a matrix of shape ", a.shape(), " whose leading block of ",
+                     info,
+                     " rows is not positive definite, expected a positive definite one. Hint: "
+                     "add a small multiple of eye()");
+  double* const p = l.data_ptr<double>();
+  for (int column = 1; column < n; ++column)  // above the diagonal LAPACK leaves what was there
+    for (int row = 0; row < column; ++row) p[column * n + row] = 0;
+  return from_columns(l, n, a);
+}
+
+Tensor lstsq(const Tensor& a, const Tensor& b) {
+  const Tensor qr = by_columns("lstsq", a), x = by_columns("lstsq", b);
+  const int m = static_cast<int>(a.shape()[0]), n = static_cast<int>(a.shape()[1]),
+            k = static_cast<int>(x.shape()[0]), length = 32 * std::max(n, k) + 1;
+  double* const r = qr.data_ptr<double>();
+  if (n > 0) {
+    const SingleThreadedBlas single;
+    const Tensor tau = empty({n}, kFloat64), work = empty({length}, kFloat64);
+    double *reflections = tau.data_ptr<double>(), *room = work.data_ptr<double>();
+    int info = 0;
+    dgeqrf_(&m, &n, r, &m, reflections, room, &length, &info);
+    double most = 0, least = std::numeric_limits<double>::infinity();
+    for (int i = 0; i < n; ++i) {
+      const double size = std::fabs(r[static_cast<std::int64_t>(i) * m + i]);
+      most = std::max(most, size);
+      least = std::min(least, size);
+    }
+    if (!(least > most * m * std::numeric_limits<double>::epsilon()))
+      fail<ValueError>(
+          "lstsq", "got a matrix of shape ", a.shape(),
+          " whose columns depend on each other, expected independent ones. Hint: leave "
+          "one out, or add rows of a small multiple of eye()");
+    dormqr_("L", "T", &m, &k, &n, r, &m, reflections, x.data_ptr<double>(), &m, room, &length,
+            &info);
+    dtrtrs_("U", "N", "N", &n, &k, r, &m, x.data_ptr<double>(), &m, &info);
+  }
+  return cast(from_columns(x, n, b), result_type(a, b));
+}
+
+}  // namespace descent::kernel
