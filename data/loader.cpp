@@ -53,6 +53,7 @@ Batch DataLoader::Iterator::operator*() const {
                             : t.slice(0, first, last).clone();
   };
   Batch batch{rows(loader_->x_), rows(loader_->y_)};
+  if (const auto& transform = loader_->options_.transform) batch = transform(std::move(batch));
   loader_->used_ = batch_ + 1;
   return batch;
 }

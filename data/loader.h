@@ -10,6 +10,7 @@
 
 #include <descent/data/dataset.h>
 
+#include <functional>
 #include <map>
 #include <string>
 
@@ -27,6 +28,9 @@ struct LoaderOptions {
   bool shuffle = true;           ///< a new order for each epoch
   std::uint64_t seed = 0;        ///< decides the orders
   bool drop_last = false;        ///< leave out a last batch that is smaller
+  /// Changes each batch before it is given out, as noise on x; empty: nothing does. If it draws
+  /// random numbers, take them from a Generator of the seed, so that a run can be repeated.
+  std::function<Batch(Batch)> transform{};
 };
 
 /// Gives the batches of a data set; each call of begin() starts an epoch.

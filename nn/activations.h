@@ -78,6 +78,17 @@ class ELU : public Module {
   double alpha_;
 };
 
+/// x where x > 0, else a·x with a slope a that is learned: one for all, or one for each feature, of
+/// x (N, D) or (N, D, …). Starts at 0.25. Source: He et al. 2015, arXiv:1502.01852.
+class PReLU : public Module {
+ public:
+  /// features: 1 for one slope for all, or D. Throws ValueError below 1.
+  explicit PReLU(std::int64_t features = 1, double start = 0.25);
+  Tensor forward(const Tensor& x) override;
+
+  Param weight;  ///< (features)
+};
+
 /// softmax(x, dim).
 class Softmax : public Module {
  public:

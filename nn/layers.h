@@ -8,3 +8,4 @@
 #include <descent/nn/flatten.h>
 #include <descent/nn/layer_norm.h>
 #include <descent/nn/linear.h>
+#include <descent/nn/standardize.h>

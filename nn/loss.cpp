@@ -216,6 +216,27 @@ Tensor kl_div(const Tensor& input, const Tensor& t, KlReduction r) {
                                               : Reduction::none);
 }
 
+Tensor focal_loss(const Tensor& logits, const Tensor& labels, double gamma, Reduction r) {
+  if (!(gamma >= 0)) fail<ValueError>("focal_loss", "got gamma = ", gamma, ", expected 0 or more");
+  if (labels.dim() != 1)
+    fail<ShapeError>("focal_loss", "got labels ", labels.shape(), ", expected (N)");
+  check_logits("focal_loss", logits, labels);
+  check_labels("focal_loss", labels, logits.size(1), -1);
+  const Tensor log_p = gather(log_softmax(logits, 1), 1, labels.unsqueeze(1)).squeeze(1);
+  // 1 − p without cancellation. Where it is 0 the loss is 0, and pow() has no slope to give.
+  const Tensor rest = -expm1(log_p), some = rest.detach() > 0;
+  const Tensor factor = where(some, pow(where(some, rest, 1.0), gamma), gamma == 0 ? 1.0 : 0.0);
+  return reduce(-factor * log_p, r);
+}
+
+Tensor quantile_loss(const Tensor& input, const Tensor& target, double q, Reduction r) {
+  check_same("quantile_loss", input, target);
+  if (!(q > 0 && q < 1))
+    fail<ValueError>("quantile_loss", "got q = ", q, ", expected a number in (0, 1)");
+  const Tensor e = target - input;
+  return reduce(maximum(e * q, e * (q - 1)), r);
+}
+
 Tensor hinge_loss(const Tensor& input, const Tensor& target, Reduction r) {
   check_same("hinge_loss", input, target);
   return reduce(relu(1 - target * input), r);

@@ -83,6 +83,18 @@ enum class KlReduction { mean, sum, none, batchmean };
 /// `target` t (N, …). Only batchmean gives the Kullback-Leibler divergence, averaged over the rows.
 Tensor kl_div(const Tensor& input, const Tensor& target, KlReduction r = KlReduction::mean);
 
+/// −(1 − p)^gamma·log p, where p is the probability of the label: cross-entropy that looks away
+/// from rows that are easy. logits (N, C), labels (N) int64. Source: Lin et al. 2017,
+/// arXiv:1708.02002. Throws as cross_entropy(), and ValueError for a negative gamma.
+Tensor focal_loss(const Tensor& logits, const Tensor& labels, double gamma = 2,
+                  Reduction r = Reduction::mean);
+
+/// The pinball loss max(q·e, (q − 1)·e) of e = target − input: (…), (…). Its minimum is the
+/// quantile q of the target: q = 0.5 gives the median. Source: Koenker & Bassett 1978. Throws
+/// ValueError unless 0 < q < 1.
+Tensor quantile_loss(const Tensor& input, const Tensor& target, double q,
+                     Reduction r = Reduction::mean);
+
 /// max(0, 1 − target·input), for targets of −1 and 1: (…), (…).
 Tensor hinge_loss(const Tensor& input, const Tensor& target, Reduction r = Reduction::mean);
 

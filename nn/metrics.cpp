@@ -9,6 +9,7 @@
 #include <functional>
 #include <limits>
 #include <numeric>
+#include <string_view>
 
 namespace descent::nn {
 namespace {
@@ -266,5 +267,58 @@ std::vector<CalibrationBin> calibration_curve(const Tensor& probabilities, const
                      bin.rows > 0 ? bin.hits / bin.rows : kNone});
   return curve;
 }
+
+namespace {
+
+/// The value of one of the measures.
+double one(const std::vector<Measure>& all, std::string_view name) {
+  return std::find_if(all.begin(), all.end(), [&](const Measure& m) { return m.name == name; })
+      ->value;
+}
+double of_classes(const Tensor& p, const Tensor& y, std::string_view name) {
+  return one(classification_measures(p, y, {.resamples = 0}), name);
+}
+double of_values(const Tensor& p, const Tensor& y, std::string_view name) {
+  return one(regression_measures(p, y, {.resamples = 0}), name);
+}
+
+/// The mean over the classes of hits over the sums of a confusion matrix along a dimension.
+double mean_share(const Tensor& counts, bool of_predictions) {
+  const auto n = static_cast<std::size_t>(counts.size(0));
+  const auto c = counts.to_vector<std::int64_t>();
+  Mean mean;
+  for (std::size_t k = 0; k < n; ++k) {
+    std::int64_t all = 0, own = 0;
+    for (std::size_t i = 0; i < n; ++i) {
+      all += of_predictions ? c[i * n + k] : c[k * n + i];
+      own += c[k * n + i];
+    }
+    // A class that is never predicted has precision 0; one without a row does not count.
+    if (own > 0)
+      mean.add(all > 0 ? static_cast<double>(c[k * n + k]) / static_cast<double>(all) : 0);
+  }
+  return mean.value();
+}
+
+}  // namespace
+
+double balanced_accuracy(const Tensor& p, const Tensor& y) {
+  return of_classes(p, y, "balanced accuracy");
+}
+double precision(const Tensor& p, const Tensor& y) {
+  return mean_share(confusion_matrix(p, y), true);
+}
+double recall(const Tensor& p, const Tensor& y) {
+  return mean_share(confusion_matrix(p, y), false);
+}
+double f1_score(const Tensor& p, const Tensor& y) { return of_classes(p, y, "macro F1"); }
+double auc(const Tensor& p, const Tensor& y) { return of_classes(p, y, "AUC"); }
+double log_loss(const Tensor& p, const Tensor& y) { return of_classes(p, y, "log loss"); }
+double calibration_error(const Tensor& p, const Tensor& y) {
+  return of_classes(p, y, "calibration error");
+}
+double r2_score(const Tensor& p, const Tensor& y) { return of_values(p, y, "R2"); }
+double rmse(const Tensor& p, const Tensor& y) { return of_values(p, y, "RMSE"); }
+double mean_absolute_error(const Tensor& p, const Tensor& y) { return of_values(p, y, "MAE"); }
 
 }  // namespace descent::nn

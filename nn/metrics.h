@@ -53,6 +53,22 @@ std::vector<Measure> classification_measures(const Tensor& probabilities, const 
 std::vector<Measure> regression_measures(const Tensor& predicted, const Tensor& measured,
                                          const BootstrapOptions& options = {});
 
+/// @name Single measures
+/// The measures above, without intervals; and mean over the classes of precision and recall. R² is
+/// 1 − Σ(error²)/Σ(deviation²).
+/// @{
+double balanced_accuracy(const Tensor& probabilities, const Tensor& labels);
+double precision(const Tensor& probabilities, const Tensor& labels);
+double recall(const Tensor& probabilities, const Tensor& labels);
+double f1_score(const Tensor& probabilities, const Tensor& labels);
+double auc(const Tensor& probabilities, const Tensor& labels);
+double log_loss(const Tensor& probabilities, const Tensor& labels);
+double calibration_error(const Tensor& probabilities, const Tensor& labels);
+double r2_score(const Tensor& predicted, const Tensor& measured);
+double rmse(const Tensor& predicted, const Tensor& measured);
+double mean_absolute_error(const Tensor& predicted, const Tensor& measured);
+/// @}
+
 /// How often a row of class i (the row) was predicted as class j (the column): (C, C), int64.
 /// Throws the errors of classification_measures().
 Tensor confusion_matrix(const Tensor& probabilities, const Tensor& labels);

@@ -121,6 +121,22 @@ std::map<std::string, std::string> aliases(State& root) {
 Parameters Module::parameters() const { return listed(*state_, &State::parameters); }
 Parameters Module::buffers() const { return listed(*state_, &State::buffers); }
 
+void Module::set_parameter(const std::string& name, const Tensor& t) {
+  std::shared_ptr<detail::Slot> found;
+  std::vector<std::string> names;
+  state_->visit([&](const State& s, const std::string& path) {
+    for (const auto& list : {s.parameters, s.buffers})
+      for (const auto& slot : list) {
+        names.push_back(join(path, slot->name));
+        if (names.back() == name) found = slot;
+      }
+  });
+  if (!found)
+    fail<ValueError>("set_parameter", "got the name '", name, "', ", expected_one_of(name, names));
+  if (!t.defined()) fail<ValueError>("set_parameter", "got an undefined tensor for '", name, "'");
+  found->replace(t);
+}
+
 std::vector<std::string> Module::children() const {
   std::vector<std::string> names;
   for (const auto& [name, child] : state_->children) names.push_back(name);

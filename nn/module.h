@@ -65,6 +65,10 @@ class Module {
   /// The number of elements in all parameters.
   std::int64_t num_parameters() const;
 
+  /// Makes t the parameter or buffer of this dotted name, as an assignment to its member does: see
+  /// Param. Throws ValueError for an unknown name.
+  void set_parameter(const std::string& name, const Tensor& t);
+
   /// Calls f for every module, children before their parents. f gets the module's path, its
   /// configuration and its own parameters, without the path in their names. The path of this module
   /// is "".
@@ -177,6 +181,29 @@ requires std::is_base_of_v<Module, M> M clone(const M& module) {
   cloning.check();
   return copy;
 }
+
+/// The base of a module whose forward() takes several tensors, or that is to have clone() as a
+/// member: `struct Net : nn::Cloneable<Net>`.
+///
+///   struct Attention : nn::Cloneable<Attention> {
+///     Tensor forward(const Tensor& query, const Tensor& key) { … }
+///   };
+///   Tensor y = attention(query, key);
+template <class Derived>
+class Cloneable : public Module {
+ public:
+  using Module::operator();
+  /// Calls forward() with these arguments. An error that it throws names the path to the module.
+  template <class... A>
+  requires(sizeof...(A) > 1) Tensor operator()(const A&... arguments) {
+    return run([&] { return static_cast<Derived&>(*this).forward(arguments...); });
+  }
+  /// See nn::clone().
+  Derived clone() const { return nn::clone(static_cast<const Derived&>(*this)); }
+
+ protected:
+  using Module::Module;
+};
 
 /// While a TrainingGuard lives, a module and all modules below it are in training mode, or in
 /// evaluation mode if `on` is false. The destructor puts back the earlier mode of each module. If a

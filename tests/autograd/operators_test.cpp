@@ -293,6 +293,25 @@ std::map<std::string, Case> table() {
     layer.weight = x[0];
     return layer(tensor({{2, 0}, {1, 2}}));
   }};
+  t["prelu"] = {[](const Inputs& x) {
+    nn::PReLU layer(3);
+    layer.weight = x[1];
+    return layer(x[0]);
+  }};
+  t["focal"] = {[](const Inputs& x) { return nn::focal_loss(x[0], labels()); }};
+  t["quantile"] = {
+      [](const Inputs& x) { return nn::quantile_loss(x[0], constant("target", x[0]), 0.8); }};
+  const auto recurrent = [](auto layer, const Inputs& x) {
+    const Parameters own = layer.parameters();
+    for (std::size_t i = 0; i < own.size(); ++i) layer.set_parameter(own[i].name, x[i + 1]);
+    const auto [y, state] = layer.sequence(x[0]);
+    std::vector<Tensor> all{y.reshape({-1}), state.h.reshape({-1})};
+    if (state.c.defined()) all.push_back(state.c.reshape({-1}));
+    return cat(all);
+  };
+  t["lstm"] = {[=](const Inputs& x) { return recurrent(nn::LSTM(2, 3, 2), x); }};
+  t["gru"] = {[=](const Inputs& x) { return recurrent(nn::GRU(2, 3, 2), x); }};
+  t["rnn_layers"] = {[=](const Inputs& x) { return recurrent(nn::RNN(2, 3, 2), x); }};
   t["rnn"] = {[](const Inputs& x) {
     nn::RNNCell cell(2, 3);
     cell.weight_ih = x[1];

@@ -276,4 +276,22 @@ def torch_rnn(x, w1, b1, w2, b2):
     return rnn(x, w1, b1, w2, b2)
 
 
+case("prelu", lambda x, w: F.prelu(x, w), away(5, 3), positive(3))
+case("focal", lambda x: ((1 - torch.softmax(x, 1)) ** 2 * -F.log_softmax(x, 1)).gather(1, labels[:, None]).mean(), real(5, 4))
+case("quantile", lambda x: torch.maximum(0.8 * (target - x), -0.2 * (target - x)).mean(), real(5, 4))
+
+
+def recurrent(name, layers):
+    """What PyTorch's own layer calls, as a function of x and the parameters in the layer's order."""
+    def f(x, *parameters):
+        zero = torch.zeros(layers, x.shape[1], 3)
+        start = (zero, zero) if name == "lstm" else zero
+        y, *state = getattr(torch._VF, name)(x, start, parameters, True, layers, 0.0, False, False, False)
+        return torch.cat([y.flatten()] + [s.flatten() for s in state])
+    return f
+
+
+for name, call, gates in [("lstm", "lstm", 4), ("gru", "gru", 3), ("rnn_layers", "rnn_tanh", 1)]:
+    case(name, recurrent(call, 2), real(4, 2, 2), real(3 * gates, 2), real(3 * gates, 3), real(3 * gates), real(3 * gates),
+         real(3 * gates, 3), real(3 * gates, 3), real(3 * gates), real(3 * gates))
 case("rnn", torch_rnn, real(4, 2, 2), real(3, 2), real(3), real(3, 3), real(3))
