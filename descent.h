@@ -11,10 +11,12 @@
 #include <descent/core/checkpoint.h>
 #include <descent/core/create.h>
 #include <descent/core/files.h>
+#include <descent/core/log.h>
 #include <descent/core/memory.h>
 #include <descent/core/parallel.h>
 #include <descent/core/random.h>
 #include <descent/core/tensor.h>
+#include <descent/core/views.h>
 #include <descent/data/dataset.h>
 #include <descent/data/export.h>
 #include <descent/data/files.h>

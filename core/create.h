@@ -160,6 +160,7 @@ template <class T, std::size_t n>
 Tensor from_blob(std::span<T, n> data) {
   return from_blob(data.data(), {static_cast<std::int64_t>(data.size())});
 }
+/// Throws ValueError unless the shape has no elements.
 Tensor from_blob(std::nullptr_t, const Shape& shape, std::function<void(void*)> deleter = {});
 
 /// @name Random tensors

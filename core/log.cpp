@@ -5,6 +5,7 @@
 #include <spdlog/sinks/stdout_color_sinks.h>
 #include <cstdlib>
 #include <memory>
+#include <mutex>
 
 namespace descent::logging {
 namespace {
@@ -45,10 +46,37 @@ spdlog::logger& logger() {
 
 }  // namespace
 
+namespace {
+
+using Sink = std::function<void(Level, std::string_view)>;
+std::mutex g_mutex;
+std::shared_ptr<Sink> g_sink;  // null for our own logger
+
+void write(Level level, std::string_view message) {
+  if (!logger().should_log(native(level))) return;
+  std::shared_ptr<Sink> sink;
+  {
+    const std::lock_guard lock(g_mutex);
+    sink = g_sink;
+  }
+  if (sink)
+    (*sink)(level, message);
+  else
+    logger().log(native(level), "{}", message);
+}
+
+}  // namespace
+
+void set_sink(std::function<void(Level, std::string_view)> sink) {
+  auto held = sink ? std::make_shared<Sink>(std::move(sink)) : nullptr;
+  const std::lock_guard lock(g_mutex);
+  g_sink = std::move(held);
+}
+
 void set_level(Level level) { logger().set_level(native(level)); }
-void debug(std::string_view message) { logger().debug("{}", message); }
-void info(std::string_view message) { logger().info("{}", message); }
-void warning(std::string_view message) { logger().warn("{}", message); }
-void error(std::string_view message) { logger().error("{}", message); }
+void debug(std::string_view message) { write(Level::debug, message); }
+void info(std::string_view message) { write(Level::info, message); }
+void warning(std::string_view message) { write(Level::warning, message); }
+void error(std::string_view message) { write(Level::error, message); }
 
 }  // namespace descent::logging

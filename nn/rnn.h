@@ -63,7 +63,7 @@ class Recurrent : public Module {
   /// The next states of one layer, given W_ih·x + b_ih (N, G·H) and the weights of h.
   virtual State step(const Tensor& from_x, const State& s, const Tensor& weight_hh,
                      const Tensor& bias_hh) = 0;
-  virtual bool has_cells() const { return false; }
+  virtual bool has_cells() const { return false; }  ///< whether State::c is used
 
  private:
   struct Layer {

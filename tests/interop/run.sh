@@ -1,16 +1,18 @@
 #!/usr/bin/env bash
 # What Descent writes, read by others: the header of C by several compilers, the ONNX file by
-# onnxruntime and OpenCV, arrays by NumPy; and NumPy's files, read by Descent. Installs what it needs.
+# onnxruntime and OpenCV, arrays by NumPy; NumPy's files and PyTorch's networks, read by Descent; and memory that
+# NumPy and PyTorch share with Descent by DLPack. Installs what it needs.
 # run.sh [BUILD_FOLDER]
 set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 root=$(cd "$here/../.." && pwd)
 build=${1:-$root/build/release}
 . "$root/core/cmake/dependencies.sh"
-require "${library_packages[@]}" libcli11-dev libgtest-dev gcc clang python3 python3-numpy python3-onnx python3-opencv
+require "${library_packages[@]}" libcli11-dev libgtest-dev gcc clang python3 python3-numpy python3-onnx python3-opencv python3-torch \
+  python3-dev
 command -v npm >/dev/null || require nodejs npm
 cmake -S "$root" -B "$build" -DCMAKE_BUILD_TYPE=Release -DDESCENT_EXAMPLES=ON -DDESCENT_TESTS=ON >/dev/null
-cmake --build "$build" --parallel "$(nproc)" --target descent_program interop_arrays >/dev/null
+cmake --build "$build" --parallel "$(nproc)" --target descent_program interop_arrays interop_pytorch >/dev/null
 descent=$build/bin/descent
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
@@ -59,4 +61,10 @@ gcc -std=c99 -Wall -Wextra -Wconversion -pedantic -Werror both.c -o both -lm && 
 /usr/bin/python3 "$here/check.py" arrays
 "$build/bin/interop_arrays" arrays
 /usr/bin/python3 "$here/check.py" returned
+/usr/bin/python3 "$here/pytorch.py" "$folder"
+"$build/bin/interop_pytorch" "$folder"
+# shellcheck disable=SC2046  # flags
+g++ -std=c++20 -shared -fPIC -O1 $(/usr/bin/python3-config --includes) -I "$build/include" "$here/dlpack_module.cpp" \
+  "$build/libdescent.a" -ltbb -lspdlog -lfmt -lz -lopenblas -pthread -o descent_dlpack.so
+/usr/bin/python3 "$here/pytorch.py" dlpack "$folder"
 echo "$count models agree in C, C++, onnxruntime, OpenCV and NumPy; arrays come and go"

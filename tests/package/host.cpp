@@ -6,6 +6,7 @@
 #include <tbb/task_arena.h>
 #include <Eigen/Dense>
 
+#include <descent/core/eigen.h>
 #include <descent/descent.h>
 
 #include <cstdio>
@@ -42,11 +43,19 @@ int main() {
     if (one != alone) return 1;
   // Eigen over the memory of a tensor, and OpenBLAS beside.
   const descent::Tensor a = descent::ones({3, 3}, descent::kFloat64);
-  using Matrix = Eigen::Matrix<double, Eigen::Dynamic, Eigen::Dynamic, Eigen::RowMajor>;
-  Eigen::Map<Matrix> map(a.data_ptr<double>(), 3, 3);
-  map *= 2;
+  descent::map_eigen<double>(a) *= 2;
+  descent::map_eigen<double>(a.t())(2, 0) += 1;  // with the strides of a view
+  Eigen::MatrixXd columns(2, 3);
+  columns << 1, 2, 3, 4, 5, 6;
+  const descent::Tensor over = descent::map_tensor(columns);  // column by column
+  over.mul_(2);
+  Eigen::VectorXf vector = Eigen::VectorXf::Ones(4);
+  if (a[0][2].item() != 3 || columns(1, 0) != 8 || over[0][2].item() != 6 ||
+      descent::map_tensor(vector).sum().item() != 4 ||
+      descent::to_tensor(columns * 2).sum().item() != 84)
+    return 1;
   const double x[] = {1, 2, 3};
-  const bool right = a.sum().item() == 18 && cblas_ddot(3, x, 1, x, 1) == 14;
+  const bool right = a.sum().item() == 19 && cblas_ddot(3, x, 1, x, 1) == 14;
   std::puts(right ? "the host and Descent get on" : "wrong numbers");
   return right ? 0 : 1;
 }

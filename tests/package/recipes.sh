@@ -29,9 +29,9 @@ complete_words() {  # WORD…: what the completion offers for the last one
   bash -c '. "$0"; COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); _descent; printf "%s\n" "${COMPREPLY[@]}"' \
     "$source/examples/descent/completion.bash" "$program" "$@"
 }
-complete_words pre | grep -qx predict
-complete_words train --opt | grep -qx -- --optimizer
-complete_words explain adam | grep -qx adamw
+grep -qx predict <<<"$(complete_words pre)"
+grep -qx -- --optimizer <<<"$(complete_words train --opt)"
+grep -qx adamw <<<"$(complete_words explain adam)"
 for command in $("$program" --help | sed -n '/^Subcommands:/,/^$/s/^  \([a-z]*\) .*/\1/p'); do
   grep -q "^\.B $command" "$man" || { echo "[recipes] $man lacks the command $command"; exit 1; }
 done

@@ -56,9 +56,9 @@ case $1 in
       echo "[package] got these exported symbols, expected those of the namespace descent alone"
       exit 1
     fi
-    readelf -d "$2/libdescent.so" | grep -qF '[libdescent.so.0.2]' || { echo "[package] got no SONAME"; exit 1; }
+    [[ $(readelf -d "$2/libdescent.so") == *'[libdescent.so.0.2]'* ]] || { echo "[package] got no SONAME"; exit 1; }
     installed "$2"
-    if ldd by_hand | grep -q openblas && objdump -p by_hand | grep -q 'NEEDED.*openblas'; then
+    if [[ $(objdump -p by_hand) =~ NEEDED[^$'\n']*openblas ]]; then
       echo "[package] got a program that names OpenBLAS itself, expected libdescent alone"
       exit 1
     fi
