@@ -20,6 +20,7 @@
 #include <descent/data/dataset.h>
 #include <descent/data/export.h>
 #include <descent/data/files.h>
+#include <descent/data/fit.h>
 #include <descent/data/loader.h>
 #include <descent/data/model.h>
 #include <descent/data/npy.h>

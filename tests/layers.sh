@@ -20,8 +20,8 @@ forbid optim nn data
 forbid core autograd nn optim data
 # A model of a table joins the network and the table, a trainer joins network, data and optimizer;
 # nothing else in data/ knows networks and optimizers.
-report 'in data/, only model and trainer may include nn/' "$(grep -rlE '#include <descent/nn/' data --include=*.h --include=*.cpp | grep -vxE 'data/(model|trainer)[.](h|cpp)')"
-report 'in data/, only trainer may include optim/' "$(grep -rlE '#include <descent/optim/' data --include=*.h --include=*.cpp | grep -vxE 'data/trainer[.](h|cpp)')"
+report 'in data/, only model, trainer and fit may include nn/' "$(grep -rlE '#include <descent/nn/' data --include=*.h --include=*.cpp | grep -vxE 'data/(model|trainer|fit)[.](h|cpp)')"
+report 'in data/, only trainer and fit may include optim/' "$(grep -rlE '#include <descent/optim/' data --include=*.h --include=*.cpp | grep -vxE 'data/(trainer|fit)[.](h|cpp)')"
 
 # The rooms of optim/: each may include those before it. optimizer.h and its like, which lie in the
 # folder itself, stand between engine and rules.

@@ -166,4 +166,51 @@ TEST(Trainer, RefusesWhatCannotBe) {
             "[history] got a state without the numbers 'lr', expected them");
 }
 
+TEST(Fit, TrainsAndTellsItsCallbacks) {
+  Problem p;
+  data::DataLoader loader(p.parts.train, {.batch_size = 32, .seed = 1});
+  std::int64_t batches = 0, ends = 0, finished = 0;
+  const TemporaryFolder folder;
+  const auto history = fit(p.model, p.optimizer, loader,
+                           {.epochs = 30,
+                            .validation = p.parts.test,
+                            .callbacks = {[&](const FitProgress& f) {
+                                            batches += !f.epoch_ended && !f.finished;
+                                            ends += f.epoch_ended;
+                                            finished += f.finished;
+                                            return true;
+                                          },
+                                          save_best(folder / "best.safetensors"),
+                                          log_csv(folder / "log.csv"), progress_bar()}});
+  ASSERT_EQ(history.size(), 30U);
+  EXPECT_EQ(batches, 30 * loader.batches());
+  EXPECT_EQ(ends, 30);
+  EXPECT_EQ(finished, 1);
+  EXPECT_LT(history.back().loss, 0.5 * history.front().loss);
+  double best = INFINITY;
+  for (const FitProgress& f : history) best = std::min(best, f.validation->loss);
+  p.model.load(folder / "best.safetensors");
+  EXPECT_EQ(evaluate(p.model, p.parts.test).loss, best);
+  const std::string log = read_file(folder / "log.csv");
+  EXPECT_EQ(std::count(log.begin(), log.end(), '\n'), 31);
+  EXPECT_TRUE(log.starts_with("epoch,loss,val_loss,val_accuracy,seconds\n1,"));
+}
+
+TEST(Fit, StopsEarlyWithTheBestWeightsAndWhereACallbackSays) {
+  Problem p;
+  p.optimizer.set("lr", 0.3);
+  data::DataLoader loader(p.parts.train, {.batch_size = 32, .seed = 1});
+  const auto history =
+      fit(p.model, p.optimizer, loader,
+          {.epochs = 300, .validation = p.parts.test, .callbacks = {stop_early(5)}});
+  ASSERT_LT(history.size(), 300U);
+  double best = INFINITY;
+  for (const FitProgress& f : history) best = std::min(best, f.validation->loss);
+  EXPECT_EQ(evaluate(p.model, p.parts.test).loss, best);
+  const auto cut = fit(p.model, p.optimizer, loader,
+                       {.callbacks = {[](const FitProgress& f) { return f.batch < 2; }}});
+  ASSERT_EQ(cut.size(), 1U);
+  EXPECT_EQ(cut[0].batch, 2);
+}
+
 }  // namespace
