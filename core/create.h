@@ -41,6 +41,8 @@ Tensor full_like(const Tensor& t, Scalar value);
 /// A matrix (rows, columns) with ones on the diagonal and zeros elsewhere. If columns is -1, the
 /// matrix is square.
 Tensor eye(std::int64_t rows, std::int64_t columns = -1, DType dtype = kFloat32);
+/// A square one.
+inline Tensor eye(std::int64_t rows, DType dtype) { return eye(rows, -1, dtype); }
 
 /// @name Ranges
 /// The numbers begin, begin + step, … that lie below end, or above end if step is negative: (n).

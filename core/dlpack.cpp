@@ -87,6 +87,10 @@ Tensor from_dlpack(ManagedTensor* m) {
                      Shape::kMaxRank);
   Shape shape, strides;
   for (std::int32_t d = 0; d < t.ndim; ++d) shape.push_back(t.shape[d]);
+  kernel::check_size("from_dlpack", shape);
+  if (t.data == nullptr && shape.numel() > 0)
+    fail<ValueError>("from_dlpack", "got a null pointer for shape ", shape,
+                     ", expected the address of elements");
   for (std::int32_t d = 0; t.strides && d < t.ndim; ++d) strides.push_back(t.strides[d]);
   if (!t.strides) strides = shape.contiguous_strides();
   std::int64_t last = 0;  // the place of the last element

@@ -47,8 +47,9 @@ struct ManagedTensor {
 dlpack::ManagedTensor* to_dlpack(const Tensor& t);
 /// A tensor over another framework's memory. Calls its deleter when the tensor, all views and all
 /// compiled steps that used them are gone. Throws DTypeError for elements that are not bool, int64,
-/// float32 or float64, and ValueError for memory that is not the CPU's, for a negative stride or
-/// more than eight dimensions. If it throws, the structure is still the caller's.
+/// float32 or float64, ShapeError for a negative or too large extent, and ValueError for memory
+/// that is not the CPU's, a null pointer, a negative stride or more than eight dimensions. If it
+/// throws, the structure is still the caller's.
 Tensor from_dlpack(dlpack::ManagedTensor* m);
 
 }  // namespace descent

@@ -1,7 +1,8 @@
 // Random numbers that are the same on every platform and for any number of threads.
 //
-//   manual_seed(1);              // the calling thread's generator; on the main thread, all others'
-//   too Generator g(1);              // a generator of one's own Tensor x = randn({2, 3}, g);
+//   manual_seed(1);              // the calling thread's generator
+//   Generator g(1);              // a generator of one's own
+//   Tensor x = randn({2, 3}, g);
 //
 // The algorithm is Philox 4×32-10: Salmon et al. 2011, "Parallel random numbers: as easy as 1, 2,
 // 3". A seed and a stream are its key. The distributions are our own, made of basic arithmetic.

@@ -72,8 +72,8 @@ struct Body : RefCounted {
   DType dtype = kFloat32;
   bool contiguous = true;
   bool is_view = false;
-  bool replaced = false;          // it was a module's parameter, and another tensor took its place
   std::uint32_t places = 0;       // how many parameters and buffers of modules it is
+  std::uint32_t left = 0;         // how often another tensor took its place in a module
   std::uint32_t recorded_at = 0;  // storage->recorded when this view was taken
   RefPtr<GradEdge> edge;          // the node that made the tensor, or its leaf; may be null
 

@@ -44,7 +44,7 @@ void Tape::rely_on(const Tensor& t) {
   if (s.pool.get() == pool_.get()) return;
   for (const External& e : externals_)
     if (e.tensor.is_same(t)) return;
-  externals_.push_back({t, t.body().storage, t.body().edge});
+  externals_.push_back({t, t.body().storage, t.body().edge, t.body().left});
 }
 
 void Tape::note(std::string_view op, Tensors writes, Tensors reads) {
@@ -84,7 +84,7 @@ void Tape::replay() const {
 bool Tape::holds() const {
   for (const External& e : externals_)
     if (e.tensor.body().storage.get() != e.storage.get() ||
-        e.tensor.body().edge.get() != e.edge.get() || e.tensor.body().replaced)
+        e.tensor.body().edge.get() != e.edge.get() || e.tensor.body().left != e.left)
       return false;
   return std::all_of(guards_.begin(), guards_.end(), [](const auto& f) { return f(); });
 }

@@ -88,6 +88,7 @@ class Tape {
     Tensor tensor;
     RefPtr<Storage> storage;
     RefPtr<GradEdge> edge;
+    std::uint32_t left;
   };
   void* arena(std::size_t bytes);  // and room for one more item
   void follow_floating_mode();     // a replay flushes denormals where the recording did

@@ -120,7 +120,8 @@ void Tensor::throw_undefined() {
 }
 
 const Tensor& Tensor::part() const {
-  if (!body().is_view)
+  // A view whose memory nobody else has is of a copy, as that of a reshape.
+  if (!body().is_view || body().storage->use_count() == 1)
     fail<ValueError>(
         "assign", "got a result of shape ", shape(),
         " on the left, expected a part of a tensor, as t[0] or t.slice(0, 1, 3). Hint: "

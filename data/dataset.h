@@ -16,11 +16,11 @@ namespace descent::data {
 
 /// Samples with their targets.
 struct Dataset {
-  std::string name;                   ///< for messages and reports
-  Tensor x;                           ///< (N, D) float32
-  Tensor y;                           ///< (N) int64 classes, or (N, 1) float32 values
-  std::vector<std::string> features;  ///< D names, or none
-  std::vector<std::string> classes;   ///< C names; empty for regression
+  std::string name{};                   ///< for messages and reports
+  Tensor x{};                           ///< (N, D) float32
+  Tensor y{};                           ///< (N) int64 classes, or (N, 1) float32 values
+  std::vector<std::string> features{};  ///< D names, or none
+  std::vector<std::string> classes{};   ///< C names; empty for regression
 
   std::int64_t size() const { return x.size(0); }          ///< N
   std::int64_t num_features() const { return x.size(1); }  ///< D

@@ -18,8 +18,8 @@ namespace descent::data {
 
 /// Some samples and their targets: copies, in new memory.
 struct Batch {
-  Tensor x;  ///< (n, …), n samples
-  Tensor y;  ///< (n, …), their targets
+  Tensor x{};  ///< (n, …), n samples
+  Tensor y{};  ///< (n, …), their targets
 };
 
 /// Options of DataLoader.

@@ -25,8 +25,16 @@ struct DenseLayer {
 /// After loading, any number of threads may call predict() of one model.
 class TableModel {
  public:
+  /// What a column of a row holds: a number of any type, or a text.
+  struct Value : std::variant<double, std::string> {
+    template <class T>
+    requires std::is_arithmetic_v<T> Value(T x)  ///< a number
+        : std::variant<double, std::string>(static_cast<double>(x)) {}
+    Value(std::string text) : std::variant<double, std::string>(std::move(text)) {}  ///< a text
+    Value(const char* text) : Value(std::string(text)) {}                            ///< a text
+  };
   /// A row by the names of its columns.
-  using Row = std::map<std::string, std::variant<double, std::string>>;
+  using Row = std::map<std::string, Value>;
 
   data::Schema schema;     ///< how columns become inputs, and outputs a class or a number
   nn::MlpOptions network;  ///< how each network is made

@@ -7,10 +7,13 @@
 #include <descent/nn/metrics.h>
 
 #include <cmath>
+#include <limits>
 
 namespace descent {
 
 namespace {
+
+constexpr double kNone = std::numeric_limits<double>::quiet_NaN();
 
 /// Classes are int64; a data set of one's own may lack their names.
 bool has_classes(const data::Dataset& d) { return d.y.dtype() == kInt64; }
@@ -58,15 +61,15 @@ std::int64_t training_steps(const nn::Module& model, const data::Dataset& train,
   return options.epochs * (whole + (rest ? 1 : 0));
 }
 
-Trainer::Trainer(nn::Module& model, optim::Optimizer& optimizer, const data::Dataset& train,
-                 const data::Dataset& validation, TrainerOptions options)
+Trainer::Trainer(nn::Module& model, optim::Optimizer& optimizer, data::Dataset train,
+                 data::Dataset validation, TrainerOptions options)
     : model_(model),
       optimizer_(optimizer),
-      train_(train),
-      validation_(validation),
+      train_(std::move(train)),
+      validation_(std::move(validation)),
       options_(std::move(options)),
       batch_norm_(has_batch_norm(model)),
-      loader_(loader_of(train, options_, drops_last(model, train, options_))) {
+      loader_(loader_of(train_, options_, drops_last(model, train_, options_))) {
   if (options_.epochs < 0 || options_.patience < 0 || !(options_.time_limit >= 0))
     fail<ValueError>("Trainer", "got epochs ", options_.epochs, ", patience ", options_.patience,
                      ", time_limit ", options_.time_limit, ", expected 0 or more");
@@ -211,7 +214,7 @@ void Trainer::train_an_epoch(const std::function<void()>& watch) {
 /// Leaves the model with the best weights, or with the average of the weights.
 void Trainer::finish() {
   result_.averaged = optimizer_.has_average();
-  if (stopping_) {
+  if (stopping_ && stopping_->best_epoch() >= 0) {
     stopping_->restore(model_);
     result_.best_epoch = stopping_->best_epoch() + 1;
   } else if (result_.averaged) {
@@ -241,6 +244,8 @@ TrainingResult Trainer::run(const TrainingWatchers& watch) {
   } catch (const NonFiniteError& e) {
     result_.diverged = true;
     result_.failure = e.what();
+    result_.validation = {kNone, kNone};
+    if (stopping_ && stopping_->best_epoch() >= 0) finish();  // the best weights are still there
   }
   result_.gradient_evaluations = optimizer_.gradient_evaluations();
   return result_;

@@ -55,8 +55,9 @@ struct Epoch {
 
 /// What came of a run.
 struct TrainingResult {
-  std::vector<Epoch> epochs;              ///< one after the other
-  Score validation;                       ///< of the weights that the model is left with
+  std::vector<Epoch> epochs;  ///< one after the other
+  /// Of the weights that the model is left with; NaN if the run diverged before there were any.
+  Score validation;
   std::int64_t gradient_evaluations = 0;  ///< SAM makes two a step
   double seconds = 0;                     ///< of training alone, without evaluation
   std::int64_t best_epoch = 0;  ///< of the weights that the model is left with; 0: of the last
@@ -77,14 +78,14 @@ struct TrainingWatchers {
 std::int64_t training_steps(const nn::Module& model, const data::Dataset& train,
                             const TrainerOptions& options);
 
-/// A training run. Model, optimizer and data must outlive the Trainer. Classes are trained by
+/// A training run. Model and optimizer must outlive the Trainer. Classes are trained by
 /// cross_entropy, values by mse_loss. If the optimizer keeps an average of the weights, the average
 /// is scored, and the model is left with it.
 class Trainer {
  public:
   /// Throws ValueError if an option is out of range, and ShapeError if `weight` is not (N).
-  Trainer(nn::Module& model, optim::Optimizer& optimizer, const data::Dataset& train,
-          const data::Dataset& validation, TrainerOptions options = {});
+  Trainer(nn::Module& model, optim::Optimizer& optimizer, data::Dataset train,
+          data::Dataset validation, TrainerOptions options = {});
 
   /// Trains. Call run() once. If a loss or gradient is NaN or infinite, the run ends, and the
   /// result says that the run diverged.
@@ -110,7 +111,7 @@ class Trainer {
 
   nn::Module& model_;
   optim::Optimizer& optimizer_;
-  const data::Dataset &train_, &validation_;
+  const data::Dataset train_, validation_;
   TrainerOptions options_;
   bool batch_norm_;
   data::DataLoader loader_;  // with weights, the last column of x is the weight

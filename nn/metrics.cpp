@@ -35,7 +35,9 @@ Classified classified(const Tensor& probabilities, const Tensor& labels, bool wi
   if (probabilities.dim() != 2 || labels.dim() != 1 || labels.dtype() != kInt64 ||
       probabilities.size(0) != labels.size(0))
     fail<ShapeError>("metrics", "got probabilities ", probabilities.shape(), " and labels ",
-                     labels.shape(), ", expected (N, C) and int64 (N)");
+                     labels.shape(),
+                     ", expected (N, C) and int64 (N). Hint: for one probability p (N) of class "
+                     "1, stack({1 - p, p}, 1)");
   const auto n = static_cast<std::size_t>(labels.size(0)),
              classes = static_cast<std::size_t>(probabilities.size(1));
   if (n == 0 || classes < 2)

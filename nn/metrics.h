@@ -35,9 +35,8 @@ struct BootstrapOptions {
 ///   accuracy             share of rows whose largest probability is at the label
 ///   balanced accuracy    mean over the classes of the share of their rows that are found
 ///   macro F1             mean over the classes of 2·precision·recall/(precision + recall)
-///   AUC                  two classes: probability that a row of class 1 has a larger p₁ than one
-///   of
-///                        class 0; more classes: mean of each class against all others
+///   AUC                  two classes: probability that a row of class 1 has a larger p₁ than
+///                        one of class 0; more classes: mean of each class against all others
 ///   log loss             mean of −log p[label]; p is at least 1.2e-7, as in scikit-learn
 ///   calibration error    mean of |confidence − accuracy| over 15 bins: Guo et al. 2017,
 ///                        arXiv:1706.04599

@@ -21,12 +21,12 @@ std::span<const NamedActivation> named_activations();
 
 /// How a multilayer perceptron is made.
 struct MlpOptions {
-  std::int64_t inputs = 1;           ///< D
-  std::vector<std::int64_t> hidden;  ///< units of each hidden layer; empty: a linear model
-  std::int64_t outputs = 1;          ///< C
-  std::string activation = "relu";   ///< a name of named_activations(), after each hidden layer
-  double dropout = 0;                ///< probability after each hidden layer
-  bool batch_norm = false;           ///< before each activation
+  std::int64_t inputs = 1;             ///< D
+  std::vector<std::int64_t> hidden{};  ///< units of each hidden layer; empty: a linear model
+  std::int64_t outputs = 1;            ///< C
+  std::string activation = "relu";     ///< a name of named_activations(), after each hidden layer
+  double dropout = 0;                  ///< probability after each hidden layer
+  bool batch_norm = false;             ///< before each activation
   std::vector<EmbeddedColumn> embedded{};  ///< inputs that hold numbers of words
 };
 

@@ -32,12 +32,17 @@ Module::Module(std::string configuration) : state_(std::make_shared<State>()) {
   state_->handles = 1;
 }
 
-Module::Module(const Module& o) : state_(detail::Cloning::of(o.state_)) { ++state_->handles; }
+Module::Module(const Module& o) : state_(detail::Cloning::of(o.state_)) {
+  ++state_->handles;
+  if (!detail::Cloning::active())
+    note_move(state_.get(), state_.get(), state_->parameters.size() + state_->buffers.size());
+}
 
 Module& Module::operator=(const Module& o) {
   if (state_ == o.state_) return *this;
   ++o.state_->handles;
   if (--state_->handles == 0) state_->lost = true;
+  note_move(state_.get(), o.state_.get(), state_->parameters.size() + state_->buffers.size());
   state_ = o.state_;
   return *this;
 }
@@ -211,9 +216,11 @@ std::string Module::summary(const Tensor& example) {
   };
   std::vector<Row> rows{
       {"module", "configuration", example.defined() ? "output" : "", "parameters"}};
+  std::set<const void*> counted;
   state_->visit([&](State& s, const std::string& path) {
     std::int64_t n = 0;
-    for (const auto& p : s.parameters) n += p->value.numel();
+    for (const auto& p : s.parameters)
+      if (counted.insert(&p->value.body()).second) n += p->value.numel();  // a tied one once
     const auto shape = shapes.of.find(&s);
     rows.push_back({path.empty() ? "(root)" : path, s.configuration,
                     shape == shapes.of.end() ? "" : to_string(shape->second),
@@ -307,9 +314,11 @@ std::shared_ptr<detail::Slot> Module::add_slot(const char* op, const std::string
   for (const auto& list : {state_->parameters, state_->buffers})
     for (const auto& slot : list) taken.push_back(slot->name);
   check_name(op, name, taken);
+  detail::check_elements(op, name, t);
   if (trained) t.requires_grad_();
   auto& list = trained ? state_->parameters : state_->buffers;
   list.push_back(std::make_shared<detail::Slot>(name, t, trained));
+  list.back()->owner = state_.get();
   return list.back();
 }
 

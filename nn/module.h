@@ -28,15 +28,12 @@ namespace descent::nn {
 /// The base of all layers and networks.
 class Module {
  public:
-  /// A copy shares parameters, mode and children.
-  Module(const Module& o);
-  /// This handle is another module's from now on. If it was the last one of a registered child, its
-  /// parent throws StateError at parameters(): the child cannot be used any more.
-  Module& operator=(const Module& o);
   virtual ~Module();
 
   /// The forward pass. An error that it throws names the path to the module.
   Tensor operator()(const Tensor& x);
+  /// The same: a module is a handle, as a const pointer is.
+  Tensor operator()(const Tensor& x) const { return const_cast<Module&>(*this)(x); }
 
   /// All parameters, with dotted names: first the module's own parameters, then the parameters of
   /// its children. If a parameter is reached by several paths, or is tied, it appears once, under
@@ -96,6 +93,12 @@ class Module {
   const std::string& configuration() const;
 
  protected:
+  /// A copy shares parameters, mode and children. Only whole modules can be copied: a Module alone
+  /// has no forward().
+  Module(const Module& o);
+  /// This handle is another module's from now on. If it was the last one of a registered child, its
+  /// parent throws StateError at parameters(): the child cannot be used any more.
+  Module& operator=(const Module& o);
   /// configuration: what messages and summaries say of the module, "Linear 64 -> 10"; "" for the
   /// name of its class. Its first word names the module in the path of an error.
   explicit Module(std::string configuration = "");
@@ -104,10 +107,10 @@ class Module {
   /// Calls f() in the way in which operator() calls forward(): an error names the path to the
   /// module.
   template <class F>
-  Tensor run(const F& f) {
+  auto run(const F& f) {
     try {
-      Tensor y = f();
-      note_shape(y);
+      auto y = f();
+      if constexpr (std::is_same_v<decltype(y), Tensor>) note_shape(y);
       return y;
     } catch (Error& e) {
       add_path(e);
@@ -186,16 +189,19 @@ requires std::is_base_of_v<Module, M> M clone(const M& module) {
 /// member: `struct Net : nn::Cloneable<Net>`.
 ///
 ///   struct Attention : nn::Cloneable<Attention> {
+///     using Module::forward;  // clang warns otherwise that it is hidden
 ///     Tensor forward(const Tensor& query, const Tensor& key) { … }
 ///   };
 ///   Tensor y = attention(query, key);
+///
+/// forward() of several tensors may return anything, as a pair of tensors.
 template <class Derived>
 class Cloneable : public Module {
  public:
   using Module::operator();
   /// Calls forward() with these arguments. An error that it throws names the path to the module.
   template <class... A>
-  requires(sizeof...(A) > 1) Tensor operator()(const A&... arguments) {
+  requires(sizeof...(A) > 1) auto operator()(const A&... arguments) {
     return run([&] { return static_cast<Derived&>(*this).forward(arguments...); });
   }
   /// See nn::clone().

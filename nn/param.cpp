@@ -3,8 +3,11 @@
 #include <descent/nn/slot.h>
 
 #include <algorithm>
+#include <array>
 #include <map>
 #include <mutex>
+#include <utility>
+#include <vector>
 
 namespace descent::nn {
 
@@ -21,6 +24,14 @@ detail::Slot::Slot(std::string slot_name, const Tensor& t, bool train)
 
 detail::Slot::~Slot() { --value.body().places; }
 
+void detail::check_elements(const char* op, const std::string& name, const Tensor& t) {
+  for (int d = 0; d < t.shape().rank(); ++d)
+    if (t.strides()[d] == 0 && t.shape()[d] > 1)
+      fail<ValueError>(op, "got elements of '", name,
+                       "' that share memory, as expand() makes, expected memory for each. Hint: "
+                       "clone()");
+}
+
 void detail::Slot::replace(const Tensor& t) {
   if (t.is_same(value)) return;
   if (!(t.shape() == value.shape()))
@@ -33,20 +44,83 @@ void detail::Slot::replace(const Tensor& t) {
     fail<GraphError>("module", "got the result of '", t.grad_fn(), "' for '", name,
                      "', expected a leaf. Hint: under a NoGradGuard write values with copy_(), or "
                      "assign t.detach()");
-  if (trained && value.requires_grad()) t.requires_grad_();
-  const std::lock_guard lock(g_members);
-  descent::detail::Body& old = value.body();
-  if (--old.places == 0) old.replaced = true;
-  ++t.body().places;
-  t.body().replaced = false;
-  value = t;
-  for (Param* member : members) static_cast<Tensor&>(*member) = t;
+  check_elements("module", name, t);
+  // A parameter that another module has frozen stays frozen.
+  if (trained && value.requires_grad() && t.body().places == 0) t.requires_grad_();
+  std::vector<Tensor> before;  // released after the lock: a hook may hold a Param
+  {
+    const std::lock_guard lock(g_members);
+    before.reserve(members.size() + 1);
+    --value.body().places;
+    ++value.body().left;
+    ++t.body().places;
+    before.push_back(std::exchange(value, t));
+    for (Param* member : members) before.push_back(std::exchange(static_cast<Tensor&>(*member), t));
+  }
 }
+
+namespace {
+
+/// Copies and assignments of modules that are under way on this thread: after the base of a module
+/// come its members. Nested modules come between a module's base and its own Params.
+struct Moves {
+  struct Move {
+    const void *from, *to;  // states; of a copy both are the same
+    std::size_t left;       // Params of the module that are still to come
+  };
+  static constexpr std::size_t kMost = 64;  // a member that is no Param leaves its move unfinished
+  std::array<Move, kMost> all;
+  std::size_t n;  // how many
+
+  void erase(std::size_t i) {
+    std::copy(all.begin() + static_cast<std::ptrdiff_t>(i) + 1,
+              all.begin() + static_cast<std::ptrdiff_t>(n),
+              all.begin() + static_cast<std::ptrdiff_t>(i));
+    --n;
+  }
+  void begin(const void* from, const void* to, std::size_t params) {
+    if (params == 0) return;
+    if (n == kMost) erase(0);
+    all[n++] = {from, to, params};
+  }
+  /// True if a Param of the state `from` is copied or assigned as a part of its module.
+  bool take(const void* from, const void* to) {
+    for (std::size_t i = n; i-- > 0;)
+      if (all[i].from == from && all[i].to == to) {
+        if (--all[i].left == 0) erase(i);
+        return true;
+      }
+    return false;
+  }
+  /// Another state may get the address of one that is gone.
+  void forget(const void* state) {
+    for (std::size_t i = n; i-- > 0;)
+      if (all[i].from == state || all[i].to == state) erase(i);
+  }
+};
+constinit thread_local Moves t_moves{};  // needs no destructor: modules may outlive it
+
+}  // namespace
+
+void note_move(const void* from, const void* to, std::size_t params) {
+  t_moves.begin(from, to, params);
+}
+
+void forget_moves(const void* state) noexcept { t_moves.forget(state); }
 
 // ---- Param ----
 
 Param::Param(std::shared_ptr<detail::Slot> slot) { join(slot); }
-Param::Param(const Param& o) : Tensor() { join(detail::Cloning::of(o.slot_)); }
+
+Param::Param(const Param& o) : Tensor() {
+  if (detail::Cloning::active())
+    join(detail::Cloning::of(o.slot_));
+  else if (o.slot_ && t_moves.take(o.slot_->owner, o.slot_->owner))
+    join(o.slot_);
+  else  // a copy that is no member of a module: a plain handle
+    static_cast<Tensor&>(*this) = o;
+}
+
 Param::~Param() { leave(); }
 
 void Param::join(const std::shared_ptr<detail::Slot>& slot) {
@@ -58,8 +132,7 @@ void Param::join(const std::shared_ptr<detail::Slot>& slot) {
 }
 
 void Param::leave() noexcept {
-  if (!slot_) return;
-  {
+  if (slot_) {
     const std::lock_guard lock(g_members);
     std::erase(slot_->members, this);
   }
@@ -68,15 +141,27 @@ void Param::leave() noexcept {
 }
 
 Param& Param::operator=(const Param& o) & {
-  if (slot_ == o.slot_) return *this;
+  if (slot_ && slot_ == o.slot_) return *this;
+  const auto owner = [](const Param& p) { return p.slot_ ? p.slot_->owner : nullptr; };
+  // A slot without an owner is of a module that is gone: its handle was assigned just now.
+  const bool with_module =
+      slot_ ? !owner(*this) || t_moves.take(owner(*this), owner(o)) : !defined();
+  if (!with_module) return *this = static_cast<const Tensor&>(o);
   const std::shared_ptr<detail::Slot> before = slot_, now = o.slot_;
   leave();
   if (before && before->members.empty()) before->lost = true;
-  join(now);
+  if (now)
+    join(now);
+  else
+    static_cast<Tensor&>(*this) = o;
   return *this;
 }
 
 Param& Param::operator=(const Tensor& t) & {
+  if (!slot_ && defined()) {  // a plain handle
+    static_cast<Tensor&>(*this) = t;
+    return *this;
+  }
   if (!slot_)
     fail<ValueError>("module",
                      "got a tensor for a parameter that the layer does not have, expected none. "
@@ -133,6 +218,8 @@ std::shared_ptr<Module::State> detail::Cloning::of(const std::shared_ptr<Module:
   copy->training = state->training;
   for (const auto& slot : state->parameters) copy->parameters.push_back(of(slot));
   for (const auto& slot : state->buffers) copy->buffers.push_back(of(slot));
+  for (const auto& list : {copy->parameters, copy->buffers})
+    for (const auto& slot : list) slot->owner = copy.get();
   for (const auto& [name, child] : state->children) copy->children.emplace_back(name, of(child));
   return copy;
 }

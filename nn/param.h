@@ -21,7 +21,8 @@ class Cloning;
 }  // namespace detail
 
 /// A parameter or buffer of a module, as the module's member. Reading it is reading a tensor.
-/// Module::register_parameter() and register_buffer() make Params.
+/// Module::register_parameter() and register_buffer() make Params. A copy that is no member of a
+/// copied module, as `auto w = layer.weight`, is a plain handle to the present tensor.
 ///
 ///   layer.weight = other;     // replaces the parameter; a handle to the old tensor keeps it
 ///   b.weight = a.weight;      // ties: one tensor, trained, counted and saved once
@@ -30,13 +31,12 @@ class Param : public Tensor {
  public:
   /// Undefined, as the bias of a layer without a bias.
   Param() noexcept = default;
-  /// A copy of a module has the same parameters.
+  /// In a copy of a module, a member with the same parameter; else a plain handle.
   Param(const Param& o);
   ~Param();
-  /// What the assignment of a whole module does: this member is the other module's from now on.
+  /// Ties: the parameter behind `o` replaces the parameter behind this member. In the assignment of
+  /// a whole module, this member is the other module's from now on.
   Param& operator=(const Param& o) &;
-  /// Ties: the parameter behind `o` replaces the parameter behind this member.
-  Param& operator=(Param& o) & { return *this = static_cast<const Tensor&>(o); }
   /// Makes t the parameter. If the parameter was trained, t is; an optimizer that was made before
   /// throws StateError at its next step. Throws ValueError if the layer has no such parameter,
   /// ShapeError for another shape, DTypeError for integers in place of a floating type, and

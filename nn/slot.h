@@ -15,6 +15,7 @@ struct detail::Slot {
   std::string name;
   Tensor value;
   std::vector<Param*> members{};
+  const void* owner = nullptr;  // the State that lists it, as long as that lives
   bool trained;
   bool lost = false;  // its last member became another module's
 
@@ -25,7 +26,22 @@ struct detail::Slot {
   void replace(const Tensor& t);
 };
 
+/// Says that the base of a module was copied (from == to) or assigned, and that so many of its own
+/// Params follow.
+void note_move(const void* from, const void* to, std::size_t params);
+/// Says that a state is gone.
+void forget_moves(const void* state) noexcept;
+namespace detail {
+/// Throws ValueError if elements share memory.
+void check_elements(const char* op, const std::string& name, const Tensor& t);
+}  // namespace detail
+
 struct Module::State {
+  ~State() {
+    forget_moves(this);
+    for (const auto& list : {parameters, buffers})
+      for (const auto& slot : list) slot->owner = nullptr;
+  }
   std::string name, configuration;
   std::once_flag named;  // the configuration is set, if need be to the name of the class
   bool training = true;

@@ -7,9 +7,10 @@ Standardize::Standardize(const Tensor& m, const Tensor& s)
     : Module(to_text("Standardize ", m.numel())) {
   if (m.dim() != 1 || !(m.shape() == s.shape()))
     fail<ShapeError>("Standardize", "got ", m.shape(), " and ", s.shape(), ", expected (D) twice");
-  if (!all(s > 0).item<bool>())
-    fail<ValueError>("Standardize",
-                     "got a deviation that is not above 0, expected numbers above 0");
+  if (!all((s > 0) & isfinite(s) & isfinite(m)).item<bool>())
+    fail<ValueError>(
+        "Standardize",
+        "got a mean or a deviation that is no number, or a deviation that is not above 0");
   mean = register_buffer("mean", m.detach().clone());
   std = register_buffer("std", s.detach().clone());
 }

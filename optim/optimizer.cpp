@@ -279,6 +279,7 @@ void Optimizer::swap_average() {
   if (!s)
     fail<StateError>("swap_average", "got ", to_string(),
                      ", expected an optimizer with an average. Hint: wrap it in swa() or ema()");
+  rules().check_places("swap_average");
   descent::detail::perform([s] { s->swap_average(); });
 }
 

@@ -24,9 +24,9 @@ bool ReduceOnPlateau::step(double metric) {
   const auto optimizer = optimizer_.lock();
   if (!optimizer)
     fail<StateError>("plateau", "got an optimizer that was destroyed, expected one that lives");
-  // Before the first metric, best_ is infinite, and every number is better.
-  const bool first = best_ == kInfinity || best_ == -kInfinity;
-  const bool better = first               ? metric == metric
+  // Before the first metric, best_ is the worst of all, and every number but that is better.
+  const double worst = options_.maximize ? -kInfinity : kInfinity;
+  const bool better = best_ == worst      ? metric == metric && metric != worst
                       : options_.maximize ? metric > best_ + options_.threshold * std::abs(best_)
                                           : metric < best_ - options_.threshold * std::abs(best_);
   const std::int64_t bad = better || cooling_ > 0 ? 0 : bad_ + 1;

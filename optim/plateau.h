@@ -14,7 +14,7 @@ struct PlateauOptions {
   /// best, and an equal metric counts as better for ever.
   double threshold = 1e-4;
   std::int64_t cooldown = 0;  ///< epochs after a reduction that are not judged
-  double min = 0;             ///< the setting never falls below this
+  double min = 0;             ///< a reduction never goes below this; a schedule may, later
   double eps = 1e-8;          ///< a smaller change is not made, as in PyTorch; 0 makes any
   bool maximize = false;      ///< true if a larger metric is better
 };

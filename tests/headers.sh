@@ -90,7 +90,7 @@ for header in "${entrances[@]}"; do
   {
     [ "$header" = descent.h ] || echo '#include <gtest/gtest.h>'  # GoogleTest itself does not bear an I
     # Nor does the standard library bear all of them.
-    cat "${public[@]}" | sed -nE 's/^#include (<[a-z_]+>)$/#include \1/p' | sort -u
+    cat "${public[@]}" | sed -nE 's/^#include (<[a-z_]+>)$/#include \1/p' | grep -v mdspan | sort -u
     cat "$work/strangers"
     echo "#include <descent/$header>"
   } >"$work/units/${header//\//@}+macros.cpp"

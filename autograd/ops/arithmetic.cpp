@@ -120,6 +120,16 @@ Tensor pow(const Tensor& a, Scalar b) {
   return pow(a, number(b, a));
 }
 Tensor pow(Scalar a, const Tensor& b) { return pow(number(a, b), b); }
+Tensor where(const Tensor& condition, Scalar a, Scalar b) {
+  const auto type = [](Scalar s) {
+    return s.dtype() == kBool ? kBool : s.is_integral() ? kInt64 : kFloat32;
+  };
+  const DType dtype = promote(type(a), type(b));
+  return where(condition, detail::constant([&] { return full({}, a, dtype); }),
+               detail::constant([&] { return full({}, b, dtype); }));
+}
+Tensor maximum(Scalar a, const Tensor& b) { return maximum(number(a, b), b); }
+Tensor minimum(Scalar a, const Tensor& b) { return minimum(number(a, b), b); }
 Tensor maximum(const Tensor& a, Scalar b) { return maximum(a, number(b, a)); }
 Tensor minimum(const Tensor& a, Scalar b) { return minimum(a, number(b, a)); }
 
@@ -317,6 +327,32 @@ Tensor logical_or(const Tensor& a, const Tensor& b) {
 }
 Tensor logical_xor(const Tensor& a, const Tensor& b) {
   return kernel::ne(kernel::cast(a, kBool), kernel::cast(b, kBool));
+}
+
+namespace {
+void check_bool(const char* op, const Tensor& x) {
+  if (x.dtype() != kBool)
+    fail<DTypeError>(op, "got ", x.dtype(),
+                     ", expected bool. Hint: compare first, as (x != 0), or use "
+                     "logical_and() and its kin");
+}
+}  // namespace
+
+Tensor operator!(const Tensor& x) {
+  check_bool("!", x);
+  return logical_not(x);
+}
+Tensor operator&(const Tensor& a, const Tensor& b) {
+  check_bool("&", a), check_bool("&", b);
+  return logical_and(a, b);
+}
+Tensor operator|(const Tensor& a, const Tensor& b) {
+  check_bool("|", a), check_bool("|", b);
+  return logical_or(a, b);
+}
+Tensor operator^(const Tensor& a, const Tensor& b) {
+  check_bool("^", a), check_bool("^", b);
+  return logical_xor(a, b);
 }
 
 Tensor clamp(const Tensor& x, std::optional<Scalar> low, std::optional<Scalar> high) {

@@ -62,6 +62,8 @@ Tensor maximum(const Tensor& a, const Tensor& b);
 Tensor maximum(const Tensor& a, Scalar b);
 Tensor minimum(const Tensor& a, const Tensor& b);
 Tensor minimum(const Tensor& a, Scalar b);
+Tensor maximum(Scalar a, const Tensor& b);
+Tensor minimum(Scalar a, const Tensor& b);
 /// @}
 
 /// @name Choice
@@ -74,6 +76,9 @@ Tensor where(const Tensor& condition, const Tensor& a, const Tensor& b);
 Tensor where(const Tensor& condition, const Tensor& a, Scalar b);
 Tensor where(const Tensor& condition, Scalar a, const Tensor& b);
 /// @}
+/// Numbers by a condition, without a history: int64 if both are integers, bool if both are bool,
+/// else float32.
+Tensor where(const Tensor& condition, Scalar a, Scalar b);
 
 /// @name Comparisons
 /// Compares element by element in the promoted type; shapes broadcast. Returns bool, without a
@@ -138,7 +143,8 @@ Tensor atan2(const Tensor& a, const Tensor& b);
 /// log(eᵃ + eᵇ) without overflow; shapes broadcast.
 Tensor logaddexp(const Tensor& a, const Tensor& b);
 /// @name Linear interpolation
-/// a + weight·(b − a); shapes broadcast. The result is b exactly where weight is 1.
+/// a + weight·(b − a); shapes broadcast. For finite a and b the result is b exactly where weight is
+/// 1.
 /// @{
 Tensor lerp(const Tensor& a, const Tensor& b, const Tensor& weight);
 Tensor lerp(const Tensor& a, const Tensor& b, Scalar weight);
@@ -163,6 +169,15 @@ Tensor logical_not(const Tensor& x);
 Tensor logical_and(const Tensor& a, const Tensor& b);
 Tensor logical_or(const Tensor& a, const Tensor& b);
 Tensor logical_xor(const Tensor& a, const Tensor& b);
+/// @}
+/// @name Operators of logic
+/// The same for tensors of bool: `(x > 0) & !(y > 1)`. Throws DTypeError for another type. There is
+/// no && and no ||, which would not spare the second operand.
+/// @{
+Tensor operator!(const Tensor& x);
+Tensor operator&(const Tensor& a, const Tensor& b);
+Tensor operator|(const Tensor& a, const Tensor& b);
+Tensor operator^(const Tensor& a, const Tensor& b);
 /// @}
 
 /// Limits x to [low, high], element by element; an absent limit is infinite. The gradient passes

@@ -3,6 +3,7 @@
 #include <descent/autograd/ops.h>
 #include <descent/core/create.h>
 #include <descent/core/kernels/index.h>
+#include <descent/core/launch.h>
 
 namespace descent {
 
@@ -56,6 +57,10 @@ Tensor index_put(const Tensor& x, const std::vector<Tensor>& index, const Tensor
   if (index.empty() || known > x.dim())
     fail<ShapeError>("index_put", "got ", known, " indices for a tensor of shape ", x.shape(),
                      ", expected 1 to ", x.dim());
+  if (is_floating(values.dtype()) && !is_floating(x.dtype()))
+    fail<DTypeError>("index_put", "got values of ", values.dtype(), " for a tensor of ", x.dtype(),
+                     ", expected its type. Hint: convert one of them with .to()");
+  detail::check_may_read("index_put");
   // The place of each slice, if the first dimensions are one.
   Tensor place = zeros({}, kInt64);
   std::int64_t slices = 1;

@@ -32,7 +32,8 @@ Tensor scatter_add(const Tensor& x, std::int64_t dim, const Tensor& index, const
 Tensor scatter(const Tensor& x, std::int64_t dim, const Tensor& index, const Tensor& src);
 /// A copy of x in which x[index[0]][index[1]]… is replaced by `values`, or with `accumulate` added
 /// to. The indices are int64 and broadcast together, to (n, …); `values` broadcasts to that shape
-/// and the dimensions of x that have no index. Throws ValueError for an index out of range.
+/// and the dimensions of x that have no index. Throws ValueError for an index out of range,
+/// DTypeError for floating values and an x of integers, and GraphError inside compile().
 ///
 ///   index_put(x, {rows, columns}, values)
 Tensor index_put(const Tensor& x, const std::vector<Tensor>& index, const Tensor& values,

@@ -1,5 +1,5 @@
 // Linear algebra of matrices, by LAPACK. Floats are computed in double and rounded once.
-// Every function can be differentiated to any order.
+// Every function can be differentiated to any order. Throws GraphError inside compile().
 // Legend: (n, n) a square matrix, (m, n) one of m rows.
 #pragma once
 
@@ -16,8 +16,8 @@ Tensor inverse(const Tensor& a);
 /// ValueError.
 Tensor det(const Tensor& a);
 /// The lower triangular l with l·lᵀ = a, for a symmetric positive definite a (n, n). Only the lower
-/// triangle of a is read, and the gradient is symmetric. Throws ValueError if a is not positive
-/// definite.
+/// triangle of a is read, and the gradient is symmetric, as if a were (a + aᵀ)/2: gradcheck wants a
+/// function that makes it so. Throws ValueError if a is not positive definite.
 Tensor cholesky(const Tensor& a);
 /// What eigh() gives.
 struct Eigenpairs {

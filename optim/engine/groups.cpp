@@ -135,6 +135,7 @@ void Groups::add(Parameters parameters, std::unique_ptr<AnyRule> rule) {
   for (const Parameter& p : parameters) {
     Ledger::Record& m = records.emplace_back();
     m.group = static_cast<int>(size());
+    m.left = p.value.body().left;
     m.kept.resize(rule->slot_names.size());
     for (const Number& number : rule->numbers) m.numbers.push_back(number.start);
     names.insert(p.name);
@@ -166,6 +167,11 @@ void Groups::check_parameters(std::string_view rule, Parameters& parameters) {
       fail<GraphError>(rule, "got parameter '", p.name, "' without a tensor, expected a leaf");
     if (!p.value.is_leaf())
       fail<GraphError>(rule, "got parameter '", p.name, "', expected a leaf. Hint: detach() it");
+    for (int d = 0; d < p.value.shape().rank(); ++d)
+      if (p.value.strides()[d] == 0 && p.value.shape()[d] > 1)
+        fail<ValueError>(rule, "got parameter '", p.name,
+                         "' whose elements share memory, as expand() makes, expected memory for "
+                         "each. Hint: clone()");
     trains |= p.value.requires_grad();  // a frozen parameter gets no gradient and is skipped
     if (!names.insert(p.name).second || !identities.insert(&p.value.body()).second ||
         identities_.contains(&p.value.body()))
@@ -281,14 +287,11 @@ void Groups::remember_weights() {
 }
 
 void Groups::check_gradients(const Update& update) {
+  check_places("step");
   bool some = false;
   std::string without;  // the first parameter that has no gradient
   for (std::size_t i = 0; i < parameters().size(); ++i) {
     const Tensor &g = update.raw(i), &w = parameters()[i].value;
-    if (w.body().replaced)
-      fail<StateError>("step", "got the parameter '", parameters()[i].name,
-                       "', in whose place its module has another tensor now, expected the "
-                       "module's. Hint: make the optimizer after the assignment");
     if (!g.defined()) {
       if (without.empty()) without = parameters()[i].name;
       continue;
@@ -304,6 +307,14 @@ void Groups::check_gradients(const Update& update) {
                                   "' has no gradient. Hint: is it a part of the loss? A member of "
                                   "a module that is assigned to has the type nn::Param")
                         : "step: no parameter has a gradient. Hint: was backward() called?");
+}
+
+void Groups::check_places(const char* op) const {
+  for (std::size_t i = 0; i < parameters().size(); ++i)
+    if (parameters()[i].value.body().left != ledger_.records[i].left)
+      fail<StateError>(op, "got the parameter '", parameters()[i].name,
+                       "', in whose place its module has another tensor now, expected the "
+                       "module's. Hint: make the optimizer after the assignment");
 }
 
 bool Groups::has_large(const Update& update) const {

@@ -52,6 +52,8 @@ class Groups final : public Layer {
   void undo() { ledger_.undo.back_to(0); }
   /// What undo() puts back. A layer adds to it what the layer changes.
   UndoLog& undo_log() { return ledger_.undo; }
+  /// Throws StateError if another tensor took a parameter's place in its module.
+  void check_places(const char* op) const;
   /// Copies all weights into undo_log().
   void remember_weights();
   /// True if the rule is a search rule, which evaluates gradients while it steps: L-BFGS.

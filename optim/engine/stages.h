@@ -16,6 +16,7 @@ struct Ledger {
   /// What the optimizer keeps for one parameter.
   struct Record {
     int group;                    // the number of its group
+    std::uint32_t left = 0;       // Body::left when the group was added
     std::int64_t t = 0;           // updates of this parameter
     std::vector<Tensor> kept;     // the slots; each is undefined until it is needed
     std::vector<double> numbers;  // the rule's numbers for this parameter

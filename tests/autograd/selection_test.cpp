@@ -74,6 +74,17 @@ TEST(Logic, TakesAnyNumber) {
             (std::vector<float>{0, -0.0F, 2, 0, std::numeric_limits<float>::max()}));
 }
 
+TEST(Logic, HasOperators) {
+  const Tensor x = tensor({-1.0, 0.0, 1.0, 2.0});
+  EXPECT_EQ(((x > 0) & !(x > 1)).to_vector(), (Doubles{0, 0, 1, 0}));
+  EXPECT_EQ(((x < 0) | (x > 1)).to_vector(), (Doubles{1, 0, 0, 1}));
+  EXPECT_EQ(((x < 1) ^ (x > -1)).to_vector(), (Doubles{1, 0, 1, 1}));
+  EXPECT_EQ(where(x > 0, 1, 0).dtype(), kInt64);
+  EXPECT_EQ(where(x > 0, 1, 0.5).to_vector(), (Doubles{0.5, 0.5, 1, 1}));
+  EXPECT_EQ(minimum(1, x).to_vector(), (Doubles{-1, 0, 1, 1}));
+  EXPECT_TRUE(has_text(message_of<DTypeError>([&] { !x; }), "got float32, expected bool"));
+}
+
 TEST(Functions, HoldAtInfinitiesAndHalves) {
   EXPECT_EQ(round(tensor({0.5, 1.5, -2.5, 2.4})).to_vector(), (Doubles{0, 2, -2, 2}));
   EXPECT_EQ(floor(tensor({7})).dtype(), kInt64);

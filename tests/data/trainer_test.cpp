@@ -156,6 +156,19 @@ TEST(Trainer, EndsAtTheTimeLimitAndWhereItDiverges) {
   EXPECT_FALSE(bad.failure.empty());
 }
 
+TEST(Trainer, KeepsTheBestWeightsWhereItDiverges) {
+  Problem p;
+  int batches = 0;
+  Trainer trainer = p.trainer({.epochs = 20, .patience = 10});
+  const TrainingResult r = trainer.run({.batch = [&] {
+    if (++batches == 30) p.model.parameters()[0].value.detach().fill_(NAN);
+  }});
+  EXPECT_TRUE(r.diverged);
+  EXPECT_GT(r.best_epoch, 0);
+  EXPECT_EQ(evaluate(p.model, p.parts.test).loss, r.validation.loss);
+  EXPECT_TRUE(std::isfinite(r.validation.loss));
+}
+
 TEST(Trainer, RefusesWhatCannotBe) {
   Problem p;
   EXPECT_EQ(message_of<ValueError>([&] { p.trainer({.epochs = -1}); }),

@@ -72,6 +72,7 @@ TEST(ModuleList, HoldsModulesOfAnyType) {
       for (nn::Module& layer : layers) y = layer(y) + x;
       return y;
     }
+    using Module::forward;
     Tensor forward(const Tensor& x, const Tensor& scale) { return forward(x) * scale; }
   };
   Residual net;
@@ -99,6 +100,23 @@ TEST(ModuleList, HoldsModulesOfAnyType) {
   EXPECT_TRUE(has_text(model[0].configuration(), "Linear 3 -> 2"));
 }
 
+TEST(Cloneable, MayReturnAnything) {
+  struct ActorCritic : nn::Cloneable<ActorCritic> {
+    using Module::forward;
+    nn::Linear actor = register_module("actor", nn::Linear(3, 2));
+    nn::Linear critic = register_module("critic", nn::Linear(3, 1));
+    std::pair<Tensor, Tensor> forward(const Tensor& x, const Tensor& y) {
+      return {actor(x), critic(y)};
+    }
+  };
+  ActorCritic net;
+  const auto [policy, value] = net(ones({2, 3}), ones({2, 3}));
+  EXPECT_EQ(policy.shape(), Shape({2, 2}));
+  EXPECT_EQ(value.shape(), Shape({2, 1}));
+  const nn::Sequential fixed(nn::Linear(3, 2));
+  EXPECT_EQ(fixed(ones({1, 3})).shape(), Shape({1, 2}));
+}
+
 TEST(Module, SetsAParameterByName) {
   nn::Sequential model(nn::Linear(2, 2), nn::Linear(2, 1));
   model.set_parameter("1.bias", full({1}, 3.0));
@@ -115,7 +133,7 @@ TEST(Standardize, ScalesAndIsSaved) {
   EXPECT_EQ(model.parameters().size(), 2U);
   EXPECT_TRUE(model.state_dict().contains("0.mean"));
   EXPECT_TRUE(has_text(message_of<ValueError>([] { nn::Standardize(ones({2}), zeros({2})); }),
-                       "got a deviation that is not above 0"));
+                       "a deviation that is not above 0"));
 }
 
 TEST(FocalLoss, IsCrossEntropyAtGammaZeroAndHoldsAtTheEdges) {

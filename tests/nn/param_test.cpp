@@ -124,9 +124,71 @@ TEST(Param, TiedWeightsAreOneParameter) {
   state["fc2.weight"] = zeros({3, 3});
   EXPECT_TRUE(has_text(message_of<StateError>([&] { again.load_state_dict(state); }),
                        "unexpected: fc2.weight (3, 3)"));
+  // So does an assignment from a module that is const, and not only from one that is not.
+  const nn::Linear constant(3, 3);
+  net.fc2.weight = constant.weight;
+  EXPECT_TRUE(net.state_dict().contains("fc2.weight"));
+  EXPECT_TRUE(net.fc2.weight.is_same(constant.weight));
+  net.fc2.weight = net.fc1.weight;
   // An assignment to one of both unties.
   net.fc1.weight = zeros({3, 3});
   EXPECT_EQ(net.num_parameters(), 3 + 2 * (9 + 3));
+}
+
+TEST(Param, SwapsExchangesAndHandles) {
+  manual_seed(6);
+  Net a, b;
+  const Tensor of_a = a.fc1.weight, of_b = b.fc1.weight;
+  std::swap(a.fc1.weight, b.fc1.weight);
+  EXPECT_TRUE(a.fc1.weight.is_same(of_b) && b.fc1.weight.is_same(of_a));
+  EXPECT_TRUE(a.parameters()[1].value.is_same(of_b));
+  auto old = a.fc1.weight;  // a plain handle
+  a.fc1.weight = ones({3, 3});
+  EXPECT_TRUE(old.is_same(of_b));
+  a.fc1.weight = old;
+  EXPECT_TRUE(a.parameters()[1].value.is_same(of_b));
+  old = ones({2});
+  EXPECT_TRUE(a.fc1.weight.is_same(of_b)) << "assigning to a handle changes no module";
+  a.fc1.weight = nn::Linear(3, 3).weight;
+  EXPECT_TRUE(a.parameters()[1].value.is_same(a.fc1.weight));
+}
+
+TEST(Param, ReleasesTheOldTensorWithoutALock) {
+  nn::Linear layer(2, 2);
+  {
+    nn::Linear other(2, 2);
+    layer.weight.register_hook([other](const Tensor& g) { return g; });
+  }
+  layer.weight = ones({2, 2});  // the hook's module goes with the old tensor
+  EXPECT_EQ(layer.weight.sum().item(), 4);
+}
+
+TEST(Param, UntyingIsSeenByAnEarlierOptimizer) {
+  Net net;
+  net.fc2.weight = net.fc1.weight;
+  optim::Optimizer sgd(net.parameters(), optim::SGD{.lr = 0.1});
+  net.fc2.weight = ones({3, 3});
+  net(ones({1, 3})).sum().backward();
+  EXPECT_TRUE(has_text(message_of<StateError>([&] { sgd.step(); }), "Hint: make the optimizer"));
+  optim::Optimizer again(net.parameters(), optim::SGD{.lr = 0.1});
+  again.step();
+}
+
+TEST(Param, RefusesElementsThatShareMemory) {
+  nn::Linear layer(2, 3);
+  EXPECT_TRUE(has_text(message_of<ValueError>([&] { layer.bias = ones({1}).expand({3}); }),
+                       "got elements of 'bias' that share memory, as expand() makes"));
+  const Tensor w = zeros({1}).expand({3}).detach().requires_grad_();
+  EXPECT_TRUE(has_text(message_of<ValueError>(
+                           [&] { const optim::Optimizer o(std::vector<Tensor>{w}, optim::SGD{}); }),
+                       "whose elements share memory"));
+}
+
+TEST(Param, TyingToAFrozenParameterKeepsItFrozen) {
+  nn::Linear a(2, 2), b(2, 2);
+  a.weight.requires_grad_(false);
+  b.weight = a.weight;
+  EXPECT_FALSE(a.weight.requires_grad());
 }
 
 TEST(Param, AReplacedChildIsAnError) {
@@ -135,10 +197,6 @@ TEST(Param, AReplacedChildIsAnError) {
   EXPECT_TRUE(has_text(message_of<StateError>([&] { net.parameters(); }),
                        "[module] got 'fc1' (Linear 3 -> 3), which was registered and then replaced "
                        "by an assignment, expected the registered one"));
-  Net other;
-  const nn::Linear constant(3, 3);
-  other.fc1.weight = constant.weight;
-  EXPECT_TRUE(has_text(message_of<StateError>([&] { other.state_dict(); }), "got 'fc1'"));
   // Handles come and go.
   Net third;
   auto layer = third.fc1;
@@ -147,6 +205,31 @@ TEST(Param, AReplacedChildIsAnError) {
   unregistered = nn::Linear(2, 2);
   EXPECT_EQ(third.parameters().size(), 5U);
   EXPECT_EQ(unregistered.parameters()[0].value.shape(), Shape({2, 2}));
+}
+
+TEST(Param, AssigningAWholeModuleAssignsTheHandle) {
+  manual_seed(5);
+  Net a, b;
+  const Net c = b;
+  const Tensor x = ones({2, 3});
+  const std::vector<double> of_a = a(x).to_vector(), of_b = b(x).to_vector();
+  Net kept = a;
+  a = c;  // nested modules first, then a's own parameter
+  EXPECT_EQ(a(x).to_vector(), of_b);
+  EXPECT_EQ(kept(x).to_vector(), of_a);
+  EXPECT_TRUE(a.scale.is_same(b.scale));
+  EXPECT_FALSE(kept.scale.is_same(b.scale)) << "the other handle keeps its parameter";
+  b.scale = full({3}, 2.0);
+  EXPECT_EQ(a.scale.to_vector(), std::vector<double>(3, 2.0)) << "a is a handle to b";
+  std::swap(a, kept);
+  EXPECT_EQ(a(x).to_vector(), of_a);
+  EXPECT_EQ(kept.scale.to_vector(), std::vector<double>(3, 2.0));
+  EXPECT_EQ(a.parameters().size(), 5U);
+  std::vector<Net> nets;
+  for (int i = 0; i < 4; ++i) nets.push_back(Net());
+  nets.erase(nets.begin());
+  std::swap(nets[0], nets[2]);
+  for (Net& net : nets) EXPECT_EQ(net.parameters().size(), 5U);
 }
 
 TEST(Param, MayBeRegisteredInTheConstructorsBody) {

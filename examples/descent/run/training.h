@@ -12,7 +12,7 @@ using descent::Epoch;
 using descent::Score;
 
 /// An optimizer and a trainer that are ready to start, so that a wrong setting throws before a
-/// command writes files. Model and data must outlive the Training.
+/// command writes files. The model must outlive the Training.
 struct Training {
   /// `weight` (n) says how much each sample for training counts; undefined: all alike. Throws the
   /// errors of make_optimizer().
