@@ -116,7 +116,8 @@ double portable_log(double x) noexcept {  // log x = e·ln 2 + 2·atanh(s), s = 
 }
 
 void portable_sincos_turn(double turn, double& sine, double& cosine) noexcept {
-  const int quadrant = static_cast<int>(turn * 4 + 0.5);  // to the nearest quarter
+  // To the nearest quarter; turn is not negative. NOLINTNEXTLINE(bugprone-incorrect-roundings)
+  const int quadrant = static_cast<int>(turn * 4 + 0.5);
   const double x = (turn - quadrant * 0.25) * 6.283185307179586, z = x * x;
   double s = 0, c = 0;
   for (int k = 17; k >= 3; k -= 2) s = (s + 1) * (-z / (k * (k - 1)));

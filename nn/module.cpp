@@ -39,7 +39,7 @@ Module::Module(const Module& o) : state_(detail::Cloning::of(o.state_)) {
 }
 
 Module& Module::operator=(const Module& o) {
-  if (state_ == o.state_) return *this;
+  if (this == &o || state_ == o.state_) return *this;
   ++o.state_->handles;
   if (--state_->handles == 0) state_->lost = true;
   note_move(state_.get(), o.state_.get(), state_->parameters.size() + state_->buffers.size());

@@ -112,13 +112,12 @@ void forget_moves(const void* state) noexcept { t_moves.forget(state); }
 
 Param::Param(std::shared_ptr<detail::Slot> slot) { join(slot); }
 
-Param::Param(const Param& o) : Tensor() {
+// A copy that is no member of a module stays a plain handle.
+Param::Param(const Param& o) : Tensor(o) {
   if (detail::Cloning::active())
     join(detail::Cloning::of(o.slot_));
   else if (o.slot_ && t_moves.take(o.slot_->owner, o.slot_->owner))
     join(o.slot_);
-  else  // a copy that is no member of a module: a plain handle
-    static_cast<Tensor&>(*this) = o;
 }
 
 Param::~Param() { leave(); }
@@ -141,7 +140,7 @@ void Param::leave() noexcept {
 }
 
 Param& Param::operator=(const Param& o) & {
-  if (slot_ && slot_ == o.slot_) return *this;
+  if (this == &o || (slot_ && slot_ == o.slot_)) return *this;
   const auto owner = [](const Param& p) { return p.slot_ ? p.slot_->owner : nullptr; };
   // A slot without an owner is of a module that is gone: its handle was assigned just now.
   const bool with_module =

@@ -12,7 +12,6 @@ namespace {
 
 using testing::deviation;
 using Inputs = std::vector<Tensor>;
-using nn::CrossEntropyOptions;
 using nn::Reduction;
 
 const std::map<std::string, testing::ReferenceCase>& reference() {

@@ -313,7 +313,9 @@ TEST(Module, CopiesAndClonesOnSeveralThreads) {
   for (int t = 0; t < 4; ++t)
     threads.emplace_back([&net] {
       for (int i = 0; i < 200; ++i) {
-        const Net handle = net, own = clone(handle);
+        // NOLINTNEXTLINE(performance-unnecessary-copy-initialization): the copy is tested
+        const Net handle = net;
+        const Net own = clone(handle);
         if (own.num_parameters() != net.num_parameters()) std::abort();
       }
     });

@@ -8,8 +8,8 @@
 namespace app {
 
 using Run = descent::TrainingResult;
-using descent::Epoch;
-using descent::Score;
+using Epoch = descent::Epoch;
+using Score = descent::Score;
 
 /// An optimizer and a trainer that are ready to start, so that a wrong setting throws before a
 /// command writes files. The model must outlive the Training.
