@@ -27,8 +27,9 @@ class TableModel {
  public:
   /// What a column of a row holds: a number of any type, or a text.
   struct Value : std::variant<double, std::string> {
+    /// A number.
     template <class T>
-    requires std::is_arithmetic_v<T> Value(T x)  ///< a number
+    requires std::is_arithmetic_v<T> Value(T x)
         : std::variant<double, std::string>(static_cast<double>(x)) {}
     Value(std::string text) : std::variant<double, std::string>(std::move(text)) {}  ///< a text
     Value(const char* text) : Value(std::string(text)) {}                            ///< a text

@@ -70,8 +70,8 @@ case $1 in
     quietly dpkg --root="$folder/root" --force-all --install "$folder"/packages/*.deb
     [ -e "$folder/root/usr/lib/libdescent.so.0.2" ] && [ -e "$folder/root/usr/include/descent/descent.h" ]
     quietly dpkg --root="$folder/root" --force-all --purge "$(dpkg-deb -f "$folder"/packages/libdescent-dev_*.deb Package)" libdescent0.2
-    if [ -n "$(find "$folder/root/usr" ! -type d | grep -v -e /bin/descent -e /man1/ -e /bash-completion/ -e share/doc)" ]; then
-      find "$folder/root/usr" ! -type d | head
+    if [ -n "$(find "$folder/root" -path "*/usr/*" ! -type d | grep -v -e /bin/descent -e /man1/ -e /bash-completion/ -e share/doc)" ]; then
+      find "$folder/root" -path "*/usr/*" ! -type d | head
       echo "[package] got these files after the packages were removed, expected none"
       exit 1
     fi
