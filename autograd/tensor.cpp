@@ -175,11 +175,10 @@ const Tensor& write(const char* name, const Tensor& t, const Tensor& value) {
     fail<GraphError>(name, "got a view of shape ", t.shape(),
                      " while recording, expected a tensor of its own. Hint: clone() it first, or "
                      "build the result with cat() or where()");
-  for (int d = 0; d < t.shape().rank(); ++d)
-    if (t.strides()[d] == 0 && t.shape()[d] > 1 && t.numel() > 0)
-      fail<ShapeError>(
-          name, "got an expanded tensor of shape ", t.shape(),
-          ", expected one whose elements have memory of their own. Hint: clone() it first");
+  if (kernel::repeats_elements(t))
+    fail<ShapeError>(
+        name, "got an expanded tensor of shape ", t.shape(),
+        ", expected one whose elements have memory of their own. Hint: clone() it first");
   if (!(broadcast_shapes(name, t.shape(), value.shape()) == t.shape()))
     fail<ShapeError>(name, "got ", t.shape(), " and ", value.shape(),
                      ", expected a result of the first shape. Hint: only the other operand may be "

@@ -62,8 +62,8 @@ class Generator {
 /// of its own in every task: then each task draws the same numbers whenever and wherever it runs.
 Generator& default_generator() noexcept;
 /// Restarts the calling thread's generator from this seed. On the main thread, the seed is the
-/// program's: the generators of other threads start anew at their next draw, but for threads that
-/// called manual_seed() themselves.
+/// program's: the generators of other threads start anew at their next draw, except those of
+/// threads that called manual_seed() themselves.
 void manual_seed(std::uint64_t seed) noexcept;
 
 namespace detail {

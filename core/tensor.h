@@ -48,8 +48,9 @@ class Tensor {
   Tensor& operator=(const Tensor&) & noexcept = default;  ///< this handle now names that tensor
   Tensor& operator=(Tensor&&) & noexcept = default;       ///< the same
   ~Tensor() = default;
-  /// Assigning to a part of a tensor writes its elements: copy_() or fill_(). Throws ValueError if
-  /// this is no view, as an operator's result, whose elements nobody would see.
+  /// Assigning to a part of a tensor writes the elements of that part, as copy_() or fill_() does.
+  /// Throws ValueError unless the left side is a view: the elements of an operator's result are
+  /// gone at the end of the statement.
   ///
   ///   t[0] = ones({3});
   ///   t.slice(1, 0, 2) = 0;

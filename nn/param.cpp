@@ -25,11 +25,10 @@ detail::Slot::Slot(std::string slot_name, const Tensor& t, bool train)
 detail::Slot::~Slot() { --value.body().places; }
 
 void detail::check_elements(const char* op, const std::string& name, const Tensor& t) {
-  for (int d = 0; d < t.shape().rank(); ++d)
-    if (t.strides()[d] == 0 && t.shape()[d] > 1)
-      fail<ValueError>(op, "got elements of '", name,
-                       "' that share memory, as expand() makes, expected memory for each. Hint: "
-                       "clone()");
+  if (kernel::repeats_elements(t))
+    fail<ValueError>(op, "got elements of '", name,
+                     "' that share memory, as expand() makes, expected memory for each. Hint: "
+                     "clone()");
 }
 
 void detail::Slot::replace(const Tensor& t) {

@@ -37,10 +37,11 @@ class Param : public Tensor {
   /// Ties: the parameter behind `o` replaces the parameter behind this member. In the assignment of
   /// a whole module, this member is the other module's from now on.
   Param& operator=(const Param& o) &;
-  /// Makes t the parameter. If the parameter was trained, t is; an optimizer that was made before
-  /// throws StateError at its next step. Throws ValueError if the layer has no such parameter,
-  /// ShapeError for another shape, DTypeError for integers in place of a floating type, and
-  /// GraphError unless t is a leaf.
+  /// Makes t the parameter. If the present parameter requires a gradient, t will too, unless t is
+  /// a parameter of another module already. An optimizer that was made before throws StateError at
+  /// its next step. Throws ValueError if the layer has no such parameter or if elements of t share
+  /// memory, ShapeError for another shape, DTypeError for integers in place of a floating type, and
+  /// GraphError unless t is a leaf. If this Param is a plain handle, it names t from now on.
   Param& operator=(const Tensor& t) &;
 
  private:

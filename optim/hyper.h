@@ -55,8 +55,11 @@ class Hyper {
   /// the value at `step`, so that a function of the user's cannot fail in the middle of a step.
   void settle(std::int64_t step);
   bool is_constant() const { return !schedule_; }  ///< true for a number
-  /// `factor` times this number, or times this schedule at every step.
+  /// `factor` times this number, or times this schedule at every step. Throws ValueError for a
+  /// factor that is NaN or infinite.
   Hyper scaled(double factor) const;
+  /// This schedule, multiplied by `scale` in place of scale().
+  Hyper with_scale(double scale) const;
   /// What a schedule is multiplied by; 1 unless scaled() made this.
   double scale() const { return scale_; }
   /// "0.001", the text of the schedule, or "scaled(0.1, cosine(0.001, 1000))".

@@ -328,7 +328,7 @@ std::string saved_by_others(Layer& outermost, const State& state) {
   std::set<std::string> others;
   for (const auto& [key, t] : state) {
     std::string name = key.substr(0, key.find('/'));
-    if (name == key || name == "group") continue;
+    if (name == key || name == "group" || name == "optimizer") continue;  // of every optimizer
     if (const std::size_t last = name.find_last_not_of("0123456789") + 1;
         own.find(to_text(" ", name, " ")) == std::string::npos &&
         own.find(to_text(" ", name.substr(0, last), " ")) == std::string::npos)

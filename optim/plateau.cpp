@@ -36,8 +36,9 @@ bool ReduceOnPlateau::step(double metric) {
     const Hyper setting = detail::get_hyper(*optimizer, field_, g);
     const double now = setting(optimizer->groups().steps()),
                  after = std::max(now * options_.factor, options_.min);
-    if (now - after > options_.eps)
-      lowered.emplace_back(g, setting.is_constant() ? Hyper(after) : setting.scaled(after / now));
+    if (now - after <= options_.eps) continue;
+    const double factor = after > options_.min ? options_.factor : after / now;
+    lowered.emplace_back(g, setting.is_constant() ? Hyper(after) : setting.scaled(factor));
   }
   detail::set_settings(*optimizer, field_, lowered);  // if it throws, nothing has changed
   if (better) best_ = metric;

@@ -68,9 +68,12 @@ void Hyper::settle(std::int64_t step) {
 Hyper Hyper::scaled(double factor) const {
   if (!std::isfinite(factor))
     descent::fail<ValueError>("scaled", "got factor = ", factor, ", expected a finite number");
-  if (!schedule_) return Hyper(value_ * factor);
+  return schedule_ ? with_scale(scale_ * factor) : Hyper(value_ * factor);
+}
+
+Hyper Hyper::with_scale(double scale) const {
   Hyper h = *this;
-  h.scale_ *= factor;
+  h.scale_ = scale;
   h.settled_at_ = INT64_MIN;
   return h;
 }

@@ -24,6 +24,12 @@ void check_size(const char* op, const Shape& shape) {
     fail<ShapeError>(op, "got shape ", shape, ", expected at most 2^48 elements");
 }
 
+bool repeats_elements(const Tensor& t) {
+  for (int d = 0; d < t.shape().rank(); ++d)
+    if (t.strides()[d] == 0 && t.shape()[d] > 1 && t.numel() > 0) return true;
+  return false;
+}
+
 Tensor empty_strided(const Shape& shape, const Shape& strides, DType dtype) {
   check_size("empty", shape);
   auto* body = detail::Body::make();

@@ -15,6 +15,8 @@ T* data(const Tensor& t) {
 /// Throws ShapeError for a negative extent, or more elements than memory can hold, where their
 /// number may overflow. Extents of 0 do not count: a view may leave them out.
 void check_size(const char* op, const Shape& shape);
+/// True if elements of t share memory, as expand() makes: a write to one changes another.
+bool repeats_elements(const Tensor& t);
 /// New memory with these strides, which must fill one block. Throws as check_size().
 Tensor empty_strided(const Shape& shape, const Shape& strides, DType dtype);
 /// New memory with t's shape and strides. t must be dense.

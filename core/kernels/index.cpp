@@ -29,6 +29,12 @@ void check_indices(const char* op, const std::int64_t* p, std::int64_t n, std::i
                        ")");
 }
 
+void check_source(const char* op, const Tensor& index, const Tensor& source) {
+  if (!(index.shape() == source.shape()))
+    fail<ShapeError>(op, "got an index of shape ", index.shape(), " and values of shape ",
+                     source.shape(), ", expected equal shapes");
+}
+
 /// A contiguous tensor as (outer, n, inner) around one dimension.
 struct Slabs {
   std::int64_t outer = 1, n = 1, inner = 1;
@@ -196,9 +202,7 @@ Tensor gather(const Tensor& input, std::int64_t dim, const Tensor& index_input) 
 Tensor scatter_add(const Tensor& input, std::int64_t dim, const Tensor& index_input,
                    const Tensor& source) {
   const int d = normalize_dim("scatter_add", dim, input.shape().rank());
-  if (!(index_input.shape() == source.shape()))
-    fail<ShapeError>("scatter_add", "got an index of shape ", index_input.shape(),
-                     " and values of shape ", source.shape(), ", expected equal shapes");
+  check_source("scatter_add", index_input, source);
   const DType dtype = promote(promote(input.dtype(), source.dtype()), kInt64);
   const Tensor index = contiguous(index_input), src = contiguous(cast(source, dtype));
   Tensor out = empty(input.shape(), dtype);
@@ -226,9 +230,7 @@ Tensor scatter_add(const Tensor& input, std::int64_t dim, const Tensor& index_in
 Tensor scatter(const Tensor& input, std::int64_t dim, const Tensor& index_input,
                const Tensor& source) {
   const int d = normalize_dim("scatter", dim, input.shape().rank());
-  if (!(index_input.shape() == source.shape()))
-    fail<ShapeError>("scatter", "got an index of shape ", index_input.shape(),
-                     " and values of shape ", source.shape(), ", expected equal shapes");
+  check_source("scatter", index_input, source);
   const DType dtype = promote(input.dtype(), source.dtype());
   const Tensor index = contiguous(index_input), src = contiguous(cast(source, dtype));
   Tensor out = empty(input.shape(), dtype);

@@ -167,11 +167,10 @@ void Groups::check_parameters(std::string_view rule, Parameters& parameters) {
       fail<GraphError>(rule, "got parameter '", p.name, "' without a tensor, expected a leaf");
     if (!p.value.is_leaf())
       fail<GraphError>(rule, "got parameter '", p.name, "', expected a leaf. Hint: detach() it");
-    for (int d = 0; d < p.value.shape().rank(); ++d)
-      if (p.value.strides()[d] == 0 && p.value.shape()[d] > 1)
-        fail<ValueError>(rule, "got parameter '", p.name,
-                         "' whose elements share memory, as expand() makes, expected memory for "
-                         "each. Hint: clone()");
+    if (kernel::repeats_elements(p.value))
+      fail<ValueError>(rule, "got parameter '", p.name,
+                       "' whose elements share memory, as expand() makes, expected memory for "
+                       "each. Hint: clone()");
     trains |= p.value.requires_grad();  // a frozen parameter gets no gradient and is skipped
     if (!names.insert(p.name).second || !identities.insert(&p.value.body()).second ||
         identities_.contains(&p.value.body()))
@@ -229,6 +228,7 @@ double Groups::evaluate(const Closure& closure) {
 
 void Groups::apply(Update& update) {
   refuse_while_swapped("step");
+  check_places("step");
   const std::size_t mark = ledger_.undo.size();
   try {
     bool large = false;  // the square of a gradient overflows
@@ -287,7 +287,6 @@ void Groups::remember_weights() {
 }
 
 void Groups::check_gradients(const Update& update) {
-  check_places("step");
   bool some = false;
   std::string without;  // the first parameter that has no gradient
   for (std::size_t i = 0; i < parameters().size(); ++i) {
@@ -304,8 +303,9 @@ void Groups::check_gradients(const Update& update) {
   if (warned_ || (some && (without.empty() || steps() > 0))) return;
   warned_ = true;
   logging::warning(some ? to_text("step: parameter '", without,
-                                  "' has no gradient. Hint: is it a part of the loss? A member of "
-                                  "a module that is assigned to has the type nn::Param")
+                                  "' has no gradient. Hint: freeze it if the loss does not use it. "
+                                  "If its module's member was assigned to, declare the member as "
+                                  "nn::Param")
                         : "step: no parameter has a gradient. Hint: was backward() called?");
 }
 

@@ -141,7 +141,7 @@ void StateVisitor::visit_scale(const detail::FieldRef& f, bool replaced) {
   if (!std::isfinite(x))
     differences_ += to_text("\n  ", prefix_, f.name, "/scale: got ", x, ", expected a number");
   else if (x != scale)
-    replace(*f.number, f.number->scaled(x / scale));
+    replace(*f.number, f.number->with_scale(x));
 }
 
 std::optional<Shape> StateVisitor::shape_of(std::string_view name) const {

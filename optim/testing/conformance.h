@@ -327,7 +327,8 @@ TEST_P(OptimizerConformance, GoesOnWithTheSameBitsAfterSavingAndLoading) {
     Optimizer o = start(pair()), resumed = start(pair());
     descend(o, first);
     const State state = o.state_dict();
-    for (const std::size_t i : {std::size_t{0}, std::size_t{1}}) weight(resumed, i).copy_(weight(o, i));
+    for (const std::size_t i : {std::size_t{0}, std::size_t{1}})
+      weight(resumed, i).copy_(weight(o, i));
     resumed.load_state_dict(state);
     EXPECT_EQ(resumed.steps(), o.steps());
     descend(o, 12);

@@ -101,6 +101,34 @@ TEST(Functions, HoldAtInfinitiesAndHalves) {
   EXPECT_EQ(repeat(tensor({1}), {0}).numel(), 0);
 }
 
+TEST(Shapes, RefuseWhatDoesNotFit) {
+  const Tensor m = ones({2, 3}), v = ones({3});
+  EXPECT_TRUE(has_text(message_of<ShapeError>([&] { repeat(m, {2}); }),
+                       "[repeat] got (2,) for a tensor of shape (2, 3)"));
+  EXPECT_TRUE(has_text(message_of<ShapeError>([&] { repeat(v, {-1}); }), "[repeat] got (-1,)"));
+  EXPECT_TRUE(has_text(message_of<ShapeError>([&] {
+                         meshgrid({v, m});
+                       }),
+                       "[meshgrid] got (2, 3), expected vectors (n,)"));
+  EXPECT_TRUE(has_text(message_of<ShapeError>([&] { tril(v); }),
+                       "[tril] got (3,), expected at least two dimensions"));
+  EXPECT_TRUE(has_text(message_of<ShapeError>([&] {
+                         diag(ones({1, 2, 3}));
+                       }),
+                       "[diag] got (1, 2, 3), expected a vector or a matrix"));
+  EXPECT_TRUE(has_text(message_of<ShapeError>([&] { trace(v); }), "[trace] got (3,)"));
+  EXPECT_TRUE(has_text(message_of<ShapeError>([&] {
+                         scatter(m, 1, zeros({2, 2}, kInt64), m);
+                       }),
+                       "[scatter] got an index of shape (2, 2) and values of shape (2, 3)"));
+  EXPECT_TRUE(has_text(
+      message_of<DTypeError>([&] { index_put(zeros({3}, kInt64), {tensor({0})}, tensor({2.7})); }),
+      "[index_put] got values of float32 for a tensor of int64"));
+  EXPECT_TRUE(has_text(message_of<ShapeError>([&] { index_put(v, {}, v); }), "got 0 indices"));
+  EXPECT_THROW(roll(m, 1, 2), ValueError);
+  EXPECT_THROW(flip(m, {2}), ValueError);
+}
+
 TEST(Linalg, SaysWhatItCannotDo) {
   const Tensor singular = tensor({{1.0, 2.0}, {2.0, 4.0}});
   EXPECT_TRUE(has_text(message_of<ValueError>([&] { solve(singular, ones({2})); }),

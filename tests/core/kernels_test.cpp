@@ -2,8 +2,8 @@
 // any number of threads.
 #include "tests/support/threads.h"
 
-#include <descent/core/kernels/linalg.h>
 #include <descent/core/kernels/gemm.h>
+#include <descent/core/kernels/linalg.h>
 #include <descent/core/kernels/reduce.h>
 #include <descent/core/simd/loop.h>
 #include <descent/descent.h>

@@ -67,6 +67,12 @@ TEST(DLPack, CallsTheDeleterOnceAndRefusesWhatItCannotHold) {
   m.dl_tensor.device.device_type = 1;
   strides[0] = -1;
   EXPECT_TRUE(has_text(message_of<ValueError>([&] { from_dlpack(&m); }), "none below 0"));
+  strides[0] = 2;
+  m.dl_tensor.data = nullptr;
+  EXPECT_TRUE(has_text(message_of<ValueError>([&] { from_dlpack(&m); }),
+                       "got a null pointer for shape (2,)"));
+  shape[0] = -4;
+  EXPECT_THROW(from_dlpack(&m), ShapeError);
   EXPECT_TRUE(has_text(message_of<ValueError>([] { from_dlpack(nullptr); }), "null pointer"));
   EXPECT_EQ(deleted, 1) << "what was refused stays the caller's";
 }

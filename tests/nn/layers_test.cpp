@@ -184,4 +184,55 @@ TEST(DataLoader, ChangesBatchesByATransform) {
   for (auto [x, y] : loader) EXPECT_EQ(x.sum().item(), 3 * static_cast<double>(x.size(0)));
 }
 
+TEST(Layers, RefuseWhatTheyCannotTake) {
+  EXPECT_TRUE(has_text(message_of<ShapeError>([] {
+                         nn::PReLU(3)(ones({2, 4}));
+                       }),
+                       "[PReLU] got (2, 4), expected (N, 3, …)"));
+  EXPECT_TRUE(has_text(message_of<ValueError>([] { nn::PReLU(0); }), "[PReLU]"));
+  EXPECT_TRUE(
+      has_text(message_of<ShapeError>([] { nn::Standardize(zeros({2}), ones({2}))(ones({3})); }),
+               "[Standardize] got (3,), expected (…, 2)"));
+  EXPECT_TRUE(has_text(message_of<ShapeError>([] { nn::Standardize(zeros({2}), ones({3})); }),
+                       "got (2,) and (3,), expected (D) twice"));
+}
+
+TEST(Losses, RefuseWhatWouldTrainNothing) {
+  const Tensor one = zeros({4, 1}), three = zeros({4, 3}), labels = tensor({0, 1, 2, 0});
+  EXPECT_TRUE(
+      has_text(message_of<ShapeError>([&] { nn::cross_entropy(three, labels.unsqueeze(1)); }),
+               "[cross_entropy] got labels (4, 1), expected (N). Hint: labels.squeeze(1)"));
+  for (const Tensor& target : {zeros({4}, kInt64), ones({4, 1})})
+    EXPECT_TRUE(
+        has_text(message_of<ShapeError>([&] { nn::cross_entropy(one, target); }),
+                 "of one class, whose loss is always 0, expected two classes or more. Hint: "
+                 "for one logit use bce_with_logits()"));
+  EXPECT_TRUE(has_text(message_of<ValueError>([&] { nn::focal_loss(three, labels, -1); }),
+                       "[focal_loss] got gamma = -1, expected 0 or more"));
+  EXPECT_TRUE(has_text(message_of<ValueError>([&] { nn::focal_loss(three, labels + 1); }),
+                       "got label 3 at position 2"));
+  EXPECT_TRUE(has_text(message_of<ValueError>([&] { nn::quantile_loss(one, one, 1); }),
+                       "[quantile_loss] got q = 1, expected a number in (0, 1)"));
+  EXPECT_TRUE(has_text(message_of<ShapeError>([&] { nn::auc(ones({4}), labels); }),
+                       "Hint: for one probability p (N) of class 1, stack({1 - p, p}, 1)"));
+}
+
+TEST(Module, IsCalledByItsClassInErrors) {
+  struct Tower : nn::Module {
+    nn::Linear fc = register_module("fc", nn::Linear(3, 2));
+    Tensor forward(const Tensor& x) override { return fc(x); }
+  };
+  struct Wide : nn::Module {
+    Tower left = register_module("left", Tower());
+    Tensor forward(const Tensor& x) override { return left(x); }
+  };
+  Wide wide;
+  EXPECT_TRUE(has_text(message_of<ShapeError>([&] {
+                         wide(ones({1, 5}));
+                       }),
+                       "in Wide.left.fc (Linear 3 -> 2)"));
+  EXPECT_TRUE(has_text(wide.summary(), "Tower"));
+  EXPECT_EQ(wide.configuration(), "Wide");
+}
+
 }  // namespace

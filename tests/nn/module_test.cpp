@@ -250,28 +250,6 @@ TEST(Embedding, RefusesAnIndexOutOfRange) {
       "got index 3 at position 0, expected one in [0, 3)\n  in Embedding (Embedding 3 x 2)"));
 }
 
-TEST(Rnn, GivesEveryStepAndLearns) {
-  manual_seed(2);
-  nn::RNN rnn(1, 8);
-  nn::Linear head(8, 1);
-  Parameters all = rnn.parameters();
-  for (const Parameter& p : head.parameters()) all.push_back({"head." + p.name, p.value});
-  auto optimizer = optim::clip_norm(optim::Optimizer(all, optim::Adam{.lr = 0.02}), 1.0);
-  const Tensor x = randn({6, 32, 1}), target = sum(x, {0});
-  EXPECT_EQ(rnn(x).shape(), (Shape{6, 32, 8}));
-  double first = 0, last = 0;
-  for (int i = 0; i < 150; ++i) {
-    last = optimizer.step([&] {
-      const Tensor loss = nn::mse_loss(head(rnn(x)[-1]), target);
-      loss.backward();
-      return loss;
-    });
-    if (i == 0) first = last;
-  }
-  EXPECT_LT(last, first * 0.1);
-  EXPECT_TRUE(has_text(message_of<ShapeError>([&] { rnn(zeros({3, 1})); }), "expected (T, N, 1)"));
-}
-
 TEST(Init, HasTheSpreadOfTheirPapers) {
   manual_seed(4);
   const Tensor w = empty({300, 200});

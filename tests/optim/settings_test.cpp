@@ -113,6 +113,49 @@ TEST(State, KeepsARateThatWasLoweredByHand) {
   }
 }
 
+TEST(State, OfAnotherRuleSaysWhose) {
+  Single adam("ema(adam, 0.9)"), rmsprop("rmsprop");
+  adam.step();
+  EXPECT_TRUE(has_text(message_of<StateError>(
+                           [&] { rmsprop.optimizer.load_state_dict(adam.optimizer.state_dict()); }),
+                       "(this state was saved by adam, ema)"));
+}
+
+TEST(State, KeepsTheScaleOfAScheduleToTheBit) {
+  Single saved("sgd(lr=scaled(0.3, cosine(1, 100)))"), other("sgd(lr=scaled(0.7, cosine(1, 100)))");
+  other.optimizer.load_state_dict(saved.optimizer.state_dict());
+  EXPECT_EQ(other.optimizer.to_string(), saved.optimizer.to_string());
+  State wrong = saved.optimizer.state_dict();
+  wrong["group/0/lr/scale"] = full({}, NAN, kFloat64);
+  EXPECT_TRUE(has_text(message_of<StateError>([&] { other.optimizer.load_state_dict(wrong); }),
+                       "group/0/lr/scale: got nan, expected a number"));
+}
+
+TEST(Step, WarnsOfAParameterWithoutAGradientOnce) {
+  std::vector<std::string> heard;
+  logging::set_sink([&](logging::Level, std::string_view text) { heard.emplace_back(text); });
+  const Tensor a = ones({1}).requires_grad_(), b = ones({1}).requires_grad_();
+  Optimizer o = make("sgd", {{"a", a}, {"b", b}});
+  for (int i = 0; i < 2; ++i) {
+    a.set_grad(ones({1}));
+    o.step();
+  }
+  logging::set_sink({});
+  ASSERT_EQ(heard.size(), 1U);
+  EXPECT_TRUE(has_text(heard[0], "parameter 'b' has no gradient. Hint: freeze it"));
+}
+
+TEST(Plateau, TakesInfinityAsTheWorstAndRefusesANegativeEps) {
+  Single s("sgd(lr=1)");
+  ReduceOnPlateau plateau(s.optimizer, {.factor = 0.5, .patience = 0});
+  EXPECT_TRUE(plateau.step(INFINITY));
+  EXPECT_FALSE(plateau.step(-INFINITY));
+  EXPECT_TRUE(plateau.step(0));
+  EXPECT_TRUE(
+      has_text(message_of<ValueError>([&] { const ReduceOnPlateau p(s.optimizer, {.eps = -1}); }),
+               "eps = -1, expected none below 0"));
+}
+
 TEST(Accumulate, CountsNoStepForARefusedMicroBatch) {
   Single s("accumulate(skip_non_finite(sgd(lr=ramp(1, 0, 10))), 2)");
   s.step(1);

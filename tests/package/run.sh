@@ -15,7 +15,7 @@ build() {  # NAME OPTION…
   cmake -S "$here" -B "$folder/$1" -DCMAKE_BUILD_TYPE=Debug "${@:2}" >/dev/null
   quietly cmake --build "$folder/$1" --parallel "$(nproc)"
   "$folder/$1/consumer"
-  [ ! -x "$folder/$1/host" ] || "$folder/$1/host"
+  "$folder/$1/host"
 }
 installed() {  # BUILD
   cmake --install "$1" --prefix "$prefix" >/dev/null
