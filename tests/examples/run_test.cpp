@@ -1,12 +1,16 @@
 // One training run: the tables of names, the description of an optimizer, and the loop.
+#include "run/jobs.h"
 #include "run/training.h"
 #include "tests/support/temporary_folder.h"
 
+#include <descent/core/parallel.h>
 #include <gtest/gtest.h>
 #include <CLI/CLI.hpp>
+#include <atomic>
 #include <clocale>
 #include <cstdlib>
 #include <nlohmann/json.hpp>
+#include <thread>
 
 namespace {
 
@@ -129,6 +133,20 @@ TEST(Locale, OfTheHostChangesNoNumber) {
                   .starts_with("sgd(lr=cosine(0.5, 10, 0.25), momentum=0.125"));
   EXPECT_EQ(descent::data::parse_csv("1.5,2.5\n3.5,4.5\n").x[1][0].item(), 3.5);
   EXPECT_EQ(json_text(nlohmann::ordered_json::parse("[0.5,1e-7]")), "[0.5,1e-07]");
+}
+
+TEST(Jobs, ThrowWhatTheFirstOfThemThrows) {
+  const int before = descent::num_threads();
+  descent::set_num_threads(2);
+  std::atomic<bool> second_failed{false};
+  const auto job = [&](std::size_t i) {
+    // The first job fails last.
+    while (i == 0 && !second_failed) std::this_thread::yield();
+    if (i == 1) second_failed = true;
+    throw descent::Error(i == 0 ? "the first" : "another");
+  };
+  EXPECT_EQ(message_of([&] { run_jobs(5, job, [](std::size_t) { return ""; }); }), "the first");
+  descent::set_num_threads(before);
 }
 
 }  // namespace

@@ -26,6 +26,7 @@ void run_jobs(std::size_t n, const std::function<void(std::size_t)>& job,
   std::size_t done = 0;
   std::mutex mutex;
   std::exception_ptr failure;
+  std::size_t failed = n;
   {
     Progress progress(n);
     std::vector<std::thread> threads;
@@ -36,7 +37,10 @@ void run_jobs(std::size_t n, const std::function<void(std::size_t)>& job,
             job(i);
           } catch (...) {
             const std::lock_guard lock(mutex);
-            failure = std::current_exception();
+            if (i < failed) {
+              failed = i;
+              failure = std::current_exception();
+            }
             next = n;
           }
           const std::lock_guard lock(mutex);

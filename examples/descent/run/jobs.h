@@ -16,7 +16,8 @@ void use_threads(int threads);
 /// one thread. Training runs are small: two runs side by side on one thread each end sooner than
 /// two runs in turn on two threads. Results do not depend on the order in which jobs run. note(i)
 /// is the text beside the progress bar after job i. If stopped() returns true, no further job
-/// starts. If a job throws, no further job starts, and run_jobs() throws the same exception.
+/// starts. If a job throws, no further job starts, and run_jobs() throws the same exception; if
+/// several throw, that of the lowest i, whichever came first.
 void run_jobs(
     std::size_t n, const std::function<void(std::size_t)>& job,
     const std::function<std::string(std::size_t)>& note,
