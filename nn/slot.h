@@ -39,8 +39,8 @@ void check_elements(const char* op, const std::string& name, const Tensor& t);
 struct Module::State {
   ~State() {
     forget_moves(this);
-    for (const auto& list : {parameters, buffers})
-      for (const auto& slot : list) slot->owner = nullptr;
+    for (const auto* list : {&parameters, &buffers})
+      for (const auto& slot : *list) slot->owner = nullptr;
   }
   std::string name, configuration;
   std::once_flag named;  // the configuration is set, if need be to the name of the class
