@@ -289,6 +289,11 @@ Tensor Tensor::masked_select(const Tensor& m) const { return descent::masked_sel
 Tensor Tensor::argsort(std::int64_t d, bool descending) const {
   return descent::argsort(*this, d, descending);
 }
+Tensor Tensor::cumsum(std::int64_t d) const { return descent::cumsum(*this, d); }
+Tensor Tensor::norm(double p, const Dims& d, bool keepdim) const {
+  return descent::norm(*this, p, d, keepdim);
+}
+Tensor Tensor::nonzero() const { return descent::nonzero(*this); }
 Tensor Tensor::tanh() const { return descent::tanh(*this); }
 Tensor Tensor::sigmoid() const { return descent::sigmoid(*this); }
 Tensor Tensor::relu() const { return descent::relu(*this); }

@@ -98,6 +98,12 @@ Tensor linspace(double begin, double end, std::int64_t steps, DType dtype) {
   });
 }
 
+void NestedList::fail_too_large() {
+  fail<ValueError>("tensor",
+                   "got an integer above 9223372036854775807, expected one that int64 "
+                   "can hold. Hint: write a floating number");
+}
+
 NestedList::NestedList(std::initializer_list<NestedList> items) : items_(items) {}
 
 Tensor tensor(std::initializer_list<NestedList> list) { return tensor(NestedList(list)); }

@@ -63,13 +63,16 @@ Tensor linspace(double begin, double end, std::int64_t steps, DType dtype = kFlo
 /// A number, or a list of numbers or lists, for tensor(): `{{1, 2}, {3, 4}}`.
 class NestedList {
  public:
-  /// A number.
+  /// A number. Throws ValueError for an integer beyond int64.
   template <class S>
-  requires std::is_arithmetic_v<S> NestedList(S s) : scalar_(s), is_list_(false) {}
+  requires std::is_arithmetic_v<S> NestedList(S s) : scalar_(s), is_list_(false) {
+    if (std::is_integral_v<S> && !scalar_.is_integral()) fail_too_large();
+  }
   /// A list.
   NestedList(std::initializer_list<NestedList> items);
 
  private:
+  [[noreturn]] static void fail_too_large();
   friend Tensor tensor(const NestedList& list);
   friend Tensor tensor(const NestedList& list, DType dtype);
   Scalar scalar_ = 0;

@@ -4,8 +4,9 @@
 //   auto m = map_eigen<double>(t);        // an Eigen::Map over a tensor
 //   Tensor t = map_tensor(eigen_matrix);  // a tensor over an Eigen matrix
 //
-// Each is valid as long as the other side keeps its memory: a tensor over a matrix must not outlive
-// the matrix, nor be used after the matrix was resized.
+// A map keeps the tensor's memory. A tensor does not keep the matrix: it must not outlive the
+// matrix, nor be used after the matrix was resized. The address sanitizer reports where that
+// happens.
 #pragma once
 
 #include <descent/core/create.h>
@@ -15,18 +16,32 @@
 
 namespace descent {
 
+/// An Eigen::Map that keeps the tensor's memory for as long as the map lives.
+template <class T>
+class EigenMap
+    : public Eigen::Map<Eigen::Matrix<T, Eigen::Dynamic, Eigen::Dynamic, Eigen::RowMajor>,
+                        Eigen::Unaligned, Eigen::Stride<Eigen::Dynamic, Eigen::Dynamic>> {
+ public:
+  using Base = Eigen::Map<Eigen::Matrix<T, Eigen::Dynamic, Eigen::Dynamic, Eigen::RowMajor>,
+                          Eigen::Unaligned, Eigen::Stride<Eigen::Dynamic, Eigen::Dynamic>>;
+  /// Over the memory of `owner`.
+  EigenMap(const Base& map, Tensor owner) : Base(map), owner_(std::move(owner)) {}
+  using Base::operator=;
+
+ private:
+  Tensor owner_;
+};
+
 /// The elements of a matrix (n, m), or of a vector (n) as a column. T is the tensor's exact type.
 /// Throws ShapeError for more dimensions, DTypeError for another type.
 template <class T>
-auto map_eigen(const Tensor& t) {
-  using Matrix = Eigen::Matrix<T, Eigen::Dynamic, Eigen::Dynamic, Eigen::RowMajor>;
-  using Stride = Eigen::Stride<Eigen::Dynamic, Eigen::Dynamic>;
+EigenMap<T> map_eigen(const Tensor& t) {
   if (t.dim() < 1 || t.dim() > 2)
     fail<ShapeError>("map_eigen", "got ", t.shape(), ", expected a vector or a matrix");
   const bool vector = t.dim() == 1;
-  return Eigen::Map<Matrix, Eigen::Unaligned, Stride>(
-      t.data_ptr<T>(), t.size(0), vector ? 1 : t.size(1),
-      Stride(t.strides()[0], vector ? 1 : t.strides()[1]));
+  return {typename EigenMap<T>::Base(t.data_ptr<T>(), t.size(0), vector ? 1 : t.size(1),
+                                     {t.strides()[0], vector ? 1 : t.strides()[1]}),
+          t};
 }
 
 /// A tensor (n, m) over a matrix of float, double, std::int64_t or bool, row by row or column by

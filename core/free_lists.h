@@ -5,6 +5,7 @@
 #include <bit>
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 
 #if defined(__SANITIZE_ADDRESS__)
 #define DESCENT_POISON 1
@@ -55,8 +56,18 @@ inline int class_of(std::size_t bytes) {
   return bytes <= SizeClasses::kTabled ? kClasses.small[(bytes + 15) / 16] : compute_class(bytes);
 }
 
-/// Under the address sanitizer, makes any use of a block in a free list an error.
+/// A free block, in a list.
+struct Block {
+  Block* next;
+};
+
+/// Makes a use of freed memory visible, such as through a span that outlived its tensor. In a debug
+/// build, a block in a free list is filled with bytes that are NaN as float or double. Under the
+/// address sanitizer, any use of the block is an error.
 inline void poison([[maybe_unused]] void* p, [[maybe_unused]] std::size_t n) {
+#ifndef NDEBUG
+  std::memset(static_cast<Block*>(p) + 1, 0xFF, n - sizeof(Block));
+#endif
 #ifdef DESCENT_POISON
   __asan_poison_memory_region(p, n);
 #endif
@@ -67,11 +78,6 @@ inline void unpoison([[maybe_unused]] void* p, [[maybe_unused]] std::size_t n) {
   __asan_unpoison_memory_region(p, n);
 #endif
 }
-
-/// A free block, in a list.
-struct Block {
-  Block* next;
-};
 
 /// The free lists of a thread. They are initialised at compile time and have no destructor, so that
 /// using the lists costs no check. When the thread ends, memory.cpp hands the blocks to the shared

@@ -84,7 +84,7 @@ struct Flusher {
     for (int c = 0; c < kSizeClasses; ++c) {
       t_lists.room[c] = 0;
       while (Block* block = t_lists.head[c]) {
-        unpoison(block, sizeof(Block));
+        unpoison(block, bytes_of(c));
         t_lists.head[c] = block->next;
         block->next = s.head[c];
         s.head[c] = block;

@@ -241,6 +241,9 @@ class Tensor {
   Tensor scatter_add(std::int64_t d, const Tensor& index, const Tensor& src) const;
   Tensor masked_select(const Tensor& mask) const;
   Tensor argsort(std::int64_t d = -1, bool descending = false) const;
+  Tensor cumsum(std::int64_t d) const;
+  Tensor norm(double p = 2, const Dims& dims = {}, bool keepdim = false) const;
+  Tensor nonzero() const;
   /// @}
 
   /// @name In place

@@ -1,3 +1,4 @@
+#include <descent/core/from_chars.h>
 #include <descent/core/text.h>
 
 #include <cxxabi.h>
@@ -22,7 +23,7 @@ std::optional<double> parse_number(std::string_view text) {
   if (text.starts_with('+') && !text.starts_with("+-")) text.remove_prefix(1);
   double x = 0;
   const char* const last = text.data() + text.size();
-  const auto [end, error] = std::from_chars(text.data(), last, x);
+  const auto [end, error] = detail::from_chars(text.data(), last, x);
   return error == std::errc() && end == last ? std::optional(x) : std::nullopt;
 }
 

@@ -37,6 +37,8 @@ data::DataLoader loader_of(const data::Dataset& train, const TrainerOptions& opt
     fail<ShapeError>("Trainer", "got weights ", w.shape(), ", expected one for each of ",
                      train.size(), " samples");
   const bool weighted = options.weight.defined();
+  if (weighted && !all(isfinite(options.weight) & (options.weight >= 0)).item<bool>())
+    fail<ValueError>("Trainer", "got a weight that is negative or not finite, expected 0 or more");
   return {
       weighted ? cat({train.x, options.weight.to(train.x.dtype()).reshape({-1, 1})}, 1) : train.x,
       train.y,

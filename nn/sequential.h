@@ -32,7 +32,8 @@ class ModuleList : public Module {
   /// Copies, as a handle does. Never moved: without its modules, a Sequential would return x.
   ModuleList(const ModuleList& o) : Module(o), steps_(o.steps_) {
     if (!detail::Cloning::active()) return;
-    for (Step& step : steps_) {
+    steps_ = std::make_shared<std::vector<Step>>(*o.steps_);
+    for (Step& step : *steps_) {
       step.module = step.copy(*step.module);
       if (step.linear) step.linear = static_cast<Linear*>(step.module.get());
     }
@@ -43,7 +44,7 @@ class ModuleList : public Module {
   requires std::is_base_of_v<Module, M>
   void push_back(M module) {
     auto own =
-        std::make_shared<M>(register_module(std::to_string(steps_.size()), std::move(module)));
+        std::make_shared<M>(register_module(std::to_string(steps_->size()), std::move(module)));
     Step step{own, [](const Module& m) -> std::shared_ptr<Module> {
                 return std::make_shared<M>(static_cast<const M&>(m));
               }};
@@ -51,16 +52,16 @@ class ModuleList : public Module {
     if constexpr (std::is_same_v<M, ReLU>) step.activation = Activation::relu;
     if constexpr (std::is_same_v<M, Tanh>) step.activation = Activation::tanh;
     if constexpr (std::is_same_v<M, Sigmoid>) step.activation = Activation::sigmoid;
-    steps_.push_back(std::move(step));
+    steps_->push_back(std::move(step));
   }
   /// The number of modules.
-  std::size_t size() const { return steps_.size(); }
+  std::size_t size() const { return steps_->size(); }
 
   /// Module i. Throws ValueError out of range.
   Module& operator[](std::size_t i) const {
-    if (i >= steps_.size())
-      fail<ValueError>("ModuleList", "got index ", i, ", expected one below ", steps_.size());
-    return *steps_[i].module;
+    if (i >= steps_->size())
+      fail<ValueError>("ModuleList", "got index ", i, ", expected one below ", steps_->size());
+    return *(*steps_)[i].module;
   }
   /// Module i with its type. Throws ValueError out of range, and for another type.
   template <class M>
@@ -88,30 +89,32 @@ class ModuleList : public Module {
     const std::vector<Step>* steps_;
     std::size_t at_;
   };
-  Iterator begin() const { return {&steps_, 0}; }            ///< the first module
-  Iterator end() const { return {&steps_, steps_.size()}; }  ///< behind the last
+  Iterator begin() const { return {steps_.get(), 0}; }             ///< the first module
+  Iterator end() const { return {steps_.get(), steps_->size()}; }  ///< behind the last
 
  protected:
   /// For a list of another name.
   explicit ModuleList(const char* name) : Module(name) {}
   /// The output of the last module, where each module's output is the next one's input.
   Tensor in_turn(const Tensor& x) {
+    const std::vector<Step>& steps = *steps_;
     Tensor y = x;
-    for (std::size_t i = 0; i < steps_.size(); ++i) {
-      const bool pair = steps_[i].linear && i + 1 < steps_.size() &&
-                        steps_[i + 1].activation != Activation::none && !summarizing();
+    for (std::size_t i = 0; i < steps.size(); ++i) {
+      const bool pair = steps[i].linear && i + 1 < steps.size() &&
+                        steps[i + 1].activation != Activation::none && !summarizing();
       if (pair) {
-        y = steps_[i].linear->forward_activated(y, steps_[i + 1].activation);
+        y = steps[i].linear->forward_activated(y, steps[i + 1].activation);
         ++i;
       } else {
-        y = (*steps_[i].module)(y);
+        y = (*steps[i].module)(y);
       }
     }
     return y;
   }
 
  private:
-  std::vector<Step> steps_;
+  std::shared_ptr<std::vector<Step>> steps_ =
+      std::make_shared<std::vector<Step>>();  // of all copies
 };
 
 /// Each module's output is the next one's input. If a Linear stands before a ReLU, Tanh or Sigmoid,

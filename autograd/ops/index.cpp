@@ -128,9 +128,9 @@ Sorted sort(const Tensor& x, std::int64_t dim, bool descending) {
 }
 
 Sorted topk(const Tensor& x, std::int64_t k, std::int64_t dim, bool largest) {
-  const std::int64_t n = x.dim() == 0 ? 1 : x.size(dim);
-  if (k < 0 || k > n)
-    fail<ValueError>("topk", "got k = ", k, " for ", n, " elements, expected 0 to ", n);
+  const std::int64_t n = x.dim() == 0 ? 1 : x.size(dim), least = x.dim() == 0 ? 1 : 0;
+  if (k < least || k > n)
+    fail<ValueError>("topk", "got k = ", k, " for ", n, " elements, expected ", least, " to ", n);
   if (x.dim() == 0) return {x.clone(), zeros({}, kInt64)};
   const Tensor order = argsort(x, dim, largest).narrow(dim, 0, k).contiguous();
   return {gather(x, dim, order), order};

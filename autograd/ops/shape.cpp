@@ -298,11 +298,17 @@ Tensor repeat(const Tensor& x, const Shape& times) {
   for (int d = added; d < times.rank(); ++d) shape[d] = x.shape()[d - added];
   Tensor y = x.reshape(shape);
   for (int d = 0; d < times.rank(); ++d) {
-    if (times[d] < 0) fail<ShapeError>("repeat", "got ", times, ", expected numbers of 0 or more");
-    if (times[d] == 0)
-      y = y.narrow(d, 0, 0);
-    else if (times[d] > 1)
-      y = cat(std::vector<Tensor>(static_cast<std::size_t>(times[d]), y), d);
+    constexpr std::int64_t kMost = std::int64_t{1} << 40;
+    if (times[d] < 0 || times[d] > kMost)
+      fail<ShapeError>("repeat", "got ", times, ", expected numbers of 0 to 2^40");
+    if (times[d] == 0) y = y.narrow(d, 0, 0);
+    if (times[d] <= 1) continue;
+    // The copies are an extent of their own, which joins this one.
+    Shape apart = Shape::filled(times.rank() + 1, 1), joined = y.shape();
+    for (int i = 0; i < times.rank(); ++i) apart[i + (i >= d)] = y.shape()[i];
+    apart[d] = times[d];
+    joined[d] *= times[d];
+    y = y.unsqueeze(d).expand(apart).reshape(joined);
   }
   return y.is_same(x) || y.shares_storage(x) ? y.clone() : y;
 }
@@ -367,6 +373,9 @@ Tensor triu(const Tensor& x, std::int64_t k) {
 Tensor diag(const Tensor& x, std::int64_t k) {
   if (x.dim() != 1 && x.dim() != 2)
     fail<ShapeError>("diag", "got ", x.shape(), ", expected a vector or a matrix");
+  constexpr std::int64_t kMost = std::int64_t{1} << 31;  // of which a matrix is far too large
+  if (k < -kMost || k > kMost)
+    fail<ValueError>("diag", "got the diagonal ", k, ", expected one from -2^31 to 2^31");
   const std::int64_t side = x.size(0) + std::abs(k), rows = x.dim() == 1 ? side : x.size(0),
                      columns = x.dim() == 1 ? side : x.size(1);
   const std::int64_t n =

@@ -1,3 +1,4 @@
+#include <descent/core/from_chars.h>
 #include <descent/data/reading/fields.h>
 
 #include <algorithm>
@@ -77,7 +78,7 @@ Meaning meaning_of(std::string_view field, char decimal) {
     return {Meaning::number, digits.size() < field.size() ? -static_cast<long double>(whole)
                                                           : static_cast<long double>(whole)};
   double x = 0;
-  const auto [end, error] = std::from_chars(field.data(), last, x);
+  const auto [end, error] = descent::detail::from_chars(field.data(), last, x);
   if (end != last || error == std::errc::invalid_argument) return {Meaning::word};
   if (error == std::errc::result_out_of_range) {  // too small becomes 0
     if (field.find("e-") == field.npos && field.find("E-") == field.npos)

@@ -106,6 +106,10 @@ TEST(Shapes, RefuseWhatDoesNotFit) {
   EXPECT_TRUE(has_text(message_of<ShapeError>([&] { repeat(m, {2}); }),
                        "[repeat] got (2,) for a tensor of shape (2, 3)"));
   EXPECT_TRUE(has_text(message_of<ShapeError>([&] { repeat(v, {-1}); }), "[repeat] got (-1,)"));
+  EXPECT_THROW(repeat(v, {std::int64_t{1} << 39}), MemoryError);
+  EXPECT_TRUE(has_text(message_of<ValueError>([&] { diag(v, INT64_MIN); }), "[diag] got the diag"));
+  EXPECT_TRUE(has_text(message_of<ValueError>([&] { topk(full({}, 2), 0); }),
+                       "[topk] got k = 0 for 1 elements, expected 1 to 1"));
   EXPECT_TRUE(has_text(message_of<ShapeError>([&] {
                          meshgrid({v, m});
                        }),

@@ -23,6 +23,10 @@ TEST(Create, TakesNumbersInARow) {
   EXPECT_EQ(tensor(std::vector<long double>{0.5L}).dtype(), kFloat64);
   EXPECT_EQ(tensor(std::vector<bool>{true, false}).dtype(), kBool);
   EXPECT_EQ(tensor(std::vector<short>{}).shape(), Shape({0}));
+  EXPECT_TRUE(has_text(message_of<ValueError>([] {
+                         tensor({1UL, UINT64_MAX});
+                       }),
+                       "[tensor] got an integer above 9223372036854775807"));
   const std::vector<std::uint64_t> large{1, std::uint64_t{1} << 63};
   EXPECT_EQ(message_of<ValueError>([&] { tensor(large); }),
             "[tensor] got an integer above 9223372036854775807 at position 1, expected one that "

@@ -3,6 +3,7 @@
 #include <descent/descent.h>
 #include "tests/support/errors.h"
 
+#include <cmath>
 #include <numeric>
 
 namespace descent {
@@ -22,6 +23,24 @@ TEST(Span, IsTheMemoryOfATensor) {
                        "contiguous one"));
   EXPECT_TRUE(has_text(message_of<DTypeError>([&] { span_of<double>(t); }), "float32"));
 }
+
+#if defined(__SANITIZE_ADDRESS__) || !defined(NDEBUG)
+TEST(Span, ThatOutlivedItsTensorIsNoticed) {
+  const auto read = [] {
+    std::span<float> view;
+    {
+      const Tensor t = ones({100});
+      view = span_of<float>(t);
+    }
+    return view[50];
+  };
+#if defined(__SANITIZE_ADDRESS__)
+  EXPECT_DEATH((void)read(), "use-after-poison");
+#else
+  EXPECT_TRUE(std::isnan(read()));
+#endif
+}
+#endif
 
 TEST(DLPack, GoesOutAndComesBack) {
   for (const DType dtype : {kFloat32, kFloat64, kInt64, kBool}) {

@@ -176,14 +176,6 @@ TEST(Metrics, AloneAreThoseOfTheList) {
   EXPECT_NEAR(nn::r2_score(a, b), 1 - 2 / (8.0 / 3), 1e-6);
 }
 
-TEST(DataLoader, ChangesBatchesByATransform) {
-  data::DataLoader loader(ones({6, 1}), zeros({6}),
-                          {.batch_size = 4, .transform = [](data::Batch b) {
-                             return data::Batch{b.x * 3, b.y};
-                           }});
-  for (auto [x, y] : loader) EXPECT_EQ(x.sum().item(), 3 * static_cast<double>(x.size(0)));
-}
-
 TEST(Layers, RefuseWhatTheyCannotTake) {
   EXPECT_TRUE(has_text(message_of<ShapeError>([] {
                          nn::PReLU(3)(ones({2, 4}));

@@ -40,6 +40,17 @@ TEST(Module, IsAHandle) {
   EXPECT_EQ(copy(zeros({2, 4}, kFloat64)).dtype(), kFloat64);
 }
 
+TEST(Sequential, GrowsInAllItsHandles) {
+  nn::Sequential model(nn::Linear(3, 2));
+  nn::Sequential handle = model;
+  nn::Sequential other = nn::clone(model);
+  handle.push_back(nn::Linear(2, 5));
+  EXPECT_EQ(model.size(), 2u);
+  EXPECT_EQ(model(ones({1, 3})).shape(), (Shape{1, 5}));
+  EXPECT_EQ(model.parameters().size(), 4u);
+  EXPECT_EQ(other.size(), 1u);
+}
+
 TEST(Module, TrainsThroughRegisteredMembers) {
   Net net;
   sum(net(randn({5, 4}))).backward();
