@@ -68,7 +68,8 @@ std::vector<Tensor> fold_rows(const Tensor& labels, std::int64_t k, std::uint64_
 }
 
 Split split(const Dataset& all, double fraction, std::uint64_t seed) {
-  const auto [train, test] = split_rows(all.size(), fraction, seed);
+  const auto [train, test] = all.is_classification() ? split_rows(all.y, fraction, seed)
+                                                     : split_rows(all.size(), fraction, seed);
   return {all.subset(train), all.subset(test)};
 }
 

@@ -72,11 +72,13 @@ Dataset sine_regression(std::int64_t n = 200, double noise = 0.1, std::uint64_t 
 struct Split {
   Dataset train, test;  ///< no sample stands in both
 };
-/// Parts a data set at random: ⌊fraction·N⌋ samples for training, the rest for testing. The seed
-/// alone decides the order. Throws ValueError unless 0 < fraction < 1 and both parts hold a sample.
+/// Parts a data set at random: about fraction·N samples for training, the rest for testing. The
+/// seed alone decides the order. Classes are parted alike (stratified): see split_rows() of labels.
+/// Where that is not wanted, take subset() of split_rows(n). Throws ValueError unless 0 < fraction
+/// < 1 and both parts hold a sample.
 Split split(const Dataset& all, double fraction = 0.8, std::uint64_t seed = 0);
 
-/// The numbers of the samples of split(): of the first part, and of the rest; both int64. Throws
+/// Parts the numbers 0 to n − 1 at random: ⌊fraction·n⌋ of them, and the rest; both int64. Throws
 /// the errors of split().
 std::pair<Tensor, Tensor> split_rows(std::int64_t n, double fraction = 0.8, std::uint64_t seed = 0);
 

@@ -1,5 +1,7 @@
 #include <descent/core/create.h>
 #include <descent/core/random.h>
+#include <descent/core/text.h>
+#include <descent/core/thread_state.h>
 #include <descent/data/loader.h>
 
 #include <algorithm>
@@ -8,26 +10,46 @@
 namespace descent::data {
 
 namespace {
+
 constexpr std::int64_t kMostEpochs = std::int64_t{1} << 53;
-}
+constexpr std::uint64_t kOfTransforms = std::uint64_t{1} << 62;  // streams of transforms begin here
+
+/// While it lives, the thread's default generator goes on from `state`.
+class DrawFrom {
+ public:
+  explicit DrawFrom(const Generator::State& state) : before_(default_generator().state()) {
+    default_generator().set_state(state);
+  }
+  ~DrawFrom() { default_generator().set_state(before_); }
+  DrawFrom(const DrawFrom&) = delete;
+  DrawFrom& operator=(const DrawFrom&) = delete;
+
+ private:
+  Generator::State before_;
+};
+
+std::string shape_of(const Tensor& t) { return t.defined() ? to_text(t.shape()) : "undefined"; }
+
+}  // namespace
 
 DataLoader::DataLoader(Tensor x, Tensor y, LoaderOptions options)
-    : x_(std::move(x)), y_(std::move(y)), options_(options) {
-  if (options.batch_size < 1)
-    fail<ValueError>("DataLoader", "got batch_size = ", options.batch_size, ", expected 1 or more");
-  if (x_.dim() < 1 || y_.dim() < 1 || x_.size(0) != y_.size(0))
-    fail<ShapeError>("DataLoader", "got x ", x_.shape(), " and y ", y_.shape(),
+    : source_(
+          std::make_shared<const Source>(Source{std::move(x), std::move(y), std::move(options)})) {
+  const auto& [inputs, targets, o] = *source_;
+  if (o.batch_size < 1)
+    fail<ValueError>("DataLoader", "got batch_size = ", o.batch_size, ", expected 1 or more");
+  if (inputs.dim() < 1 || targets.dim() < 1 || inputs.size(0) != targets.size(0))
+    fail<ShapeError>("DataLoader", "got x ", inputs.shape(), " and y ", targets.shape(),
                      ", expected as many rows");
   if (batches() < 1)
-    fail<ValueError>("DataLoader", "got ", x_.size(0), " samples for batches of ",
-                     options.batch_size, options.drop_last ? ", dropping the last" : "",
-                     ", expected at least one batch");
+    fail<ValueError>("DataLoader", "got ", inputs.size(0), " samples for batches of ", o.batch_size,
+                     o.drop_last ? ", dropping the last" : "", ", expected at least one batch");
   used_ = batches();
 }
 
 std::int64_t DataLoader::batches() const {
-  const std::int64_t n = x_.size(0), b = options_.batch_size;
-  return options_.drop_last ? n / b : n / b + (n % b != 0);
+  const std::int64_t n = source_->x.size(0), b = source_->options.batch_size;
+  return source_->options.drop_last ? n / b : n / b + (n % b != 0);
 }
 
 DataLoader::Iterator DataLoader::begin() {
@@ -35,26 +57,54 @@ DataLoader::Iterator DataLoader::begin() {
     ++epoch_;
     used_ = 0;
   }
-  if (!options_.shuffle) return {this, Tensor(), used_};
+  if (!source_->options.shuffle) return {this, Tensor(), epoch_, used_};
   // split() draws from stream 1.
-  Generator generator(options_.seed, static_cast<std::uint64_t>(epoch_) + 1);
-  return {this, randperm(x_.size(0), generator), used_};
+  Generator generator(source_->options.seed, static_cast<std::uint64_t>(epoch_) + 1);
+  return {this, randperm(source_->x.size(0), generator), epoch_, used_};
+}
+
+Batch DataLoader::Source::prepare(const Tensor& order, std::int64_t epoch,
+                                  std::int64_t batch) const {
+  const std::int64_t first = batch * options.batch_size, n = x.size(0);
+  const std::int64_t last = first + std::min(options.batch_size, n - first);
+  const auto rows = [&](const Tensor& t) {
+    return order.defined() ? t.index_select(0, order.slice(0, first, last))
+                           : t.slice(0, first, last).clone();
+  };
+  Batch made{rows(x), rows(y)};
+  if (!options.transform) return made;
+  const DrawFrom draw({.seed = options.seed,
+                       .stream = kOfTransforms + static_cast<std::uint64_t>(epoch),
+                       .counter = static_cast<std::uint64_t>(batch) << 32});
+  made = options.transform(std::move(made));
+  if (!made.x.defined() || !made.y.defined() || made.x.dim() < 1 || made.y.dim() < 1 ||
+      made.x.size(0) != made.y.size(0))
+    fail<ShapeError>("DataLoader", "got x ", shape_of(made.x), " and y ", shape_of(made.y),
+                     " from the transform, expected as many rows");
+  return made;
 }
 
 Batch DataLoader::Iterator::operator*() const {
-  if (batch_ < 0 || batch_ >= loader_->batches())
-    fail<ValueError>("DataLoader", "got an iterator at batch ", batch_, " of ", loader_->batches(),
+  DataLoader& loader = *loader_;
+  if (batch_ < 0 || batch_ >= loader.batches())
+    fail<ValueError>("DataLoader", "got an iterator at batch ", batch_, " of ", loader.batches(),
                      ", expected one before the end");
-  const std::int64_t first = batch_ * loader_->options_.batch_size;
-  const std::int64_t n = loader_->x_.size(0);
-  const std::int64_t last = first + std::min(loader_->options_.batch_size, n - first);
-  const auto rows = [&](const Tensor& t) {
-    return order_.defined() ? t.index_select(0, order_.slice(0, first, last))
-                            : t.slice(0, first, last).clone();
-  };
-  Batch batch{rows(loader_->x_), rows(loader_->y_)};
-  if (const auto& transform = loader_->options_.transform) batch = transform(std::move(batch));
-  loader_->used_ = batch_ + 1;
+  // The transform runs for one batch at a time: what is under way ends before anything begins.
+  const Ahead ahead = std::exchange(loader.ahead_, {});
+  if (ahead.ready.valid()) ahead.ready.wait();
+  const bool is_ready = ahead.ready.valid() && ahead.owner == loader_ && ahead.epoch == epoch_ &&
+                        ahead.batch == batch_;
+  Batch batch = is_ready ? ahead.ready.get() : loader.source_->prepare(order_, epoch_, batch_);
+  loader.used_ = batch_ + 1;
+  if (loader.source_->options.prefetch && batch_ + 1 < loader.batches())
+    loader.ahead_ = {
+        loader_, epoch_, batch_ + 1,
+        std::async(std::launch::async, [source = loader.source_, order = order_, epoch = epoch_,
+                                        next = batch_ + 1, record = grad_enabled()] {
+          manual_seed(0);  // or the thread would count as one that draws
+          const detail::GradModeGuard mode(record);
+          return source->prepare(order, epoch, next);
+        }).share()};
   return batch;
 }
 
@@ -70,11 +120,11 @@ std::map<std::string, Tensor> DataLoader::state_dict() const {
   const auto number = [](auto n) { return full({}, static_cast<std::int64_t>(n), kInt64); };
   return {{"epoch", number(epoch_)},
           {"used", number(used_)},
-          {"samples", number(x_.size(0))},
-          {"batch_size", number(options_.batch_size)},
-          {"seed", number(options_.seed)},
-          {"shuffle", number(options_.shuffle)},
-          {"drop_last", number(options_.drop_last)}};
+          {"samples", number(source_->x.size(0))},
+          {"batch_size", number(source_->options.batch_size)},
+          {"seed", number(source_->options.seed)},
+          {"shuffle", number(source_->options.shuffle)},
+          {"drop_last", number(source_->options.drop_last)}};
 }
 
 void DataLoader::load_state_dict(const std::map<std::string, Tensor>& state) {

@@ -5,13 +5,16 @@
 //     for (auto [x, y] : loader) { … }
 //
 // The seed and the number of the epoch alone decide the order. A loader can go on in the middle of
-// an epoch, see state_dict(). One thread at a time may use a loader. Legend: N samples, D features.
+// an epoch, see state_dict(). One thread at a time may use a loader. Copies of a loader share its
+// transform. Legend: N samples, D features.
 #pragma once
 
 #include <descent/data/dataset.h>
 
 #include <functional>
+#include <future>
 #include <map>
+#include <memory>
 #include <string>
 
 namespace descent::data {
@@ -28,9 +31,14 @@ struct LoaderOptions {
   bool shuffle = true;           ///< a new order for each epoch
   std::uint64_t seed = 0;        ///< decides the orders
   bool drop_last = false;        ///< leave out a last batch that is smaller
-  /// Changes each batch before it is given out, as noise on x; empty: nothing does. If it draws
-  /// random numbers, take them from a Generator of the seed, so that a run can be repeated.
+  /// Changes each batch before it is given out, as noise on x; empty: nothing does. While it runs,
+  /// its thread's default_generator() is one of the seed, the epoch and the batch, so that random
+  /// numbers repeat with the run and resume with it.
   std::function<Batch(Batch)> transform{};
+  /// While a batch is in use, a thread prepares the next one. Batches, order and bits are the same;
+  /// the transform runs on that thread, for one batch at a time. It pays if the transform takes
+  /// longer than a thread takes to start (about 30 µs).
+  bool prefetch = false;
 };
 
 /// Gives the batches of a data set; each call of begin() starts an epoch.
@@ -42,13 +50,14 @@ class DataLoader {
   DataLoader(Tensor x, Tensor y, LoaderOptions options = {});
   /// The same for the x and y of a data set.
   explicit DataLoader(const Dataset& d, LoaderOptions options = {})
-      : DataLoader(d.x, d.y, options) {}
+      : DataLoader(d.x, d.y, std::move(options)) {}
 
   /// A place in an epoch. The loader must outlive the iterator and must not be moved meanwhile.
   class Iterator {
    public:
     /// Copies the batch out of the data set. The loader counts the batch as used. Throws ValueError
-    /// behind the last batch.
+    /// behind the last batch, ShapeError if the transform gives x and y of different numbers of
+    /// rows, and what the transform throws.
     Batch operator*() const;
     /// Goes to the next batch.
     Iterator& operator++() {
@@ -60,18 +69,18 @@ class DataLoader {
 
    private:
     friend class DataLoader;
-    Iterator(DataLoader* loader, Tensor order, std::int64_t batch)
-        : loader_(loader), order_(std::move(order)), batch_(batch) {}
+    Iterator(DataLoader* loader, Tensor order, std::int64_t epoch, std::int64_t batch)
+        : loader_(loader), order_(std::move(order)), epoch_(epoch), batch_(batch) {}
     DataLoader* loader_;  // must outlive the iterator
     Tensor order_;        // (N) int64; undefined when not shuffled
-    std::int64_t batch_;
+    std::int64_t epoch_, batch_;
   };
 
   /// Starts the next epoch, and gives its first batch. After load_state_dict() in the middle of an
   /// epoch, goes on with that epoch, and gives the first batch that was not used.
   Iterator begin();
   /// The end of every epoch.
-  Iterator end() { return {this, Tensor(), batches()}; }
+  Iterator end() { return {this, Tensor(), epoch_, batches()}; }
   /// The number of batches in an epoch. Dataset::size() counts samples.
   std::int64_t batches() const;
   /// Number of epochs begun so far.
@@ -90,8 +99,22 @@ class DataLoader {
   void load_state_dict(const std::map<std::string, Tensor>& state);
 
  private:
-  Tensor x_, y_;
-  LoaderOptions options_;
+  /// What every batch is made of. A thread that prepares a batch shares it.
+  struct Source {
+    Tensor x, y;
+    LoaderOptions options;
+    /// Batch `batch` of an epoch with this order.
+    Batch prepare(const Tensor& order, std::int64_t epoch, std::int64_t batch) const;
+  };
+  /// The batch that a thread prepares.
+  struct Ahead {
+    const DataLoader* owner = nullptr;  // a copy of a loader prepares its own
+    std::int64_t epoch = 0, batch = 0;
+    std::shared_future<Batch> ready{};
+  };
+
+  std::shared_ptr<const Source> source_;
+  Ahead ahead_;
   std::int64_t epoch_ = 0;  // begun so far
   std::int64_t used_;       // batches that were used in the present epoch
   bool resumed_ = false;    // true if begin() goes on with the present epoch

@@ -4,6 +4,7 @@
 #include <descent/descent.h>
 #include <zlib.h>
 #include <algorithm>
+#include <atomic>
 #include <filesystem>
 #include <set>
 
@@ -271,6 +272,75 @@ TEST(DataLoader, RefusesWhatMakesNoBatches) {
       "expected at least one batch"));
 }
 
+TEST(DataLoader, ChangesBatchesByATransform) {
+  const auto noisy = [](data::Batch b) { return data::Batch{b.x * 3 + rand(b.x.shape()), b.y}; };
+  data::DataLoader loader(ones({6, 1}), arange(6), {.batch_size = 4, .transform = noisy});
+  const Generator::State before = default_generator().state();
+  for (auto [x, y] : loader) EXPECT_GT(x.min().item(), 2.9);
+  EXPECT_EQ(default_generator().state(), before)
+      << "the transform draws from a generator of its own";
+
+  const auto longer = [](data::Batch b) { return data::Batch{cat({b.x, b.x}), b.y}; };
+  data::DataLoader uneven(ones({6, 1}), arange(6), {.batch_size = 4, .transform = longer});
+  EXPECT_TRUE(has_text(message_of<ShapeError>([&] { *uneven.begin(); }),
+                       "got x (8, 1) and y (4,) from the transform, expected as many rows"));
+}
+
+TEST(DataLoader, PreparesTheSameBatchesAhead) {
+  const Tensor x = arange(0, 10, 1, kFloat32).reshape({10, 1}), y = arange(10);
+  std::atomic<int> running{0};
+  std::atomic<bool> overlapped{false};
+  const auto noisy = [&](data::Batch b) {
+    if (++running > 1) overlapped = true;
+    b.x = b.x + randn(b.x.shape());
+    --running;
+    return b;
+  };
+  const data::LoaderOptions plain{.batch_size = 3, .seed = 5, .transform = noisy};
+  data::LoaderOptions ahead = plain;
+  ahead.prefetch = true;
+  const auto batches = [](data::DataLoader& l, int epochs) {
+    std::vector<Doubles> all;
+    while (l.finished_epochs() < epochs)
+      for (auto [bx, by] : l) all.push_back(cat({bx.flatten(), by.to(kFloat32)}).to_vector());
+    return all;
+  };
+  data::DataLoader a(x, y, plain), b(x, y, ahead);
+  const std::vector<Doubles> expected = batches(a, 3);
+  EXPECT_EQ(batches(b, 3), expected);
+  EXPECT_NE(expected[0], expected[4]);
+
+  // A loop that ends early, a second look at a batch, a copy, and a state in the middle.
+  data::DataLoader c(x, y, ahead);
+  auto at = c.begin();
+  EXPECT_EQ((*at).x.to_vector(), (*at).x.to_vector());
+  data::DataLoader copy = c, resumed(x, y, ahead);
+  resumed.load_state_dict(c.state_dict());
+  const std::vector<Doubles> rest = batches(resumed, 3);
+  EXPECT_TRUE(std::equal(rest.begin(), rest.end(), expected.begin() + 1, expected.end()));
+  copy.set_epoch(0);
+  EXPECT_EQ(batches(copy, 3), expected);
+  EXPECT_FALSE(overlapped);
+}
+
+TEST(DataLoader, ThrowsWhatTheTransformThrowsAtItsBatch) {
+  const auto refuses = [](data::Batch b) -> data::Batch {
+    if (b.y[0].item() == 2) throw ValueError("the third");
+    return b;
+  };
+  for (const bool prefetch : {false, true}) {
+    data::DataLoader loader(
+        ones({4, 1}), arange(4),
+        {.batch_size = 1, .shuffle = false, .transform = refuses, .prefetch = prefetch});
+    int used = 0;
+    EXPECT_EQ(message_of<ValueError>([&] {
+                for ([[maybe_unused]] const auto& batch : loader) ++used;
+              }),
+              "the third");
+    EXPECT_EQ(used, 2);
+  }
+}
+
 TEST(Csv, ReadsHardCases) {
   EXPECT_EQ(data::parse_csv("0,1,2,label\n1,2,3,0\n1,2,3,1\n").size(), 2)
       << "a header whose other names are numbers";
@@ -289,6 +359,13 @@ TEST(Csv, ReadsHardCases) {
 }
 
 TEST(Split, PartsEveryClassAlike) {
+  for (const std::uint64_t seed : {0, 1, 2}) {
+    const auto [some, others] = data::split(data::iris(), 0.8, seed);
+    for (const std::int64_t y : {0, 1, 2}) {
+      EXPECT_EQ((some.y == y).to(kInt64).sum().item(), 40);
+      EXPECT_EQ((others.y == y).to(kInt64).sum().item(), 10);
+    }
+  }
   std::vector<std::int64_t> labels(1000, 0);
   for (std::size_t i = 0; i < 22; ++i) labels[i * 40] = 1;
   labels[7] = 2;  // alone

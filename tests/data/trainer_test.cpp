@@ -175,6 +175,12 @@ TEST(Trainer, RefusesWhatCannotBe) {
             "[Trainer] got epochs -1, patience 0, time_limit 0, expected 0 or more");
   EXPECT_EQ(message_of<ShapeError>([&] { p.trainer({.weight = ones({3})}); }),
             "[Trainer] got weights (3,), expected one for each of 120 samples");
+  for (const double bad : {-1.0, std::numeric_limits<double>::infinity(), std::nan("")}) {
+    const Tensor weight = ones({120});
+    weight[7] = bad;
+    EXPECT_EQ(message_of<ValueError>([&] { p.trainer({.weight = weight}); }),
+              "[Trainer] got a weight that is negative or not finite, expected 0 or more");
+  }
   EXPECT_EQ(message_of<StateError>([&] { p.trainer().load_state_dict({}); }),
             "[history] got a state without the numbers 'lr', expected them");
 }
