@@ -69,12 +69,11 @@ void run(std::int64_t pieces, int limit, Share, const Piece& piece) {
         error = std::current_exception();
       }
   };
-  {
-    std::vector<std::jthread> others;  // joined where the block ends
-    for (std::int64_t i = 1; i < std::min<std::int64_t>(limit, pieces); ++i)
-      others.emplace_back(work);
-    work();
-  }
+  std::vector<std::thread> others;
+  for (std::int64_t i = 1; i < std::min<std::int64_t>(limit, pieces); ++i)
+    others.emplace_back(work);
+  work();
+  for (std::thread& t : others) t.join();
   if (error) std::rethrow_exception(error);
 }
 
