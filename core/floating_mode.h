@@ -16,32 +16,42 @@
 #if defined(__SSE2__)
 #include <xmmintrin.h>
 #endif
+#include <cstdint>
 #include <utility>
 
 namespace descent::detail {
 
-/// The calling thread's floating-point control word. Returns 0 on a processor that has no such
-/// word.
-inline unsigned floating_mode() noexcept {
+// The thread's floating-point control word: MXCSR on x86, FPCR on aarch64, elsewhere none.
 #if defined(__SSE2__)
-  return _mm_getcsr();
-#else
-  return 0;
-#endif
+inline unsigned floating_mode() noexcept { return _mm_getcsr(); }
+inline void set_floating_mode(unsigned mode) noexcept { _mm_setcsr(mode); }
+inline constexpr unsigned kFlush = 0x8040;  // denormal results and operands are 0
+inline constexpr unsigned kRoundAndTrap = 0x7f80, kPlain = 0x1f80;  // to nearest, each trap masked
+#elif defined(__aarch64__)
+inline unsigned floating_mode() noexcept {
+  std::uint64_t mode;
+  asm volatile("mrs %0, fpcr" : "=r"(mode));
+  return static_cast<unsigned>(mode);
 }
+inline void set_floating_mode(unsigned mode) noexcept {
+  asm volatile("msr fpcr, %0" : : "r"(std::uint64_t{mode}) : "memory");
+}
+inline constexpr unsigned kFlush = 1U << 24;
+inline constexpr unsigned kRoundAndTrap = 0xc09f00, kPlain = 0;  // to nearest, no trap enabled
+#else
+inline unsigned floating_mode() noexcept { return 0; }
+inline void set_floating_mode(unsigned) noexcept {}
+inline constexpr unsigned kFlush = 0, kRoundAndTrap = 0, kPlain = 0;
+#endif
 
 /// Sets the thread's floating-point control word. The destructor puts back the earlier word.
 class FloatingMode {
  public:
-  explicit FloatingMode([[maybe_unused]] unsigned mode) noexcept : before_(floating_mode()) {
-#if defined(__SSE2__)
-    if (mode != before_) _mm_setcsr(mode);
-#endif
+  explicit FloatingMode(unsigned mode) noexcept : before_(floating_mode()) {
+    if (mode != before_) set_floating_mode(mode);
   }
   ~FloatingMode() {
-#if defined(__SSE2__)
-    if (floating_mode() != before_) _mm_setcsr(before_);
-#endif
+    if (floating_mode() != before_) set_floating_mode(before_);
   }
   FloatingMode(const FloatingMode&) = delete;
   FloatingMode& operator=(const FloatingMode&) = delete;
@@ -56,23 +66,18 @@ class FloatingMode {
 class PlainFloating {
  public:
   PlainFloating() noexcept : before_(floating_mode()) {
-#if defined(__SSE2__)
     if (!is_plain()) [[unlikely]]
-      _mm_setcsr((before_ & ~kRounding) | kNoTraps);
-#endif
+      set_floating_mode((before_ & ~kRoundAndTrap) | kPlain);
   }
   ~PlainFloating() {
-#if defined(__SSE2__)
     if (!is_plain()) [[unlikely]]
-      _mm_setcsr(before_);
-#endif
+      set_floating_mode(before_);
   }
   PlainFloating(const PlainFloating&) = delete;
   PlainFloating& operator=(const PlainFloating&) = delete;
 
  private:
-  static constexpr unsigned kNoTraps = 0x1f80, kRounding = 0x6000;
-  bool is_plain() const { return (before_ & (kNoTraps | kRounding)) == kNoTraps; }
+  bool is_plain() const { return (before_ & kRoundAndTrap) == kPlain; }
   unsigned before_;
 };
 
@@ -82,8 +87,7 @@ inline constinit thread_local const unsigned* t_callers_mode = nullptr;
 /// While a FlushDenormals object lives, its thread treats denormal numbers as zero. Code of the
 /// user that runs meanwhile stands inside a CallersMode.
 struct FlushDenormals : FloatingMode {
-  static constexpr unsigned kFlushToZero = 0x8000, kDenormalsAreZero = 0x0040;
-  FlushDenormals() noexcept : FloatingMode(floating_mode() | kFlushToZero | kDenormalsAreZero) {
+  FlushDenormals() noexcept : FloatingMode(floating_mode() | kFlush) {
     if (!t_callers_mode) t_callers_mode = &before_;
   }
   ~FlushDenormals() {
@@ -91,11 +95,9 @@ struct FlushDenormals : FloatingMode {
   }
   /// Turns flushing on or off for this thread. If the call is inside the life of a FloatingMode
   /// object, the object's destructor puts back the earlier setting.
-  static void set([[maybe_unused]] bool on) noexcept {
-#if defined(__SSE2__)
-    const unsigned rest = floating_mode() & ~(kFlushToZero | kDenormalsAreZero);
-    _mm_setcsr(on ? rest | kFlushToZero | kDenormalsAreZero : rest);
-#endif
+  static void set(bool on) noexcept {
+    const unsigned rest = floating_mode() & ~kFlush;
+    set_floating_mode(on ? rest | kFlush : rest);
   }
 };
 

@@ -26,7 +26,7 @@ void* Tape::arena(std::size_t bytes) {
 }
 
 void Tape::follow_floating_mode() {
-  const bool flushes = (floating_mode() & FlushDenormals::kFlushToZero) != 0;
+  const bool flushes = (floating_mode() & kFlush) != 0;
   if (flushes == flushes_) return;
   flushes_ = flushes;
   add([flushes] { FlushDenormals::set(flushes); });

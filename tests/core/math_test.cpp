@@ -332,7 +332,12 @@ void expect_functions(const char* name) {
   expect(
       "max and min", [](auto x, auto y, auto& o) { o = max(x, y) + min(x, 1); },
       [](T x, T y) { return (x > y ? x : y) + (x < 1 ? x : T(1)); });
-  if constexpr (sizeof(T) == 8 || !std::is_same_v<Set, simd::Avx512>) {
+#if defined(__x86_64__)
+  constexpr bool is_avx512 = std::is_same_v<Set, simd::Avx512>;
+#else
+  constexpr bool is_avx512 = false;
+#endif
+  if constexpr (sizeof(T) == 8 || !is_avx512) {
     expect(
         "fma", [](auto x, auto y, auto& o) { o = fma(x, y, 0.25); },
         [](T x, T y) {
@@ -348,12 +353,14 @@ void expect_functions(const char* name) {
 TEST(Packs, ComputeWhatNumbersDo) {
   expect_functions<simd::Baseline, float>("baseline");
   expect_functions<simd::Baseline, double>("baseline");
+#if defined(__x86_64__)
   if (simd::level() == simd::Level::baseline) return;
   expect_functions<simd::Avx2, float>("avx2");
   expect_functions<simd::Avx2, double>("avx2");
   if (simd::level() == simd::Level::avx2) return;
   expect_functions<simd::Avx512, float>("avx512");
   expect_functions<simd::Avx512, double>("avx512");
+#endif
 }
 
 TEST(Sum, IsCloseWhateverTheLength) {
