@@ -1,14 +1,59 @@
+#include <descent/autograd/ops.h>
 #include <descent/core/files.h>
 #include <descent/data/fit.h>
+#include <descent/nn/loss.h>
 
 #include <unistd.h>
 #include <charconv>
+#include <chrono>
 #include <cstdio>
 #include <cstdlib>
 #include <limits>
 #include <memory>
 
 namespace descent {
+
+std::vector<FitProgress> fit(nn::Module& model, optim::Optimizer& optimizer,
+                             data::DataLoader& loader, const FitOptions& options) {
+  using Clock = std::chrono::steady_clock;
+  const auto loss_of = [&](const Tensor& y, const Tensor& target) {
+    if (options.loss) return options.loss(y, target);
+    return target.dtype() == kInt64 ? nn::cross_entropy(y, target) : nn::mse_loss(y, target);
+  };
+  FitProgress p{model, options.epochs, loader.batches()};
+  bool go_on = true;
+  const auto tell = [&] {
+    for (const FitCallback& f : options.callbacks) go_on = f(p) && go_on;
+  };
+  std::vector<FitProgress> history;
+  while (go_on && p.epoch < p.epochs) {
+    const nn::TrainingGuard training(model);
+    const auto start = Clock::now();
+    double sum = 0;
+    ++p.epoch;
+    p.batch = 0;
+    p.validation.reset();
+    for (const auto [x, y] : loader) {
+      sum += optimizer.step([&, &inputs = x, &targets = y] {
+        const Tensor loss = loss_of(model(inputs), targets);
+        loss.backward();
+        return loss;
+      });
+      p.loss = sum / static_cast<double>(++p.batch);
+      p.seconds = std::chrono::duration<double>(Clock::now() - start).count();
+      tell();
+      if (!go_on) break;
+    }
+    if (options.validation) p.validation = evaluate(model, *options.validation);
+    p.epoch_ended = true;
+    history.push_back(p);
+    tell();
+    p.epoch_ended = false;
+  }
+  p.finished = true;
+  tell();
+  return history;
+}
 
 namespace {
 

@@ -1,5 +1,6 @@
-// fit: a training loop with callbacks, written on the public interface in one screen. Where it does
-// not fit, copy it and change it. Trainer is the loop that also resumes, weighs and averages.
+// fit: a training loop with callbacks, written on the public interface in one screen of fit.cpp.
+// Where it does not fit, copy it and change it. Trainer is the loop that also resumes, weighs and
+// averages.
 //
 //   fit(model, optimizer, loader,
 //       {.epochs = 20, .validation = test,
@@ -7,11 +8,8 @@
 //        log_csv("log.csv")}});
 #pragma once
 
-#include <descent/autograd/ops.h>
 #include <descent/data/trainer.h>
-#include <descent/nn/loss.h>
 
-#include <chrono>
 #include <functional>
 #include <optional>
 #include <string>
@@ -44,47 +42,8 @@ struct FitOptions {
 };
 
 /// Trains `model` on the batches of `loader`. Returns where it stood after each epoch.
-inline std::vector<FitProgress> fit(nn::Module& model, optim::Optimizer& optimizer,
-                                    data::DataLoader& loader, const FitOptions& options = {}) {
-  using Clock = std::chrono::steady_clock;
-  const auto loss_of = [&](const Tensor& y, const Tensor& target) {
-    if (options.loss) return options.loss(y, target);
-    return target.dtype() == kInt64 ? nn::cross_entropy(y, target) : nn::mse_loss(y, target);
-  };
-  FitProgress p{model, options.epochs, loader.batches()};
-  bool go_on = true;
-  const auto tell = [&] {
-    for (const FitCallback& f : options.callbacks) go_on = f(p) && go_on;
-  };
-  std::vector<FitProgress> history;
-  while (go_on && p.epoch < p.epochs) {
-    const nn::TrainingGuard training(model);
-    const auto start = Clock::now();
-    double sum = 0;
-    ++p.epoch;
-    p.batch = 0;
-    p.validation.reset();
-    for (const auto [x, y] : loader) {
-      sum += optimizer.step([&, &inputs = x, &targets = y] {
-        const Tensor loss = loss_of(model(inputs), targets);
-        loss.backward();
-        return loss;
-      });
-      p.loss = sum / static_cast<double>(++p.batch);
-      p.seconds = std::chrono::duration<double>(Clock::now() - start).count();
-      tell();
-      if (!go_on) break;
-    }
-    if (options.validation) p.validation = evaluate(model, *options.validation);
-    p.epoch_ended = true;
-    history.push_back(p);
-    tell();
-    p.epoch_ended = false;
-  }
-  p.finished = true;
-  tell();
-  return history;
-}
+std::vector<FitProgress> fit(nn::Module& model, optim::Optimizer& optimizer,
+                             data::DataLoader& loader, const FitOptions& options = {});
 
 /// Ends a fit after more than `patience` epochs without a lower validation loss (training loss, if
 /// there is no validation data), and puts the best weights back at the end.

@@ -5,6 +5,7 @@
 #include <descent/data/loader.h>
 
 #include <algorithm>
+#include <future>
 #include <utility>
 
 namespace descent::data {
@@ -31,6 +32,12 @@ class DrawFrom {
 std::string shape_of(const Tensor& t) { return t.defined() ? to_text(t.shape()) : "undefined"; }
 
 }  // namespace
+
+struct DataLoader::Ahead {
+  const DataLoader* loader;  // a copy of a loader prepares its own
+  std::int64_t epoch, batch;
+  std::future<Batch> made;
+};
 
 DataLoader::DataLoader(Tensor x, Tensor y, LoaderOptions options)
     : source_(
@@ -90,21 +97,22 @@ Batch DataLoader::Iterator::operator*() const {
     fail<ValueError>("DataLoader", "got an iterator at batch ", batch_, " of ", loader.batches(),
                      ", expected one before the end");
   // The transform runs for one batch at a time: what is under way ends before anything begins.
-  const Ahead ahead = std::exchange(loader.ahead_, {});
-  if (ahead.ready.valid()) ahead.ready.wait();
-  const bool is_ready = ahead.ready.valid() && ahead.owner == loader_ && ahead.epoch == epoch_ &&
-                        ahead.batch == batch_;
-  Batch batch = is_ready ? ahead.ready.get() : loader.source_->prepare(order_, epoch_, batch_);
+  const std::shared_ptr<Ahead> ahead = std::exchange(loader.ahead_, nullptr);
+  if (ahead && ahead->made.valid()) ahead->made.wait();
+  const bool is_this = ahead && ahead->made.valid() && ahead->loader == loader_ &&
+                       ahead->epoch == epoch_ && ahead->batch == batch_;
+  Batch batch = is_this ? ahead->made.get() : loader.source_->prepare(order_, epoch_, batch_);
   loader.used_ = batch_ + 1;
-  if (loader.source_->options.prefetch && batch_ + 1 < loader.batches())
-    loader.ahead_ = {
-        loader_, epoch_, batch_ + 1,
-        std::async(std::launch::async, [source = loader.source_, order = order_, epoch = epoch_,
-                                        next = batch_ + 1, record = grad_enabled()] {
-          manual_seed(0);  // or the thread would count as one that draws
-          const detail::GradModeGuard mode(record);
-          return source->prepare(order, epoch, next);
-        }).share()};
+  if (loader.source_->options.prefetch && batch_ + 1 < loader.batches()) {
+    const auto prepare = [source = loader.source_, order = order_, epoch = epoch_,
+                          next = batch_ + 1, record = grad_enabled()] {
+      manual_seed(0);  // or the thread would count as one that draws
+      const detail::GradModeGuard mode(record);
+      return source->prepare(order, epoch, next);
+    };
+    loader.ahead_ = std::make_shared<Ahead>(
+        Ahead{loader_, epoch_, batch_ + 1, std::async(std::launch::async, prepare)});
+  }
   return batch;
 }
 

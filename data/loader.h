@@ -12,7 +12,6 @@
 #include <descent/data/dataset.h>
 
 #include <functional>
-#include <future>
 #include <map>
 #include <memory>
 #include <string>
@@ -106,15 +105,10 @@ class DataLoader {
     /// Batch `batch` of an epoch with this order.
     Batch prepare(const Tensor& order, std::int64_t epoch, std::int64_t batch) const;
   };
-  /// The batch that a thread prepares.
-  struct Ahead {
-    const DataLoader* owner = nullptr;  // a copy of a loader prepares its own
-    std::int64_t epoch = 0, batch = 0;
-    std::shared_future<Batch> ready{};
-  };
+  struct Ahead;  // the batch that a thread prepares
 
   std::shared_ptr<const Source> source_;
-  Ahead ahead_;
+  std::shared_ptr<Ahead> ahead_;
   std::int64_t epoch_ = 0;  // begun so far
   std::int64_t used_;       // batches that were used in the present epoch
   bool resumed_ = false;    // true if begin() goes on with the present epoch

@@ -101,6 +101,10 @@ void TableModel::predict_values(const double* values, std::span<double> out) con
     std::copy_n(p.data_ptr<float>(), out.size(), out.begin());
 }
 
+std::vector<double> TableModel::predict(std::initializer_list<Row::value_type> row) const {
+  return predict(Row(row));
+}
+
 std::vector<double> TableModel::predict(const Row& row) const {
   std::vector<double> values;
   std::size_t found = 0;

@@ -64,9 +64,7 @@ class TableModel {
   /// column, and for a word where a number is expected or the other way round.
   std::vector<double> predict(const Row& row) const;
   /// The same for a row that is written out: predict({{"width", 2.5}}).
-  std::vector<double> predict(std::initializer_list<Row::value_type> row) const {
-    return predict(Row(row));
-  }
+  std::vector<double> predict(std::initializer_list<Row::value_type> row) const;
 
   /// The layers of a network of the model, with batch normalisation made part of their weights. It
   /// is all that another program needs to predict. Words with an embedding have an input each here,

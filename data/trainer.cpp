@@ -6,6 +6,7 @@
 #include <descent/nn/loss.h>
 #include <descent/nn/metrics.h>
 
+#include <chrono>
 #include <cmath>
 #include <limits>
 
@@ -17,6 +18,10 @@ constexpr double kNone = std::numeric_limits<double>::quiet_NaN();
 
 /// Classes are int64; a data set of one's own may lack their names.
 bool has_classes(const data::Dataset& d) { return d.y.dtype() == kInt64; }
+
+double seconds() {
+  return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
+}
 
 bool has_batch_norm(const nn::Module& model) {
   const Parameters buffers = model.buffers();
@@ -150,8 +155,8 @@ bool Trainer::has_stopped() const {
 }
 
 bool Trainer::out_of_time() {
-  const std::chrono::duration<double> passed = std::chrono::steady_clock::now() - start_;
-  if (options_.time_limit > 0 && passed.count() > options_.time_limit) result_.out_of_time = true;
+  const double passed = seconds() - start_;
+  if (options_.time_limit > 0 && passed > options_.time_limit) result_.out_of_time = true;
   return result_.out_of_time;
 }
 
@@ -197,16 +202,15 @@ Tensor Trainer::loss_of(const data::Batch& batch) {
 
 /// Trains on the batches of the epoch that are left.
 void Trainer::train_an_epoch(const std::function<void()>& watch) {
-  using Clock = std::chrono::steady_clock;
-  auto start = Clock::now();
+  double start = seconds();
   for (const data::Batch batch : loader_) {
     optimizer_.step([&] {
       const Tensor loss = loss_of(batch);
       loss.backward();
       return loss;
     });
-    const auto end = Clock::now();
-    result_.seconds += std::chrono::duration<double>(end - start).count();
+    const double end = seconds();
+    result_.seconds += end - start;
     start = end;
     if (watch) watch();
     if (out_of_time()) break;
@@ -227,7 +231,7 @@ void Trainer::finish() {
 }
 
 TrainingResult Trainer::run(const TrainingWatchers& watch) {
-  start_ = std::chrono::steady_clock::now();
+  start_ = seconds();
   std::vector<Epoch>& epochs = result_.epochs;
   const nn::TrainingGuard training(model_);
   try {

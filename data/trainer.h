@@ -11,7 +11,6 @@
 #include <descent/optim/early_stopping.h>
 #include <descent/optim/plateau.h>
 
-#include <chrono>
 #include <functional>
 #include <optional>
 
@@ -118,8 +117,8 @@ class Trainer {
   std::optional<optim::ReduceOnPlateau> plateau_;
   std::optional<optim::EarlyStopping> stopping_;
   TrainingResult result_;
-  double lr_ = 0;                                // at the first step of the present epoch
-  std::chrono::steady_clock::time_point start_;  // of run()
+  double lr_ = 0;     // at the first step of the present epoch
+  double start_ = 0;  // of run(), in seconds of a steady clock
 };
 
 }  // namespace descent

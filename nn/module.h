@@ -133,12 +133,13 @@ class Module {
     adopt(name, module);
     return module;
   }
+  /// Adds a child whose handle is kept elsewhere. Throws as register_module().
+  void adopt(const std::string& name, const Module& child);
 
  private:
   struct State;
   std::shared_ptr<detail::Slot> add_slot(const char* op, const std::string& name, const Tensor& t,
                                          bool trained);
-  void adopt(const std::string& name, const Module& child);
   void name_class() const;
   void note_shape(const Tensor& y) const;
   void add_path(Error& e) const;

@@ -13,7 +13,7 @@ cmake --build "$build" --parallel "$(nproc)" --target descent >/dev/null
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
 
-descent=(-I "$build/include" "$build/libdescent.a" -ltbb -lspdlog -lfmt -lz -lopenblas -pthread)
+descent=(-I "$build/include" "$build/libdescent.a" -Wl,--gc-sections -ltbb -lspdlog -lfmt -lz -lopenblas -pthread)
 torch=/usr/include/torch/csrc/api/include
 libtorch=(-DHELLO_LIBTORCH -I "$torch" -ltorch -ltorch_cpu -lc10)
 names=(descent)
