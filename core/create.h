@@ -177,6 +177,8 @@ Tensor rand(const Shape& shape, DType dtype = kFloat32);  ///< uniform in [0, 1)
 Tensor rand(const Shape& shape, Generator& generator, DType dtype = kFloat32);
 Tensor randn(const Shape& shape, DType dtype = kFloat32);  ///< standard normal
 Tensor randn(const Shape& shape, Generator& generator, DType dtype = kFloat32);
+Tensor rand_like(const Tensor& t);   ///< rand() of t's shape and dtype, row-major
+Tensor randn_like(const Tensor& t);  ///< randn() of t's shape and dtype, row-major
 /// int64, uniform in [low, high). Throws ValueError unless low < high.
 Tensor randint(std::int64_t low, std::int64_t high, const Shape& shape);
 Tensor randint(std::int64_t low, std::int64_t high, const Shape& shape, Generator& generator);

@@ -199,6 +199,9 @@ Tensor rand(const Shape& shape, Generator& generator, DType dtype) {
   return out;
 }
 
+Tensor rand_like(const Tensor& t) { return rand(t.shape(), t.dtype()); }
+Tensor randn_like(const Tensor& t) { return randn(t.shape(), t.dtype()); }
+
 Tensor randn(const Shape& shape, DType dtype) { return randn(shape, default_generator(), dtype); }
 
 Tensor randn(const Shape& shape, Generator& generator, DType dtype) {

@@ -107,7 +107,7 @@ Batch DataLoader::Iterator::operator*() const {
     const auto prepare = [source = loader.source_, order = order_, epoch = epoch_,
                           next = batch_ + 1, record = grad_enabled()] {
       manual_seed(0);  // or the thread would count as one that draws
-      const detail::GradModeGuard mode(record);
+      const descent::detail::GradModeGuard mode(record);
       return source->prepare(order, epoch, next);
     };
     loader.ahead_ = std::make_shared<Ahead>(

@@ -64,6 +64,13 @@ TEST(Random, PermutesEvenly) {
 }
 
 TEST(Random, RepeatsFromASeedAndDiffersBetweenStreams) {
+  manual_seed(4);
+  const std::vector<double> numbers = randn({2, 3}, kFloat64).to_vector();
+  manual_seed(4);
+  const Tensor like = randn_like(zeros({3, 2}, kFloat64).t());
+  EXPECT_EQ(like.shape(), (Shape{2, 3}));
+  EXPECT_EQ(like.to_vector(), numbers);
+  EXPECT_LT(max(rand_like(like)).item(), 1);
   manual_seed(5);
   const std::vector<double> a = randn({9}).to_vector(), b = randn({9}).to_vector();
   manual_seed(5);

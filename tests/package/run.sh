@@ -47,9 +47,9 @@ case $1 in
       exit 1
     fi
     ;;
-  subproject)  # as a host that compiles many files as one, and unoptimised: it is the build that is tested
+  subproject)  # as a host of C++23 that compiles many files as one, and unoptimised
     cmake -S "$here" -B "$folder/subdirectory" -DDESCENT_SOURCE="$2" -DDESCENT_SUBDIRECTORY=ON >/dev/null
-    build fetched -DDESCENT_SOURCE="$2" -DCMAKE_UNITY_BUILD=ON -DCMAKE_UNITY_BUILD_BATCH_SIZE=12
+    build fetched -DDESCENT_SOURCE="$2" -DCMAKE_CXX_STANDARD=23 -DCMAKE_UNITY_BUILD=ON -DCMAKE_UNITY_BUILD_BATCH_SIZE=12
     ;;
   shared)
     if nm -D --defined-only "$2/libdescent.so" | awk '$2 != "A" { print $3 }' | grep -v 7descent; then
