@@ -148,7 +148,7 @@ TEST(Trainer, EndsAtTheTimeLimitAndWhereItDiverges) {
   Problem p;
   const TrainingResult r = p.trainer({.epochs = 1000000, .time_limit = 0.02}).run();
   EXPECT_TRUE(r.out_of_time);
-  EXPECT_FALSE(r.epochs.empty());
+  EXPECT_LT(r.epochs.size(), 1000000U);
   Problem q;
   optim::Optimizer wild(q.model.parameters(), optim::SGD{.lr = 1e30});
   const TrainingResult bad = Trainer(q.model, wild, q.parts.train, q.parts.test, {}).run();
