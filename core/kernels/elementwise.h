@@ -145,42 +145,57 @@ Tensor compare(std::string_view op, const Tensor& x, const Tensor& y, F f) {
 
 /// Writes o = within(v) for n elements. Returns false if an element lies outside [−most, most] or
 /// is NaN; what was written for that element is then wrong.
-template <class F>
-bool span_within(std::int64_t n, float most, F within, const float* v, float* o) {
-  std::uint32_t largest = 0;  // as bits: their order is that of |v|, and NaN is above all
+template <class T, class F>
+bool span_within(std::int64_t n, T most, F within, const T* v, T* o) {
+  // As integers: their order is that of |v|, and NaN is above all.
+  using Bits = std::conditional_t<sizeof(T) == 4, std::int32_t, std::int64_t>;
+  constexpr Bits kMagnitude = std::numeric_limits<Bits>::max();
+  Bits largest = 0;
   simd::call([ =, &largest ]() __attribute__((always_inline)) {
-    const float* __restrict from = v;
-    float* __restrict to = o;
-    std::uint32_t high = 0;
+    const T* __restrict from = v;
+    T* __restrict to = o;
+    Bits high = 0;
     for (std::int64_t i = 0; i < n; ++i) {
-      const std::uint32_t magnitude = std::bit_cast<std::uint32_t>(from[i]) & 0x7fffffffu;
+      const Bits magnitude = std::bit_cast<Bits>(from[i]) & kMagnitude;
       high = magnitude > high ? magnitude : high;
       to[i] = within(from[i]);
     }
     largest = high;
   });
-  return largest <= std::bit_cast<std::uint32_t>(most);
+  return largest <= std::bit_cast<Bits>(most);
 }
 
-/// Gives the result of map(f), but faster. within() costs less than f, and gives the same bits as f
-/// for every float in [−most, most]. Each block is computed with within(), and again with f if an
-/// element lies outside.
-template <class Within, class F>
-Tensor map_within(std::string_view op, const Tensor& x, float most, Within within, F f) {
-  if (promote_to_floating(x.dtype()) != kFloat32) return map(op, x, f);
-  const As a(x, kFloat32);
-  return elementwise(op, {&a}, kFloat32,
+/// Gives the result of map(f) for elements of type T, but faster. within() costs less than f, and
+/// gives the same bits as f for every number in [−most, most]. Each block is computed with
+/// within(), and again with f if an element lies outside.
+template <class T, class Within, class F>
+Tensor map_blocks(std::string_view op, const Tensor& x, T most, Within within, F f) {
+  const As a(x, dtype_of<T>);
+  return elementwise(op, {&a}, dtype_of<T>,
                      [most, within, f](void* out, const void* const* in, std::int64_t n) {
                        constexpr std::int64_t kBlock = 1024;
                        for (std::int64_t i = 0; i < n; i += kBlock) {
-                         const float* v = static_cast<const float*>(in[0]) + i;
-                         float* o = static_cast<float*>(out) + i;
+                         const T* v = static_cast<const T*>(in[0]) + i;
+                         T* o = static_cast<T*>(out) + i;
                          const std::int64_t length = n - i < kBlock ? n - i : kBlock;
                          if (!span_within(length, most, within, v, o))
                            simd::loop(
-                               length, [f](const float& from, float& to) { to = f(from); }, v, o);
+                               length, [f](const T& from, T& to) { to = f(from); }, v, o);
                        }
                      });
+}
+/// map_blocks() for floats; doubles are computed with f.
+template <class Within, class F>
+Tensor map_within(std::string_view op, const Tensor& x, float most, Within within, F f) {
+  if (promote_to_floating(x.dtype()) != kFloat32) return map(op, x, f);
+  return map_blocks(op, x, most, within, f);
+}
+/// map_blocks() for floats and doubles.
+template <class Within, class F>
+Tensor map_within_any(std::string_view op, const Tensor& x, double most, Within within, F f) {
+  return dispatch_floating(promote_to_floating(x.dtype()), [&]<class T>(T) {
+    return map_blocks(op, x, static_cast<T>(most), within, f);
+  });
 }
 
 }  // namespace descent::kernel

@@ -1,10 +1,12 @@
-// Elementary functions of float that a compiler can vectorise: no branch, no call, no table.
+// Elementary functions of float that a compiler can vectorise: no branch, no call, no table. Those
+// of double are in math_double.h.
 //
 // Over its whole range, each function is within 4 ulp of the true value, and tanh within 6 ulp. All
 // functions handle infinities, NaN and subnormal numbers. tests/core/math_test.cpp checks both. The
-// versions for double call the C++ library: double serves checking, where accuracy counts and speed
-// does not. The coefficients come from tests/reference/fit_polynomials.py.
+// coefficients come from tests/reference/fit_polynomials.py.
 #pragma once
+
+#include <descent/core/kernels/math_double.h>
 
 #include <bit>
 #include <cmath>
@@ -105,12 +107,6 @@ inline constexpr float kExpMost = 87.0f;
   return x > 0.0f ? (x == detail::kInf ? x : r) : x == 0.0f ? -detail::kInf : detail::kNaN;
 }
 
-[[gnu::always_inline]] inline float log1p(float x) {  // the rounding of 1 + x is put back
-  const float u = 1.0f + x;
-  const float y = log(u) - ((u - 1.0f) - x) / u;
-  return u == 1.0f ? x : x == detail::kInf ? x : x == -1.0f ? -detail::kInf : y;
-}
-
 /// tanh x = x·P(x²)/Q(x²) for |x| <= 8, with the bits of tanh(x). Within 6 ulp: two polynomials and
 /// a quotient each round, and near ±1 an ulp is small.
 inline constexpr float kTanhMost = 8.0f;
@@ -131,17 +127,8 @@ inline constexpr float kTanhMost = 8.0f;
   return a > kTanhMost ? std::copysign(far, x) : near;
 }
 
-[[gnu::always_inline]] inline float sigmoid(float x) {  // of -|x| first: exp never overflows
-  const float e = exp(x < 0.0f ? x : -x);
-  return (x < 0.0f ? e : 1.0f) / (1.0f + e);
-}
-
-/// The normal distribution: Φ(x), to 1e-7, and its density. Both share one exponential:
+/// Φ(x), to 1e-7, and its density. Both share one exponential:
 /// Φ(−t) = exp(−t²/2)·(½ + w·P(w)) with w = t/(t + 1/0.29).
-template <class T>
-struct Normal {
-  T cdf, density;
-};
 namespace detail {
 [[gnu::always_inline]] inline Normal<float> normal(float x, float t, float e) {
   const float q = 0.29f * t, w = q / (1.0f + q);
@@ -176,25 +163,49 @@ inline constexpr float kNormalMost = 13.0f;
   return a < 1.0f ? near : x < 0.0f ? -far : x != x ? x : far;
 }
 
-inline float sin(float x) { return static_cast<float>(std::sin(static_cast<double>(x))); }
-inline float cos(float x) { return static_cast<float>(std::cos(static_cast<double>(x))); }
-
-inline double exp(double x) { return std::exp(x); }
-inline double expm1(double x) { return std::expm1(x); }
-inline double log(double x) { return std::log(x); }
-inline double log1p(double x) { return std::log1p(x); }
-inline double tanh(double x) { return std::tanh(x); }
-inline double erf(double x) { return std::erf(x); }
-inline double sin(double x) { return std::sin(x); }
-inline double cos(double x) { return std::cos(x); }
-inline double exp_below_zero(double x) { return std::exp(x); }
-inline Normal<double> normal(double x) {
-  return {0.5 * std::erfc(-x * 0.70710678118654752440),
-          0.39894228040143267794 * std::exp(-0.5 * x * x)};
+/// Sine and cosine for |x| <= kTurnsMost: reduced in double, where n·π/2 keeps its digits.
+namespace detail {
+[[gnu::always_inline]] inline float sine_within(float x, std::uint32_t quarters) {
+  const double wide = x, shifted = wide * 0.6366197723675814 + kRounder, n = shifted - kRounder;
+  const auto r = static_cast<float>((wide - n * 0x1.921fb544p+0) - n * 0x1.0b4611a626331p-34);
+  const float s = r * r;
+  const float sine =
+      r + r * (s * polynomial(s, -1.666665526e-01f, 8.332121219e-03f, -1.951529013e-04f));
+  const float cosine =
+      1.0f -
+      (0.5f * s - s * s * polynomial(s, 4.166664568e-02f, -1.388731625e-03f, 2.443315710e-05f));
+  const auto q = static_cast<std::uint32_t>(std::bit_cast<std::uint64_t>(shifted)) + quarters;
+  const float y = (q & 1) != 0 ? cosine : sine;
+  return std::bit_cast<float>(std::bit_cast<std::uint32_t>(y) ^ ((q & 2) << 30));
 }
-inline double sigmoid(double x) {
-  const double e = std::exp(x < 0 ? x : -x);
-  return (x < 0 ? e : 1) / (1 + e);
+}  // namespace detail
+[[gnu::always_inline]] inline float sin_within(float x) {
+  const float y = detail::sine_within(x, 0);
+  return x == 0 ? x : y;  // −0 stays −0
+}
+[[gnu::always_inline]] inline float cos_within(float x) { return detail::sine_within(x, 1); }
+inline float sin(float x) {
+  return std::fabs(x) <= kTurnsMost ? sin_within(x)
+                                    : static_cast<float>(std::sin(static_cast<double>(x)));
+}
+inline float cos(float x) {
+  return std::fabs(x) <= kTurnsMost ? cos_within(x)
+                                    : static_cast<float>(std::cos(static_cast<double>(x)));
+}
+
+// ---- float and double alike ----
+
+template <class T>
+[[gnu::always_inline]] inline T log1p(T x) {  // the rounding of 1 + x is put back
+  constexpr T kInfinite = std::numeric_limits<T>::infinity();
+  const T u = 1 + x, y = log(u) - ((u - 1) - x) / u;
+  return u == 1 ? x : x == kInfinite ? x : x == -1 ? -kInfinite : y;
+}
+
+template <class T>
+[[gnu::always_inline]] inline T sigmoid(T x) {  // of -|x| first: exp never overflows
+  const T e = exp(x < 0 ? x : -x);
+  return (x < 0 ? e : T(1)) / (1 + e);
 }
 
 /// log(1 + eˣ) without overflow.

@@ -152,10 +152,14 @@ Tensor reciprocal(const Tensor& x) {
   return map("reciprocal", x, [](auto v) { return 1 / v; });
 }
 Tensor sin(const Tensor& x) {
-  return map("sin", x, [](auto v) { return math::sin(v); });
+  return map_within_any(
+      "sin", x, math::kTurnsMost, [](auto v) { return math::sin_within(v); },
+      [](auto v) { return math::sin(v); });
 }
 Tensor cos(const Tensor& x) {
-  return map("cos", x, [](auto v) { return math::cos(v); });
+  return map_within_any(
+      "cos", x, math::kTurnsMost, [](auto v) { return math::cos_within(v); },
+      [](auto v) { return math::cos(v); });
 }
 Tensor erf(const Tensor& x) {
   return map("erf", x, [](auto v) { return math::erf(v); });

@@ -1,4 +1,4 @@
-// The float functions of core/kernels/math.h against the double-precision library.
+// The functions of core/kernels/math.h against the library in a higher precision.
 #include <descent/core/kernels/math.h>
 #include <descent/core/simd/pack.h>
 #include <descent/descent.h>
@@ -65,6 +65,96 @@ TEST(Math, Sigmoid) {
       4, [](float x) { return math::sigmoid(x); }, [](double x) { return 1 / (1 + std::exp(-x)); });
 }
 
+TEST(Math, SinAndCos) {
+  expect_within(
+      2, [](float x) { return math::sin(x); }, [](double x) { return std::sin(x); });
+  expect_within(
+      2, [](float x) { return math::cos(x); }, [](double x) { return std::cos(x); });
+}
+
+/// |got − truth|, in units of the last place that `truth` has as a double.
+double ulps(double got, long double truth) {
+  const auto rounded = static_cast<double>(truth);
+  if (std::isnan(truth)) return std::isnan(got) ? 0 : INFINITY;
+  if (std::isinf(rounded) || std::isinf(got)) return got == rounded ? 0 : INFINITY;
+  const double size = std::max(std::fabs(rounded), 0x1p-1022);
+  return static_cast<double>(std::fabs(static_cast<long double>(got) - truth) /
+                             (std::nextafter(size, INFINITY) - size));
+}
+
+/// Compares an operator on doubles with `exact`, at numbers between low and high, at doubles of
+/// random bits, and at special numbers.
+void expect_doubles(const char* name, double limit, Tensor (*own)(const Tensor&),
+                    long double (*exact)(long double), double low, double high) {
+  constexpr std::int64_t kMany = 100000;
+  Generator generator(31);
+  Tensor x = rand({2 * kMany + 14}, generator, kFloat64) * (high - low) + low;
+  double* const p = x.data_ptr<double>();
+  for (std::int64_t i = 0; i < kMany; ++i) p[kMany + i] = std::bit_cast<double>(generator.next());
+  const double special[] = {
+      0.0,    -0.0,     0x1p-1074, -0x1p-1074, 0x1p-1022,        1.0,   -1.0, 1e300,
+      -1e300, INFINITY, -INFINITY, NAN,        709.782712893384, -745.2};
+  std::copy(std::begin(special), std::end(special), p + 2 * kMany);
+  const Tensor y = own(x);
+  const double* const q = y.data_ptr<double>();
+  double worst = 0, at = 0;
+  for (std::int64_t i = 0; i < x.numel(); ++i)
+    if (const double u = ulps(q[i], exact(static_cast<long double>(p[i]))); !(u <= worst)) {
+      worst = u;
+      at = p[i];
+    }
+  EXPECT_LE(worst, limit) << name << " at " << at << ", seed 31";
+  if (exact(-0.0L) == 0) {
+    EXPECT_TRUE(std::signbit(q[2 * kMany + 1])) << name << " of -0";
+  }
+}
+
+TEST(Math, DoublesAreWithinFourUnits) {
+  using Long = long double;
+  const auto softplus_of = +[](Long x) {
+    return std::isnan(x) ? x : (x > 0 ? x : 0) + std::log1p(std::exp(-std::fabs(x)));
+  };
+  const auto own_gelu = +[](const Tensor& x) { return gelu(x); };
+  const auto gelu_of =
+      +[](Long x) { return x < -39 ? -0.0L : x * (std::erfc(-x / std::sqrt(Long(2))) / 2); };
+  expect_doubles(
+      "exp", 1.5, exp, [](Long x) { return std::exp(x); }, -746, 711);
+  expect_doubles(
+      "expm1", 3, expm1, [](Long x) { return std::expm1(x); }, -2, 2);
+  expect_doubles(
+      "log", 1.5, log, [](Long x) { return std::log(x); }, 0, 3);
+  expect_doubles(
+      "log1p", 2.5, log1p, [](Long x) { return std::log1p(x); }, -1, 2);
+  expect_doubles(
+      "tanh", 3.5, tanh, [](Long x) { return std::tanh(x); }, -2, 2);
+  expect_doubles(
+      "sigmoid", 3, sigmoid, [](Long x) { return 1 / (1 + std::exp(-x)); }, -745, 40);
+  expect_doubles(
+      "erf", 2.5, erf, [](Long x) { return std::erf(x); }, -3, 3);
+  expect_doubles(
+      "sin", 3, sin, [](Long x) { return std::sin(x); }, -1e6, 1e6);
+  expect_doubles(
+      "sin", 3, sin, [](Long x) { return std::sin(x); }, -4, 4);
+  expect_doubles(
+      "cos", 3, cos, [](Long x) { return std::cos(x); }, -1e6, 1e6);
+  expect_doubles(
+      "cos", 3, cos, [](Long x) { return std::cos(x); }, -4, 4);
+  expect_doubles("softplus", 3, softplus, softplus_of, -745, 40);
+  expect_doubles("gelu", 5, own_gelu, gelu_of, -37.5, 9);  // below, Φ is subnormal
+}
+
+TEST(Math, SineBesideMultiplesOfQuartersLosesNoDigits) {
+  double worst = 0;
+  for (int k = 1; k < 630000; k += 7) {
+    const auto x = static_cast<double>(k * 1.57079632679489661923132169163975144L);
+    for (const double y : {x, std::nextafter(x, 0), std::nextafter(x, INFINITY)}) {
+      worst = std::max(worst, ulps(math::sin(y), std::sin(static_cast<long double>(y))));
+      worst = std::max(worst, ulps(math::cos(y), std::cos(static_cast<long double>(y))));
+    }
+  }
+  EXPECT_LE(worst, 2);
+}
+
 TEST(Math, VectorisedAndAloneGiveTheSameBits) {
   // Runs each function on a long array, and on each element alone. The vectorised loop and the loop
   // for the rest must give the same bits.
@@ -81,8 +171,16 @@ TEST(Math, VectorisedAndAloneGiveTheSameBits) {
       {"gelu", [](const Tensor& t) { return gelu(t); }},
       {"softplus", [](const Tensor& t) { return softplus(t); }},
       {"silu", [](const Tensor& t) { return silu(t); }},
+      {"sin", [](const Tensor& t) { return sin(t); }},
+      {"cos", [](const Tensor& t) { return cos(t); }},
       {"rsqrt", [](const Tensor& t) { return rsqrt(abs(t)); }}};
+  const Tensor wide = x.to(kFloat64);
   for (const auto& [name, f] : all) {
+    const std::vector<double> doubles = f(wide).to_vector<double>();
+    for (std::int64_t i = 0; i < x.numel(); ++i)
+      ASSERT_EQ(std::bit_cast<std::uint64_t>(doubles[static_cast<std::size_t>(i)]),
+                std::bit_cast<std::uint64_t>(f(wide.slice(0, i, i + 1)).item<double>()))
+          << name << " of doubles at " << i;
     const std::vector<float> together = f(x).to_vector<float>();
     for (std::int64_t i = 0; i < x.numel(); ++i)
       ASSERT_EQ(std::bit_cast<std::uint32_t>(together[static_cast<std::size_t>(i)]),
