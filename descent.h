@@ -4,6 +4,7 @@
 #include <descent/autograd/compile.h>
 #include <descent/autograd/engine.h>
 #include <descent/autograd/function.h>
+#include <descent/autograd/functional.h>
 #include <descent/autograd/grad_mode.h>
 #include <descent/autograd/gradcheck.h>
 #include <descent/autograd/ops.h>
@@ -28,6 +29,7 @@
 #include <descent/data/table.h>
 #include <descent/data/trainer.h>
 #include <descent/nn/activations.h>
+#include <descent/nn/functional.h>
 #include <descent/nn/init.h>
 #include <descent/nn/layers.h>
 #include <descent/nn/loss.h>

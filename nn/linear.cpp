@@ -21,10 +21,35 @@ Linear::Linear(std::int64_t in, std::int64_t out, bool with_bias)
   init::uniform_(bias, -bound, bound);
 }
 
-Tensor Linear::forward(const Tensor& x) { return linear(x, weight, bias); }
+namespace {
+
+/// K layers at once: x (N, in) or (K, N, in), w (K, out, in), b (K, out) → (K, N, out).
+Tensor stacked(const Tensor& x, const Tensor& w, const Tensor& b) {
+  const Tensor y = matmul(x, w.transpose(1, 2));
+  return b.defined() ? y + b.unsqueeze(1) : y;
+}
+
+}  // namespace
+
+Tensor Linear::forward(const Tensor& x) {
+  return weight.dim() == 3 ? stacked(x, weight, bias) : linear(x, weight, bias);
+}
 
 Tensor Linear::forward_activated(const Tensor& x, Activation activation) {
-  return run([&] { return linear_activation(x, weight, bias, activation); });
+  return run([&] {
+    if (weight.dim() != 3) return linear_activation(x, weight, bias, activation);
+    const Tensor y = stacked(x, weight, bias);
+    switch (activation) {
+      case Activation::relu:
+        return relu(y);
+      case Activation::tanh:
+        return tanh(y);
+      case Activation::sigmoid:
+        return sigmoid(y);
+      default:
+        return y;
+    }
+  });
 }
 
 }  // namespace descent::nn

@@ -145,6 +145,7 @@ class Module {
   void add_path(Error& e) const;
   friend class TrainingGuard;
   friend class detail::Cloning;
+  friend class detail::Exchange;
   std::shared_ptr<State> state_;
 };
 

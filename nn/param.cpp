@@ -58,6 +58,14 @@ void detail::Slot::replace(const Tensor& t) {
   }
 }
 
+void detail::Slot::exchange(Tensor& t) noexcept {
+  const std::lock_guard lock(g_members);
+  --value.body().places;
+  ++t.body().places;
+  std::swap(value, t);  // t keeps what the members held
+  for (Param* member : members) static_cast<Tensor&>(*member) = value;
+}
+
 namespace {
 
 /// Copies and assignments of modules that are under way on this thread: after the base of a module

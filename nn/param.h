@@ -17,6 +17,7 @@ namespace descent::nn {
 
 namespace detail {
 struct Slot;
+class Exchange;
 class Cloning;
 }  // namespace detail
 

@@ -24,6 +24,8 @@ struct detail::Slot {
   Slot(const Slot&) = delete;
   Slot& operator=(const Slot&) = delete;
   void replace(const Tensor& t);
+  /// Swaps the value with t for a while: nothing is checked, and no optimizer is told.
+  void exchange(Tensor& t) noexcept;
 };
 
 /// Says that the base of a module was copied (from == to) or assigned, and that so many of its own

@@ -1,0 +1,213 @@
+#include <descent/autograd/engine.h>
+#include <descent/autograd/functional.h>
+#include <descent/autograd/node.h>
+#include <descent/autograd/ops.h>
+#include <descent/core/create.h>
+
+#include <memory>
+#include <set>
+#include <vector>
+
+namespace descent {
+
+namespace {
+
+/// True if the graph behind t has another leaf than x.
+bool depends_on_others(const Tensor& t, const Tensor& x) {
+  std::vector<const detail::Node*> pending;
+  std::set<const detail::Node*> seen{nullptr, detail::node_of(x)};
+  const auto visit = [&](const detail::Node* node) {
+    if (seen.insert(node).second) pending.push_back(node);
+  };
+  visit(detail::node_of(t));
+  while (!pending.empty()) {
+    const detail::Node* const node = pending.back();
+    pending.pop_back();
+    if (node->is_leaf()) return true;
+    for (const auto& input : node->inputs) visit(input.get());
+  }
+  return false;
+}
+
+/// A function at a place: x with a history of its own, and y = f(x).
+struct At {
+  Tensor x, y;
+  bool recorded;  // whether results are to be differentiated by somebody else
+
+  At(const char* op, const FunctionOfTensor& f, const Tensor& place)
+      : recorded(grad_enabled() && place.requires_grad()) {
+    if (!is_floating(place.dtype()))
+      fail<DTypeError>(op, "got an input of ", place.dtype(), ", expected float32 or float64");
+    const bool outside = grad_enabled();
+    const EnableGradGuard record;
+    // An alias of x where somebody differentiates by x already.
+    x = recorded ? place.clone() : place.detach().clone().requires_grad_();
+    y = f(x);
+    if (!y.defined() || !is_floating(y.dtype()))
+      fail<DTypeError>(op, "got a function whose result is ",
+                       y.defined() ? to_string(y.dtype()) : "undefined",
+                       ", expected a tensor of float32 or float64");
+    recorded = recorded || (outside && depends_on_others(y, x));
+  }
+
+  /// What a caller gets: without a history unless somebody needs it.
+  Tensor given(const Tensor& t) const { return recorded ? t : t.detach(); }
+  /// Jᵀu, which can be differentiated.
+  Tensor pulled(const Tensor& u) const {
+    const EnableGradGuard record;
+    if (!y.requires_grad()) return zeros_like(x);
+    const Tensor g =
+        grad({y}, {x}, {u}, {.create_graph = true, .retain_graph = true, .allow_unused = true})[0];
+    return g.defined() ? g : zeros_like(x);
+  }
+};
+
+void check_shape(const char* op, const char* what, const Tensor& got, const Tensor& like) {
+  if (!(got.shape() == like.shape()))
+    fail<ShapeError>(op, "got ", what, " of shape ", got.shape(), ", expected ", like.shape());
+}
+void check_scalar(const char* op, const Tensor& y) {
+  if (y.numel() != 1)
+    fail<ShapeError>(op, "got a function whose result is ", y.shape(),
+                     ", expected one element. Hint: sum(), or jacobian()");
+}
+
+/// J·v for any v.
+struct Linear {
+  At at;
+  Tensor u, pulled;  // Jᵀu, which is linear in u
+
+  Linear(const char* op, const FunctionOfTensor& f, const Tensor& x)
+      : at(op, f, x), u(zeros_like(at.y).requires_grad_()), pulled(at.pulled(u)) {}
+
+  Tensor operator()(const Tensor& v) const {
+    check_shape("jvp", "a tangent", v, at.x);
+    const EnableGradGuard record;
+    if (!pulled.requires_grad()) return zeros_like(at.y);
+    const Tensor g = grad({pulled}, {u}, {v.to(pulled.dtype())},
+                          {.create_graph = at.recorded || v.requires_grad(),
+                           .retain_graph = true,
+                           .allow_unused = true})[0];
+    return g.defined() ? g : zeros_like(at.y);
+  }
+};
+
+/// The rows f(e_0), f(e_1), … of a linear function of tensors like t.
+Tensor rows_of(const FunctionOfTensor& f, const Tensor& t) {
+  std::vector<Tensor> rows;
+  for (std::int64_t i = 0; i < t.numel(); ++i) {
+    const Tensor unit = zeros({t.numel()}, t.dtype());
+    {
+      const NoGradGuard no_grad;
+      unit.narrow(0, i, 1).fill_(1);
+    }
+    rows.push_back(f(unit.reshape(t.shape())).flatten());
+  }
+  return rows.empty() ? Tensor() : stack(rows);
+}
+
+Shape joined(const Tensor& a, const Tensor& b) {
+  Shape all = a.shape();
+  for (int d = 0; d < b.shape().rank(); ++d) all.push_back(b.shape()[d]);
+  return all;
+}
+
+}  // namespace
+
+std::pair<Tensor, FunctionOfTensor> vjp(const FunctionOfTensor& f, const Tensor& x) {
+  const auto at = std::make_shared<const At>("vjp", f, x);
+  return {at->given(at->y), [at](const Tensor& u) {
+            check_shape("vjp", "a cotangent", u, at->y);
+            const Tensor g = at->pulled(u);
+            return at->recorded || u.requires_grad() ? g : g.detach();
+          }};
+}
+std::pair<Tensor, Tensor> vjp(const FunctionOfTensor& f, const Tensor& x, const Tensor& u) {
+  const auto [y, pull] = vjp(f, x);
+  return {y, pull(u)};
+}
+
+std::pair<Tensor, FunctionOfTensor> linearize(const FunctionOfTensor& f, const Tensor& x) {
+  const auto push = std::make_shared<const Linear>("linearize", f, x);
+  return {push->at.given(push->at.y), [push](const Tensor& v) { return (*push)(v); }};
+}
+std::pair<Tensor, Tensor> jvp(const FunctionOfTensor& f, const Tensor& x, const Tensor& v) {
+  const Linear push("jvp", f, x);
+  return {push.at.given(push.at.y), push(v)};
+}
+
+Tensor jacrev(const FunctionOfTensor& f, const Tensor& x) {
+  const At at("jacrev", f, x);
+  const Tensor rows = rows_of([&](const Tensor& u) { return at.given(at.pulled(u)); }, at.y);
+  const Shape shape = joined(at.y, x);
+  return rows.defined() ? rows.reshape(shape) : zeros(shape, x.dtype());
+}
+Tensor jacfwd(const FunctionOfTensor& f, const Tensor& x) {
+  const Linear push("jacfwd", f, x);
+  const Tensor columns = rows_of([&](const Tensor& v) { return push(v); }, x);
+  const Shape shape = joined(push.at.y, x);
+  return columns.defined() ? columns.t().reshape(shape) : zeros(shape, x.dtype());
+}
+Tensor jacobian(const FunctionOfTensor& f, const Tensor& x) {
+  const Tensor y = [&] {
+    const NoGradGuard no_grad;
+    return f(x);
+  }();
+  return y.defined() && x.numel() < y.numel() ? jacfwd(f, x) : jacrev(f, x);
+}
+
+std::pair<Tensor, Tensor> grad_and_value(const FunctionOfTensor& f, const Tensor& x) {
+  const At at("grad_and_value", f, x);
+  check_scalar("grad_and_value", at.y);
+  return {at.given(at.pulled(ones_like(at.y))), at.given(at.y)};
+}
+Tensor hessian(const FunctionOfTensor& f, const Tensor& x) {
+  return jacrev([&](const Tensor& z) { return grad_and_value(f, z).first; }, x);
+}
+std::pair<Tensor, Tensor> hvp(const FunctionOfTensor& f, const Tensor& x, const Tensor& v) {
+  const At at("hvp", f, x);
+  check_scalar("hvp", at.y);
+  check_shape("hvp", "a vector", v, x);
+  const Tensor g = at.pulled(ones_like(at.y));
+  const EnableGradGuard record;
+  const Tensor product = g.requires_grad() ? grad({g}, {at.x}, {v.to(g.dtype())},
+                                                  {.create_graph = at.recorded || v.requires_grad(),
+                                                   .retain_graph = true,
+                                                   .allow_unused = true})[0]
+                                           : Tensor();
+  return {at.given(at.y), product.defined() ? product : zeros_like(x)};
+}
+std::pair<Tensor, Tensor> vhp(const FunctionOfTensor& f, const Tensor& x, const Tensor& v) {
+  return hvp(f, x, v);
+}
+
+FunctionOfTensor grad(FunctionOfTensor f) {
+  return [f = std::move(f)](const Tensor& x) { return grad_and_value(f, x).first; };
+}
+FunctionOfTensor jacrev(FunctionOfTensor f) {
+  return [f = std::move(f)](const Tensor& x) { return jacrev(f, x); };
+}
+FunctionOfTensor jacfwd(FunctionOfTensor f) {
+  return [f = std::move(f)](const Tensor& x) { return jacfwd(f, x); };
+}
+FunctionOfTensor jacobian(FunctionOfTensor f) {
+  return [f = std::move(f)](const Tensor& x) { return jacobian(f, x); };
+}
+FunctionOfTensor hessian(FunctionOfTensor f) {
+  return [f = std::move(f)](const Tensor& x) { return hessian(f, x); };
+}
+std::function<std::pair<Tensor, Tensor>(const Tensor&)> grad_and_value(FunctionOfTensor f) {
+  return [f = std::move(f)](const Tensor& x) { return grad_and_value(f, x); };
+}
+
+FunctionOfTensor vmap(FunctionOfTensor f, std::int64_t dim) {
+  return [f = std::move(f), dim](const Tensor& x) {
+    if (x.dim() == 0 || x.size(dim) == 0)
+      fail<ShapeError>("vmap", "got ", x.shape(), ", expected slices along dimension ", dim);
+    std::vector<Tensor> results;
+    for (std::int64_t i = 0; i < x.size(dim); ++i) results.push_back(f(x.select(dim, i)));
+    return stack(results);
+  };
+}
+
+}  // namespace descent

@@ -1,0 +1,44 @@
+// A module as a function of its parameters: functional_call, stacked modules, gradients per sample.
+//
+//   auto loss_at = [&](const Tensor& w) {
+//     return mse_loss(functional_call(model, {{"0.weight", w}}, x), y);
+//   };
+//   Tensor h = hessian(loss_at, model[0].parameters()[0].value);
+//
+// Legend: N samples, K modules, C outputs.
+#pragma once
+
+#include <descent/nn/module.h>
+
+#include <functional>
+#include <map>
+#include <string>
+#include <vector>
+
+namespace descent::nn {
+
+/// Tensors by the names of a module's parameters and buffers, as state_dict() has them.
+using NamedTensors = std::map<std::string, Tensor>;
+
+/// model(x), with these tensors in place of parameters and buffers of the same name. The output can
+/// be differentiated by the tensors, which may have a history. Afterwards the module has its own
+/// parameters again, also if forward() throws. Meanwhile no other thread may use the module. The
+/// weights and biases of Linear layers may have a first dimension K more, as stack_modules() makes
+/// it: then x is (N, …), for all, or (K, N, …), and the output (K, N, C). Throws ValueError for an
+/// unknown name, and ShapeError for another shape.
+Tensor functional_call(Module& model, const NamedTensors& tensors, const Tensor& x);
+
+/// The parameters and buffers of K modules that are alike, stacked along a new first dimension:
+/// functional_call() of one of them then computes all K. Throws ValueError for no modules, and
+/// StateError if names or shapes differ.
+NamedTensors stack_modules(const std::vector<Module*>& modules);
+
+/// The gradient of each sample's loss by each parameter that requires a gradient: (N, …) by name.
+/// loss(output, y) gives one loss for each sample, (N), as `Reduction::none` does. If every
+/// layer of a Sequential is a Linear layer or an activation, all samples are computed at once;
+/// other modules compute one sample after the other. Throws ShapeError if loss gives another shape.
+NamedTensors per_sample_grad(Module& model,
+                             const std::function<Tensor(const Tensor&, const Tensor&)>& loss,
+                             const Tensor& x, const Tensor& y);
+
+}  // namespace descent::nn

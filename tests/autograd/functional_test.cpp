@@ -1,0 +1,142 @@
+// Derivatives of functions, against each other, against known ones and against finite differences.
+#include "tests/support/errors.h"
+
+#include <descent/descent.h>
+
+namespace descent {
+namespace {
+
+using testing::has_text;
+using testing::message_of;
+
+double distance(const Tensor& a, const Tensor& b) {
+  EXPECT_EQ(a.shape(), b.shape());
+  return a.numel() == 0 ? 0 : max(abs(a - b)).item();
+}
+
+Tensor waves(const Tensor& x) { return sin(x) * x.sum() + cat({x, x.square()}).slice(0, 0, 4); }
+Tensor energy(const Tensor& x) { return (exp(x) * x.flip({0})).sum() + x.square().sum().square(); }
+Tensor point(DType dtype = kFloat64) {
+  Generator generator(5);
+  return randn({4}, generator, dtype);
+}
+
+TEST(Functional, ProductsAreEachOthersTranspose) {
+  Generator generator(6);
+  for (const DType dtype : {kFloat64, kFloat32}) {
+    const Tensor x = point(dtype), v = randn({4}, generator, dtype),
+                 u = randn({4}, generator, dtype);
+    const auto [y, pull] = vjp(waves, x);
+    const auto [z, slope] = jvp(waves, x, v);
+    EXPECT_EQ(y.to_vector(), waves(x).to_vector());
+    EXPECT_EQ(z.to_vector(), y.to_vector());
+    EXPECT_NEAR(dot(u, slope).item(), dot(pull(u), v).item(), dtype == kFloat64 ? 1e-13 : 1e-5);
+    EXPECT_EQ(vjp(waves, x, u).second.to_vector(), pull(u).to_vector());
+    EXPECT_EQ(linearize(waves, x).second(v).to_vector(), slope.to_vector());
+    EXPECT_FALSE(slope.requires_grad() || y.requires_grad() || pull(u).requires_grad());
+  }
+}
+
+TEST(Functional, JacobiansAgreeWithFiniteDifferences) {
+  const Tensor x = point(), j = jacrev(waves, x);
+  EXPECT_EQ(j.shape(), (Shape{4, 4}));
+  EXPECT_LT(distance(j, jacfwd(waves, x)), 1e-13);
+  EXPECT_LT(distance(j, jacobian(waves, x)), 1e-13);
+  for (std::int64_t k = 0; k < 4; ++k) {
+    const Tensor step = zeros({4}, kFloat64);
+    step[k] = 1e-5;
+    EXPECT_LT(distance(j.select(1, k), (waves(x + step) - waves(x - step)) / 2e-5), 1e-8);
+  }
+}
+
+TEST(Functional, HasKnownDerivatives) {
+  const Tensor x = point(), p = softmax(x, 0);
+  const auto soft = [](const Tensor& z) { return softmax(z, 0); };
+  const Tensor known = diag(p) - p.unsqueeze(1) * p.unsqueeze(0);
+  EXPECT_LT(distance(jacrev(soft, x), known), 1e-15);
+  EXPECT_LT(distance(jacfwd(soft, x), known), 1e-15);
+  const auto total = [](const Tensor& z) { return logsumexp(z, 0); };
+  EXPECT_LT(distance(hessian(total, x), known), 1e-15);  // softmax is its gradient
+  EXPECT_LT(distance(grad(total)(x), p), 1e-15);
+
+  const auto cubes = [](const Tensor& z) { return z * z * z; };
+  EXPECT_LT(distance(jacrev(cubes, x), diag(3 * x * x)), 1e-14);
+  const Tensor third = jacfwd(jacrev(jacrev(cubes)))(x);  // 6 where all four indices are equal
+  EXPECT_EQ(third.shape(), (Shape{4, 4, 4, 4}));
+  EXPECT_NEAR(third.sum().item(), 24, 1e-13);
+  EXPECT_NEAR(third[2][2][2][2].item(), 6, 1e-13);
+}
+
+TEST(Functional, HessiansAreSymmetricAndTheirProductsAgree) {
+  Generator generator(7);
+  const Tensor x = point(), v = randn({4}, generator, kFloat64), h = hessian(energy, x);
+  EXPECT_LT(distance(h, h.t()), 1e-13);
+  EXPECT_LT(distance(h, jacfwd(grad(energy))(x)), 1e-13);
+  const auto [y, product] = hvp(energy, x, v);
+  EXPECT_EQ(y.item(), energy(x).item());
+  EXPECT_LT(distance(product, matmul(h, v)), 1e-12);
+  EXPECT_EQ(vhp(energy, x, v).second.to_vector(), product.to_vector());
+  const auto [g, value] = grad_and_value(energy)(x);
+  EXPECT_EQ(value.item(), y.item());
+  EXPECT_LT(distance(g, (energy(x + 1e-6 * v) - energy(x - 1e-6 * v)).unsqueeze(0) / 2e-6 -
+                            dot(g, v) + g),
+            1e-7);
+}
+
+TEST(Functional, IsRecordedForWhoeverDifferentiatesByMore) {
+  const Tensor x = point(), w = full({}, 0.7, kFloat64).requires_grad_();
+  const auto f = [&](const Tensor& z) { return (sin(w * z)).sum(); };
+  // ∂/∂w of ∂f/∂z = cos(wz) − wz·sin(wz)
+  const Tensor slope = grad_and_value(f, x).first;
+  const Tensor by_w = grad({slope.sum()}, {w})[0];
+  EXPECT_NEAR(by_w.item(), (cos(w * x) - w * x * sin(w * x)).sum().item(), 1e-14);
+  const Tensor z = x.clone().requires_grad_();
+  const Tensor curvature = grad({hvp(f, z, ones_like(z)).second.sum()}, {z})[0];
+  EXPECT_LT(distance(curvature, -w.detach() * w * w * cos(w * x)), 1e-14);
+  {
+    const NoGradGuard no_grad;
+    EXPECT_FALSE(grad_and_value(f, x).first.requires_grad());
+    EXPECT_LT(distance(grad_and_value(f, x).first, slope), 1e-15);
+  }
+}
+
+TEST(Functional, TakesFunctionsThatDoNotDependOnX) {
+  const Tensor x = point();
+  const auto constant = [](const Tensor&) { return ones({2}, kFloat64); };
+  EXPECT_EQ(jacrev(constant, x).to_vector(), std::vector<double>(8));
+  EXPECT_EQ(jacfwd(constant, x).to_vector(), std::vector<double>(8));
+  EXPECT_EQ(hessian([](const Tensor& z) { return z.sum(); }, x).to_vector(),
+            std::vector<double>(16));
+  EXPECT_EQ(jacobian([](const Tensor& z) { return z; }, x).to_vector(),
+            eye(4, 4, kFloat64).to_vector());
+  EXPECT_EQ(jacrev(waves, zeros({4}, kFloat64)).shape(), (Shape{4, 4}));
+  EXPECT_EQ(jacrev([](const Tensor& z) { return z; }, zeros({0})).shape(), (Shape{0, 0}));
+}
+
+TEST(Functional, MapsOverSlices) {
+  const Tensor x = stack({point(), 2 * point(), -point()});
+  const Tensor each = vmap(grad(energy))(x);
+  EXPECT_EQ(each.shape(), (Shape{3, 4}));
+  EXPECT_LT(distance(each[1], grad(energy)(x[1])), 1e-15);
+  EXPECT_EQ(vmap([](const Tensor& z) { return z.sum(); }, 1)(x).shape(), (Shape{4}));
+}
+
+TEST(Functional, SaysWhatDoesNotFit) {
+  const Tensor x = point();
+  EXPECT_TRUE(has_text(message_of<ShapeError>([&] { jvp(waves, x, ones({3}, kFloat64)); }),
+                       "[jvp] got a tangent of shape (3,), expected (4,)"));
+  EXPECT_TRUE(has_text(message_of<ShapeError>([&] { vjp(waves, x, ones({3}, kFloat64)); }),
+                       "[vjp] got a cotangent of shape (3,), expected (4,)"));
+  EXPECT_TRUE(has_text(message_of<ShapeError>([&] { hessian(waves, x); }),
+                       "got a function whose result is (4,), expected one element. Hint: sum()"));
+  EXPECT_TRUE(has_text(message_of<DTypeError>([&] { jacrev(waves, arange(4)); }),
+                       "[jacrev] got an input of int64, expected float32 or float64"));
+  EXPECT_TRUE(
+      has_text(message_of<DTypeError>([&] { jacrev([](const Tensor&) { return Tensor(); }, x); }),
+               "[jacrev] got a function whose result is undefined"));
+  EXPECT_TRUE(has_text(message_of<ShapeError>([&] { vmap(waves)(ones({}, kFloat64)); }),
+                       "[vmap] got (), expected slices along dimension 0"));
+}
+
+}  // namespace
+}  // namespace descent

@@ -1,0 +1,119 @@
+// Modules as functions of their parameters.
+#include "tests/support/errors.h"
+
+#include <descent/descent.h>
+
+namespace descent {
+namespace {
+
+using testing::has_text;
+using testing::message_of;
+
+double distance(const Tensor& a, const Tensor& b) {
+  EXPECT_EQ(a.shape(), b.shape());
+  return max(abs(a - b)).item();
+}
+
+nn::Sequential net(std::uint64_t seed) {
+  manual_seed(seed);
+  nn::Sequential model(nn::Linear(3, 5), nn::Tanh(), nn::Linear(5, 2));
+  model.to(kFloat64);
+  return model;
+}
+Tensor inputs() {
+  Generator generator(8);
+  return randn({6, 3}, generator, kFloat64);
+}
+Tensor each_loss(const Tensor& output, const Tensor& y) {
+  return nn::cross_entropy(output, y, {.reduction = nn::Reduction::none});
+}
+
+TEST(FunctionalCall, UsesOtherTensorsAndPutsBackItsOwn) {
+  nn::Sequential a = net(1), b = net(2);
+  const Tensor x = inputs(), before = a(x);
+  const Tensor w = b.state_dict().at("0.weight").requires_grad_();
+  const Tensor y = nn::functional_call(a, b.state_dict(), x);
+  EXPECT_EQ(y.to_vector(), b(x).to_vector());
+  EXPECT_EQ(a(x).to_vector(), before.to_vector());
+  const Tensor g = grad({nn::functional_call(a, {{"0.weight", w * 2}}, x).sum()}, {w})[0];
+  EXPECT_EQ(g.shape(), (Shape{5, 3}));
+  EXPECT_EQ(a.parameters()[0].value.grad().defined(), false);
+  // The optimizer that was made before goes on.
+  optim::Optimizer o(a.parameters(), optim::SGD{.lr = 0.1});
+  (void)nn::functional_call(a, b.state_dict(), x);
+  a(x).sum().backward();
+  o.step();
+  EXPECT_THROW(nn::functional_call(a, {{"0.weight", w}}, ones({2, 4}, kFloat64)), ShapeError);
+  EXPECT_EQ(a.parameters()[0].value.shape(), (Shape{5, 3}));
+  EXPECT_NE(a.parameters()[0].value.to_vector(), w.to_vector());
+  EXPECT_TRUE(has_text(message_of<ValueError>([&] {
+                         nn::functional_call(a, {{"weight", w}}, x);
+                       }),
+                       "[functional_call] got the name 'weight'"));
+  EXPECT_TRUE(has_text(
+      message_of<ShapeError>([&] {
+        nn::functional_call(a, {{"0.weight", w.t()}}, x);
+      }),
+      "[functional_call] got (3, 5) for '0.weight', expected (5, 3), or one dimension more"));
+}
+
+TEST(FunctionalCall, GivesTheHessianOfALinearModelAsGaussNewton) {
+  manual_seed(3);
+  nn::Sequential model(nn::Linear(3, 1));
+  model.to(kFloat64);
+  const Tensor x = inputs(), y = x.sum({1}, true);
+  const auto loss = [&](const Tensor& w) {
+    return nn::mse_loss(nn::functional_call(model, {{"0.weight", w}}, x), y);
+  };
+  const Tensor h = hessian(loss, model.parameters()[0].value.detach()).reshape({3, 3});
+  EXPECT_LT(distance(h, matmul(x.t(), x) / 3), 1e-14);  // 2·XᵀX/N
+}
+
+TEST(StackModules, RunManyNetsAsEachAlone) {
+  std::vector<nn::Sequential> nets{net(1), net(2), net(3)};
+  const nn::NamedTensors all = nn::stack_modules({&nets[0], &nets[1], &nets[2]});
+  EXPECT_EQ(all.at("0.weight").shape(), (Shape{3, 5, 3}));
+  const Tensor x = inputs(), y = nn::functional_call(nets[0], all, x);
+  EXPECT_EQ(y.shape(), (Shape{3, 6, 2}));
+  for (std::int64_t k = 0; k < 3; ++k)
+    EXPECT_LT(distance(y[k], nets[static_cast<std::size_t>(k)](x)), 1e-14);
+  const Tensor own = nn::functional_call(nets[0], all, stack({x, 2 * x, 3 * x}));
+  EXPECT_LT(distance(own[2], nets[2](3 * x)), 1e-14);
+  nn::Sequential other(nn::Linear(3, 4));
+  EXPECT_TRUE(has_text(message_of<StateError>([&] {
+                         nn::stack_modules({&nets[0], &other});
+                       }),
+                       "[stack_modules] got '0.bias'"));
+}
+
+TEST(PerSampleGrad, IsTheGradientOfEachSampleAlone) {
+  const Tensor x = inputs(), y = tensor({0, 1, 1, 0, 1, 0});
+  struct Own : nn::Module {
+    nn::Linear first = register_module("first", nn::Linear(3, 4));
+    nn::LayerNorm norm = register_module("norm", nn::LayerNorm(4));
+    nn::Linear last = register_module("last", nn::Linear(4, 2));
+    Tensor forward(const Tensor& z) override { return last(norm(relu(first(z)))); }
+  };
+  nn::Sequential fast = net(4);
+  Own slow;
+  slow.to(kFloat64);
+  for (nn::Module* m : {static_cast<nn::Module*>(&fast), static_cast<nn::Module*>(&slow)}) {
+    const nn::NamedTensors all = nn::per_sample_grad(*m, each_loss, x, y);
+    EXPECT_EQ(all.size(), m->parameters().size());
+    for (std::int64_t i = 0; i < 6; ++i) {
+      m->zero_grad();
+      each_loss((*m)(x.narrow(0, i, 1)), y.narrow(0, i, 1)).sum().backward();
+      for (const Parameter& p : m->parameters())
+        EXPECT_LT(distance(all.at(p.name)[i], p.value.grad()), 1e-14) << p.name << " of " << i;
+    }
+  }
+  EXPECT_TRUE(has_text(
+      message_of<ShapeError>([&] {
+        nn::per_sample_grad(
+            fast, [](const Tensor& a, const Tensor& b) { return nn::cross_entropy(a, b); }, x, y);
+      }),
+      "[per_sample_grad] got losses (), expected (6,). Hint: Reduction::none"));
+}
+
+}  // namespace
+}  // namespace descent
