@@ -3,6 +3,7 @@
 #include <descent/core/create.h>
 #include <descent/core/text.h>
 #include <descent/nn/functional.h>
+#include <descent/nn/sequential.h>
 #include <descent/nn/slot.h>
 
 #include <set>
@@ -96,20 +97,37 @@ bool treats_rows_alone(const Module& model) {
   return alone;
 }
 
+/// A Linear layer's input and output in a forward pass. A sample's gradient by the weight is the
+/// product of the output's gradient and the input.
+struct Passed {
+  const Linear* layer;
+  Tensor input, output;
+};
+Tensor pass(Module& m, const Tensor& x, std::vector<Passed>& passed) {
+  if (auto* const list = dynamic_cast<ModuleList*>(&m)) {
+    Tensor y = x;
+    for (Module& step : *list) y = pass(step, y, passed);
+    return y;
+  }
+  auto* const layer = dynamic_cast<Linear*>(&m);
+  if (!layer) return m(x);
+  const Tensor bias = layer->bias.defined() ? layer->bias.detach() : Tensor();
+  Tensor y = linear(x, layer->weight.detach(), bias);
+  if (!y.requires_grad()) y.requires_grad_();
+  passed.push_back({layer, x.detach(), y});
+  return y;
+}
+
 }  // namespace
 
 NamedTensors per_sample_grad(Module& model,
                              const std::function<Tensor(const Tensor&, const Tensor&)>& loss,
                              const Tensor& x, const Tensor& y) {
-  const std::int64_t n = x.size(0);
-  std::vector<std::string> names;
-  std::vector<Tensor> values;
+  Parameters trained;
   for (const Parameter& p : model.parameters())
-    if (p.value.requires_grad()) {
-      names.push_back(p.name);
-      values.push_back(p.value);
-    }
-  const auto losses_of = [&](const Tensor& output, const Tensor& target) {
+    if (p.value.requires_grad()) trained.push_back(p);
+  const std::int64_t n = x.size(0);
+  const auto sum_of = [&](const Tensor& output, const Tensor& target) {
     const Tensor l = loss(output, target);
     if (l.dim() != 1 || l.size(0) != target.size(0))
       fail<ShapeError>("per_sample_grad", "got losses ", l.shape(), ", expected (", target.size(0),
@@ -118,30 +136,38 @@ NamedTensors per_sample_grad(Module& model,
   };
   const EnableGradGuard record;
   NamedTensors result;
+  const auto add = [&](const Tensor& parameter, const Tensor& g) {  // a tied one is met twice
+    for (const Parameter& p : trained)
+      if (p.value.is_same(parameter)) {
+        Tensor& all = result[p.name];
+        all = all.defined() ? all + g : g;
+      }
+  };
   if (treats_rows_alone(model)) {
-    NamedTensors each;
-    std::vector<Tensor> leaves;
-    for (std::size_t i = 0; i < names.size(); ++i) {
-      Shape shape = values[i].shape();
-      shape.insert(0, n);
-      leaves.push_back(values[i].detach().unsqueeze(0).expand(shape).requires_grad_());
-      each[names[i]] = leaves.back();
+    std::vector<Passed> passed;
+    const Tensor total = sum_of(pass(model, x.detach(), passed), y);
+    std::vector<Tensor> outputs;
+    for (const Passed& p : passed) outputs.push_back(p.output);
+    const std::vector<Tensor> g = grad({total}, outputs, {}, {.allow_unused = true});
+    const NoGradGuard no_grad;
+    for (std::size_t i = 0; i < passed.size(); ++i) {
+      const auto& [layer, input, output] = passed[i];
+      const Tensor by_output = g[i].defined() ? g[i] : zeros_like(output);
+      add(layer->weight, matmul(by_output.unsqueeze(2), input.unsqueeze(1)));
+      if (layer->bias.defined()) add(layer->bias, by_output);
     }
-    const Tensor output = functional_call(model, each, x.unsqueeze(1));
-    const std::vector<Tensor> g =
-        grad({losses_of(output.squeeze(1), y)}, leaves, {}, {.allow_unused = true});
-    for (std::size_t i = 0; i < names.size(); ++i)
-      result[names[i]] = g[i].defined() ? g[i] : zeros_like(leaves[i]);
     return result;
   }
-  std::map<std::string, std::vector<Tensor>> rows;
+  std::vector<Tensor> values;
+  for (const Parameter& p : trained) values.push_back(p.value);
+  std::vector<std::vector<Tensor>> rows(values.size());
   for (std::int64_t i = 0; i < n; ++i) {
-    const Tensor l = losses_of(model(x.narrow(0, i, 1)), y.narrow(0, i, 1));
+    const Tensor l = sum_of(model(x.narrow(0, i, 1)), y.narrow(0, i, 1));
     const std::vector<Tensor> g = grad({l}, values, {}, {.allow_unused = true});
-    for (std::size_t k = 0; k < names.size(); ++k)
-      rows[names[k]].push_back(g[k].defined() ? g[k] : zeros_like(values[k]));
+    for (std::size_t k = 0; k < values.size(); ++k)
+      rows[k].push_back(g[k].defined() ? g[k] : zeros_like(values[k]));
   }
-  for (const auto& [name, all] : rows) result[name] = stack(all);
+  for (std::size_t k = 0; k < values.size(); ++k) result[trained[k].name] = stack(rows[k]);
   return result;
 }
 
