@@ -2,6 +2,7 @@
 #pragma once
 
 #include <descent/autograd/compile.h>
+#include <descent/autograd/curvature.h>
 #include <descent/autograd/engine.h>
 #include <descent/autograd/function.h>
 #include <descent/autograd/functional.h>
@@ -38,6 +39,7 @@
 #include <descent/nn/rnn.h>
 #include <descent/nn/sequential.h>
 #include <descent/optim/early_stopping.h>
+#include <descent/optim/functional.h>
 #include <descent/optim/names/description.h>
 #include <descent/optim/names/register.h>
 #include <descent/optim/names/registry.h>

@@ -1,5 +1,7 @@
 #include "claims/experiment.h"
 
+#include <descent/autograd/curvature.h>
+
 #include <algorithm>
 #include <numeric>
 
@@ -23,29 +25,13 @@ void set_flat(const nn::Module& model, const Tensor& values) {
 }
 
 double sharpness(const Trained& t, const data::Dataset& d) {
-  constexpr int kIterations = 60;
   nn::Sequential model = t.model;
-  std::vector<Tensor> weights, direction;
+  std::vector<Tensor> weights;
+  for (const Parameter& p : model.parameters()) weights.push_back(p.value);
+  const auto hessian =
+      curvature::hessian(weights, [&] { return nn::cross_entropy(model(d.x), d.y); });
   Generator generator(7);
-  for (const Parameter& p : model.parameters()) {
-    weights.push_back(p.value);
-    direction.push_back(randn(p.value.shape(), generator, p.value.dtype()));
-  }
-  const std::vector<Tensor> gradient =
-      grad({nn::cross_entropy(model(d.x), d.y)}, weights, {}, {.create_graph = true});
-  double eigenvalue = 0;
-  for (int i = 0; i < kIterations; ++i) {
-    double square = 0;
-    for (const Tensor& v : direction) square += v.square().sum().item();
-    for (const Tensor& v : direction) v.mul_(1 / std::sqrt(square));
-    const std::vector<Tensor> product = grad(gradient, weights, direction, {.retain_graph = true});
-    eigenvalue = 0;
-    for (std::size_t k = 0; k < weights.size(); ++k) {
-      eigenvalue += (product[k] * direction[k]).sum().item();
-      direction[k] = product[k].clone();
-    }
-  }
-  return eigenvalue;
+  return curvature::lanczos(hessian, 40, generator).values[-1].item();
 }
 
 Trained trained(const Options& o, const data::Split& parts) {

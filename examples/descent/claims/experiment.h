@@ -46,8 +46,8 @@ struct Trained {
 Trained trained(const Options& o, const descent::data::Split& parts);
 
 /// The largest eigenvalue of the Hessian of the mean cross-entropy over a data set, with respect to
-/// the weights of the network. Power iteration needs only products of the Hessian and a vector.
-/// Each product is the gradient of a gradient.
+/// the weights of the network, by Lanczos's method. It needs only products of the Hessian and a
+/// vector. Each product is the gradient of a gradient.
 double sharpness(const Trained& t, const descent::data::Dataset& d);
 
 /// The validation loss after training; infinite if training diverged.
