@@ -144,9 +144,6 @@ Operator empirical_fisher(const Tensor& gradients) {
           }};
 }
 
-double hutchinson_trace(const Operator& a, std::int64_t probes) {
-  return hutchinson_trace(a, probes, default_generator());
-}
 double hutchinson_trace(const Operator& a, std::int64_t probes, Generator& generator) {
   check_count("hutchinson_trace", "probes", probes, 1);
   double sum = 0;
@@ -157,9 +154,6 @@ double hutchinson_trace(const Operator& a, std::int64_t probes, Generator& gener
   return sum / static_cast<double>(probes);
 }
 
-double hutchpp_trace(const Operator& a, std::int64_t products) {
-  return hutchpp_trace(a, products, default_generator());
-}
 double hutchpp_trace(const Operator& a, std::int64_t products, Generator& generator) {
   check_count("hutchpp_trace", "products", products, 3);
   const std::int64_t third = products / 3;
@@ -178,9 +172,6 @@ double hutchpp_trace(const Operator& a, std::int64_t products, Generator& genera
   return trace;
 }
 
-Tensor hutchinson_diag(const Operator& a, std::int64_t probes) {
-  return hutchinson_diag(a, probes, default_generator());
-}
 Tensor hutchinson_diag(const Operator& a, std::int64_t probes, Generator& generator) {
   check_count("hutchinson_diag", "probes", probes, 1);
   Tensor sum = zeros({a.size()}, kFloat64);
@@ -191,9 +182,6 @@ Tensor hutchinson_diag(const Operator& a, std::int64_t probes, Generator& genera
   return (sum / static_cast<double>(probes)).to(a.dtype());
 }
 
-Ritz lanczos(const Operator& a, std::int64_t steps) {
-  return lanczos(a, steps, default_generator());
-}
 Ritz lanczos(const Operator& a, std::int64_t steps, Generator& generator) {
   check_count("lanczos", "steps", steps, 1);
   std::vector<Tensor> basis;
@@ -222,10 +210,6 @@ Ritz lanczos(const Operator& a, std::int64_t steps, Generator& generator) {
   return {values, vectors[0].square(), matmul(stack(basis, 1), vectors.to(a.dtype()))};
 }
 
-Tensor spectral_density(const Operator& a, const Tensor& points, double width, std::int64_t probes,
-                        std::int64_t steps) {
-  return spectral_density(a, points, width, probes, steps, default_generator());
-}
 Tensor spectral_density(const Operator& a, const Tensor& points, double width, std::int64_t probes,
                         std::int64_t steps, Generator& generator) {
   check_count("spectral_density", "probes", probes, 1);

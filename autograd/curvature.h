@@ -57,17 +57,17 @@ Operator empirical_fisher(const Tensor& gradients);
 
 /// The trace of A from `probes` products with random signs; Hutchinson 1989. Its standard deviation
 /// is √(2/probes) times the norm of A beside its diagonal. Throws ValueError for probes < 1.
-double hutchinson_trace(const Operator& a, std::int64_t probes);
-double hutchinson_trace(const Operator& a, std::int64_t probes, Generator& generator);
+double hutchinson_trace(const Operator& a, std::int64_t probes,
+                        Generator& generator = default_generator());
 /// The trace of A from `products` products: exact on what A does to a random space, Hutchinson's
 /// estimate on the rest; Meyer et al. 2021, arXiv:2010.09649. Its error falls like 1/products if
 /// the eigenvalues have one sign. Throws ValueError for products < 3.
-double hutchpp_trace(const Operator& a, std::int64_t products);
-double hutchpp_trace(const Operator& a, std::int64_t products, Generator& generator);
+double hutchpp_trace(const Operator& a, std::int64_t products,
+                     Generator& generator = default_generator());
 /// The diagonal of A (n) from `probes` products; Bekas et al. 2007. Throws ValueError for
 /// probes < 1.
-Tensor hutchinson_diag(const Operator& a, std::int64_t probes);
-Tensor hutchinson_diag(const Operator& a, std::int64_t probes, Generator& generator);
+Tensor hutchinson_diag(const Operator& a, std::int64_t probes,
+                       Generator& generator = default_generator());
 
 /// What lanczos() gives. The largest and the smallest value come near the extreme eigenvalues of A
 /// first.
@@ -78,15 +78,13 @@ struct Ritz {
 };
 /// k <= `steps` products from a random vector, with whole reorthogonalisation; Golub & Van Loan
 /// 2013, ch. 10. k is smaller where the products span less. Throws ValueError for steps < 1.
-Ritz lanczos(const Operator& a, std::int64_t steps);
-Ritz lanczos(const Operator& a, std::int64_t steps, Generator& generator);
+Ritz lanczos(const Operator& a, std::int64_t steps, Generator& generator = default_generator());
 /// The share of A's eigenvalues near each of `points` (k), as a density: Gaussians of deviation
 /// `width` about Ritz values, averaged over `probes` runs of lanczos(); Ghorbani et al. 2019,
 /// arXiv:1901.10159. Throws ValueError for a width of 0 or less or for probes < 1.
 Tensor spectral_density(const Operator& a, const Tensor& points, double width,
-                        std::int64_t probes = 10, std::int64_t steps = 40);
-Tensor spectral_density(const Operator& a, const Tensor& points, double width, std::int64_t probes,
-                        std::int64_t steps, Generator& generator);
+                        std::int64_t probes = 10, std::int64_t steps = 40,
+                        Generator& generator = default_generator());
 
 /// How cg() ended.
 struct Solution {
