@@ -45,8 +45,8 @@ Operator hessian(const std::vector<Tensor>& weights, const std::function<Tensor(
 
 /// The generalised Gauss–Newton matrix Jᵀ·H·J: J the Jacobian of the outputs by the weights, H the
 /// Hessian of the loss by the outputs; Schraudolph 2002. It has no negative eigenvalue if the loss
-/// is convex in the outputs. For cross_entropy, and for ½·mse_loss, it is the Fisher matrix of the
-/// model's own distribution, of the mean over the samples. A product takes three backward passes.
+/// is convex in the outputs. For cross_entropy it is the Fisher matrix of the model's own
+/// distribution, averaged over the samples. A product takes three backward passes.
 /// Throws as hessian().
 Operator gauss_newton(const std::vector<Tensor>& weights, const std::function<Tensor()>& outputs,
                       const std::function<Tensor(const Tensor& outputs)>& loss);

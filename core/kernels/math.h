@@ -21,15 +21,6 @@ inline constexpr float kNaN = std::numeric_limits<float>::quiet_NaN();
 // ln 2 in two parts: the first has zeros at the end, so that n · kLn2High is exact.
 inline constexpr float kLn2High = 0.693359375f, kLn2Low = -2.12194440e-4f;
 
-/// c0 + c1·x + c2·x² + …
-template <class... C>
-[[gnu::always_inline]] inline float polynomial(float x, float c0, C... c) {
-  if constexpr (sizeof...(c) == 0)
-    return c0;
-  else
-    return c0 + x * polynomial(x, c...);
-}
-
 /// x limited to [−most, most]; NaN stays NaN. Two choices one after the other take half the
 /// instructions of a nested choice.
 [[gnu::always_inline]] inline float limited(float x, float most) {
@@ -179,21 +170,25 @@ namespace detail {
   return std::bit_cast<float>(std::bit_cast<std::uint32_t>(y) ^ ((q & 2) << 30));
 }
 }  // namespace detail
-[[gnu::always_inline]] inline float sin_within(float x) {
-  const float y = detail::sine_within(x, 0);
+// ---- float and double alike ----
+
+template <class T>
+[[gnu::always_inline]] inline T sin_within(T x) {
+  const T y = detail::sine_within(x, 0);
   return x == 0 ? x : y;  // −0 stays −0
 }
-[[gnu::always_inline]] inline float cos_within(float x) { return detail::sine_within(x, 1); }
-inline float sin(float x) {
-  return std::fabs(x) <= kTurnsMost ? sin_within(x)
-                                    : static_cast<float>(std::sin(static_cast<double>(x)));
+template <class T>
+[[gnu::always_inline]] inline T cos_within(T x) {
+  return detail::sine_within(x, 1);
 }
-inline float cos(float x) {
-  return std::fabs(x) <= kTurnsMost ? cos_within(x)
-                                    : static_cast<float>(std::cos(static_cast<double>(x)));
+template <class T>
+inline T sin(T x) {
+  return std::fabs(x) <= T(kTurnsMost) ? sin_within(x) : T(std::sin(static_cast<double>(x)));
 }
-
-// ---- float and double alike ----
+template <class T>
+inline T cos(T x) {
+  return std::fabs(x) <= T(kTurnsMost) ? cos_within(x) : T(std::cos(static_cast<double>(x)));
+}
 
 template <class T>
 [[gnu::always_inline]] inline T log1p(T x) {  // the rounding of 1 + x is put back

@@ -27,8 +27,8 @@ inline constexpr double kLn2Head = 0x1.62e42fefap-1,
                         kLn2Tail = 0x1.cf79abc9e3b3ap-40;  // head·n is exact
 
 /// c0 + c1·x + c2·x² + …
-template <class... C>
-[[gnu::always_inline]] inline double polynomial(double x, double c0, C... c) {
+template <class T, class... C>
+[[gnu::always_inline]] inline T polynomial(T x, T c0, C... c) {
   if constexpr (sizeof...(c) == 0)
     return c0;
   else
@@ -176,12 +176,5 @@ namespace detail {
   return std::bit_cast<double>(std::bit_cast<std::uint64_t>(y) ^ ((q & 2) << 62));
 }
 }  // namespace detail
-[[gnu::always_inline]] inline double sin_within(double x) {
-  const double y = detail::sine_within(x, 0);
-  return x == 0 ? x : y;  // −0 stays −0
-}
-[[gnu::always_inline]] inline double cos_within(double x) { return detail::sine_within(x, 1); }
-inline double sin(double x) { return std::fabs(x) <= kTurnsMost ? sin_within(x) : std::sin(x); }
-inline double cos(double x) { return std::fabs(x) <= kTurnsMost ? cos_within(x) : std::cos(x); }
 
 }  // namespace descent::math

@@ -1,4 +1,5 @@
 // Curvature operators against matrices that are written down.
+#include "tests/support/distance.h"
 #include "tests/support/errors.h"
 
 #include <descent/autograd/curvature.h>
@@ -10,13 +11,9 @@
 namespace descent {
 namespace {
 
+using testing::distance;
 using testing::has_text;
 using testing::message_of;
-
-double distance(const Tensor& a, const Tensor& b) {
-  EXPECT_EQ(a.shape(), b.shape());
-  return max(abs(a - b)).item();
-}
 
 /// A net of 18 weights with its data.
 struct Problem {
@@ -195,6 +192,19 @@ TEST(Curvature, SaysWhatDoesNotFit) {
                        "[hutchpp_trace] got products = 2, expected 3 or more"));
   EXPECT_TRUE(has_text(message_of<ShapeError>([&] { curvature::cg(h, ones({3})); }),
                        "[cg] got b (3,), expected (18,)"));
+  EXPECT_TRUE(
+      has_text(message_of<ValueError>([&] { curvature::hessian({}, [&] { return p.loss(); }); }),
+               "[curvature] got no weights, expected one or more"));
+  EXPECT_THROW(curvature::hessian({p.x}, [&] { return p.loss(); }), GraphError);
+  EXPECT_TRUE(has_text(message_of<ShapeError>([&] { curvature::empirical_fisher(ones({3})); }),
+                       "[empirical_fisher] got gradients (3,), expected (N, n)"));
+  EXPECT_TRUE(
+      has_text(message_of<ValueError>([&] { curvature::spectral_density(h, ones({3}), 0); }),
+               "[spectral_density] got width 0, expected above 0"));
+  EXPECT_TRUE(has_text(message_of<ShapeError>([&] {
+                         curvature::spectral_density(h, ones({3, 1}), 1);
+                       }),
+                       "[spectral_density] got points (3, 1), expected (k)"));
   {
     const NoGradGuard no_grad;
     p.weights[0].mul_(2);

@@ -1,4 +1,5 @@
 // Derivatives of functions, against each other, against known ones and against finite differences.
+#include "tests/support/distance.h"
 #include "tests/support/errors.h"
 
 #include <descent/descent.h>
@@ -6,13 +7,9 @@
 namespace descent {
 namespace {
 
+using testing::distance;
 using testing::has_text;
 using testing::message_of;
-
-double distance(const Tensor& a, const Tensor& b) {
-  EXPECT_EQ(a.shape(), b.shape());
-  return a.numel() == 0 ? 0 : max(abs(a - b)).item();
-}
 
 Tensor waves(const Tensor& x) { return sin(x) * x.sum() + cat({x, x.square()}).slice(0, 0, 4); }
 Tensor energy(const Tensor& x) { return (exp(x) * x.flip({0})).sum() + x.square().sum().square(); }

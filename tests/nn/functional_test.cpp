@@ -1,4 +1,5 @@
 // Modules as functions of their parameters.
+#include "tests/support/distance.h"
 #include "tests/support/errors.h"
 
 #include <descent/descent.h>
@@ -6,13 +7,9 @@
 namespace descent {
 namespace {
 
+using testing::distance;
 using testing::has_text;
 using testing::message_of;
-
-double distance(const Tensor& a, const Tensor& b) {
-  EXPECT_EQ(a.shape(), b.shape());
-  return max(abs(a - b)).item();
-}
 
 nn::Sequential net(std::uint64_t seed) {
   manual_seed(seed);
