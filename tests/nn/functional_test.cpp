@@ -44,6 +44,12 @@ TEST(FunctionalCall, UsesOtherTensorsAndPutsBackItsOwn) {
   EXPECT_EQ(a.parameters()[0].value.shape(), (Shape{5, 3}));
   EXPECT_NE(a.parameters()[0].value.to_vector(), w.to_vector());
   EXPECT_TRUE(has_text(message_of<ValueError>([&] {
+                         nn::functional_call(a, {{"0.weight", Tensor()}}, x);
+                       }),
+                       "[functional_call] got an undefined tensor for '0.weight'"));
+  EXPECT_TRUE(has_text(message_of<ValueError>([&] { nn::stack_modules({}); }),
+                       "[stack_modules] got no modules, expected one or more"));
+  EXPECT_TRUE(has_text(message_of<ValueError>([&] {
                          nn::functional_call(a, {{"weight", w}}, x);
                        }),
                        "[functional_call] got the name 'weight'"));
