@@ -238,17 +238,17 @@ Tensor erf(const Tensor& x) {  // 2/√π · e^(−x²)
 Tensor sign(const Tensor& x) { return kernel::sign(x); }
 
 namespace {
-constexpr double kLog2 = 0.69314718055994530942, kLog10 = 2.30258509299404568402;
+constexpr double kLog2E = 1.44269504088896340736, kLog10E = 0.43429448190325182765;
 }
 
-Tensor log2(const Tensor& x) {  // 1/(x·log 2)
+Tensor log2(const Tensor& x) {  // log₂e/x; x·log 2 could be subnormal
   return record("log2", kernel::log2(x), {x},
-                [x = Saved(x)](const Tensor& g, Need) { return Grads(g / (*x * kLog2)); });
+                [x = Saved(x)](const Tensor& g, Need) { return Grads(g * kLog2E / *x); });
 }
 
-Tensor log10(const Tensor& x) {  // 1/(x·log 10)
+Tensor log10(const Tensor& x) {  // log₁₀e/x
   return record("log10", kernel::log10(x), {x},
-                [x = Saved(x)](const Tensor& g, Need) { return Grads(g / (*x * kLog10)); });
+                [x = Saved(x)](const Tensor& g, Need) { return Grads(g * kLog10E / *x); });
 }
 
 Tensor sinh(const Tensor& x) {

@@ -34,10 +34,10 @@ struct ExpParts {
   /// n at its place in a float's bits. For NaN or a large x the number wraps, and is not used.
   std::uint32_t exponent;
 };
-[[gnu::always_inline]] inline ExpParts exp_parts(float x) {
+[[gnu::always_inline]] inline ExpParts exp_parts(float x, float low = 0) {
   const float shifted = x * 1.44269504f + 12582912.0f;  // n ends up in the lowest bits
   const float n = shifted - 12582912.0f;
-  const float r = (x - n * kLn2High) - n * kLn2Low;
+  const float r = (x - n * kLn2High) + (low - n * kLn2Low);
   const float tail = r + r * r *
                              polynomial(r, 5.000000000e-01f, 1.666666716e-01f, 4.166645557e-02f,
                                         8.333361708e-03f, 1.393449726e-03f, 1.985812996e-04f);
@@ -170,6 +170,22 @@ namespace detail {
   return std::bit_cast<float>(std::bit_cast<std::uint32_t>(y) ^ ((q & 2) << 30));
 }
 }  // namespace detail
+
+// ---- rounded from double ----
+
+[[gnu::always_inline]] inline float sinh(float x) {
+  return static_cast<float>(sinh(static_cast<double>(x)));
+}
+[[gnu::always_inline]] inline float cosh(float x) {
+  return static_cast<float>(cosh(static_cast<double>(x)));
+}
+[[gnu::always_inline]] inline float atan(float x) {
+  return static_cast<float>(atan(static_cast<double>(x)));
+}
+[[gnu::always_inline]] inline float atan2(float y, float x) {
+  return static_cast<float>(atan2(static_cast<double>(y), static_cast<double>(x)));
+}
+
 // ---- float and double alike ----
 
 template <class T>

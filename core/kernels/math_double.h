@@ -117,6 +117,63 @@ struct DoubleExpParts {
 }
 
 namespace detail {
+/// e^a/4 for 0 <= a <= 710.6; the last results of sinh and cosh would need an exponent too large.
+[[gnu::always_inline]] inline double exp_quarter(DoubleExpParts e) {
+  return times_power(0.25, e.exponent) * (1 + e.tail);
+}
+}  // namespace detail
+
+/// (m + m/(m + 1))/2 with m = e^|x| − 1, which is computed as a quarter where it is large.
+[[gnu::always_inline]] inline double sinh(double x) {
+  const double a = std::fabs(x);
+  const detail::DoubleExpParts e = detail::exp_parts(a > 710.6 ? 710.6 : a);
+  const double quarter = detail::times_power(0.25, e.exponent);
+  const bool near = a < 0.34;
+  const double m = near ? e.tail : quarter * e.tail + (quarter - 0.25);
+  const double y = (m + m / (m * (near ? 1.0 : 4.0) + 1)) * (near ? 0.5 : 2.0);
+  return std::copysign(y, x);
+}
+[[gnu::always_inline]] inline double cosh(double x) {
+  const double a = std::fabs(x);
+  const double quarter = detail::exp_quarter(detail::exp_parts(a > 710.6 ? 710.6 : a));
+  return 2 * (quarter + 0.0625 / quarter);
+}
+
+namespace detail {
+inline constexpr double kHalfPi = 0x1.921fb54442d18p+0, kHalfPiTail = 0x1.1a62633145c07p-54;
+/// atan(a) for a >= 0: of a, of (a − 1)/(a + 1) beside 1, and of −1/a beyond.
+[[gnu::always_inline]] inline double atan_of(double a) {
+  const bool steep = a > 2.414213562373095, middle = a > 0.41421356237309503;
+  const double t = (steep ? -1.0 : middle ? a - 1 : a) / (steep ? a : middle ? a + 1 : 1.0);
+  const double s = t * t, quarters = steep ? 1.0 : middle ? 0.5 : 0.0;
+  const double y =
+      t + t * s *
+              polynomial(s, -0.3333333333333333, 0.1999999999999548, -0.14285714284657894,
+                         0.11111111014561013, -0.09090904549884611, 0.07692182535116648,
+                         -0.06664502215671447, 0.058580687568615106, -0.05085030492810941,
+                         0.03921955253255129, -0.019162068915902573);
+  return quarters * kHalfPi + (y + quarters * kHalfPiTail);
+}
+}  // namespace detail
+
+[[gnu::always_inline]] inline double atan(double x) {
+  return std::copysign(detail::atan_of(std::fabs(x)), x);
+}
+/// The angle of the point (x, y): the arctangent of the smaller part over the larger one, counted
+/// from the axis beside it.
+[[gnu::always_inline]] inline double atan2(double y, double x) {
+  const double height = std::fabs(y), width = std::fabs(x);
+  const bool steep = height > width, left = std::copysign(1.0, x) < 0;
+  const double less = steep ? width : height, more = steep ? height : width;
+  const double ratio = less == more ? (more == 0 ? 0.0 : 1.0) : less / more;  // of infinities too
+  const double angle = detail::atan_of(ratio), quarters = steep ? 1.0 : left ? 2.0 : 0.0;
+  const double turned = quarters * detail::kHalfPi +
+                        ((steep != left ? -angle : angle) + quarters * detail::kHalfPiTail);
+  const double turn = std::copysign(turned, y);
+  return x == x && y == y ? turn : x + y;
+}
+
+namespace detail {
 /// Φ(−t) and the density beside t >= 0. exp(−t²/2) keeps its digits, because the square is computed
 /// in two parts. The factor Φ(−t)·exp(t²/2)·(t + 1) is almost constant.
 [[gnu::always_inline]] inline Normal<double> normal_tail(double t) {

@@ -1,5 +1,5 @@
 #include <descent/core/kernels/elementwise.h>
-#include <descent/core/kernels/math.h>
+#include <descent/core/kernels/math_power.h>
 #include <descent/core/kernels/pointwise.h>
 #include <descent/core/launch.h>
 #include <descent/core/parallel.h>
@@ -25,7 +25,9 @@ Tensor div(const Tensor& a, const Tensor& b) {
   return map2("div", a, b, [](auto v, auto w) { return v / w; });
 }
 Tensor pow(const Tensor& a, const Tensor& b) {
-  return map2("pow", a, b, [](auto v, auto w) { return std::pow(v, w); });
+  return map2_within(
+      "pow", a, b, [](auto v, auto w, bool& ordinary) { return math::pow_within(v, w, ordinary); },
+      [](auto v, auto w) { return math::pow(v, w); });
 }
 Tensor maximum(const Tensor& a, const Tensor& b) {
   return map2_numeric("maximum", a, b, [](auto v, auto w) { return v != v || v > w ? v : w; });
@@ -103,29 +105,29 @@ Tensor trunc(const Tensor& x) {
   return map("trunc", x, [](auto v) { return std::trunc(v); });
 }
 Tensor sinh(const Tensor& x) {
-  return map("sinh", x, [](auto v) { return std::sinh(v); });
+  return map("sinh", x, [](auto v) { return math::sinh(v); });
 }
 Tensor cosh(const Tensor& x) {
-  return map("cosh", x, [](auto v) { return std::cosh(v); });
+  return map("cosh", x, [](auto v) { return math::cosh(v); });
 }
 Tensor atan(const Tensor& x) {
-  return map("atan", x, [](auto v) { return std::atan(v); });
+  return map("atan", x, [](auto v) { return math::atan(v); });
 }
 Tensor log2(const Tensor& x) {
-  return map("log2", x, [](auto v) { return std::log2(v); });
+  return map("log2", x, [](auto v) { return math::log2(v); });
 }
 Tensor log10(const Tensor& x) {
-  return map("log10", x, [](auto v) { return std::log10(v); });
+  return map("log10", x, [](auto v) { return math::log10(v); });
 }
 Tensor atan2(const Tensor& a, const Tensor& b) {
-  return map2("atan2", a, b, [](auto v, auto w) { return std::atan2(v, w); });
+  return map2("atan2", a, b, [](auto v, auto w) { return math::atan2(v, w); });
 }
 Tensor logaddexp(const Tensor& a, const Tensor& b) {
   return map2("logaddexp", a, b, [](auto v, auto w) -> decltype(v) {
     using T = decltype(v);
     constexpr T kLog2 = T(0.69314718055994530942);
     if (v == w) return v + kLog2;  // infinities too
-    return (v > w ? v : w) + std::log1p(std::exp(-std::fabs(v - w)));
+    return (v > w ? v : w) + math::log1p(math::exp(-std::fabs(v - w)));
   });
 }
 Tensor exp(const Tensor& x) {

@@ -20,20 +20,23 @@
 #define DESCENT_AVX2
 #define DESCENT_AVX512
 #endif
+// A formula that is not inlined, because it is long, is compiled for the baseline: slower, and with
+// other bits where products and sums fuse.
+#define DESCENT_WHOLE __attribute__((flatten))
 
 namespace descent::simd {
 namespace detail {
 
 template <class F, class... P>
-void loop_baseline(std::int64_t n, F f, P* __restrict... p) {
+DESCENT_WHOLE void loop_baseline(std::int64_t n, F f, P* __restrict... p) {
   for (std::int64_t i = 0; i < n; ++i) f(p[i]...);
 }
 template <class F, class... P>
-DESCENT_AVX2 void loop_avx2(std::int64_t n, F f, P* __restrict... p) {
+DESCENT_WHOLE DESCENT_AVX2 void loop_avx2(std::int64_t n, F f, P* __restrict... p) {
   for (std::int64_t i = 0; i < n; ++i) f(p[i]...);
 }
 template <class F, class... P>
-DESCENT_AVX512 void loop_avx512(std::int64_t n, F f, P* __restrict... p) {
+DESCENT_WHOLE DESCENT_AVX512 void loop_avx512(std::int64_t n, F f, P* __restrict... p) {
   for (std::int64_t i = 0; i < n; ++i) f(p[i]...);
 }
 

@@ -1,5 +1,5 @@
-// The functions of core/kernels/math.h against the library in a higher precision.
-#include <descent/core/kernels/math.h>
+// The functions of core/kernels/math*.h against the library in a higher precision.
+#include <descent/core/kernels/math_power.h>
 #include <descent/core/simd/pack.h>
 #include <descent/descent.h>
 #include <gtest/gtest.h>
@@ -143,6 +143,128 @@ TEST(Math, DoublesAreWithinFourUnits) {
   expect_doubles("gelu", 5, own_gelu, gelu_of, -37.5, 9);  // below, Φ is subnormal
 }
 
+TEST(Math, LogarithmsHyperbolicsAndArctangent) {
+  using Long = long double;
+  expect_doubles(
+      "log2", 0.51, log2, [](Long x) { return std::log2(x); }, 0, 3);
+  expect_doubles(
+      "log10", 0.51, log10, [](Long x) { return std::log10(x); }, 0, 3);
+  expect_doubles(
+      "sinh", 3, sinh, [](Long x) { return std::sinh(x); }, -2, 2);
+  expect_doubles(
+      "sinh", 3, sinh, [](Long x) { return std::sinh(x); }, -712, 712);
+  expect_doubles(
+      "cosh", 2, cosh, [](Long x) { return std::cosh(x); }, -712, 712);
+  expect_doubles(
+      "atan", 2.5, atan, [](Long x) { return std::atan(x); }, -4, 4);
+  expect_within(
+      0.52, [](float x) { return math::log2(x); }, [](double x) { return std::log2(x); });
+  expect_within(
+      0.52, [](float x) { return math::log10(x); }, [](double x) { return std::log10(x); });
+  expect_within(
+      0.51, [](float x) { return math::sinh(x); }, [](double x) { return std::sinh(x); });
+  expect_within(
+      0.51, [](float x) { return math::cosh(x); }, [](double x) { return std::cosh(x); });
+  expect_within(
+      0.51, [](float x) { return math::atan(x); }, [](double x) { return std::atan(x); });
+  for (int k = 0; k <= 22; ++k)
+    EXPECT_EQ(log10(tensor(std::pow(10.0, k), kFloat64)).item<double>(), k);
+  for (int k = -1074; k < 1024; ++k)
+    EXPECT_EQ(log2(tensor(std::ldexp(1.0, k), kFloat64)).item<double>(), k);
+}
+
+/// Compares an operator of two variables with `exact`, on the given pairs.
+template <class T>
+void expect_pairs(const char* name, double limit, Tensor (*own)(const Tensor&, const Tensor&),
+                  long double (*exact)(long double, long double), const std::vector<T>& x,
+                  const std::vector<T>& y) {
+  const std::vector<T> got = own(tensor(x), tensor(y)).template to_vector<T>();
+  double worst = 0, at_x = 0, at_y = 0;
+  for (std::size_t i = 0; i < x.size(); ++i) {
+    const long double truth = exact(static_cast<long double>(x[i]), static_cast<long double>(y[i]));
+    const T rounded = static_cast<T>(truth);
+    double u;
+    if constexpr (sizeof(T) == 8)
+      u = ulps(got[i], truth);
+    else
+      u = ulps(got[i], static_cast<double>(truth));
+    if (std::signbit(rounded) != std::signbit(got[i]) && !std::isnan(rounded)) u = INFINITY;
+    if (!(u <= worst))
+      worst = u, at_x = static_cast<double>(x[i]), at_y = static_cast<double>(y[i]);
+  }
+  EXPECT_LE(worst, limit) << name << " of " << dtype_of<T> << " at " << at_x << ", " << at_y;
+}
+
+/// Checks pow and atan2 on ordinary pairs, on random bits, on powers near the ends of the range,
+/// and on all pairs of special numbers.
+template <class T>
+void expect_powers() {
+  using Bits = std::conditional_t<sizeof(T) == 8, std::uint64_t, std::uint32_t>;
+  constexpr std::uint64_t kSeed = 32;
+  Generator generator(kSeed);
+  const auto between = [&](double low, double high) {
+    return static_cast<T>(low + (high - low) * generator.uniform());
+  };
+  const auto any = [&] { return std::bit_cast<T>(static_cast<Bits>(generator.next())); };
+  const auto exact_pow = +[](long double x, long double y) { return std::pow(x, y); };
+  const auto exact_atan2 = +[](long double y, long double x) { return std::atan2(y, x); };
+  std::vector<T> x, y;
+  const auto expect_all = [&](const char* what) {
+    SCOPED_TRACE(what);
+    expect_pairs<T>("pow", 1.5, pow, exact_pow, x, y);
+    expect_pairs<T>("atan2", 3, atan2, exact_atan2, x, y);
+    x.clear(), y.clear();
+  };
+  for (int i = 0; i < 100000; ++i) x.push_back(between(0, 3)), y.push_back(between(-5, 5));
+  expect_all("ordinary pairs");
+  for (int i = 0; i < 100000; ++i)
+    x.push_back(between(-9, 9)), y.push_back(std::nearbyint(between(-30, 30)));
+  expect_all("whole powers");
+  for (int i = 0; i < 100000; ++i) x.push_back(any()), y.push_back(any());
+  expect_all("random bits");
+  for (int i = 0; i < 100000; ++i) {
+    const double most = sizeof(T) == 8 ? 745 : 104;
+    x.push_back(i % 2 == 0 ? std::fabs(any())
+                           : static_cast<T>(1 + static_cast<double>(between(-1, 1)) *
+                                                    std::exp2(-20 * generator.uniform())));
+    y.push_back(static_cast<T>(static_cast<double>(between(-1, 1)) * most /
+                               std::log(static_cast<double>(x.back()))));
+  }
+  expect_all("results over the whole range");
+  using Limits = std::numeric_limits<T>;
+  const T special[] = {T(0.0),
+                       T(-0.0),
+                       1,
+                       -1,
+                       2,
+                       -3,
+                       T(0.5),
+                       T(-1.5),
+                       Limits::infinity(),
+                       -Limits::infinity(),
+                       Limits::quiet_NaN(),
+                       Limits::max(),
+                       Limits::lowest(),
+                       Limits::min(),
+                       Limits::denorm_min(),
+                       -Limits::denorm_min(),
+                       T(0x1p24),
+                       T(-0x1p24 + 1),
+                       T(0x1p22 + 1),
+                       T(0x1p53),
+                       T(0x1p53 - 1),
+                       std::nextafter(T(1), T(0)),
+                       std::nextafter(T(-1), T(-2))};
+  for (const T a : special)
+    for (const T b : special) x.push_back(a), y.push_back(b);
+  expect_all("special numbers");
+}
+
+TEST(Math, PowersAndAngles) {
+  expect_powers<double>();
+  expect_powers<float>();
+}
+
 TEST(Math, SineBesideMultiplesOfQuartersLosesNoDigits) {
   double worst = 0;
   for (int k = 1; k < 630000; k += 7) {
@@ -173,6 +295,16 @@ TEST(Math, VectorisedAndAloneGiveTheSameBits) {
       {"silu", [](const Tensor& t) { return silu(t); }},
       {"sin", [](const Tensor& t) { return sin(t); }},
       {"cos", [](const Tensor& t) { return cos(t); }},
+      {"log2", [](const Tensor& t) { return log2(abs(t)); }},
+      {"log10", [](const Tensor& t) { return log10(abs(t)); }},
+      {"sinh", [](const Tensor& t) { return sinh(t); }},
+      {"cosh", [](const Tensor& t) { return cosh(t); }},
+      {"atan", [](const Tensor& t) { return atan(t); }},
+      {"pow", [](const Tensor& t) { return pow(abs(t), t); }},
+      {"pow, not every pair ordinary", [](const Tensor& t) { return pow(t, abs(t)); }},
+      {"cube", [](const Tensor& t) { return pow(t, 3); }},
+      {"atan2", [](const Tensor& t) { return atan2(t, t + 0.5); }},
+      {"logaddexp", [](const Tensor& t) { return logaddexp(t, 1 - t); }},
       {"rsqrt", [](const Tensor& t) { return rsqrt(abs(t)); }}};
   const Tensor wide = x.to(kFloat64);
   for (const auto& [name, f] : all) {
