@@ -1,4 +1,3 @@
-#include <descent/core/kernels/blas.h>
 #include <descent/core/kernels/elementwise.h>
 #include <descent/core/kernels/gemm.h>
 #include <descent/core/kernels/gemm_tile.h>
@@ -8,14 +7,12 @@
 #include <descent/core/memory.h>
 #include <descent/core/parallel.h>
 
-#include <cblas.h>
 #include <algorithm>
 #include <array>
 #include <cstring>
-#include <optional>
 
 #if defined(__SSE2__)
-#include <xmmintrin.h>
+#include <emmintrin.h>
 #endif
 
 // Legend: C (M, N) = A (M, K) · B (K, N) + bias (N); MR rows and NV vectors of columns a tile.
@@ -26,7 +23,6 @@ using detail::launch;
 
 namespace {
 
-constexpr double kBlasThreshold = 3e8;   // multiply-adds in double; above, OpenBLAS is faster
 constexpr double kParallelWork = 1.5e6;  // multiply-adds worth waking a thread
 
 template <class T>
@@ -79,6 +75,15 @@ void transpose(const T* from, std::int64_t from_row, std::int64_t rows, std::int
           _mm_storeu_ps(out + 2 * to_row, v2);
           _mm_storeu_ps(out + 3 * to_row, v3);
         }
+      else
+        for (; r + 2 <= r1 && c0 + 4 <= columns; r += 2)
+          for (std::int64_t c = c0; c < c0 + 4; c += 2) {
+            const T* in = from + r * from_row + c;
+            const __m128d v0 = _mm_loadu_pd(in), v1 = _mm_loadu_pd(in + from_row);
+            T* out = to + c * to_row + r;
+            _mm_storeu_pd(out, _mm_unpacklo_pd(v0, v1));
+            _mm_storeu_pd(out + to_row, _mm_unpackhi_pd(v0, v1));
+          }
 #endif
       for (; r < r1; ++r)
         for (std::int64_t c = c0; c < c1; ++c) to[c * to_row + r] = from[r * from_row + c];
@@ -108,20 +113,23 @@ void pack_b(const Problem<T>& p, std::int64_t k0, std::int64_t k1, std::int64_t 
   }
 }
 
-/// Packs rows of a transposed A in blocks of six: for each k, the six elements lie side by side.
+/// Packs rows of A in blocks of six: for each k, the six elements lie side by side.
 template <class T>
 void pack_a(const Problem<T>& p, std::int64_t row0, std::int64_t rows, std::int64_t k0,
             std::int64_t k1, T* to) {
   for (std::int64_t r = 0; r < rows; r += kMaxRows) {
     const std::int64_t n = std::min<std::int64_t>(kMaxRows, rows - r);
     const T* from = p.a + (row0 + r) * p.a_row + k0 * p.a_col;
-    if (n == kMaxRows) {
+    if (p.a_col == 1) {
+      transpose(from, p.a_row, n, k1 - k0, to, kMaxRows);
+      to += (k1 - k0) * kMaxRows;
+    } else if (p.a_row == 1 && n == kMaxRows) {
       for (std::int64_t k = k0; k < k1; ++k, from += p.a_col, to += kMaxRows)
         std::memcpy(to, from, kMaxRows * sizeof(T));
-      continue;
+    } else {
+      for (std::int64_t k = k0; k < k1; ++k, from += p.a_col, to += kMaxRows)
+        for (std::int64_t i = 0; i < n; ++i) to[i] = from[i * p.a_row];
     }
-    for (std::int64_t k = k0; k < k1; ++k, from += p.a_col, to += kMaxRows)
-      for (std::int64_t i = 0; i < n; ++i) to[i] = from[i];
   }
 }
 
@@ -158,8 +166,10 @@ class Product {
   explicit Product(const Problem<T>& p) : p_(p) {
     if (p.M == 0 || p.N == 0) return;
     const TileKernel<T>& own = tile_kernel<T>();
-    a_packed_ = p.a_row == 1 && p.a_col * kSize >= kLongStride && p.N >= 2 * own.panel &&
-                p.M >= 4 * kMaxRows && p.K >= 64;
+    // A is read once for each panel. Rows of A that lie far apart are worth packing if there are
+    // many panels, and columns if there are two.
+    a_packed_ = std::max(p.a_row, p.a_col) * kSize >= kLongStride &&
+                p.N >= (p.a_col == 1 ? 32 : 2) * own.panel && p.M >= 4 * kMaxRows && p.K >= 64;
     b_packed_ = p.b_col != 1 || p.b_row < p.N ||
                 (p.b_row * kSize >= kLongStride && p.M >= 192 && p.K >= 64);
     rows_ = std::min<std::int64_t>(p.M, a_packed_ ? 256 : 512);
@@ -287,67 +297,6 @@ void run_together(const std::array<Product<T>, N>& products) {
   });
 }
 
-/// An operand as BLAS sees it: transposed or not, with its leading dimension.
-struct BlasOperand {
-  CBLAS_TRANSPOSE trans;
-  int ld;
-};
-
-/// Returns nothing if neither stride is 1, or if a number is out of BLAS's range.
-std::optional<BlasOperand> blas_operand(std::int64_t rows, std::int64_t columns, std::int64_t row,
-                                        std::int64_t col) {
-  constexpr std::int64_t kMost = 1 << 30;
-  if (rows >= kMost || columns >= kMost) return {};
-  // If an extent is 1, its stride is arbitrary. BLAS gets the stride that a dense operand would
-  // have.
-  if (columns == 1) col = 1;
-  if (rows == 1) row = columns;
-  if (col == 1 && row >= columns && row < kMost) return {{CblasNoTrans, static_cast<int>(row)}};
-  if (columns == 1) col = rows;
-  if (row == 1 && col >= rows && col < kMost) return {{CblasTrans, static_cast<int>(col)}};
-  return {};
-}
-
-void blas_tile(const Problem<double>& p, BlasOperand a_form, BlasOperand b_form, std::int64_t row0,
-               std::int64_t rows, std::int64_t col0, std::int64_t columns) {
-  const int ldc = static_cast<int>(p.N), m = static_cast<int>(rows), n = static_cast<int>(columns),
-            k = static_cast<int>(p.K);
-  const double* a = p.a + row0 * p.a_row;
-  const double* b = p.b + col0 * p.b_col;
-  double* c = p.c + row0 * p.N + col0;
-  if (p.bias)
-    for (std::int64_t r = 0; r < rows; ++r) std::copy_n(p.bias + col0, columns, c + r * p.N);
-  cblas_dgemm(CblasRowMajor, a_form.trans, b_form.trans, m, n, k, 1, a, a_form.ld, b, b_form.ld,
-              p.bias ? 1 : 0, c, ldc);
-}
-
-void blas_gemm(const Problem<double>& p, BlasOperand a, BlasOperand b) {
-  constexpr std::int64_t kRows = 256, kColumns = 1024;
-  const std::int64_t down = (p.M + kRows - 1) / kRows, across = (p.N + kColumns - 1) / kColumns;
-  const SingleThreadedBlas single;
-  parallel_for(down * across, 1, [&](std::int64_t begin, std::int64_t end) {
-    for (std::int64_t unit = begin; unit < end; ++unit) {
-      const std::int64_t row = unit % down * kRows, col = unit / down * kColumns;
-      const std::int64_t rows = std::min(kRows, p.M - row), columns = std::min(kColumns, p.N - col);
-      blas_tile(p, a, b, row, rows, col, columns);
-      activate(p.activation, p.c + row * p.N + col, p.N, rows, columns);
-    }
-  });
-}
-
-/// Lets OpenBLAS compute the product if it is large enough. Returns true if OpenBLAS computed it.
-bool by_blas(const Problem<float>&) { return false; }
-bool by_blas(const Problem<double>& p) {
-  const double work =
-      static_cast<double>(p.M) * static_cast<double>(p.N) * static_cast<double>(p.K);
-  if (work <= kBlasThreshold) return false;
-  const auto a = blas_operand(p.M, p.K, p.a_row, p.a_col),
-             b = blas_operand(p.K, p.N, p.b_row, p.b_col);
-  if (!a || !b) return false;
-  blas_gemm(p, *a, *b);
-  return true;
-}
-
 /// The product c = a · b of the last two dimensions, for the first item of a batch.
 template <class T>
 Problem<T> problem_of(const Tensor& a, const Tensor& b, const Tensor& c) {
@@ -362,17 +311,9 @@ Problem<T> problem_of(const Tensor& a, const Tensor& b, const Tensor& c) {
 
 /// A product that is ready to run.
 template <class T>
-class Gemm {
- public:
-  explicit Gemm(const Problem<T>& p) : problem_(p), product_{Product<T>(p)} {}
-  void operator()() const {
-    if (!by_blas(problem_)) run_together(product_);
-  }
-
- private:
-  Problem<T> problem_;
-  std::array<Product<T>, 1> product_;
-};
+auto ready(const Problem<T>& p) {
+  return [products = std::array{Product<T>(p)}] { run_together(products); };
+}
 
 }  // namespace
 
@@ -387,7 +328,7 @@ Tensor matmul(const Tensor& x, const Tensor& y) {
   if (ra == 2 && rb == 2) {
     Tensor out = empty({M, N}, dtype);
     dispatch_floating(dtype, [&]<class T>(T) {
-      launch("matmul", {&out}, {&a, &b}, Gemm<T>(problem_of<T>(a, b, out)));
+      launch("matmul", {&out}, {&a, &b}, ready(problem_of<T>(a, b, out)));
     });
     return out;
   }
@@ -417,8 +358,7 @@ Tensor matmul(const Tensor& x, const Tensor& y) {
                          index /= batch[d];
                        }
                        p.c += i * p.M * p.N;
-                       Gemm<T> one_of_them(p);
-                       one_of_them();
+                       ready(p)();
                      }
                    });
     });
@@ -444,7 +384,7 @@ Tensor affine(const Tensor& x, const Tensor& w, const Tensor& bias, Activation a
                        data<T>(out),
                        bias.defined() ? data<T>(flat) : nullptr,
                        activation};
-    launch("linear", {&out}, {&x, &w, &flat}, Gemm<T>(p));
+    launch("linear", {&out}, {&x, &w, &flat}, ready(p));
   });
   return out;
 }
@@ -466,12 +406,7 @@ AffineGrads affine_grad(const Tensor& g_any, const Tensor& x, const Tensor& w, b
     if (need_w) dw.M = in, dw.N = out, dw.K = M, dw.c = data<T>(grads.w);
     if (!need_x && !need_w) return;
     launch("linear", {&grads.x, &grads.w}, {&g, &x, &w},
-           [dx, dw, both = std::array{Product<T>(dx), Product<T>(dw)}] {
-             const bool x_done = by_blas(dx), w_done = by_blas(dw);
-             if (!x_done && !w_done) return run_together(both);
-             if (!x_done) run_together(std::array{both[0]});
-             if (!w_done) run_together(std::array{both[1]});
-           });
+           [both = std::array{Product<T>(dx), Product<T>(dw)}] { run_together(both); });
   });
   if (need_bias) grads.bias = sum(g, {0}, false);
   return grads;

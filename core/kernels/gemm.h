@@ -1,14 +1,9 @@
-// Matrix products, without gradients. The only user of BLAS.
+// Matrix products, without gradients.
 //
-// Our own kernel holds tiles of the result in registers. If the strides of an operand are long, the
-// kernel first packs blocks of the operand. Otherwise it reads the operand in place. Large products
-// in double go to OpenBLAS, in tiles of our own, each on one thread. The choice and the cut depend
-// on sizes alone, and so does the order of every sum over k. Results therefore have the same
-// bits for any number of threads.
-//
-// OpenBLAS 0.3.21 has one thread count for the whole process. While a large product of ours runs,
-// the count is 1. Afterwards it has its earlier value. If the host program calls BLAS meanwhile,
-// its call runs on one thread.
+// The kernel holds tiles of the result in registers. If the strides of an operand are long, it
+// first packs blocks of the operand. Otherwise it reads the operand in place. The cut depends on
+// sizes alone, and so does the order of every sum over k. Results therefore have the same bits for
+// any number of threads. OpenBLAS has no part in products: linalg.h calls it for decompositions.
 #pragma once
 
 #include <descent/core/activation.h>
