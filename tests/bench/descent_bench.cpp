@@ -3,6 +3,7 @@
 //   descent WORKLOAD THREADS median_us p10 p90 final_loss [key=value]
 //
 //   descent_bench --workload mnist_s --threads 1 --seconds 2 [--mode eager|compiled]
+//                 [--dtype float32|float64]
 //   descent_bench --workload digits --check 100       the loss at steps 1, 2, 5, 10 …
 //   descent_bench --workload tiny --steps 1000        that many steps and nothing else, to count
 //                                                     instructions with another program
@@ -26,6 +27,7 @@ namespace {
 
 struct Options {
   std::string workload = "tiny", mode = "eager", variant;
+  DType dtype = kFloat32;
   int threads = 1;
   double seconds = 2;
   double lr_scale = 0;  // 0: 1 in a check, 1e-3 when timed, lest the net reach a loss of zero
@@ -47,6 +49,8 @@ Options parse(int argc, char** argv) {
       o.workload = value;
     else if (name == "--mode" && (value == "eager" || value == "compiled"))
       o.mode = value;
+    else if (name == "--dtype" && (value == "float32" || value == "float64"))
+      o.dtype = value == "float32" ? kFloat32 : kFloat64;
     else if (name == "--variant")
       o.variant = value;
     else if (name == "--threads")
@@ -101,7 +105,7 @@ void measure(const Options& o, Step&& step, Value&& value, const std::string& ex
 }
 
 int run_training(const Options& o, const bench::Workload& w) {
-  bench::Trainer trainer(w, o.lr_scale, o.mode == "compiled");
+  bench::Trainer trainer(w, o.lr_scale, o.mode == "compiled", o.dtype);
   if (o.check > 0) {
     for (long s = 1, next = 1; s <= o.check; ++s) {
       trainer.step();

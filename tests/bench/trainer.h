@@ -25,12 +25,14 @@ inline optim::Optimizer make_optimizer(Rule rule, const Parameters& parameters, 
       return {parameters, optim::RMSProp{.lr = lr}};
     case Rule::adam:
       return {parameters, optim::Adam{.lr = lr}};
+    case Rule::lbfgs:
+      return {parameters, optim::LBFGS{.lr = lr, .max_iter = 1, .strong_wolfe = false}};
     default:
       return {parameters, optim::AdamW{.lr = lr, .weight_decay = adamw_decay}};
   }
 }
 
-inline nn::Sequential make_net(const Workload& w) {
+inline nn::Sequential make_net(const Workload& w, DType dtype = kFloat32) {
   nn::Sequential net;
   for (std::size_t l = 0; l + 1 < w.widths.size(); ++l) {
     nn::Linear layer(w.widths[l], w.widths[l + 1]);
@@ -44,6 +46,7 @@ inline nn::Sequential make_net(const Workload& w) {
     else
       net.push_back(nn::Tanh());
   }
+  net.to(dtype);
   return net;
 }
 
@@ -69,17 +72,17 @@ inline Tensor loss_of(const Workload& w, nn::Sequential& net, const Tensor& x, c
 
 class Trainer {
  public:
-  Trainer(const Workload& w, double lr_scale, bool compiled)
+  Trainer(const Workload& w, double lr_scale, bool compiled, DType dtype = kFloat32)
       : w_(w),
-        net_(make_net(w)),
+        net_(make_net(w, dtype)),
         optimizer_(make_optimizer(w.rule, net_.parameters(), w.lr * lr_scale)),
         step_([this](const Tensor& index) { return train_on(index); }),
         compiled_(compile(step_)),
         use_compiled_(compiled) {
     const Samples samples = make_samples(w);
-    x_ = tensor(samples.x).reshape({w.rows, -1});
+    x_ = tensor(samples.x).reshape({w.rows, -1}).to(dtype);
     y_ = w.loss == Loss::cross_entropy ? tensor(samples.labels)
-                                       : tensor(samples.y).reshape({w.rows, -1});
+                                       : tensor(samples.y).reshape({w.rows, -1}).to(dtype);
     order_ = tensor(samples.order);
     if (w.sam) optimizer_ = optim::sam(std::move(optimizer_));
   }
@@ -96,8 +99,8 @@ class Trainer {
  private:
   Tensor train_on(const Tensor& index) {
     const Tensor x = x_.index_select(0, index), y = y_.index_select(0, index);
-    if (w_.sam) {
-      Tensor first;  // of the two evaluations
+    if (w_.sam || w_.rule == Rule::lbfgs) {
+      Tensor first;  // of the evaluations
       optimizer_.step([&] {
         const Tensor l = loss_of(w_, net_, x, y);
         l.backward();

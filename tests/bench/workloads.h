@@ -15,7 +15,7 @@ namespace bench {
 
 enum class Activation { relu, tanh };
 enum class Loss { cross_entropy, bce, mse, pinn };
-enum class Rule { sgd, momentum, adagrad, rmsprop, adam, adamw };
+enum class Rule { sgd, momentum, adagrad, rmsprop, adam, adamw, lbfgs };
 
 struct Workload {
   std::vector<int> widths;  // of the input, the hidden layers and the output
@@ -49,6 +49,7 @@ inline std::optional<Workload> find_workload(const std::string& name) {
     return Workload{{1024, 4096, 4096, 1024}, relu, Loss::mse, adam, 512, 2048, 1e-4};
   if (name == "deep") return Workload{deep(64, 64, 20, 10), relu, ce, momentum, 16, 1792, 1e-2};
   if (name == "pinn") return Workload{{2, 32, 32, 32, 1}, tanh, Loss::pinn, adam, 256, 4096, 1e-3};
+  if (name == "lbfgs") return Workload{{2, 32, 32, 1}, tanh, Loss::mse, lbfgs, 1024, 1024, 1};
   if (name == "sam_mnist_s")
     return Workload{{784, 128, 10}, relu, ce, momentum, 64, 8192, 1e-2, true};
   if (name.rfind("mlp:", 0) == 0) {
