@@ -32,6 +32,7 @@
 #include <descent/nn/activations.h>
 #include <descent/nn/functional.h>
 #include <descent/nn/init.h>
+#include <descent/nn/kfac.h>
 #include <descent/nn/layers.h>
 #include <descent/nn/loss.h>
 #include <descent/nn/metrics.h>

@@ -3,7 +3,7 @@
 #include <descent/core/create.h>
 #include <descent/core/text.h>
 #include <descent/nn/functional.h>
-#include <descent/nn/sequential.h>
+#include <descent/nn/passed.h>
 #include <descent/nn/slot.h>
 
 #include <set>
@@ -84,42 +84,6 @@ NamedTensors stack_modules(const std::vector<Module*>& modules) {
   return stacked;
 }
 
-namespace {
-
-/// True if the model is a Sequential of Linear layers and activations, which mix no rows.
-bool treats_rows_alone(const Module& model) {
-  static const std::set<std::string, std::less<>> known{
-      "Sequential", "Linear", "ReLU", "Tanh", "Sigmoid", "GELU", "SiLU", "Softplus", "Identity"};
-  bool alone = true;
-  model.apply([&](const std::string&, const std::string& configuration, const Parameters&) {
-    alone = alone && known.contains(configuration.substr(0, configuration.find(' ')));
-  });
-  return alone;
-}
-
-/// A Linear layer's input and output in a forward pass. A sample's gradient by the weight is the
-/// product of the output's gradient and the input.
-struct Passed {
-  const Linear* layer;
-  Tensor input, output;
-};
-Tensor pass(Module& m, const Tensor& x, std::vector<Passed>& passed) {
-  if (auto* const list = dynamic_cast<ModuleList*>(&m)) {
-    Tensor y = x;
-    for (Module& step : *list) y = pass(step, y, passed);
-    return y;
-  }
-  auto* const layer = dynamic_cast<Linear*>(&m);
-  if (!layer) return m(x);
-  const Tensor bias = layer->bias.defined() ? layer->bias.detach() : Tensor();
-  Tensor y = linear(x, layer->weight.detach(), bias);
-  if (!y.requires_grad()) y.requires_grad_();
-  passed.push_back({layer, x.detach(), y});
-  return y;
-}
-
-}  // namespace
-
 NamedTensors per_sample_grad(Module& model,
                              const std::function<Tensor(const Tensor&, const Tensor&)>& loss,
                              const Tensor& x, const Tensor& y) {
@@ -143,11 +107,11 @@ NamedTensors per_sample_grad(Module& model,
         all = all.defined() ? all + g : g;
       }
   };
-  if (treats_rows_alone(model)) {
-    std::vector<Passed> passed;
-    const Tensor total = sum_of(pass(model, x.detach(), passed), y);
+  if (detail::treats_rows_alone(model)) {
+    std::vector<detail::Passed> passed;
+    const Tensor total = sum_of(detail::pass(model, x.detach(), passed), y);
     std::vector<Tensor> outputs;
-    for (const Passed& p : passed) outputs.push_back(p.output);
+    for (const detail::Passed& p : passed) outputs.push_back(p.output);
     const std::vector<Tensor> g = grad({total}, outputs, {}, {.allow_unused = true});
     const NoGradGuard no_grad;
     for (std::size_t i = 0; i < passed.size(); ++i) {
