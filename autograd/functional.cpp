@@ -200,6 +200,108 @@ std::function<std::pair<Tensor, Tensor>(const Tensor&)> grad_and_value(FunctionO
   return [f = std::move(f)](const Tensor& x) { return grad_and_value(f, x); };
 }
 
+namespace {
+
+/// Several tensors in a row, as one vector (n).
+class Row {
+ public:
+  Row(const char* op, const std::vector<Tensor>& like) {
+    if (like.empty()) fail<ValueError>(op, "got no inputs, expected one or more");
+    for (const Tensor& t : like) {
+      if (t.dtype() != like[0].dtype())
+        fail<DTypeError>(op, "got inputs of ", like[0].dtype(), " and ", t.dtype(),
+                         ", expected one type. Hint: to()");
+      shapes_.push_back(t.shape());
+    }
+  }
+  Tensor joined(const char* op, const std::vector<Tensor>& parts) const {
+    if (parts.size() != shapes_.size())
+      fail<ValueError>(op, "got ", parts.size(), " tensors, expected ", shapes_.size());
+    std::vector<Tensor> flat;
+    for (std::size_t i = 0; i < parts.size(); ++i) {
+      if (!(parts[i].shape() == shapes_[i]))
+        fail<ShapeError>(op, "got a tensor of shape ", parts[i].shape(), " for input ", i,
+                         ", expected ", shapes_[i]);
+      flat.push_back(parts[i].flatten());
+    }
+    return cat(flat);
+  }
+  /// The parts of t along its dimension d, which counts the numbers of the vector.
+  std::vector<Tensor> split(const Tensor& t, int d = 0) const {
+    std::vector<Tensor> parts;
+    std::int64_t begin = 0;
+    for (const Shape& s : shapes_) {
+      Shape shape;
+      for (int i = 0; i < t.shape().rank(); ++i) {
+        if (i != d) shape.push_back(t.shape()[i]);
+        for (int k = 0; i == d && k < s.rank(); ++k) shape.push_back(s[k]);
+      }
+      parts.push_back(t.narrow(d, begin, s.numel()).reshape(shape));
+      begin += s.numel();
+    }
+    return parts;
+  }
+  FunctionOfTensor of_row(const FunctionOfTensors& f) const {
+    return [this, &f](const Tensor& row) { return f(split(row)); };
+  }
+
+ private:
+  std::vector<Shape> shapes_;
+};
+
+template <class F>
+std::vector<Tensor> jacobians(const char* op, F jacobian_of, const FunctionOfTensors& f,
+                              const std::vector<Tensor>& x) {
+  const Row row(op, x);
+  const Tensor j = jacobian_of(row.of_row(f), row.joined(op, x));
+  return row.split(j, j.shape().rank() - 1);
+}
+
+}  // namespace
+
+std::pair<Tensor, std::function<std::vector<Tensor>(const Tensor&)>> vjp(
+    const FunctionOfTensors& f, const std::vector<Tensor>& x) {
+  const Row row("vjp", x);
+  auto [y, pull] = vjp(row.of_row(f), row.joined("vjp", x));
+  return {y, [row, pull = std::move(pull)](const Tensor& u) { return row.split(pull(u)); }};
+}
+std::pair<Tensor, Tensor> jvp(const FunctionOfTensors& f, const std::vector<Tensor>& x,
+                              const std::vector<Tensor>& v) {
+  const Row row("jvp", x);
+  return jvp(row.of_row(f), row.joined("jvp", x), row.joined("jvp", v));
+}
+std::vector<Tensor> jacrev(const FunctionOfTensors& f, const std::vector<Tensor>& x) {
+  return jacobians(
+      "jacrev", [](const auto& g, const Tensor& z) { return jacrev(g, z); }, f, x);
+}
+std::vector<Tensor> jacfwd(const FunctionOfTensors& f, const std::vector<Tensor>& x) {
+  return jacobians(
+      "jacfwd", [](const auto& g, const Tensor& z) { return jacfwd(g, z); }, f, x);
+}
+std::vector<Tensor> jacobian(const FunctionOfTensors& f, const std::vector<Tensor>& x) {
+  return jacobians(
+      "jacobian", [](const auto& g, const Tensor& z) { return jacobian(g, z); }, f, x);
+}
+std::vector<std::vector<Tensor>> hessian(const FunctionOfTensors& f, const std::vector<Tensor>& x) {
+  const Row row("hessian", x);
+  std::vector<std::vector<Tensor>> blocks;
+  for (const Tensor& rows : row.split(hessian(row.of_row(f), row.joined("hessian", x))))
+    blocks.push_back(row.split(rows, rows.shape().rank() - 1));
+  return blocks;
+}
+std::pair<Tensor, std::vector<Tensor>> hvp(const FunctionOfTensors& f, const std::vector<Tensor>& x,
+                                           const std::vector<Tensor>& v) {
+  const Row row("hvp", x);
+  const auto [y, product] = hvp(row.of_row(f), row.joined("hvp", x), row.joined("hvp", v));
+  return {y, row.split(product)};
+}
+std::pair<std::vector<Tensor>, Tensor> grad_and_value(const FunctionOfTensors& f,
+                                                      const std::vector<Tensor>& x) {
+  const Row row("grad_and_value", x);
+  const auto [g, y] = grad_and_value(row.of_row(f), row.joined("grad_and_value", x));
+  return {row.split(g), y};
+}
+
 FunctionOfTensor vmap(FunctionOfTensor f, std::int64_t dim) {
   return [f = std::move(f), dim](const Tensor& x) {
     if (x.dim() == 0 || x.size(dim) == 0)

@@ -7,12 +7,15 @@
 //   auto [z, slope] = jvp(f, x, v);           // slope = J·v
 //   Tensor h = hessian([](const Tensor& x) { return (x * x).sum(); }, x);
 //
-// A function takes a tensor and gives a tensor, both of float or double. For several inputs, join
-// them, as flatten() and cat() do, or let the function capture the others. The function must not
-// write to its input. It may be differentiated to any order: the results are recorded where x
-// requires a gradient, or where the function captured a tensor that does. So these functions nest.
-// Forward mode is computed by differentiating the pullback, which is linear in its argument.
-// Legend: x the input, n its elements; y = f(x), m its elements; J the Jacobian (m, n).
+// A function takes a tensor or a list of tensors, and gives a tensor, all of float or double:
+//
+//   auto g = [](const std::vector<Tensor>& in) { return (in[0] * in[1]).sum(); };
+//   auto [slopes, value] = grad_and_value(g, {a, b});  // slopes[0] = ∂g/∂a
+//
+// The function must not write to its input. It may be differentiated to any order: the results are
+// recorded where x requires a gradient, or where the function captured a tensor that does. So these
+// functions nest. Forward mode is computed by differentiating the pullback, which is linear in its
+// argument. Legend: x the input, n its elements; y = f(x), m its elements; J the Jacobian (m, n).
 #pragma once
 
 #include <descent/core/tensor.h>
@@ -20,6 +23,7 @@
 #include <functional>
 #include <type_traits>
 #include <utility>
+#include <vector>
 
 namespace descent {
 
@@ -65,6 +69,29 @@ FunctionOfTensor jacfwd(FunctionOfTensor f);
 FunctionOfTensor jacobian(FunctionOfTensor f);
 FunctionOfTensor hessian(FunctionOfTensor f);
 std::function<std::pair<Tensor, Tensor>(const Tensor&)> grad_and_value(FunctionOfTensor f);
+/// @}
+
+/// A function of several tensors of one type.
+using FunctionOfTensors = std::function<Tensor(const std::vector<Tensor>&)>;
+
+/// @name Of several tensors
+/// What the functions of the same name give, with a list where x has a list: one Jacobian for each
+/// input, and for hessian() the block of inputs i and j at [i][j]. They throw what the others
+/// throw, DTypeError for inputs of different types, and ValueError for no inputs or for another
+/// number of tangents.
+/// @{
+std::pair<Tensor, std::function<std::vector<Tensor>(const Tensor&)>> vjp(
+    const FunctionOfTensors& f, const std::vector<Tensor>& x);
+std::pair<Tensor, Tensor> jvp(const FunctionOfTensors& f, const std::vector<Tensor>& x,
+                              const std::vector<Tensor>& v);
+std::vector<Tensor> jacrev(const FunctionOfTensors& f, const std::vector<Tensor>& x);
+std::vector<Tensor> jacfwd(const FunctionOfTensors& f, const std::vector<Tensor>& x);
+std::vector<Tensor> jacobian(const FunctionOfTensors& f, const std::vector<Tensor>& x);
+std::vector<std::vector<Tensor>> hessian(const FunctionOfTensors& f, const std::vector<Tensor>& x);
+std::pair<Tensor, std::vector<Tensor>> hvp(const FunctionOfTensors& f, const std::vector<Tensor>& x,
+                                           const std::vector<Tensor>& v);
+std::pair<std::vector<Tensor>, Tensor> grad_and_value(const FunctionOfTensors& f,
+                                                      const std::vector<Tensor>& x);
 /// @}
 
 /// The function that applies f to every slice of its input along `dim`, and stacks the results

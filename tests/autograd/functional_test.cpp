@@ -110,6 +110,70 @@ TEST(Functional, TakesFunctionsThatDoNotDependOnX) {
   EXPECT_EQ(jacrev([](const Tensor& z) { return z; }, zeros({0})).shape(), (Shape{0, 0}));
 }
 
+TEST(Functional, TakesSeveralTensors) {
+  Generator generator(12);
+  const Tensor w = randn({2, 3}, generator, kFloat64), b = randn({3}, generator, kFloat64),
+               c = randn({1, 2}, generator, kFloat64), vw = randn({2, 3}, generator, kFloat64),
+               vb = randn({3}, generator, kFloat64), u = randn({1, 3}, generator, kFloat64);
+  const auto layer = [&](const std::vector<Tensor>& in) { return tanh(matmul(c, in[0]) + in[1]); };
+  const auto of_w = [&](const Tensor& z) { return layer({z, b}); };
+  const auto of_b = [&](const Tensor& z) { return layer({w, z}); };
+  for (const auto& j : {jacobian(layer, {w, b}), jacrev(layer, {w, b}), jacfwd(layer, {w, b})}) {
+    ASSERT_EQ(j.size(), 2u);
+    EXPECT_EQ(j[0].shape(), (Shape{1, 3, 2, 3}));
+    EXPECT_EQ(j[1].shape(), (Shape{1, 3, 3}));
+    EXPECT_LT(distance(j[0], jacobian(of_w, w)), 1e-14);
+    EXPECT_LT(distance(j[1], jacobian(of_b, b)), 1e-14);
+  }
+  const auto [y, pull] = vjp(layer, {w, b});
+  EXPECT_LT(distance(pull(u)[0], vjp(of_w, w, u).second), 1e-14);
+  EXPECT_LT(distance(pull(u)[1], vjp(of_b, b, u).second), 1e-14);
+  EXPECT_EQ(y.to_vector(), layer({w, b}).to_vector());
+  EXPECT_LT(distance(jvp(layer, {w, b}, {vw, vb}).second,
+                     jvp(of_w, w, vw).second + jvp(of_b, b, vb).second),
+            1e-14);
+
+  const auto energy_of = [&](const std::vector<Tensor>& in) { return layer(in).square().sum(); };
+  const auto [slopes, value] = grad_and_value(energy_of, {w, b});
+  EXPECT_LT(distance(slopes[0], grad([&](const Tensor& z) {
+                       return energy_of({z, b});
+                     })(w)),
+            1e-14);
+  EXPECT_LT(distance(slopes[1], grad([&](const Tensor& z) {
+                       return energy_of({w, z});
+                     })(b)),
+            1e-14);
+  EXPECT_EQ(value.item<double>(), energy_of({w, b}).item<double>());
+  const auto h = hessian(energy_of, {w, b});
+  EXPECT_EQ(h[0][1].shape(), (Shape{2, 3, 3}));
+  EXPECT_LT(distance(h[0][1].reshape({6, 3}).t(), h[1][0].reshape({3, 6})), 1e-14);
+  EXPECT_LT(distance(h[1][1], hessian(
+                                  [&](const Tensor& z) {
+                                    return energy_of({w, z});
+                                  },
+                                  b)),
+            1e-14);
+  const auto hv = hvp(energy_of, {w, b}, {vw, vb}).second;
+  EXPECT_LT(distance(hv[1], matmul(h[1][0].reshape({3, 6}), vw.reshape({6, 1})).flatten() +
+                                matmul(h[1][1], vb.reshape({3, 1})).flatten()),
+            1e-13);
+
+  EXPECT_TRUE(has_text(message_of<ValueError>([&] { jacobian(layer, std::vector<Tensor>{}); }),
+                       "got no inputs"));
+  EXPECT_TRUE(has_text(message_of<DTypeError>([&] {
+                         jacobian(layer, {w, b.to(kFloat32)});
+                       }),
+                       "got inputs of float64 and float32"));
+  EXPECT_TRUE(has_text(message_of<ValueError>([&] {
+                         jvp(layer, {w, b}, {vw});
+                       }),
+                       "got 1 tensors, expected 2"));
+  EXPECT_TRUE(has_text(message_of<ShapeError>([&] {
+                         hvp(energy_of, {w, b}, {vb, vb});
+                       }),
+                       "got a tensor of shape (3,) for input 0"));
+}
+
 TEST(Functional, MapsOverSlices) {
   const Tensor x = stack({point(), 2 * point(), -point()});
   const Tensor each = vmap(grad(energy))(x);
