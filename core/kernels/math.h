@@ -34,14 +34,16 @@ struct ExpParts {
   /// n at its place in a float's bits. For NaN or a large x the number wraps, and is not used.
   std::uint32_t exponent;
 };
-[[gnu::always_inline]] inline ExpParts exp_parts(float x, float low = 0) {
-  const float shifted = x * 1.44269504f + 12582912.0f;  // n ends up in the lowest bits
-  const float n = shifted - 12582912.0f;
-  const float r = (x - n * kLn2High) + (low - n * kLn2Low);
+[[gnu::always_inline]] inline ExpParts exp_tail(float r, float shifted) {
   const float tail = r + r * r *
                              polynomial(r, 5.000000000e-01f, 1.666666716e-01f, 4.166645557e-02f,
                                         8.333361708e-03f, 1.393449726e-03f, 1.985812996e-04f);
   return {1.0f + tail, std::bit_cast<std::uint32_t>(shifted) << 23};
+}
+[[gnu::always_inline]] inline ExpParts exp_parts(float x) {
+  const float shifted = x * 1.44269504f + 12582912.0f;  // n ends up in the lowest bits
+  const float n = shifted - 12582912.0f;
+  return exp_tail((x - n * kLn2High) - n * kLn2Low, shifted);
 }
 [[gnu::always_inline]] inline float scaled(ExpParts e) {
   return std::bit_cast<float>(std::bit_cast<std::uint32_t>(e.p) + e.exponent);

@@ -1,9 +1,9 @@
-"""Fits the coefficients of core/kernels/math_double.h: Chebyshev's interpolation in 250 bits, which is close to minimax.
+"""Fits the coefficients of core/kernels/math_double.h and math_power.h: Chebyshev's interpolation in 250 bits, which is close to minimax.
 
 Run with a Python that has mpmath; prints one line of coefficients per function, the lowest power first. The error is
 that of the polynomial before its coefficients are rounded to double.
 """
-from mpmath import chebyfit, cos, erf, erfc, exp, expm1, log, log1p, mp, mpf, pi, sin, sqrt
+from mpmath import atan, atanh, chebyfit, cos, erf, erfc, exp, expm1, log, log1p, mp, mpf, pi, sin, sqrt, tan
 
 mp.prec = 250
 
@@ -27,6 +27,14 @@ eighth = (pi / 4) ** 2 * mpf("1.001")
 show("sin: (sin(r)/r - 1) / s, s = r²", near(lambda s: (sin(sqrt(s)) / sqrt(s) - 1) / s, -mpf(1) / 6), 0, eighth, 6)
 show("cos: (cos(r) - 1 + s/2) / s²", near(lambda s: (cos(sqrt(s)) - 1 + s / 2) / s**2, mpf(1) / 24), 0, eighth, 6)
 show("erf: erf(x)/x - 1, s = x²", near(lambda s: erf(sqrt(s)) / sqrt(s) - 1, 2 / sqrt(pi) - 1), 0, 1, 12)
+
+
+roots = ((sqrt(mpf(2)) - 1) / (sqrt(mpf(2)) + 1)) ** 2 * mpf("1.001")
+for kind, terms in (("double", 9), ("float", 3)):
+    show(f"log2 of {kind}: (3·atanh(s)/s - 3 - s²) / s⁴, in s²",
+         near(lambda q: (3 * atanh(sqrt(q)) / sqrt(q) - 3 - q) / q**2, mpf(3) / 5), 0, roots, terms)
+show("atan: (atan(t)/t - 1) / t², in t²", near(lambda q: (atan(sqrt(q)) / sqrt(q) - 1) / q, -mpf(1) / 3), 0,
+     tan(pi / 8) ** 2 * mpf("1.001"), 11)
 
 
 def tail(z):
