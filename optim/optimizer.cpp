@@ -64,6 +64,7 @@ void Optimizer::set_non_finite(NonFinite policy) { rules().policy = policy; }
 
 bool Optimizer::needs_closure() const { return outermost().needs_closure(); }
 bool Optimizer::elementwise() const { return outermost().elementwise(); }
+std::int64_t Optimizer::most_weights() const { return rules().most_weights(); }
 bool Optimizer::searches() const { return rules().searches(); }
 
 namespace {

@@ -159,6 +159,8 @@ class Optimizer {
   bool needs_closure() const;            ///< true if step() without a closure throws
   /// True if the update of each element depends on the gradients of that element alone.
   bool elementwise() const;
+  /// The most weights that the rule takes, because it keeps a matrix; 0 for any number.
+  std::int64_t most_weights() const;
   bool searches() const;  ///< true if the rule evaluates the loss as often as it likes: L-BFGS
   /// Sets what a step does if a gradient has a NaN or an infinity. Default: NonFinite::throw_error.
   /// The state of the optimizer holds the policy.

@@ -16,6 +16,8 @@
 #include <descent/optim/rules/rprop.h>
 #include <descent/optim/rules/asgd.h>
 #include <descent/optim/rules/lbfgs.h>
+#include <descent/optim/rules/bfgs.h>
+#include <descent/optim/rules/nonlinear_cg.h>
 #include <descent/optim/rules/lion.h>
 #include <descent/optim/rules/muon.h>
 #include <descent/optim/rules/schedule_free.h>

@@ -2,6 +2,7 @@
 // and its presets.
 #pragma once
 
+#include <cstdint>
 #include <limits>
 #include <string>
 #include <string_view>
@@ -35,14 +36,16 @@ inline constexpr Range kNonNegative{0, kInfinity}, kPositive{0, kInfinity, true}
 /// What a reader wants to know before choosing a rule or wrapper. `descent explain` prints the
 /// card. The table in optim/README.md is made of all cards. Every part but the name may be empty.
 struct Card {
-  std::string_view name = {};       ///< required: the name in text and in saved states, "adamw"
-  std::string_view title = {};      ///< a heading: "AdamW"
-  std::string_view formula = {};    ///< the update in one line, in the paper's symbols
-  std::string_view paper = {};      ///< authors, year, arXiv number
-  std::string_view when = {};       ///< what to use it for
-  std::string_view avoid = {};      ///< what not to use it for
-  std::string_view traps = {};      ///< mistakes that users make
-  int state = 0;                    ///< numbers kept for each weight, at the default settings
+  std::string_view name = {};     ///< required: the name in text and in saved states, "adamw"
+  std::string_view title = {};    ///< a heading: "AdamW"
+  std::string_view formula = {};  ///< the update in one line, in the paper's symbols
+  std::string_view paper = {};    ///< authors, year, arXiv number
+  std::string_view when = {};     ///< what to use it for
+  std::string_view avoid = {};    ///< what not to use it for
+  std::string_view traps = {};    ///< mistakes that users make
+  int state = 0;                  ///< numbers kept for each weight, at the default settings
+  /// The most weights that the rule takes, because it keeps a number for each pair; 0: any number.
+  std::int64_t most_weights = 0;
   double gradient_evaluations = 1;  ///< gradient evaluations in a step, on average
   bool basic = false;  ///< true for a textbook optimizer: a comparison begins with these
 };

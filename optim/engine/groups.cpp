@@ -127,6 +127,11 @@ void Groups::add(Parameters parameters, std::unique_ptr<AnyRule> rule) {
                      "got a second group, expected one: a line search moves all parameters "
                      "together");
   check_parameters(name, parameters);
+  std::int64_t weights = 0;
+  for (const Parameter& p : parameters) weights += p.value.numel();
+  if (const std::int64_t most = rule->card.most_weights; most > 0 && weights > most)
+    fail<ValueError>(name, "got ", weights, " weights, expected at most ", most,
+                     ", because it keeps a number for each pair. Hint: lbfgs keeps no matrix");
   for (const Parameter& p : parameters) rule->check_parameter(p.name, p.value);
   // First makes all that takes memory. What follows cannot fail, so no group is added by half.
   std::vector<Ledger::Record> records;

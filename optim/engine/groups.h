@@ -29,6 +29,8 @@ class Groups final : public Layer {
   bool elementwise() const override {
     return !any([](const AnyRule& r) { return r.kind != RuleKind::element || r.measures; });
   }
+  /// The most weights that a group may have; 0 for any number.
+  std::int64_t most_weights() const { return ledger_.rules.front()->card.most_weights; }
   bool keeps_average() const override {
     return any([](const AnyRule& r) { return r.averages; });
   }

@@ -12,7 +12,7 @@ double largest(const Tensor& a) { return a.numel() == 0 ? 0 : max(abs(a)).item()
 
 namespace {
 
-constexpr double kDecrease = 1e-4, kFlatness = 0.9;  // c₁ and c₂ of the Wolfe conditions
+constexpr double kDecrease = 1e-4;  // c₁ of the Wolfe conditions
 // zoom() stops once the bracket's length times the largest element of the direction is below this.
 constexpr double kNarrowest = 1e-9;
 constexpr int kMostEvaluations = 25;
@@ -55,7 +55,7 @@ bool LineSearch::too_high(const LinePoint& p) const {
   return p.f > start_.f + kDecrease * p.t * start_.slope;
 }
 bool LineSearch::flat_enough(const LinePoint& p) const {
-  return std::fabs(p.slope) <= -kFlatness * start_.slope;
+  return std::fabs(p.slope) <= -flatness_ * start_.slope;
 }
 
 /// Narrows the bracket [a, b] until a point inside it satisfies both Wolfe conditions.

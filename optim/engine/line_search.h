@@ -16,16 +16,20 @@ struct LinePoint {
 };
 
 /// Searches a point at which the loss has fallen enough and is flat enough. These are the strong
-/// Wolfe conditions, with c₁ = 1e-4 and c₂ = 0.9: f ≤ f₀ + c₁·t·slope₀ and |slope| ≤ c₂·|slope₀|.
-/// Source: Nocedal & Wright 2006, Alg. 3.5 and 3.6, with safeguarded cubic interpolation.
-/// Deviation: a point whose loss is not finite counts as too high, so the search goes on nearer to
-/// the start.
+/// Wolfe conditions, with c₁ = 1e-4 and c₂ = `flatness`: f ≤ f₀ + c₁·t·slope₀ and |slope| ≤
+/// c₂·|slope₀|. Source: Nocedal & Wright 2006, Alg. 3.5 and 3.6, with safeguarded cubic
+/// interpolation. Deviation: a point whose loss is not finite counts as too high, so the search
+/// goes on nearer to the start.
 class LineSearch {
  public:
   /// Starts at search.x and goes along `direction`. `slope` is the slope of the loss there, below
   /// 0.
-  LineSearch(Search& search, const Tensor& direction, double slope)
-      : search_(search), x_(search.x), d_(direction), start_{0, search.loss, slope, search.g} {}
+  LineSearch(Search& search, const Tensor& direction, double slope, double flatness = 0.9)
+      : search_(search),
+        x_(search.x),
+        d_(direction),
+        start_{0, search.loss, slope, search.g},
+        flatness_(flatness) {}
   /// Returns the best point found. Begins with the guess t and makes at most 26 evaluations.
   LinePoint run(double t);
   int evaluations() const { return evaluations_; }
@@ -39,6 +43,7 @@ class LineSearch {
   Search& search_;
   Tensor x_, d_;
   LinePoint start_;
+  double flatness_;
   int rounds_ = 0, evaluations_ = 0;
 };
 

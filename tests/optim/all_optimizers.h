@@ -22,6 +22,17 @@ inline std::string required(const optim::Entry& e) {
   return s;
 }
 
+/// The optimizer of a description, for a matrix of four weights.
+inline optim::Optimizer small(const std::string& description) {
+  return optim::make(description, {{"w", ones({2, 2}).requires_grad_()}});
+}
+/// True if a step evaluates the loss as often as it likes.
+inline bool searches(const std::string& description) { return small(description).searches(); }
+/// True if the optimizer keeps a matrix, and takes only so many weights.
+inline bool is_dense(const std::string& description) {
+  return small(description).most_weights() > 0;
+}
+
 /// Every rule of the registry at its defaults and with each switch on, and wrappers around AdamW.
 inline std::vector<Described> all_optimizers() {
   std::vector<Described> all;

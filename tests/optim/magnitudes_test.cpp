@@ -146,7 +146,7 @@ TEST(Magnitudes, ARuleWorksOnFloatsAsOnDoubles) {
   for (const auto& [name, description] : testing::all_optimizers())
     for (const double size : {1e20, 1e-25}) {
       // The losses of the line search overflow, not its norms.
-      if (name.starts_with("lbfgs") && size > 1) continue;
+      if (testing::searches(description) && size > 1) continue;
       if (size > 1 && squares(name)) {
         try {
           for (const double x : moves(description, size, kFloat32))

@@ -215,6 +215,75 @@ TEST(Accumulate, TakesCurvatureOfAParameterThatMissesTheLastBatch) {
   for (const double x : p.values().to_vector()) EXPECT_TRUE(std::isfinite(x));
 }
 
+/// The loss of Rosenbrock's function at w (2), with its gradient.
+Tensor rosenbrock(const Tensor& w) {
+  const Tensor l = square(1 - w[0]) + square(w[1] - square(w[0])) * 100;
+  l.backward();
+  return l;
+}
+
+TEST(LineRules, SolveRosenbrock) {
+  for (const char* rule : {"bfgs", "ssbfgs", "ssbroyden", "cg", "cg(fletcher_reeves=true)",
+                           "cg(hestenes_stiefel=true)"}) {
+    for (const DType dtype : {kFloat64, kFloat32}) {
+      const Tensor w = tensor({-1.2, 1.0}, dtype).requires_grad_();
+      Optimizer o =
+          make(to_text(std::string(rule).find('(') == std::string::npos
+                           ? to_text(rule, "(")
+                           : std::string(rule).substr(0, std::string(rule).size() - 1) + ", ",
+                       "tolerance_grad=1e-12, tolerance_change=1e-16)"),
+               {{"w", w}});
+      for (int i = 0; i < 15; ++i) o.step([&] { return rosenbrock(w); });
+      const double near = dtype == kFloat64 ? 1e-8 : 1e-3;
+      EXPECT_TRUE(allclose(w, ones({2}, dtype), near, near))
+          << rule << " of " << dtype << ": " << w;
+    }
+  }
+}
+
+TEST(LineRules, StayWhereNothingIsLowerAndSurviveLossesThatAreNotFinite) {
+  for (const char* rule : {"bfgs", "ssbfgs", "ssbroyden", "cg"}) {
+    // A gradient that lies about the loss: no search finds anything lower.
+    const Tensor w = tensor({3.0, -2.0}, kFloat64).requires_grad_();
+    Optimizer o = make(rule, {{"w", w}});
+    for (int i = 0; i < 3; ++i)
+      o.step([&] {
+        const Tensor l = -sum(square(w));
+        l.backward();
+        w.set_grad(-w.grad());
+        return l;
+      });
+    EXPECT_EQ(w.to_vector(), (std::vector<double>{3, -2})) << rule;
+    // The first long step leads to v <= 0, where log v is NaN.
+    const Tensor v = tensor({0.1, 5.0}, kFloat64).requires_grad_();
+    Optimizer p = make(to_text(rule, "(lr=100)"), {{"v", v}});
+    for (int i = 0; i < 5; ++i)
+      p.step([&] {
+        const Tensor l = sum(v - log(v));
+        l.backward();
+        return l;
+      });
+    EXPECT_TRUE(allclose(v, ones({2}, kFloat64), 1e-5, 1e-5)) << rule << ": " << v;
+  }
+}
+
+TEST(LineRules, EndAtAQuadraticsMinimum) {
+  Generator generator(21);
+  const Tensor b = randn({6, 6}, generator, kFloat64), h = matmul(b, b.t()) + eye(6, 6, kFloat64);
+  const Tensor c = randn({6}, generator, kFloat64);
+  for (const char* rule : {"bfgs", "ssbfgs", "ssbroyden", "cg"}) {
+    const Tensor w = zeros({6}, kFloat64).requires_grad_();
+    Optimizer o =
+        make(to_text(rule, "(max_iter=40, tolerance_grad=1e-13, tolerance_change=0)"), {{"w", w}});
+    o.step([&] {
+      const Tensor d = (w - c).unsqueeze(1), l = (matmul(d.t(), matmul(h, d)) * 0.5).squeeze();
+      l.backward();
+      return l;
+    });
+    EXPECT_TRUE(allclose(w, c, 1e-9, 1e-9)) << rule << ": " << w;
+  }
+}
+
 TEST(Lbfgs, IsAsBeforeWhenTheClosureThrows) {
   const Problem p, q;
   Optimizer a(p.parameters(), LBFGS{.max_iter = 3}), b(q.parameters(), LBFGS{.max_iter = 3});

@@ -53,7 +53,8 @@ struct Deviation {
 /// Runs a case and compares the weights with the reference, at the steps that the reference holds.
 /// With `rounded`, weights, gradients and losses are rounded to float at every step.
 Deviation follow(const Case& c, DType dtype, int most_steps, bool rounded = false) {
-  const bool search = c.optimizer.starts_with("lbfgs");
+  const auto begins = [&](std::string_view name) { return c.optimizer.starts_with(name); };
+  const bool search = begins("lbfgs") || begins("bfgs") || begins("ssb") || begins("cg(");
   const std::vector<int> steps =
       search ? std::vector<int>{1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12}
              : std::vector<int>{1, 2, 3, 5, 10, 25, 50, 100, 101, 150, 200, 250};

@@ -7,7 +7,7 @@ a has shape (2, 3), b shape (4); they start at w_i = sin(1 + i).
 
 What is written:
   case NAME @ SOURCE    NAME is the optimizer itself, with Descent's fields; SOURCE is PyTorch 1.13.1 or NumPy
-  path 12 10 : …        the weights after the steps ROWS (L-BFGS: after steps 1 … 12)
+  path 12 10 : …        the weights after the steps ROWS (rules that search: after steps 1 … 12)
   average 10 : …        where a rule or a wrapper evaluates at other weights: those, after the last step
   b_shape 2 : …         where b has another shape
   case schedule NAME @ SOURCE
@@ -26,13 +26,14 @@ os.environ["OMP_NUM_THREADS"] = os.environ["OPENBLAS_NUM_THREADS"] = "1"  # the 
 
 import numpy as np
 import torch
+from torch.optim.lbfgs import _strong_wolfe
 
 from reference import Writer
 
 torch.set_default_dtype(torch.float64)
 PYTORCH, NUMPY = "PyTorch 1.13.1", "NumPy"
 ROWS = [1, 2, 3, 5, 10, 25, 50, 100, 101, 150, 200, 250]
-LBFGS_ROWS = list(range(1, 13))
+SEARCH_ROWS = list(range(1, 13))
 k = 0.05 * (np.arange(10) + 1.0) ** 2
 c = np.cos(np.arange(10.0))
 start = np.sin(1.0 + np.arange(10.0))
@@ -491,6 +492,125 @@ class swa:
         return self.mean
 
 
+class Lines:
+    """Rules that go along lines, each searched by PyTorch's strong Wolfe search. As PyTorch's L-BFGS, but for what
+    chooses the direction and the first guess: those of Nocedal & Wright 2006."""
+
+    def __init__(self, lr=1, max_iter=20, max_eval=0, tolerance_grad=1e-7, tolerance_change=1e-9, **fields):
+        self.lr, self.max_iter, self.grad, self.change = lr, max_iter, tolerance_grad, tolerance_change
+        self.max_eval, self.t = max_eval or int(max_iter * self.evaluations), 0
+        self.begin(**fields)
+
+    def step(self, tensors, gradient):
+        x, used = flat(tensors), 1
+
+        def at(x, t, d):
+            now = like((x + t * d).numpy() if torch.is_tensor(x) else x + t * d, tensors)
+            return float(loss(now)), torch.tensor(flat(gradient(now)))
+
+        f, g = at(x, 0, 0 * x)
+        g, self.rate = g.numpy(), value(self.lr, self.t)
+        self.t += 1
+        n = 0
+        while np.max(np.abs(g)) > self.grad:
+            d = self.direction(g)
+            slope = g @ d
+            if slope >= 0:
+                if not self.forget():
+                    break
+                continue
+            f_new, g_new, t, count = _strong_wolfe(
+                at, torch.tensor(x), self.guess(g, slope), torch.tensor(d), f, torch.tensor(g), torch.tensor(slope),
+                c2=self.flatness)
+            t, f_new, g_new, used = float(t), float(f_new), g_new.numpy(), used + count
+            if f_new >= f:
+                if not self.forget():
+                    break
+                continue
+            s, fall, n = t * d, f - f_new, n + 1
+            x = x + s
+            self.learn(s, g, g_new, t, slope, d)
+            f, g = f_new, g_new
+            if n == self.max_iter or used >= self.max_eval or np.max(np.abs(s)) <= self.change or fall < self.change:
+                break
+        return like(x, tensors)
+
+    def average(self):
+        return None
+
+
+class bfgs(Lines):
+    """Nocedal & Wright 2006, Alg. 6.1; self-scaled: arXiv:2405.04230, eq. 9 to 23, with their code's first scale."""
+    evaluations, flatness = 1.25, 0.9
+
+    def begin(self, self_scaled=False, broyden=False):
+        self.self_scaled, self.broyden, self.H = self_scaled, broyden, None
+
+    def direction(self, g):
+        return -g if self.H is None else -self.H @ g
+
+    def guess(self, g, slope):
+        return self.rate * (min(1, 1 / np.sum(np.abs(g))) if self.H is None else 1)
+
+    def forget(self):
+        had, self.H = self.H is not None, None
+        return had
+
+    def learn(self, s, g, g_new, t, slope, d):
+        y, n = g_new - g, len(s)
+        if y @ s <= 0:
+            return
+        first, H = self.H is None, np.eye(n) if self.H is None else self.H
+        Hy = H @ y
+        b, h = -t * (s @ g) / (y @ s), (y @ Hy) / (y @ s)
+        tau = phi = 1.0
+        if self.broyden:
+            a = b * h - 1
+            root = np.sqrt(abs(a) / (1 + a))
+            low = min(1, h * (1 - root))
+            theta = max((low - 1) / a, min(1 / low, (1 - b) / b))
+            sigma = 1 + a * theta
+            phi = (1 - theta) / sigma
+            if first:
+                tau = h / sigma
+            elif theta <= 0:
+                tau = min(min(1, 1 / b) * sigma ** (-1 / (n - 1)), sigma)
+            else:
+                tau = min(1, 1 / b) * min(sigma ** (-1 / (n - 1)), 1 / theta)
+        elif first:
+            tau = (y @ y) / (y @ s)
+        elif self.self_scaled:
+            tau = min(1, 1 / b)
+        v = np.sqrt(y @ Hy) * (s / (y @ s) - Hy / (y @ Hy))
+        self.H = (H - np.outer(Hy, Hy) / (y @ Hy) + phi * np.outer(v, v)) / tau + np.outer(s, s) / (y @ s)
+
+
+class cg(Lines):
+    """Nocedal & Wright 2006, Alg. 5.4 and eq. 5.41, 5.44, 5.46."""
+    evaluations, flatness = 2.5, 0.1
+
+    def begin(self, fletcher_reeves=False, hestenes_stiefel=False):
+        self.fr, self.hs, self.d = fletcher_reeves, hestenes_stiefel, None
+
+    def direction(self, g):
+        if self.d is None:
+            return -g
+        y = g - self.g
+        beta = g @ g / (self.g @ self.g) if self.fr else g @ y / (self.d @ y) if self.hs else \
+            max(0, g @ y / (self.g @ self.g))
+        return -g + beta * self.d
+
+    def guess(self, g, slope):
+        return self.rate * min(1, 1 / np.sum(np.abs(g))) if self.d is None else self.fall / slope
+
+    def forget(self):
+        had, self.d = self.d is not None, None
+        return had
+
+    def learn(self, s, g, g_new, t, slope, d):
+        self.d, self.g, self.fall = d, g, t * slope
+
+
 def rule(function, whole=False, **preset):
     return lambda **fields: Rule(function, {**preset, **fields}, whole)
 
@@ -508,6 +628,8 @@ IN_NUMPY = dict(
     asgd=rule(asgd), lion=rule(lion), muon=rule(muon), schedule_free_sgd=rule(schedule_free_sgd),
     schedule_free_adamw=rule(schedule_free_adamw), prodigy=rule(prodigy, whole=True), lamb=rule(lamb), lars=rule(lars),
     adan=rule(adan), adafactor=rule(adafactor), soap=rule(soap), sophia=rule(sophia, whole=True),
+    bfgs=bfgs, ssbfgs=lambda **fields: bfgs(**{"self_scaled": True, **fields}),
+    ssbroyden=lambda **fields: bfgs(**{"broyden": True, **fields}), cg=cg,
     clip_norm=clip_norm, clip_norm_per_parameter=clip_norm_per_parameter, clip_value=clip_value, agc=agc, sam=sam,
     asam=asam, lookahead=lookahead, accumulate=accumulate, ema=ema, swa=swa)
 
@@ -751,7 +873,22 @@ lbfgs(lr=0.5, max_iter=2, max_eval=10, tolerance_grad=0.01, tolerance_change=0.0
 lbfgs(lr=0.1, max_iter=4, max_eval=3, history=5)
 lbfgs(lr=0.05, max_iter=4, strong_wolfe=false)
 lbfgs(lr=joined(6: 0.1, 1: 1), max_iter=2)
-""", PYTORCH, LBFGS_ROWS)
+""", PYTORCH, SEARCH_ROWS)
+
+cases("""
+bfgs(lr=1, max_iter=1)
+bfgs(lr=0.5, max_iter=2, tolerance_grad=0.00001)
+bfgs(lr=1, max_iter=3, max_eval=4)
+bfgs(lr=joined(4: 0.3, 1: 1), max_iter=1)
+ssbfgs(lr=1, max_iter=1)
+ssbfgs(lr=0.5, max_iter=2)
+ssbroyden(lr=1, max_iter=1)
+ssbroyden(lr=0.5, max_iter=2)
+cg(lr=1, max_iter=1)
+cg(lr=1, max_iter=2)
+cg(lr=0.5, max_iter=1, fletcher_reeves=true)
+cg(lr=1, max_iter=1, hestenes_stiefel=true)
+""", NUMPY, SEARCH_ROWS)
 
 GROUPS = [dict(lr=0.05, weight_decay=0.2), dict(lr=0.01, weight_decay=0.0)]  # of a and of b
 case("groups adamw", PYTORCH, make=lambda: TorchRule(O.AdamW, {}, GROUPS))
