@@ -94,7 +94,7 @@ Tensor Operator::dense() const {
   std::vector<Tensor> columns;
   const Tensor identity = eye(n_, n_, dtype_);
   for (std::int64_t i = 0; i < n_; ++i) columns.push_back(*this * identity[i]);
-  return stack(columns, 1);
+  return columns.empty() ? zeros({0, 0}, dtype_) : stack(columns, 1);
 }
 
 Operator hessian(const std::vector<Tensor>& weights, const std::function<Tensor()>& loss) {

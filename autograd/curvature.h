@@ -6,8 +6,8 @@
 //   double flatness = curvature::lanczos(h, 30).values.max().item();
 //   double trace = curvature::hutchpp_trace(h, 60);
 //
-// An operator keeps the graph of the loss. The weights may not change while it is used: a change in
-// place throws GraphError at the next product. Random vectors come from the generator that is
+// An operator keeps the graph of the loss, at the weights as they were. The weights may not change
+// while it is used: after a change in place, a product throws GraphError or has no meaning. Random vectors come from the generator that is
 // given, or from the calling thread's. Legend: n the number of weights; A an operator (n, n).
 #pragma once
 

@@ -50,6 +50,10 @@ struct At {
     recorded = recorded || (outside && depends_on_others(y, x));
   }
 
+  /// Whether a result is to be differentiated that also depends on v.
+  bool recorded_by(const Tensor& v) const {
+    return grad_enabled() && (recorded || v.requires_grad());
+  }
   /// What a caller gets: without a history unless somebody needs it.
   Tensor given(const Tensor& t) const { return recorded ? t : t.detach(); }
   /// Jᵀu, which can be differentiated.
@@ -77,17 +81,17 @@ struct Linear {
   At at;
   Tensor u, pulled;  // Jᵀu, which is linear in u
 
-  Linear(const char* op, const FunctionOfTensor& f, const Tensor& x)
-      : at(op, f, x), u(zeros_like(at.y).requires_grad_()), pulled(at.pulled(u)) {}
+  explicit Linear(At place)
+      : at(std::move(place)), u(zeros_like(at.y).requires_grad_()), pulled(at.pulled(u)) {}
 
-  Tensor operator()(const Tensor& v) const {
-    check_shape("jvp", "a tangent", v, at.x);
+  Tensor operator()(const char* op, const Tensor& v) const {
+    check_shape(op, "a tangent", v, at.x);
+    const bool recorded = at.recorded_by(v);
     const EnableGradGuard record;
     if (!pulled.requires_grad()) return zeros_like(at.y);
-    const Tensor g = grad({pulled}, {u}, {v.to(pulled.dtype())},
-                          {.create_graph = at.recorded || v.requires_grad(),
-                           .retain_graph = true,
-                           .allow_unused = true})[0];
+    const Tensor g =
+        grad({pulled}, {u}, {v.to(pulled.dtype())},
+             {.create_graph = recorded, .retain_graph = true, .allow_unused = true})[0];
     return g.defined() ? g : zeros_like(at.y);
   }
 };
@@ -119,7 +123,7 @@ std::pair<Tensor, FunctionOfTensor> vjp(const FunctionOfTensor& f, const Tensor&
   return {at->given(at->y), [at](const Tensor& u) {
             check_shape("vjp", "a cotangent", u, at->y);
             const Tensor g = at->pulled(u);
-            return at->recorded || u.requires_grad() ? g : g.detach();
+            return at->recorded_by(u) ? g : g.detach();
           }};
 }
 std::pair<Tensor, Tensor> vjp(const FunctionOfTensor& f, const Tensor& x, const Tensor& u) {
@@ -128,32 +132,37 @@ std::pair<Tensor, Tensor> vjp(const FunctionOfTensor& f, const Tensor& x, const 
 }
 
 std::pair<Tensor, FunctionOfTensor> linearize(const FunctionOfTensor& f, const Tensor& x) {
-  const auto push = std::make_shared<const Linear>("linearize", f, x);
-  return {push->at.given(push->at.y), [push](const Tensor& v) { return (*push)(v); }};
+  const auto push = std::make_shared<const Linear>(At("linearize", f, x));
+  return {push->at.given(push->at.y), [push](const Tensor& v) { return (*push)("linearize", v); }};
 }
 std::pair<Tensor, Tensor> jvp(const FunctionOfTensor& f, const Tensor& x, const Tensor& v) {
-  const Linear push("jvp", f, x);
-  return {push.at.given(push.at.y), push(v)};
+  const Linear push(At("jvp", f, x));
+  return {push.at.given(push.at.y), push("jvp", v)};
 }
 
-Tensor jacrev(const FunctionOfTensor& f, const Tensor& x) {
-  const At at("jacrev", f, x);
+namespace {
+
+Tensor by_rows(const At& at) {
   const Tensor rows = rows_of([&](const Tensor& u) { return at.given(at.pulled(u)); }, at.y);
-  const Shape shape = joined(at.y, x);
-  return rows.defined() ? rows.reshape(shape) : zeros(shape, x.dtype());
+  const Shape shape = joined(at.y, at.x);
+  return rows.defined() ? rows.reshape(shape) : zeros(shape, at.x.dtype());
 }
-Tensor jacfwd(const FunctionOfTensor& f, const Tensor& x) {
-  const Linear push("jacfwd", f, x);
-  const Tensor columns = rows_of([&](const Tensor& v) { return push(v); }, x);
+Tensor by_columns(const Linear& push) {
+  const Tensor& x = push.at.x;
+  const Tensor columns = rows_of([&](const Tensor& v) { return push("jacfwd", v); }, x);
   const Shape shape = joined(push.at.y, x);
-  return columns.defined() ? columns.t().reshape(shape) : zeros(shape, x.dtype());
+  return (columns.defined() ? columns.t().reshape(shape) : zeros(shape, x.dtype())).to(x.dtype());
+}
+
+}  // namespace
+
+Tensor jacrev(const FunctionOfTensor& f, const Tensor& x) { return by_rows(At("jacrev", f, x)); }
+Tensor jacfwd(const FunctionOfTensor& f, const Tensor& x) {
+  return by_columns(Linear(At("jacfwd", f, x)));
 }
 Tensor jacobian(const FunctionOfTensor& f, const Tensor& x) {
-  const Tensor y = [&] {
-    const NoGradGuard no_grad;
-    return f(x);
-  }();
-  return y.defined() && x.numel() < y.numel() ? jacfwd(f, x) : jacrev(f, x);
+  At at("jacobian", f, x);
+  return x.numel() < at.y.numel() ? by_columns(Linear(std::move(at))) : by_rows(at);
 }
 
 std::pair<Tensor, Tensor> grad_and_value(const FunctionOfTensor& f, const Tensor& x) {
@@ -169,12 +178,13 @@ std::pair<Tensor, Tensor> hvp(const FunctionOfTensor& f, const Tensor& x, const 
   check_scalar("hvp", at.y);
   check_shape("hvp", "a vector", v, x);
   const Tensor g = at.pulled(ones_like(at.y));
+  const bool recorded = at.recorded_by(v);
   const EnableGradGuard record;
-  const Tensor product = g.requires_grad() ? grad({g}, {at.x}, {v.to(g.dtype())},
-                                                  {.create_graph = at.recorded || v.requires_grad(),
-                                                   .retain_graph = true,
-                                                   .allow_unused = true})[0]
-                                           : Tensor();
+  const Tensor product =
+      g.requires_grad()
+          ? grad({g}, {at.x}, {v.to(g.dtype())},
+                 {.create_graph = recorded, .retain_graph = true, .allow_unused = true})[0]
+          : Tensor();
   return {at.given(at.y), product.defined() ? product : zeros_like(x)};
 }
 std::pair<Tensor, Tensor> vhp(const FunctionOfTensor& f, const Tensor& x, const Tensor& v) {

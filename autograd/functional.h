@@ -72,7 +72,17 @@ std::function<std::pair<Tensor, Tensor>(const Tensor&)> grad_and_value(FunctionO
 /// @}
 
 /// A function of several tensors of one type.
-using FunctionOfTensors = std::function<Tensor(const std::vector<Tensor>&)>;
+class FunctionOfTensors {
+ public:
+  /// Takes any f, and asks only when it is called whether f takes a list. So a generic lambda may
+  /// stand where a function of one tensor is meant.
+  template <class F>
+  FunctionOfTensors(F f) : f_(std::move(f)) {}
+  Tensor operator()(const std::vector<Tensor>& x) const { return f_(x); }  ///< f(x)
+
+ private:
+  std::function<Tensor(const std::vector<Tensor>&)> f_;
+};
 
 /// @name Of several tensors
 /// What the functions of the same name give, with a list where x has a list: one Jacobian for each
@@ -97,7 +107,8 @@ std::pair<std::vector<Tensor>, Tensor> grad_and_value(const FunctionOfTensors& f
 /// The function that applies f to every slice of its input along `dim`, and stacks the results
 /// along a new first dimension. It is a loop: f may use every operator, and takes as long as for
 /// one slice after the other. A function that operators can apply to a whole batch is faster
-/// without vmap. Throws ShapeError for an input without this dimension or without slices.
+/// without vmap. Throws ValueError for an input without this dimension, and ShapeError for one
+/// without slices.
 FunctionOfTensor vmap(FunctionOfTensor f, std::int64_t dim = 0);
 
 }  // namespace descent

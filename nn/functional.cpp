@@ -28,6 +28,7 @@ class detail::Exchange {
           others_.emplace_back(slot, found->second);
         }
     });
+    share(model, tensors);
     if (!left.empty())
       fail<ValueError>("functional_call", "got the name '", *left.begin(), "', ",
                        expected_one_of(*left.begin(), names));
@@ -38,6 +39,20 @@ class detail::Exchange {
   Exchange& operator=(const Exchange&) = delete;
 
  private:
+  /// Takes other slots that hold a parameter which is replaced, unless they are named themselves.
+  void share(Module& model, const NamedTensors& tensors) {
+    const std::size_t named = others_.size();
+    model.state_->visit([&](const Module::State& s, const std::string& path) {
+      for (const auto& slot : s.parameters) {
+        if (tensors.contains(path.empty() ? slot->name : to_text(path, ".", slot->name))) continue;
+        for (std::size_t i = 0; i < named; ++i)
+          if (slot->value.defined() && slot->value.is_same(others_[i].first->value)) {
+            const Tensor other = others_[i].second;
+            others_.emplace_back(slot, other);
+          }
+      }
+    });
+  }
   static void check(const Slot& slot, const Tensor& t, const std::string& name,
                     const std::string& configuration) {
     if (!t.defined())
@@ -68,6 +83,7 @@ NamedTensors stack_modules(const std::vector<Module*>& modules) {
   if (modules.empty()) fail<ValueError>("stack_modules", "got no modules, expected one or more");
   std::map<std::string, std::vector<Tensor>> all;
   for (const Module* m : modules) {
+    if (!m) fail<ValueError>("stack_modules", "got a null pointer, expected modules");
     for (const Parameters& list : {m->parameters(), m->buffers()})
       for (const Parameter& p : list) all[p.name].push_back(p.value);
   }
@@ -107,7 +123,15 @@ NamedTensors per_sample_grad(Module& model,
         all = all.defined() ? all + g : g;
       }
   };
-  if (detail::treats_rows_alone(model)) {
+  if (n == 0) {
+    for (const Parameter& p : trained) {
+      Shape shape{0};
+      for (const std::int64_t extent : p.value.shape()) shape.push_back(extent);
+      result[p.name] = zeros(shape, p.value.dtype());
+    }
+    return result;
+  }
+  if (x.dim() == 2 && detail::treats_rows_alone(model)) {
     std::vector<detail::Passed> passed;
     const Tensor total = sum_of(detail::pass(model, x.detach(), passed), y);
     std::vector<Tensor> outputs;

@@ -24,7 +24,8 @@ using NamedTensors = std::map<std::string, Tensor>;
 /// be differentiated by the tensors, which may have a history. Afterwards the module has its own
 /// parameters again, also if forward() throws. Meanwhile no other thread may use the module. The
 /// weights and biases of Linear layers may have a first dimension K more, as stack_modules() makes
-/// it: then x is (N, …), for all, or (K, N, …), and the output (K, N, C). Throws ValueError for an
+/// it: then x is (in), (N, in), for all, or (K, N, in), and the output (K, N, C). A parameter that
+/// several modules share is replaced in all of them by one name. Throws ValueError for an
 /// unknown name, and ShapeError for another shape.
 Tensor functional_call(Module& model, const NamedTensors& tensors, const Tensor& x);
 

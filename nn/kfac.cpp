@@ -25,7 +25,8 @@ Kfac::Kfac(Module& model, const Tensor& x, const std::function<Tensor(const Tens
     fail<ValueError>("kfac",
                      "got a model with other modules, expected a Sequential of Linear layers "
                      "and activations. Hint: curvature::gauss_newton() takes any model");
-  if (x.dim() != 2) fail<ShapeError>("kfac", "got x ", x.shape(), ", expected (N, in)");
+  if (x.dim() != 2 || x.size(0) == 0)
+    fail<ShapeError>("kfac", "got x ", x.shape(), ", expected (N, in) of one sample or more");
   const EnableGradGuard record;
   std::vector<detail::Passed> passed;
   const Tensor z = detail::pass(model, x.detach(), passed);
@@ -100,7 +101,7 @@ curvature::Operator Kfac::with(
               parts.push_back(y.narrow(1, 0, in).flatten());
               parts.push_back(y.narrow(1, in, 1).flatten());
             }
-            return cat(parts);
+            return parts.empty() ? v : cat(parts);
           }};
 }
 

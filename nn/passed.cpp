@@ -2,18 +2,20 @@
 #include <descent/nn/passed.h>
 #include <descent/nn/sequential.h>
 
-#include <set>
+#include <typeinfo>
 
 namespace descent::nn::detail {
 
-bool treats_rows_alone(const Module& model) {
-  static const std::set<std::string, std::less<>> known{
-      "Sequential", "Linear", "ReLU", "Tanh", "Sigmoid", "GELU", "SiLU", "Softplus", "Identity"};
-  bool alone = true;
-  model.apply([&](const std::string&, const std::string& configuration, const Parameters&) {
-    alone = alone && known.contains(configuration.substr(0, configuration.find(' ')));
-  });
-  return alone;
+bool treats_rows_alone(Module& model) {
+  const std::type_info& type = typeid(model);
+  if (type == typeid(Sequential)) {
+    for (Module& step : static_cast<Sequential&>(model))
+      if (!treats_rows_alone(step)) return false;
+    return true;
+  }
+  return type == typeid(Linear) || type == typeid(ReLU) || type == typeid(Tanh) ||
+         type == typeid(Sigmoid) || type == typeid(GELU) || type == typeid(SiLU) ||
+         type == typeid(Softplus) || type == typeid(Identity);
 }
 
 Tensor pass(Module& m, const Tensor& x, std::vector<Passed>& passed) {

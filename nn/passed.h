@@ -13,8 +13,9 @@ struct Passed {
   const Linear* layer;
   Tensor input, output;
 };
-/// True if the model is a Sequential of Linear layers and activations, which mix no rows.
-bool treats_rows_alone(const Module& model);
+/// True if the model is a Sequential of Linear layers and activations, which mix no rows. Classes
+/// that derive from these may do anything, and do not count.
+bool treats_rows_alone(Module& model);
 /// model(x), for such a model. The result can be differentiated by the outputs of the layers, but
 /// not by the weights.
 Tensor pass(Module& model, const Tensor& x, std::vector<Passed>& passed);

@@ -6,7 +6,21 @@ namespace descent::optim::functional {
 
 namespace {
 
+void check_kept(const char* op, const State& s, const Tensors& kept) {
+  if (kept.empty()) return;
+  bool fits = kept.size() == s.weights.size();
+  for (std::size_t i = 0; fits && i < kept.size(); ++i)
+    fits = kept[i].defined() && kept[i].shape() == s.weights[i].shape();
+  if (!fits)
+    fail<ShapeError>(op, "got a state that keeps ", kept.size(), " tensors for ", s.weights.size(),
+                     " weights, or other shapes, expected the weights' shapes, or none");
+}
+
 void check(const char* op, const State& s, const Tensors& gradients) {
+  for (const Tensor& w : s.weights)
+    if (!w.defined()) fail<ShapeError>(op, "got a weight without a tensor");
+  check_kept(op, s, s.first);
+  check_kept(op, s, s.second);
   if (gradients.size() != s.weights.size())
     fail<ShapeError>(op, "got ", gradients.size(), " gradients for ", s.weights.size(), " weights");
   for (std::size_t i = 0; i < gradients.size(); ++i)
@@ -52,6 +66,11 @@ State adam_step(const char* op, const State& s, const Tensors& gradients, const 
 }
 
 }  // namespace
+
+Value::Value(Tensor t) : tensor_(std::move(t)) {
+  if (!tensor_.defined())
+    fail<ValueError>("optim", "got a setting without a tensor, expected a number or a tensor");
+}
 
 Tensor Value::as(DType dtype) const {
   if (!tensor_.defined()) return full({}, number_, dtype);

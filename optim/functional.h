@@ -27,9 +27,10 @@ using Tensors = std::vector<Tensor>;
 /// A setting: a number, or a tensor with one element, by which results can be differentiated.
 class Value {
  public:
-  Value(double number) : number_(number) {}   ///< a number
-  Value(Tensor t) : tensor_(std::move(t)) {}  ///< a tensor
-  Value(const char*) = delete;                // no text
+  Value(double number) : number_(number) {}  ///< a number
+  Value(int number) : number_(number) {}     ///< a whole number
+  Value(Tensor t);                           ///< a tensor; throws ValueError for an undefined one
+  Value(const char*) = delete;               // no text
   /// As a tensor () of this type. Throws ShapeError for a tensor of more elements.
   Tensor as(DType dtype) const;
 

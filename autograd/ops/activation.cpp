@@ -95,6 +95,20 @@ Tensor softplus(const Tensor& x) {  // σ(x)
                 [x = Saved(x)](const Tensor& g, Need) { return Grads(g * sigmoid(x)); });
 }
 
+namespace {
+/// Φ(x) for |x| <= 100, which keeps its digits where it is small.
+Tensor normal_cdf(const Tensor& x) {
+  const Tensor value = [&] {
+    const NoGradGuard value_only;
+    const Tensor far = kernel::ge(kernel::abs(x), full({}, 0.5, x.dtype()));
+    return where(far, kernel::gelu(x) / where(far, x, 1.0), (erf(x * kSqrtHalf) + 1) * 0.5);
+  }();
+  return record("normal_cdf", value, {x}, [x = Saved(x)](const Tensor& g, Need) {
+    return Grads(g * exp(square(x) * -0.5) * kInvSqrt2Pi);
+  });
+}
+}  // namespace
+
 Tensor gelu(const Tensor& x, GeluForm form) {
   if (form == GeluForm::tanh) {  // x/2 · (1 + tanh(√(2/π)(x + 0.044715x³)))
     // (1 + tanh u)/2 is σ(2u), which keeps its digits where the tanh is near −1. Beyond ±28 it is 0
@@ -105,8 +119,7 @@ Tensor gelu(const Tensor& x, GeluForm form) {
   return record("gelu", kernel::gelu(x), {x}, [x = Saved(x)](const Tensor& g, Need) {  // Φ + xφ
     if (one_pass()) return Grads(kernel::gelu_grad(g, x));
     const Tensor t = limited(x, -100, 100);
-    const Tensor cdf = (erf(t * kSqrtHalf) + 1) * 0.5;
-    return Grads(g * (cdf + t * exp(square(t) * -0.5) * kInvSqrt2Pi));
+    return Grads(g * (normal_cdf(t) + t * exp(square(t) * -0.5) * kInvSqrt2Pi));
   });
 }
 

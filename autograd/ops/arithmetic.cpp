@@ -51,9 +51,15 @@ Tensor pow(const Tensor& a, const Tensor& b) {  // ∂aᵇ/∂a = b·aᵇ⁻¹, 
                   const Tensor zero_exponent = kernel::eq(b, zeros({}, b->dtype()));
                   Tensor da, db;
                   // The exponent, not only the result, is chosen: b·a⁻¹ has no derivative at a = 0.
-                  if (need[0])
-                    da = where(zero_exponent, 0.0,
-                               g * b * pow(a, where(zero_exponent, 1.0, b) - 1.0));
+                  // Elsewhere b·aᵇ⁻¹ is 0 at b = 0 by itself, and keeps its slope by b.
+                  if (need[0]) {
+                    const double least = a->dtype() == kFloat64 ? std::numeric_limits<double>::min()
+                                                                : std::numeric_limits<float>::min();
+                    const Tensor ordinary = kernel::ge(kernel::abs(a), full({}, least, a->dtype()));
+                    const Tensor edge =
+                        kernel::where(ordinary, full({}, false, kBool), zero_exponent);
+                    da = where(edge, 0.0, g * b * pow(a, where(edge, 1.0, b) - 1.0));
+                  }
                   if (need[1]) {
                     const Tensor no = full({}, false, kBool);
                     const Tensor at_zero = kernel::where(kernel::eq(a, zeros({}, a->dtype())),
@@ -280,8 +286,11 @@ Tensor trunc(const Tensor& x) { return rounded(x, kernel::trunc); }
 Tensor atan2(const Tensor& a, const Tensor& b) {  // ∂a: b/(a² + b²), ∂b: −a/(a² + b²)
   return record("atan2", kernel::atan2(a, b), {a, b},
                 [a = Saved(a), b = Saved(b)](const Tensor& g, Need need) {
-                  const Tensor scaled = g / (square(a) + square(b));
-                  return Grads(need[0] ? scaled * b : Tensor(), need[1] ? -scaled * a : Tensor());
+                  // In units of the larger one, because squares leave the range sooner.
+                  const Tensor size = kernel::maximum(kernel::abs(a), kernel::abs(b)),
+                               u = *a / size, v = *b / size, d = square(u) + square(v);
+                  return Grads(need[0] ? g * (v / d) / size : Tensor(),
+                               need[1] ? -g * (u / d) / size : Tensor());
                 });
 }
 
@@ -289,9 +298,9 @@ Tensor logaddexp(const Tensor& a, const Tensor& b) {  // ∂a: σ(a − b); 1/2 
   return record("logaddexp", kernel::logaddexp(a, b), {a, b},
                 [a = Saved(a), b = Saved(b)](const Tensor& g, Need need) {
                   const Tensor infinite = kernel::eq(a, b), gap = *a - b;  // ∞ − ∞ is NaN
-                  const Tensor share = sigmoid(where(isnan(where(infinite, gap, 0.0)), 0.0, gap));
-                  return Grads(need[0] ? g * share : Tensor(),
-                               need[1] ? g * (1 - share) : Tensor());
+                  const Tensor known = where(isnan(where(infinite, gap, 0.0)), 0.0, gap);
+                  return Grads(need[0] ? g * sigmoid(known) : Tensor(),
+                               need[1] ? g * sigmoid(-known) : Tensor());
                 });
 }
 

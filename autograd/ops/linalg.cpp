@@ -77,10 +77,13 @@ Eigenpairs eigh(const Tensor& a) {
         // v·(F ∘ vᵀgv + diag gw)·vᵀ, F_ij = 1/(w_j − w_i) and 0 on the diagonal
         const Tensor gaps = w.unsqueeze(0) - w.unsqueeze(1),
                      own = detail::constant([&] { return eye(n, -1, kFloat32).to(kBool); });
-        const Tensor f = where(own, 0.0, reciprocal(where(own, 1.0, gaps)));
+        const Tensor none = gaps == 0;  // own, and pairs of equal values
+        const Tensor f = where(none, 0.0, reciprocal(where(none, 1.0, gaps)));
         const Tensor of_vectors = matmul(v.t(), gv);
-        // No gradient of the vectors asks for no gap between values.
-        const Tensor inner = where(of_vectors == 0, 0.0, f * of_vectors) + diag(gw);
+        // Vectors of equal values have no derivative: infinite, unless nobody asks for it.
+        const Tensor lost = where(own, false, none),
+                     gone = where(of_vectors == 0, 0.0, of_vectors / where(lost, gaps, 1.0));
+        const Tensor inner = where(lost, gone, f * of_vectors) + diag(gw);
         return Grads(symmetric(matmul(matmul(v, inner), v.t())));
       });
   return {both.select(0, n), both.narrow(0, 0, n)};

@@ -78,7 +78,7 @@ inline constexpr float kExpMost = 87.0f;
               detail::polynomial(x, 5.000000000e-01f, 1.666666716e-01f, 4.166666418e-02f,
                                  8.333182894e-03f, 1.388904057e-03f, 1.996195788e-04f,
                                  2.484167999e-05f);
-  return x > -0.5f && x < 0.5f ? near : exp(x) - 1.0f;
+  return std::copysign(x > -0.5f && x < 0.5f ? near : exp(x) - 1.0f, x);  // −0 stays −0
 }
 
 [[gnu::always_inline]] inline float log(float x) {

@@ -4,6 +4,9 @@
 
 #include <descent/descent.h>
 
+#include <cmath>
+#include <numbers>
+
 namespace descent {
 namespace {
 
@@ -172,6 +175,70 @@ TEST(Functional, TakesSeveralTensors) {
                          hvp(energy_of, {w, b}, {vb, vb});
                        }),
                        "got a tensor of shape (3,) for input 0"));
+}
+
+TEST(Functional, AgreesWithReverseModeThroughEigenvectors) {
+  const Tensor a = tensor({{2.0, 0.5}, {0.5, 1.0}}, kFloat64);
+  const auto vectors = [](const Tensor& z) { return eigh(z).vectors; };
+  EXPECT_LT(distance(jacfwd(vectors, a), jacrev(vectors, a)), 1e-14);
+  EXPECT_GT(max(abs(jacfwd(vectors, a))).item(), 0.2);
+  const Tensor fixed = vectors(a);
+  const auto away = [&](const Tensor& z) { return (vectors(z) - fixed).square().sum(); };
+  const Tensor h = hessian(away, a), beside = hessian(away, a + 1e-7);
+  EXPECT_GT(max(abs(h)).item(), 0.1);
+  EXPECT_LT(distance(h, beside), 1e-5);
+}
+
+TEST(Functional, IsSymmetricWhereTheExponentIsZero) {
+  const auto power = [](const std::vector<Tensor>& in) { return pow(in[0], in[1]); };
+  const auto h = hessian(power, {tensor(2.0, kFloat64), tensor(0.0, kFloat64)});
+  EXPECT_DOUBLE_EQ(h[0][1].item<double>(), 0.5);  // ∂(b·aᵇ⁻¹)/∂b = aᵇ⁻¹ at b = 0
+  EXPECT_DOUBLE_EQ(h[1][0].item<double>(), 0.5);
+}
+
+TEST(Functional, KeepsDigitsInTheTails) {
+  const auto slope = [](auto f, double x, DType dtype) {
+    return grad([&](const Tensor& z) { return f(z); })(tensor(x, dtype)).template item<double>();
+  };
+  const auto bend = [](auto f, double x) {
+    return hessian([&](const Tensor& z) { return f(z); }, tensor(x, kFloat64))
+        .template item<double>();
+  };
+  const auto smooth = [](const Tensor& z) { return gelu(z); };
+  const auto phi = [](double x) { return std::exp(-x * x / 2) / std::sqrt(2 * std::numbers::pi); };
+  const auto cdf = [](double x) { return std::erfc(-x / std::numbers::sqrt2) / 2; };
+  for (const double x : {-20.0, -8.0, -6.0, -1.5, -0.3, 0.2, 4.0}) {
+    const double exact = cdf(x) + x * phi(x), second = phi(x) * (2 - x * x);
+    EXPECT_NEAR(slope(smooth, x, kFloat64), exact, 1e-12 * std::fabs(exact)) << x;
+    EXPECT_NEAR(bend(smooth, x), second, 1e-12 * std::fabs(second)) << x;
+    if (x > -12) {
+      EXPECT_NEAR(slope(smooth, x, kFloat32), exact, 2e-5 * std::fabs(exact)) << x;
+    }
+  }
+  const auto first = [](const Tensor& z) { return logaddexp(tensor(40.0, z.dtype()), z); };
+  const double share = 1 / (1 + std::exp(40.0));
+  EXPECT_NEAR(slope(first, 0, kFloat64), share, 1e-14 * share);
+  EXPECT_NEAR(bend(first, 0), share, 1e-12 * share);
+  const auto angle = [](const Tensor& z) { return atan2(z, tensor(1e-20, z.dtype())); };
+  EXPECT_NEAR(slope(angle, 1e-20, kFloat32), 5e19, 1e14);
+}
+
+TEST(Functional, RunsTheFunctionOnceAndTakesGenericLambdas) {
+  int runs = 0;
+  const Tensor w = tensor({1.0, 2.0}, kFloat64).requires_grad_();
+  const auto inner = [&](const auto& z) {
+    ++runs;
+    return grad({sin(w).sum()}, {w}, {}, {.create_graph = true})[0] * z;
+  };
+  const Tensor x = tensor({3.0, 4.0}, kFloat64), j = jacobian(inner, x);
+  EXPECT_EQ(runs, 1);
+  EXPECT_LT(distance(j, diag(cos(w.detach()))), 1e-15);
+  EXPECT_EQ(jacfwd([](auto z) { return sin(z); }, x).shape(), (Shape{2, 2}));
+  EXPECT_EQ(hvp([](auto z) { return sin(z).sum(); }, x, x).second.shape(), (Shape{2}));
+  const NoGradGuard no_grad;
+  const Tensor v = tensor({1.0, 1.0}, kFloat64).requires_grad_();
+  EXPECT_FALSE(jvp([](const Tensor& z) { return sin(z); }, x, v).second.requires_grad());
+  EXPECT_FALSE(hvp([](const Tensor& z) { return sin(z).sum(); }, x, v).second.requires_grad());
 }
 
 TEST(Functional, MapsOverSlices) {

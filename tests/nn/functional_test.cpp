@@ -118,5 +118,71 @@ TEST(PerSampleGrad, IsTheGradientOfEachSampleAlone) {
       "[per_sample_grad] got losses (), expected (6,). Hint: Reduction::none"));
 }
 
+TEST(FunctionalCall, StacksWeightsWithAnyBiasAndInput) {
+  manual_seed(3);
+  nn::Linear m(2, 3);
+  Generator generator(4);
+  const Tensor w = randn({2, 3, 2}, generator), b = randn({2, 3}, generator);
+  for (const std::int64_t n : {1, 2, 3, 5}) {
+    const Tensor x = randn({n, 2}, generator);
+    const Tensor one = nn::functional_call(m, {{"weight", w}}, x),
+                 other = nn::functional_call(m, {{"bias", b}}, x);
+    ASSERT_EQ(one.shape(), (Shape{2, n, 3}));
+    ASSERT_EQ(other.shape(), (Shape{2, n, 3}));
+    for (int k = 0; k < 2; ++k) {
+      EXPECT_LT(distance(one[k], linear(x, w[k], m.bias)), 1e-6);
+      EXPECT_LT(distance(other[k], linear(x, m.weight, b[k])), 1e-6);
+    }
+  }
+  const Tensor x = randn({2}, generator);
+  const Tensor all = nn::functional_call(m, {{"weight", w}, {"bias", b}}, x);
+  ASSERT_EQ(all.shape(), (Shape{2, 3}));
+  EXPECT_LT(distance(all[1], linear(x, w[1], b[1])), 1e-6);
+}
+
+TEST(FunctionalCall, ReplacesASharedParameterEverywhere) {
+  manual_seed(5);
+  nn::Linear first(2, 2), last(2, 2);
+  last.weight = first.weight;
+  nn::Sequential m(first, nn::Tanh(), last);
+  m.to(kFloat64);
+  const Tensor w = m[0].parameters()[0].value, x = ones({1, 2}, kFloat64);
+  m(x).sum().backward();
+  const Tensor slope = grad([&](const Tensor& z) {
+    return nn::functional_call(m, {{"0.weight", z}}, x).sum();
+  })(w.detach());
+  EXPECT_LT(distance(slope, w.grad()), 1e-15);
+}
+
+/// Adds its input to what the layers give.
+struct Residual : nn::Sequential {
+  using Sequential::Sequential;
+  Tensor forward(const Tensor& x) override { return x + Sequential::forward(x); }
+};
+
+TEST(PerSampleGrad, AsksEveryForward) {
+  manual_seed(6);
+  Residual m(nn::Linear(2, 2), nn::Tanh());
+  m.to(kFloat64);
+  const Tensor x = ones({3, 2}, kFloat64), y = zeros({3, 2}, kFloat64);
+  nn::mse_loss(m(x), y, nn::Reduction::sum).backward();
+  const auto each = [](const Tensor& z, const Tensor& t) { return (z - t).square().sum({1}); };
+  const nn::NamedTensors g = nn::per_sample_grad(m, each, x, y);
+  EXPECT_LT(distance(g.at("0.weight").sum({0}), m[0].parameters()[0].value.grad()), 1e-14);
+  EXPECT_EQ(nn::per_sample_grad(m, each, zeros({0, 2}, kFloat64), zeros({0, 2}, kFloat64))
+                .at("0.weight")
+                .shape(),
+            (Shape{0, 2, 2}));
+  nn::Sequential plain(nn::Linear(2, 2));
+  plain.to(kFloat64);
+  const nn::NamedTensors deep = nn::per_sample_grad(
+      plain,
+      [](const Tensor& z, const Tensor&) {
+        return z.square().sum({1, 2});
+      },
+      ones({4, 3, 2}, kFloat64), zeros({4}));
+  EXPECT_EQ(deep.at("0.weight").shape(), (Shape{4, 2, 2}));
+}
+
 }  // namespace
 }  // namespace descent

@@ -108,7 +108,7 @@ TEST(Kfac, SaysWhatItCannotDo) {
   nn::Sequential m = net();
   const auto loss = cross_entropy_with(tensor({1}));
   EXPECT_TRUE(has_text(message_of<ShapeError>([&] { nn::Kfac(m, inputs(1)[0], loss); }),
-                       "expected (N, in)"));
+                       "expected (N, in) of one sample"));
   EXPECT_TRUE(has_text(
       message_of<ShapeError>([&] { nn::Kfac(m, inputs(1), [](const Tensor& z) { return z; }); }),
       "got a loss of shape (1, 3)"));

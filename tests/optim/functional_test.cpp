@@ -179,5 +179,22 @@ TEST(FunctionalOptim, SaysWhatDoesNotFit) {
   EXPECT_TRUE(kept.weights[0].is_same(s.weights[0]));
 }
 
+TEST(FunctionalUpdates, RefuseAStateThatDoesNotFit) {
+  namespace fn = optim::functional;
+  const fn::State short_one{{ones({2}), ones({2})}, {zeros({2})}};
+  EXPECT_TRUE(testing::has_text(testing::message_of<ShapeError>([&] {
+                                  fn::sgd(short_one, {ones({2}), ones({2})});
+                                }),
+                                "got a state that keeps 1 tensors for 2 weights"));
+  EXPECT_TRUE(testing::has_text(testing::message_of<ShapeError>([&] {
+                                  fn::adam(short_one, {ones({2}), ones({2})});
+                                }),
+                                "got a state that keeps"));
+  EXPECT_TRUE(testing::has_text(testing::message_of<ValueError>(
+                                    [&] { fn::sgd({{ones({2})}}, {ones({2})}, {.lr = Tensor()}); }),
+                                "got a setting without a tensor"));
+  EXPECT_EQ(fn::sgd({{ones({1})}}, {ones({1})}, {.lr = 1, .momentum = 0}).weights[0].item(), 0);
+}
+
 }  // namespace
 }  // namespace descent
