@@ -28,4 +28,7 @@
 #include <descent/optim/rules/adafactor.h>
 #include <descent/optim/rules/soap.h>
 #include <descent/optim/rules/sophia.h>
+#include <descent/optim/rules/nadamw.h>
+#include <descent/optim/rules/adopt.h>
+#include <descent/optim/rules/ademamix.h>
 // clang-format on

@@ -139,7 +139,8 @@ std::vector<double> moves(const std::string& description, double size, DType dty
 TEST(Magnitudes, ARuleWorksOnFloatsAsOnDoubles) {
   // These keep squares of gradients, as floats; see "How large a gradient may be" in the README.
   const auto squares = [](const std::string& name) {
-    for (const char* rule : {"adagrad", "rmsprop", "adadelta", "adan", "soap", "adafactor"})
+    for (const char* rule :
+         {"adagrad", "rmsprop", "adadelta", "adan", "adopt", "soap", "adafactor"})
       if (name.starts_with(rule)) return true;
     return name == "other_wrappers";  // around rmsprop
   };

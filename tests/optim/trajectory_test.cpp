@@ -198,6 +198,10 @@ and losses to float does to a run in double, or for SOAP with an eps of 1e-4 abo
 | RAdam | ε beside √v; rectified from ρ > 5, as PyTorch with `foreach=False` | its `foreach` path drops ε; the paper has ρ > 4 and no ε |
 | ASGD: rate | that of the present step | PyTorch's follows the rate of the step before |
 | Adan: β | what is kept | the paper, and at one place Optax, write 1 − β |
+| NAdamW: m̂ | m corrected for step t + 1 and g for step t, as Optax | AlgoPerf's first code corrects both for step t; NAdam changes μ with time besides |
+| ADOPT: decay | decoupled, none at the first step | the authors' code adds λθ to g by default |
+| BFGS: first H | (yᵀs/yᵀy)·I before the first update, as Nocedal & Wright | SciPy keeps I |
+| SSBroyden: first τ | h/(1 + aθ), the authors' `initial_scale` | their default divides the identity by τ as at later steps |
 | Adafactor: ε₁ | added to g², as the paper | added to the factored V (PyTorch's newer `Adafactor`) |
 | SOAP: bases | one step of orthogonal iteration at each refresh, as Alg. 4 of the paper | eigenvectors anew: `exact_basis=true` |
 | Clipping by norm | c/‖g‖ exactly | PyTorch divides by ‖g‖ + 1e-6 |

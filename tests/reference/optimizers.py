@@ -187,6 +187,40 @@ def adamw(w, g, s, t, lr=1e-3, beta1=0.9, beta2=0.999, eps=1e-8, weight_decay=0.
     return w - lr * adam_direction(-g if maximize else g, s, t, beta1, beta2, eps)
 
 
+def nadamw(w, g, s, t, lr=1e-3, beta1=0.9, beta2=0.999, eps=1e-8, weight_decay=0.01):
+    """Dozat's look ahead, corrected as in Optax: m at its next step, g at this one."""
+    s.m = beta1 * s.m + (1 - beta1) * g
+    s.v = beta2 * s.v + (1 - beta2) * g**2
+    ahead = beta1 * s.m / (1 - beta1 ** (t + 1)) + (1 - beta1) * g / (1 - beta1**t)
+    return w - lr * (ahead / (np.sqrt(s.v / (1 - beta2**t)) + eps) + weight_decay * w)
+
+
+def adopt(w, g, s, t, lr=1e-3, beta1=0.9, beta2=0.9999, eps=1e-6, weight_decay=0, clip=True):
+    """arXiv:2411.02853, Alg. 2; without clip Alg. 1."""
+    if t == 1:
+        s.v = g**2
+        return w
+    normed = g / np.maximum(np.sqrt(s.v), eps)
+    if clip:
+        normed = np.clip(normed, -((t - 1) ** 0.25), (t - 1) ** 0.25)
+    s.m = beta1 * s.m + (1 - beta1) * normed
+    s.v = beta2 * s.v + (1 - beta2) * g**2
+    return w - lr * weight_decay * w - lr * s.m
+
+
+def ademamix(w, g, s, t, lr=1e-3, beta1=0.9, beta2=0.999, beta3=0.9999, alpha=5, warmup=0, eps=1e-8, weight_decay=0):
+    """arXiv:2409.03137, Alg. 1 and the schedules of alpha and beta3, which start at 0 and beta1."""
+    if warmup > t:
+        alpha = alpha * t / warmup
+        logs = math.log(beta1), math.log(beta3)
+        beta3 = min(math.exp(logs[0] * logs[1] / ((1 - t / warmup) * logs[1] + t / warmup * logs[0])), beta3)
+    s.m = beta1 * s.m + (1 - beta1) * g
+    s.slow = beta3 * s.slow + (1 - beta3) * g
+    s.v = beta2 * s.v + (1 - beta2) * g**2
+    direction = (s.m / (1 - beta1**t) + alpha * s.slow) / (np.sqrt(s.v / (1 - beta2**t)) + eps)
+    return w - lr * (direction + weight_decay * w)
+
+
 def asgd(w, g, s, t, lr=0.01, lambd=1e-4, alpha=0.75, t0=1e6, weight_decay=0):
     """Polyak, Juditsky (1992), as PyTorch: step t uses the rate and the weight that t − 1 gives. The rate follows from
     the lr of the present step; PyTorch would use a changed lr one step later."""
@@ -628,7 +662,7 @@ IN_NUMPY = dict(
     asgd=rule(asgd), lion=rule(lion), muon=rule(muon), schedule_free_sgd=rule(schedule_free_sgd),
     schedule_free_adamw=rule(schedule_free_adamw), prodigy=rule(prodigy, whole=True), lamb=rule(lamb), lars=rule(lars),
     adan=rule(adan), adafactor=rule(adafactor), soap=rule(soap), sophia=rule(sophia, whole=True),
-    bfgs=bfgs, ssbfgs=lambda **fields: bfgs(**{"self_scaled": True, **fields}),
+    nadamw=rule(nadamw), adopt=rule(adopt), ademamix=rule(ademamix), bfgs=bfgs, ssbfgs=lambda **fields: bfgs(**{"self_scaled": True, **fields}),
     ssbroyden=lambda **fields: bfgs(**{"broyden": True, **fields}), cg=cg,
     clip_norm=clip_norm, clip_norm_per_parameter=clip_norm_per_parameter, clip_value=clip_value, agc=agc, sam=sam,
     asam=asam, lookahead=lookahead, accumulate=accumulate, ema=ema, swa=swa)
@@ -874,6 +908,20 @@ lbfgs(lr=0.1, max_iter=4, max_eval=3, history=5)
 lbfgs(lr=0.05, max_iter=4, strong_wolfe=false)
 lbfgs(lr=joined(6: 0.1, 1: 1), max_iter=2)
 """, PYTORCH, SEARCH_ROWS)
+
+cases("""
+nadamw(lr=0.05)
+nadamw(lr=0.01, beta1=0.85, beta2=0.99, eps=0.1, weight_decay=0.2)
+nadamw(lr=joined(100: 0.05, 1: 0.005), weight_decay=0.1)
+adopt(lr=0.05)
+adopt(lr=0.05, beta1=0.8, beta2=0.99, eps=0.5, weight_decay=0.1)
+adopt(lr=0.02, clip=false, beta2=0.98)
+adopt(lr=joined(100: 0.05, 1: 0.005))
+ademamix(lr=0.02)
+ademamix(lr=0.02, beta1=0.8, beta2=0.99, beta3=0.995, alpha=3, eps=0.01, weight_decay=0.1)
+ademamix(lr=0.02, beta3=0.99, alpha=4, warmup=120)
+ademamix(lr=joined(100: 0.02, 1: 0.002), alpha=2)
+""", NUMPY)
 
 cases("""
 bfgs(lr=1, max_iter=1)
