@@ -14,10 +14,10 @@ namespace descent::optim {
 /// divisor is 0, the step is 0.
 struct AdEMAMix {
   /// lr: rate η. beta1, beta2, beta3: share of m, v and s that each step keeps. alpha: weight of s,
-  /// α. warmup: steps T over which α and β₃ rise; 0: none. eps: ε, which keeps the divisor from 0.
-  /// weight_decay: decoupled decay λ.
-  Hyper lr = 1e-3, beta1 = 0.9, beta2 = 0.999, beta3 = 0.9999, alpha = 5, warmup = 0, eps = 1e-8,
-        weight_decay = 0;
+  /// α. eps: ε, which keeps the divisor from 0.
+  Hyper lr = 1e-3, beta1 = 0.9, beta2 = 0.999, beta3 = 0.9999, alpha = 5, eps = 1e-8;
+  Hyper warmup = 0;        ///< steps T over which α and β₃ rise; 0: none
+  Hyper weight_decay = 0;  ///< decoupled decay λ
 
   static constexpr Card card{
       .name = "ademamix",

@@ -9,8 +9,6 @@
 
 namespace descent::optim {
 
-using detail::inner;
-
 namespace {
 
 /// The freedom of Broyden's class, from b = ρ·sᵀH⁻¹s and h = ρ·yᵀHy: φ and τ.

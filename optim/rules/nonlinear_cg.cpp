@@ -6,8 +6,6 @@
 
 namespace descent::optim {
 
-using detail::inner;
-
 namespace detail {
 
 Tensor CgMemory::direction(const Tensor& g) {
