@@ -6,9 +6,10 @@
 //   double flatness = curvature::lanczos(h, 30).values.max().item();
 //   double trace = curvature::hutchpp_trace(h, 60);
 //
-// An operator keeps the graph of the loss, at the weights as they were. The weights may not change
-// while it is used: after a change in place, a product throws GraphError or has no meaning. Random vectors come from the generator that is
-// given, or from the calling thread's. Legend: n the number of weights; A an operator (n, n).
+// An operator keeps the graph of the loss, at the weights as they were. If a weight changes in
+// place while the operator is used, the next product throws GraphError or has no meaning. Random
+// vectors come from the generator that is given, or from the calling thread's. Legend: n the number
+// of weights; A an operator (n, n).
 #pragma once
 
 #include <descent/core/random.h>

@@ -12,10 +12,11 @@
 //   auto g = [](const std::vector<Tensor>& in) { return (in[0] * in[1]).sum(); };
 //   auto [slopes, value] = grad_and_value(g, {a, b});  // slopes[0] = ∂g/∂a
 //
-// The function must not write to its input. It may be differentiated to any order: the results are
-// recorded where x requires a gradient, or where the function captured a tensor that does. So these
-// functions nest. Forward mode is computed by differentiating the pullback, which is linear in its
-// argument. Legend: x the input, n its elements; y = f(x), m its elements; J the Jacobian (m, n).
+// The function must not write to its input. It may be differentiated to any order: a result is
+// recorded if x, the tangent or the cotangent requires a gradient, or a tensor that the function
+// captured. So these functions nest. Forward mode is computed by differentiating the pullback,
+// which is linear in its argument. Legend: x the input, n its elements; y = f(x), m its elements; J
+// the Jacobian (m, n).
 #pragma once
 
 #include <descent/core/tensor.h>
@@ -74,8 +75,8 @@ std::function<std::pair<Tensor, Tensor>(const Tensor&)> grad_and_value(FunctionO
 /// A function of several tensors of one type.
 class FunctionOfTensors {
  public:
-  /// Takes any f, and asks only when it is called whether f takes a list. So a generic lambda may
-  /// stand where a function of one tensor is meant.
+  /// Takes any f. The compiler checks that f takes a list only where a list is given, so that a
+  /// generic lambda may stand for a function of one tensor.
   template <class F>
   FunctionOfTensors(F f) : f_(std::move(f)) {}
   Tensor operator()(const std::vector<Tensor>& x) const { return f_(x); }  ///< f(x)

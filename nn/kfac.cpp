@@ -58,7 +58,12 @@ Kfac::Kfac(Module& model, const Tensor& x, const std::function<Tensor(const Tens
     for (std::size_t i = 0; i < passed.size(); ++i)
       factors_[i].g = factors_[i].g + matmul(left[i].t(), right[i]);
   }
+  dtype_ = z.dtype();
+  place(model, passed);
+}
 
+/// Finds where each layer begins among the n weights.
+void Kfac::place(const Module& model, const std::vector<detail::Passed>& passed) {
   begins_.assign(passed.size(), -1);
   for (const detail::Passed& p : passed) biased_.push_back(p.layer->bias.defined());
   for (const Parameter& p : model.parameters()) {
@@ -76,7 +81,6 @@ Kfac::Kfac(Module& model, const Tensor& x, const std::function<Tensor(const Tens
     if (uses > 1) fail<ValueError>("kfac", "got '", p.name, "' in ", uses, " layers, expected one");
     n_ += p.value.numel();
   }
-  dtype_ = z.dtype();
 }
 
 /// The operator that replaces the weights [W b] of each layer by block(layer, [W b]).

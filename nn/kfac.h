@@ -15,6 +15,10 @@
 
 namespace descent::nn {
 
+namespace detail {
+struct Passed;
+}
+
 /// The block of one Linear layer: G·[W b]·A for a change [W b] of its weight and bias.
 struct KroneckerFactors {
   Tensor a;  ///< (in + 1, in + 1): the mean of (h, 1)·(h, 1)ᵀ; (in, in) without a bias
@@ -43,6 +47,7 @@ class Kfac {
   const std::vector<KroneckerFactors>& factors() const { return factors_; }
 
  private:
+  void place(const Module& model, const std::vector<detail::Passed>& passed);
   curvature::Operator with(std::function<Tensor(std::size_t layer, const Tensor& w)> block) const;
   std::vector<KroneckerFactors> factors_;
   std::vector<std::int64_t> begins_;  // of each layer among the n weights; −1: frozen

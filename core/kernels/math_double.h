@@ -116,14 +116,8 @@ struct DoubleExpParts {
   return std::copysign(m / (m + 2), x);
 }
 
-namespace detail {
-/// e^a/4 for 0 <= a <= 710.6; the last results of sinh and cosh would need an exponent too large.
-[[gnu::always_inline]] inline double exp_quarter(DoubleExpParts e) {
-  return times_power(0.25, e.exponent) * (1 + e.tail);
-}
-}  // namespace detail
-
-/// (m + m/(m + 1))/2 with m = e^|x| − 1, which is computed as a quarter where it is large.
+/// (m + m/(m + 1))/2 with m = e^|x| − 1. sinh and cosh compute a quarter of a large e^|x|, because
+/// e^|x| itself may be infinite where they are not.
 [[gnu::always_inline]] inline double sinh(double x) {
   const double a = std::fabs(x);
   const detail::DoubleExpParts e = detail::exp_parts(a > 710.6 ? 710.6 : a);
@@ -135,7 +129,8 @@ namespace detail {
 }
 [[gnu::always_inline]] inline double cosh(double x) {
   const double a = std::fabs(x);
-  const double quarter = detail::exp_quarter(detail::exp_parts(a > 710.6 ? 710.6 : a));
+  const detail::DoubleExpParts e = detail::exp_parts(a > 710.6 ? 710.6 : a);
+  const double quarter = detail::times_power(0.25, e.exponent) * (1 + e.tail);
   return 2 * (quarter + 0.0625 / quarter);
 }
 

@@ -20,8 +20,9 @@
 #define DESCENT_AVX2
 #define DESCENT_AVX512
 #endif
-// A formula that is not inlined, because it is long, is compiled for the baseline: slower, and with
-// other bits where products and sums fuse.
+// The attribute inlines every formula. If a formula were not inlined because it is long, the
+// compiler would compile it for the baseline: it would be slower, and where products and sums fuse,
+// it would give other bits.
 #define DESCENT_WHOLE __attribute__((flatten))
 
 namespace descent::simd {
@@ -41,15 +42,15 @@ DESCENT_WHOLE DESCENT_AVX512 void loop_avx512(std::int64_t n, F f, P* __restrict
 }
 
 template <class F>
-void call_baseline(F& f) {
+DESCENT_WHOLE void call_baseline(F& f) {
   f();
 }
 template <class F>
-DESCENT_AVX2 void call_avx2(F& f) {
+DESCENT_WHOLE DESCENT_AVX2 void call_avx2(F& f) {
   f();
 }
 template <class F>
-DESCENT_AVX512 void call_avx512(F& f) {
+DESCENT_WHOLE DESCENT_AVX512 void call_avx512(F& f) {
   f();
 }
 
@@ -85,5 +86,6 @@ void loop(std::int64_t n, F f, P*... p) {
 
 }  // namespace descent::simd
 
+#undef DESCENT_WHOLE
 #undef DESCENT_AVX2
 #undef DESCENT_AVX512

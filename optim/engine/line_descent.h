@@ -15,16 +15,30 @@ struct LineLimits {
   double tolerance_grad, tolerance_change, flatness;
 };
 
-/// Goes along lines, each to a point of the strong Wolfe conditions. `memory` has
-/// - direction(g): where to go from here, (n);
-/// - guess(g, slope): the first t of the search along it;
-/// - learn(line): what the line has taught;
-/// - forget(): forgets what makes the direction differ from −g; false if there is nothing.
-/// If a direction leads uphill, or a search finds nothing lower, the memory forgets.
+/// The limits that a rule's settings give at a step. max_eval = 0 stands for `each` evaluations an
+/// iteration.
+LineLimits line_limits(const auto& rule, Step step, double each, double flatness) {
+  const auto most = static_cast<std::int64_t>(rule.max_iter(step));
+  const double evaluations = rule.max_eval(step);
+  return {
+      most,
+      static_cast<std::int64_t>(evaluations > 0 ? evaluations : static_cast<double>(most) * each),
+      rule.tolerance_grad(step), rule.tolerance_change(step), flatness};
+}
+
+/// A line that descend() has gone: from a point by step = t·d.
 struct Line {
-  const Tensor &step, &before, &after;  ///< step = t·d; the gradients at its ends
-  double t, slope;                      ///< slope = dᵀg at its start
+  const Tensor &step, &before, &after;  ///< (n); before, after: the gradients at the ends
+  double t, slope;                      ///< slope = dᵀg at the start
 };
+
+/// Goes along lines, each to a point of the strong Wolfe conditions. `memory` has
+/// - direction(g): the direction d, (n), at a point with the gradient g;
+/// - guess(g, slope): the first t of the search along d;
+/// - learn(line): takes what the line shows about the loss;
+/// - forget(): makes the next direction −g; returns false if the last one was −g already.
+/// If d leads uphill, or if the search finds nothing lower, descend() calls forget(), and ends if
+/// the answer is false.
 template <class Memory>
 void descend(Search& s, const LineLimits& limits, Memory& memory) {
   std::int64_t used = 1;

@@ -109,12 +109,7 @@ void BFGS::minimize(Search& s, Memory& memory) const {
   memory.rate = lr(s.step);
   memory.self_scaled = self_scaled;
   memory.broyden = broyden;
-  const auto most = static_cast<std::int64_t>(max_iter(s.step));
-  detail::descend(
-      s,
-      {most, max_eval(s.step) > 0 ? static_cast<std::int64_t>(max_eval(s.step)) : most * 5 / 4,
-       tolerance_grad(s.step), tolerance_change(s.step), 0.9},
-      memory);
+  detail::descend(s, detail::line_limits(*this, s.step, 1.25, 0.9), memory);
 }
 
 }  // namespace descent::optim

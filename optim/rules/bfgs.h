@@ -14,10 +14,10 @@ struct Line;
 
 /// What one step of BFGS leaves to the next.
 struct BfgsMemory {
-  Tensor inverse;            ///< H, (n, n) in double; undefined: the identity
-  std::int64_t updates = 0;  ///< of H so far
-  double rate = 1;           ///< η
-  bool self_scaled = false, broyden = false;
+  Tensor inverse;                             ///< H, (n, n) in double; undefined: the identity
+  std::int64_t updates = 0;                   ///< of H so far
+  double rate = 1;                            ///< η of the step that runs
+  bool self_scaled = false, broyden = false;  ///< of the rule
 
   Tensor direction(const Tensor& g) const;
   double guess(const Tensor& g, double slope) const;

@@ -51,12 +51,7 @@ void NonlinearCG::minimize(Search& s, Memory& memory) const {
   memory.beta = fletcher_reeves    ? Memory::Beta::fletcher_reeves
                 : hestenes_stiefel ? Memory::Beta::hestenes_stiefel
                                    : Memory::Beta::polak_ribiere;
-  const auto most = static_cast<std::int64_t>(max_iter(s.step));
-  detail::descend(
-      s,
-      {most, max_eval(s.step) > 0 ? static_cast<std::int64_t>(max_eval(s.step)) : most * 5 / 2,
-       tolerance_grad(s.step), tolerance_change(s.step), 0.1},
-      memory);
+  detail::descend(s, detail::line_limits(*this, s.step, 2.5, 0.1), memory);
 }
 
 }  // namespace descent::optim

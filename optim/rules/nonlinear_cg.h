@@ -16,7 +16,7 @@ struct CgMemory {
   enum class Beta { polak_ribiere, fletcher_reeves, hestenes_stiefel };
   Tensor last, gradient;  ///< the last direction, and the gradient at its start, (n)
   double fall = 0;        ///< t·slope of the last line: the next first guess falls as far
-  double rate = 1;        ///< η
+  double rate = 1;        ///< η of the step that runs
   Beta beta = Beta::polak_ribiere;
 
   Tensor direction(const Tensor& g);

@@ -184,5 +184,10 @@ TEST(PerSampleGrad, AsksEveryForward) {
   EXPECT_EQ(deep.at("0.weight").shape(), (Shape{4, 2, 2}));
 }
 
+TEST(StackModules, RefusesANullPointer) {
+  EXPECT_TRUE(has_text(message_of<ValueError>([&] { nn::stack_modules({nullptr}); }),
+                       "got a null pointer"));
+}
+
 }  // namespace
 }  // namespace descent

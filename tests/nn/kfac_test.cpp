@@ -114,6 +114,11 @@ TEST(Kfac, SaysWhatItCannotDo) {
       "got a loss of shape (1, 3)"));
   EXPECT_TRUE(has_text(message_of<ValueError>([&] { nn::Kfac(m, inputs(1), loss).inverse(0); }),
                        "got damping = 0"));
+  EXPECT_TRUE(has_text(message_of<ShapeError>([&] { nn::Kfac(m, inputs(0), loss); }),
+                       "got x (0, 3), expected (N, in) of one sample or more"));
+  nn::Sequential bare{nn::Tanh()};
+  EXPECT_TRUE(has_text(message_of<ValueError>([&] { nn::Kfac(bare, inputs(1), loss); }),
+                       "got a model without Linear layers"));
   nn::Sequential normed(nn::Linear(3, 3), nn::LayerNorm(3));
   EXPECT_TRUE(has_text(message_of<ValueError>([&] { nn::Kfac(normed, inputs(1), loss); }),
                        "expected a Sequential of Linear layers and activations"));

@@ -241,6 +241,14 @@ TEST(LineRules, SolveRosenbrock) {
   }
 }
 
+TEST(LineRules, RefuseTwoFormulasOfBeta) {
+  const Tensor w = ones({2}).requires_grad_();
+  EXPECT_TRUE(has_text(message_of<ValueError>([&] {
+                         make("cg(fletcher_reeves=true, hestenes_stiefel=true)", {{"w", w}});
+                       }),
+                       "[cg] got fletcher_reeves and hestenes_stiefel, expected one of them"));
+}
+
 TEST(LineRules, StayWhereNothingIsLowerAndSurviveLossesThatAreNotFinite) {
   for (const char* rule : {"bfgs", "ssbfgs", "ssbroyden", "cg"}) {
     // A gradient that lies about the loss: no search finds anything lower.
