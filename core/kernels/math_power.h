@@ -172,7 +172,7 @@ template <class T>
   const T size = std::fabs(y);
   const bool whole = is_whole(size), odd = whole & !is_whole(size / 2);
   const T y_signed = odd ? std::copysign(r, x) : r;
-  return (x < 0) & !whole ? std::numeric_limits<T>::quiet_NaN() : y_signed;
+  return ((x < 0) & !whole) ? std::numeric_limits<T>::quiet_NaN() : y_signed;
 }
 }  // namespace detail
 
@@ -186,9 +186,10 @@ template <class T>
   const T a = std::fabs(x);
   const detail::Parts<T> p = detail::log_power(a, y);
   const T rounder = T(1.5) * F::kWhole, shifted = y + rounder;  // its lowest bit: is y odd?
-  ordinary = (std::bit_cast<Bits>(a) - F::kLeastNormal < F::kInfinite - F::kLeastNormal) &
-             (std::fabs(p.head) < F::kMostOrdinary) & (std::fabs(y) < T(0x1p22)) &
-             ((x > 0) | (shifted - rounder == y));
+  const bool normal = std::bit_cast<Bits>(a) - F::kLeastNormal < F::kInfinite - F::kLeastNormal,
+             moderate = std::fabs(p.head) < F::kMostOrdinary, small = std::fabs(y) < T(0x1p22),
+             real = (x > 0) | (shifted - rounder == y);
+  ordinary = normal & moderate & small & real;
   const T r = detail::exp2_within(p.head, p.tail);
   constexpr int kSign = static_cast<int>(sizeof(T)) * 8 - 1;
   return std::bit_cast<T>(std::bit_cast<Bits>(r) ^
@@ -206,10 +207,10 @@ template <class T>
   const T limited = p.head > F::kMost ? F::kMost : p.head < F::kLeast ? F::kLeast : p.head;
   const T finite = detail::exp2(limited, limited == p.head ? p.tail : T(0));
   const T edge = (a == 0) == (y > 0) ? T(0) : kInfinite;
-  const T r = detail::with_sign((a == 0) | (a == kInfinite) ? edge : finite,
+  const T r = detail::with_sign(((a == 0) | (a == kInfinite)) ? edge : finite,
                                 a == kInfinite ? std::copysign(T(0), x) : x, y);
-  const T known = (x != x) | (y != y) ? x + y : r;
-  return (x == 1) | (y == 0) ? T(1) : known;
+  const T known = ((x != x) | (y != y)) ? x + y : r;
+  return ((x == 1) | (y == 0)) ? T(1) : known;
 }
 
 }  // namespace descent::math
