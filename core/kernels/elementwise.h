@@ -198,9 +198,9 @@ Tensor map_within_any(std::string_view op, const Tensor& x, double most, Within 
   });
 }
 
-/// Gives the result of map2(f), but faster where elements are ordinary. within(v, w, ordinary)
-/// costs less than f, and gives the same bits as f unless it makes `ordinary` false. Each block is
-/// computed with within(), and again with f if a pair is not ordinary.
+/// Gives the result of map2(f), but faster if all pairs of a block are ordinary. within(v, w,
+/// ordinary) costs less than f, and gives the same bits as f unless it makes `ordinary` false. Each
+/// block is computed with within(). If a pair is not ordinary, the block is computed again with f.
 template <class Within, class F>
 Tensor map2_within(std::string_view op, const Tensor& x, const Tensor& y, Within within, F f) {
   const DType dtype = promote_to_floating(promote(x.dtype(), y.dtype()));

@@ -41,9 +41,9 @@ template <class T>
 [[gnu::always_inline]] inline T head(T x) {
   return std::bit_cast<T>(std::bit_cast<typename Format<T>::Bits>(x) & ~Format<T>::kLowHalf);
 }
-/// x without its last digit. A product that goes through here cannot be fused with a sum. In a·b +
-/// separate(c·d), the compiler has one way to fuse only, so that loops around the same formula give
-/// the same bits.
+/// x without its last digit. The compiler cannot fuse a product that goes through separate() with a
+/// sum. It therefore has only one way to fuse a·b + separate(c·d), and all loops around the formula
+/// give the same bits.
 template <class T>
 [[gnu::always_inline]] inline T separate(T x) {
   using Bits = typename Format<T>::Bits;
