@@ -31,11 +31,12 @@ struct BfgsMemory {
 /// s = θ − θ₋, y = g − g₋, ρ = 1/yᵀs, z = H·y:
 ///   d = −H·g,  θ += t·d,  H ← (H − zzᵀ/yᵀz + φ·(yᵀz)·vvᵀ)/τ + ρ·ssᵀ,  v = ρ·s − z/yᵀz.
 /// BFGS has φ = τ = 1, and H = (yᵀs/yᵀy)·I before the first update.
-/// `self_scaled`: τ = min(1, 1/b) with b = ρ·sᵀH⁻¹s; Al-Baali 1998. With `broyden`, φ and τ are
-/// those of Al-Baali, Spedicato & Maggioni 2014, as in Urbán et al. 2024, arXiv:2405.04230, eq. 13
-/// to 23, and in their code (SSBroyden2 with its initial scale). Choices: strong Wolfe conditions
-/// with c₁ = 1e-4 and c₂ = 0.9; the first t is min(1, 1/‖g‖₁)·η, later searches start at η. H is
-/// kept if yᵀs <= 0, and becomes the identity if a search finds nothing lower.
+/// `self_scaled`: later updates have τ = min(1, 1/b) with b = ρ·sᵀH⁻¹s; Al-Baali 1998.
+/// `broyden`: φ and τ are those of Al-Baali, Spedicato & Maggioni 2014, as in Urbán et al. 2024,
+/// arXiv:2405.04230, eq. 13 to 23, and in their code (SSBroyden2 with its initial scale).
+/// Choices: strong Wolfe conditions with c₁ = 1e-4 and c₂ = 0.9. The first search starts at
+/// t = min(1, 1/‖g‖₁)·η, later searches start at t = η. If yᵀs <= 0, H stays as it is. If a search
+/// finds nothing lower, H becomes the identity.
 ///
 /// One step() makes max_iter iterations, or fewer if it runs out of evaluations or has converged.
 /// Needs a closure and one group. Works in double for every dtype. A missing gradient counts as 0.
