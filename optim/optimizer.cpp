@@ -66,6 +66,7 @@ bool Optimizer::needs_closure() const { return outermost().needs_closure(); }
 bool Optimizer::elementwise() const { return outermost().elementwise(); }
 std::int64_t Optimizer::most_weights() const { return rules().most_weights(); }
 bool Optimizer::searches() const { return rules().searches(); }
+bool Optimizer::takes_residuals() const { return rules().takes_residuals(); }
 
 namespace {
 void check_group(const char* op, int group, int least, int groups) {
@@ -87,8 +88,10 @@ std::vector<Field> Optimizer::fields(int group) const {
 
 void Optimizer::zero_grad() { descent::zero_grad(parameters()); }
 
-double detail::value_of(const Tensor& loss) {
-  return descent::detail::recording() ? std::numeric_limits<double>::quiet_NaN() : loss.item();
+double detail::value_of(Tensor&& loss, Tensor* returned) {
+  if (!returned && !descent::detail::recording()) return loss.item();
+  if (returned) *returned = std::move(loss);
+  return std::numeric_limits<double>::quiet_NaN();
 }
 
 void detail::fail_without_closure() {
@@ -182,7 +185,7 @@ void Optimizer::step() {
   apply();
 }
 
-double Optimizer::step_with(const std::function<double()>& closure) {
+double Optimizer::step_with(const detail::Closure& closure) {
   Groups& groups = rules();
   descent::detail::perform([&groups] { groups.begin(); });
   try {

@@ -13,12 +13,18 @@
 //   auto optimizer = optim::sam(optim::Optimizer(model.parameters(), optim::SGD{.lr = 0.1}));
 //   double loss = optimizer.step([&] { …; loss.backward(); return loss; });
 //
+// A rule of least squares, as Levenberg–Marquardt, needs the residuals. Its closure returns them:
+//
+//   optim::Optimizer optimizer({a, b}, optim::LevenbergMarquardt{});
+//   optimizer.step([&] { return a * exp(b * x) - y; });  // one step is a whole fit
+//
 // If a parameter has no gradient, a step skips the parameter: the weights do not decay, and the
 // count of updates stays. If the gradient is 0, the parameter is updated. An optimizer never writes
 // a gradient. One thread at a time may use an optimizer.
 #pragma once
 
 #include <descent/autograd/parameter.h>
+#include <descent/optim/engine/closure.h>
 #include <descent/optim/engine/rule.h>
 #include <descent/optim/engine/state.h>
 #include <descent/optim/trace.h>
@@ -52,7 +58,8 @@ namespace detail {
 class Groups;
 class Layer;
 /// Returns the loss as a number. While a step is being compiled the loss is not known: returns NaN.
-double value_of(const Tensor& loss);
+/// With `returned`, moves the tensor there and returns NaN.
+double value_of(Tensor&& loss, Tensor* returned);
 /// Throws ValueError: step() got an empty function.
 [[noreturn]] void fail_without_closure();
 /// What Optimizer::get() and Optimizer::set() do. The search for the name begins at `outermost` and
@@ -113,7 +120,9 @@ class Optimizer {
   /// Makes a step with a closure. Clears the gradients, calls the closure, and makes a step with
   /// the gradients that the closure left. Some optimizers call the closure several times. The
   /// closure calls backward() and returns the loss, as a number or as a tensor of one element.
-  /// Returns the loss of the first call. Throws as step(), and what the closure throws. If it
+  /// Returns the loss of the first call. If takes_residuals() is true, the closure returns the
+  /// residuals r in place of the loss, a tensor of any shape that the parameters lead to, and calls
+  /// no backward(); the loss is then ½Σr². Throws as step(), and what the closure throws. If it
   /// throws, nothing of the optimizer and no weight has changed. The gradients are then those that
   /// the closure left, and what else the closure has changed stays changed.
   template <class F>
@@ -123,9 +132,9 @@ class Optimizer {
                   "a closure calls backward() and returns the loss");
     if constexpr (requires { closure == nullptr; })
       if (closure == nullptr) detail::fail_without_closure();
-    return step_with([&closure]() -> double {
+    return step_with([&closure](Tensor* returned) -> double {
       if constexpr (std::is_convertible_v<std::invoke_result_t<F&>, Tensor>)
-        return detail::value_of(Tensor(closure()));
+        return detail::value_of(Tensor(closure()), returned);
       else
         return static_cast<double>(closure());
     });
@@ -162,6 +171,8 @@ class Optimizer {
   /// The most weights that the rule takes, because it keeps a matrix; 0 for any number.
   std::int64_t most_weights() const;
   bool searches() const;  ///< true if the rule evaluates the loss as often as it likes: L-BFGS
+  /// True if the closure is to return residuals, for a rule of least squares: Levenberg–Marquardt.
+  bool takes_residuals() const;
   /// Sets what a step does if a gradient has a NaN or an infinity. Default: NonFinite::throw_error.
   /// The state of the optimizer holds the policy.
   void set_non_finite(NonFinite policy);
@@ -210,7 +221,7 @@ class Optimizer {
   Optimizer();
   static Parameters named(const std::vector<Tensor>& tensors);
   void add_rule(Parameters parameters, std::unique_ptr<detail::AnyRule> rule);
-  double step_with(const std::function<double()>& closure);
+  double step_with(const detail::Closure& closure);
   void apply();
   static void make_step(detail::Layer& layer, class Update& update);
   static void apply_traced(detail::Layer& layer, const Tracer& tracer);

@@ -18,6 +18,9 @@
 #include <descent/optim/rules/lbfgs.h>
 #include <descent/optim/rules/bfgs.h>
 #include <descent/optim/rules/nonlinear_cg.h>
+#include <descent/optim/rules/levenberg_marquardt.h>
+#include <descent/optim/rules/gauss_newton.h>
+#include <descent/optim/rules/natural_gradient.h>
 #include <descent/optim/rules/lion.h>
 #include <descent/optim/rules/muon.h>
 #include <descent/optim/rules/schedule_free.h>

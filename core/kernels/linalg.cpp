@@ -24,6 +24,9 @@ void dtrtrs_(const char* half, const char* transposed, const char* unit, const i
 void dormqr_(const char* side, const char* transposed, const int* m, const int* n, const int* k,
              const double* a, const int* lda, const double* tau, double* c, const int* ldc,
              double* work, const int* length, int* info);
+void dgelsd_(const int* m, const int* n, const int* columns, double* a, const int* lda, double* b,
+             const int* ldb, double* values, const double* tolerance, int* rank, double* work,
+             const int* length, int* integers, int* info);
 void dorgqr_(const int* m, const int* n, const int* k, double* a, const int* lda, const double* tau,
              double* work, const int* length, int* info);
 }
@@ -174,33 +177,93 @@ Tensor cholesky(const Tensor& a) {
   return from_columns(l, n, a);
 }
 
-Tensor lstsq(const Tensor& a, const Tensor& b) {
-  const Tensor qr = by_columns("lstsq", a), x = by_columns("lstsq", b);
+QR::QR(const Tensor& a) : columns_(by_columns("qr", a)), tau_(empty({a.shape()[1]}, kFloat64)) {
   const int m = static_cast<int>(a.shape()[0]), n = static_cast<int>(a.shape()[1]),
+            length = 32 * n + 1;
+  if (n == 0) return;
+  const SingleThreadedBlas single;
+  const Tensor work = empty({length}, kFloat64);
+  int info = 0;  // only wrong arguments cause an error
+  dgeqrf_(&m, &n, columns_.data_ptr<double>(), &m, tau_.data_ptr<double>(), work.data_ptr<double>(),
+          &length, &info);
+}
+
+double QR::diagonal(std::int64_t i) const {
+  return std::fabs(columns_.data_ptr<double>()[i * columns_.shape()[1] + i]);
+}
+
+Tensor QR::solve(const Tensor& b) const {
+  return from_columns(solve_columns(b), columns_.shape()[0], b);
+}
+
+Tensor QR::shortest(const Tensor& b) const {
+  const int m = static_cast<int>(columns_.shape()[1]), n = static_cast<int>(columns_.shape()[0]),
+            one = 1, length = 32 * n + 1;
+  const Tensor x = zeros({1, m}, kFloat64), work = empty({length}, kFloat64);
+  if (n == 0) return view_of(x, {m}, {1}, 0);
+  copy(cast(contiguous(b), kFloat64), view_of(x, {n}, {1}, 0));
+  const SingleThreadedBlas single;
+  int info = 0;
+  const double *r = columns_.data_ptr<double>(), *reflections = tau_.data_ptr<double>();
+  dtrtrs_("U", "T", "N", &n, &one, r, &m, x.data_ptr<double>(), &m, &info);
+  dormqr_("L", "N", &m, &one, &n, r, &m, reflections, x.data_ptr<double>(), &m,
+          work.data_ptr<double>(), &length, &info);
+  return view_of(x, {m}, {1}, 0);
+}
+
+/// The solution for each column of b, in the first n numbers of each row of the result.
+Tensor QR::solve_columns(const Tensor& b) const {
+  const Tensor x = by_columns("qr", b);
+  const int m = static_cast<int>(columns_.shape()[1]), n = static_cast<int>(columns_.shape()[0]),
             k = static_cast<int>(x.shape()[0]), length = 32 * std::max(n, k) + 1;
-  double* const r = qr.data_ptr<double>();
-  if (n > 0) {
-    const SingleThreadedBlas single;
-    const Tensor tau = empty({n}, kFloat64), work = empty({length}, kFloat64);
-    double *reflections = tau.data_ptr<double>(), *room = work.data_ptr<double>();
-    int info = 0;
-    dgeqrf_(&m, &n, r, &m, reflections, room, &length, &info);
-    double most = 0, least = std::numeric_limits<double>::infinity();
-    for (int i = 0; i < n; ++i) {
-      const double size = std::fabs(r[static_cast<std::int64_t>(i) * m + i]);
-      most = std::max(most, size);
-      least = std::min(least, size);
-    }
-    if (!(least > most * m * std::numeric_limits<double>::epsilon()))
-      fail<ValueError>(
-          "lstsq", "got a matrix of shape ", a.shape(),
-          " whose columns depend on each other, expected independent ones. Hint: leave "
-          "one out, or add rows of a small multiple of eye()");
-    dormqr_("L", "T", &m, &k, &n, r, &m, reflections, x.data_ptr<double>(), &m, room, &length,
-            &info);
-    dtrtrs_("U", "N", "N", &n, &k, r, &m, x.data_ptr<double>(), &m, &info);
+  if (n == 0) return x;
+  const SingleThreadedBlas single;
+  const Tensor work = empty({length}, kFloat64);
+  int info = 0;
+  dormqr_("L", "T", &m, &k, &n, columns_.data_ptr<double>(), &m, tau_.data_ptr<double>(),
+          x.data_ptr<double>(), &m, work.data_ptr<double>(), &length, &info);
+  dtrtrs_("U", "N", "N", &n, &k, columns_.data_ptr<double>(), &m, x.data_ptr<double>(), &m, &info);
+  return x;
+}
+
+Tensor lstsq(const Tensor& a, const Tensor& b) {
+  const QR qr(a);
+  const std::int64_t m = a.shape()[0], n = a.shape()[1];
+  double most = 0, least = std::numeric_limits<double>::infinity();
+  for (std::int64_t i = 0; i < n; ++i) {
+    most = std::max(most, qr.diagonal(i));
+    least = std::min(least, qr.diagonal(i));
   }
-  return cast(from_columns(x, n, b), result_type(a, b));
+  if (!(least > most * static_cast<double>(m) * std::numeric_limits<double>::epsilon()))
+    fail<ValueError>("lstsq", "got a matrix of shape ", a.shape(),
+                     " whose columns depend on each other, expected independent ones. Hint: leave "
+                     "one out, or add rows of a small multiple of eye()");
+  return cast(from_columns(qr.solve_columns(b), n, b), result_type(a, b));
+}
+
+Tensor shortest(const Tensor& a, const Tensor& b, double tolerance) {
+  const Tensor columns = by_columns("shortest", a);
+  const int m = static_cast<int>(a.shape()[0]), n = static_cast<int>(a.shape()[1]), one = 1,
+            longest = std::max(m, n);
+  const Tensor x = zeros({1, longest}, kFloat64), values = empty({std::min(m, n)}, kFloat64);
+  copy(cast(contiguous(b), kFloat64), view_of(x, {m}, {1}, 0));
+  const SingleThreadedBlas single;
+  int rank = 0, info = 0, length = -1, integers = 0;
+  double size = 0;
+  const auto call = [&](double* work, int* more) {
+    dgelsd_(&m, &n, &one, columns.data_ptr<double>(), &m, x.data_ptr<double>(), &longest,
+            values.data_ptr<double>(), &tolerance, &rank, work, &length, more, &info);
+  };
+  call(&size, &integers);  // asks for the room that it takes
+  length = static_cast<int>(size);
+  const Tensor work = empty({length}, kFloat64);
+  std::vector<int> more(static_cast<std::size_t>(integers));
+  call(work.data_ptr<double>(), more.data());
+  if (info != 0)
+    fail<NonFiniteError>("shortest", "got a matrix of shape ", a.shape(),
+                         " whose singular values LAPACK did not find (info ", info,
+                         "), expected finite numbers");
+  return contiguous(view_of(x, {n}, {1}, 0));
 }
 
 }  // namespace descent::kernel

@@ -37,4 +37,26 @@ Tensor cholesky(const Tensor& a);
 /// each other.
 Tensor lstsq(const Tensor& a, const Tensor& b);
 
+/// The decomposition a = QR of a matrix (m, n), m ≥ n, in double, by Householder's reflections.
+class QR {
+ public:
+  explicit QR(const Tensor& a);
+  /// The x with the smallest ‖a·x − b‖², for b (m): (n). Without a check of R: if a's columns
+  /// depend on each other, x is large, infinite or NaN.
+  Tensor solve(const Tensor& b) const;
+  /// The shortest x with aᵀ·x = b, for b (n): (m). Without a check of R, as solve().
+  Tensor shortest(const Tensor& b) const;
+  /// |R| at row and column i.
+  double diagonal(std::int64_t i) const;
+
+ private:
+  friend Tensor lstsq(const Tensor& a, const Tensor& b);
+  Tensor solve_columns(const Tensor& b) const;
+  Tensor columns_, tau_;
+};
+
+/// The shortest x of those with the smallest ‖a·x − b‖², a (m, n), b (m): (n) in double. Singular
+/// values below `tolerance` times the largest count as 0.
+Tensor shortest(const Tensor& a, const Tensor& b, double tolerance);
+
 }  // namespace descent::kernel

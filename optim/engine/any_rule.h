@@ -38,6 +38,7 @@ struct RuleTraits {
   // sums of that pass run over all parameters. curves: the rule has wants_curvature() and needs a
   // closure. built_in: the rule is one of Descent's.
   bool measures = false, shares_sums = false, curves = false, built_in = false;
+  bool residuals = false;  // of search rules: minimize() takes a LeastSquares
 };
 
 /// The rule of a group, with its type erased. ElementRule, TensorRule and SearchRule derive from

@@ -283,7 +283,7 @@ bool ElementStage::wants_curvature() const {
 double ElementStage::evaluate_with_curvature(const Closure& closure) {
   const double loss = [&] {
     const descent::detail::CreateGraphGuard graph;
-    return closure();
+    return closure(nullptr);
   }();
   std::vector<Tensor> leaves, gradients, probes;
   std::vector<std::size_t> indices;

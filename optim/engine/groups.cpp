@@ -219,16 +219,14 @@ std::string Groups::text() {
 double Groups::evaluate(const Closure& closure) {
   zero_grad(parameters());
   descent::detail::perform([this] { count_evaluation(); });
-  if (!needs_closure()) return closure();
+  if (!needs_closure()) return closure(nullptr);
   if (descent::detail::recording())
     fail<GraphError>(
         name(),
         "got a step inside compile(), expected an eager one: what it evaluates differs "
         "from step to step");
   if (elements_.wants_curvature()) return elements_.evaluate_with_curvature(closure);
-  const double loss = closure();
-  if (search_) search_->start(closure, loss);
-  return loss;
+  return search_ ? search_->start(closure) : closure(nullptr);
 }
 
 void Groups::apply(Update& update) {

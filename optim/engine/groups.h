@@ -60,6 +60,10 @@ class Groups final : public Layer {
   void remember_weights();
   /// True if the rule is a search rule, which evaluates gradients while it steps: L-BFGS.
   bool searches() const { return search_ != nullptr; }
+  /// True if the rule wants residuals from the closure.
+  bool takes_residuals() const {
+    return any([](const AnyRule& r) { return r.residuals; });
+  }
   bool maximizes(std::size_t parameter) const { return ledger_.rule_of(parameter).maximize(); }
   /// Throws ValueError if the settings of a group are out of range or do not go together.
   void check() const;

@@ -10,9 +10,6 @@
 
 namespace descent::optim::detail {
 
-/// Computes the loss, calls backward() and returns the loss.
-using Closure = std::function<double()>;
-
 /// A layer of an optimizer, which owns the layer further in.
 class Layer {
  public:

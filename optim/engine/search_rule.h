@@ -8,6 +8,10 @@
 //   this. A tensor shares its numbers with its copies: assign to the tensors of the memory, and
 //   write none in place.
 // A search rule has no slots and no numbers. It serves one group, which holds all parameters.
+//
+// A rule of least squares is a search rule whose minimize() takes a LeastSquares in place of a
+// Search: `void minimize(LeastSquares& problem, Memory& memory) const`. Levenberg–Marquardt is one.
+// The closure of such a rule returns the residuals.
 #pragma once
 
 #include <descent/optim/engine/any_rule.h>
@@ -26,12 +30,29 @@ struct Search {
   std::function<std::pair<double, Tensor>(const Tensor& x)> evaluate;
 };
 
+/// What minimize() of a rule of least squares works on: the loss is ½Σr², with m residuals r that
+/// depend on all parameters of the optimizer, joined to one vector of n doubles.
+struct LeastSquares {
+  Tensor x;   ///< the weights, (n) in double; minimize() assigns the new weights
+  Tensor r;   ///< the residuals at x, (m) in double
+  Step step;  ///< which step this is, for reading settings
+  /// Moves the weights to x, (n), and calls the closure. Returns the residuals at x, (m). Throws
+  /// what the closure throws, and ShapeError if their number has changed.
+  std::function<Tensor(const Tensor& x)> evaluate;
+  /// The derivatives of the residuals that evaluate() returned last, or of r before the first call:
+  /// (m, n), 0 for a parameter that is frozen. Takes min(m, n) backward passes, which count as
+  /// evaluations.
+  std::function<Tensor()> jacobian;
+};
+
 namespace detail {
 
 class SearchRule : public AnyRule {
  public:
   static constexpr RuleKind kKind = RuleKind::search;
+  /// Calls the rule's minimize(). Only that of the rule's form is called.
   virtual void minimize(Search& search) = 0;
+  virtual void minimize(LeastSquares& problem) = 0;
   /// Copies the memory into `log`.
   virtual void remember(UndoLog& log) = 0;
   /// Lists the memory, for n weights.
@@ -43,20 +64,35 @@ class SearchRule : public AnyRule {
 
 template <class Rule>
 class SearchRuleOf final : public RuleOf<Rule, SearchRule> {
+  using Memory = typename Rule::Memory;
+  static constexpr bool kResiduals = requires(const Rule& r, LeastSquares& p, Memory& m) {
+    r.minimize(p, m);
+  };
   static_assert(
-      requires(const Rule& r, Search& s, typename Rule::Memory& m) { r.minimize(s, m); },
-      "minimize is: void minimize(optim::Search& search, Memory& memory) const");
+      kResiduals || requires(const Rule& r, Search& s, Memory& m) { r.minimize(s, m); },
+      "minimize is: void minimize(optim::Search& search, Memory& memory) const, or with an "
+      "optim::LeastSquares& in place of the Search&");
 
  public:
-  using RuleOf<Rule, SearchRule>::RuleOf;
-  void minimize(Search& search) override { this->rule_.minimize(search, memory_); }
+  explicit SearchRuleOf(Rule rule) : RuleOf<Rule, SearchRule>(std::move(rule), traits()) {}
+  void minimize(Search& search) override {
+    if constexpr (!kResiduals) this->rule_.minimize(search, memory_);
+  }
+  void minimize(LeastSquares& problem) override {
+    if constexpr (kResiduals) this->rule_.minimize(problem, memory_);
+  }
   void remember(UndoLog& log) override {
     log.add([this, old = memory_]() mutable { memory_ = std::move(old); });
   }
   void state(StateVisitor& visit, std::int64_t n) override { memory_.state(visit, n); }
 
  private:
-  typename Rule::Memory memory_;
+  static RuleTraits traits() {
+    RuleTraits t = RuleOf<Rule, SearchRule>::traits_of();
+    t.residuals = kResiduals;
+    return t;
+  }
+  Memory memory_;
 };
 
 }  // namespace detail

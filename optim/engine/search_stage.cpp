@@ -1,15 +1,21 @@
+#include <descent/autograd/engine.h>
 #include <descent/autograd/grad_mode.h>
 #include <descent/autograd/ops.h>
 #include <descent/core/create.h>
 #include <descent/core/floating_mode.h>
 #include <descent/core/kernels/copy.h>
+#include <descent/optim/engine/line_search.h>
 #include <descent/optim/engine/stages.h>
 
 namespace descent::optim::detail {
 
-void SearchStage::start(const Closure& closure, double loss) {
+double SearchStage::start(const Closure& closure) {
   closure_ = &closure;
-  loss_ = loss;
+  if (!rule_.residuals) return loss_ = closure(nullptr);
+  residuals_ = residuals_of(closure);
+  const Tensor r = residuals_.detach();
+  backward({residuals_}, {r}, {.retain_graph = true});  // Jᵀr, which wrappers and tracers see
+  return inner(r, r) / 2;
 }
 
 void SearchStage::plan(const Update& update) {
@@ -53,29 +59,122 @@ void SearchStage::run() {
     fail<StateError>(rule_.card.name,
                      "got a step without an evaluation, expected one of each. Hint: apply() calls "
                      "inner() at most once");
+  // The closure may throw, or x may have another size.
+  for (std::size_t i = 0; i < ledger_.records.size(); ++i) ledger_.remember(i, true);
+  rule_.remember(ledger_.undo);
+  scatter(rule_.residuals ? fit(*closure) : search(*closure));
+  for (Ledger::Record& m : ledger_.records) ++m.t;
+}
+
+/// Calls f, which calls the closure, as the closure's author wrote it: with autograd on, in the
+/// caller's floating mode.
+template <class F>
+auto SearchStage::evaluate(F f) {
+  ++ledger_.evaluations_now;
+  const EnableGradGuard grad;
+  const descent::detail::CallersMode floating;
+  return f();
+}
+
+Tensor SearchStage::search(const Closure& closure) {
   Search s;
   s.x = gather(false);
   s.g = gather(true);
   s.loss = loss_;
   s.step = {ledger_.records.front().t + 1, ledger_.steps};
-  s.evaluate = [this, closure](const Tensor& x) {
+  s.evaluate = [&](const Tensor& x) {
     scatter(x);
     zero_grad(ledger_.parameters);
-    ++ledger_.evaluations_now;
-    const EnableGradGuard grad;
-    const double loss = [&] {
-      const descent::detail::CallersMode floating;
-      return (*closure)();
-    }();
-    const NoGradGuard no_grad;
+    const double loss = evaluate([&] { return closure(nullptr); });
     return std::pair{loss, gather(true)};
   };
-  // The closure may throw, or x may have another size.
-  for (std::size_t i = 0; i < ledger_.records.size(); ++i) ledger_.remember(i, true);
-  rule_.remember(ledger_.undo);
   rule_.minimize(s);
-  scatter(s.x);
-  for (Ledger::Record& m : ledger_.records) ++m.t;
+  return s.x;
+}
+
+// ---- least squares ----
+
+/// The residuals that a closure returns, as a vector of doubles with its graph.
+Tensor SearchStage::residuals_of(const Closure& closure) {
+  Tensor r;
+  closure(&r);
+  const auto refuse = [&](const auto&... got) {
+    fail<GraphError>(rule_.card.name, "got ", got...,
+                     ", expected a tensor of residuals that depends on the parameters. Hint: "
+                     "step([&] { return prediction - y; }), without backward()");
+  };
+  if (!r.defined()) refuse("a closure that returns a number");
+  if (!r.requires_grad()) refuse(r.dtype(), r.shape(), " without a graph");
+  if (r.numel() == 0) refuse("no residuals: ", r.dtype(), r.shape());
+  return r.to(kFloat64).reshape({-1});
+}
+
+namespace {
+
+/// The derivatives of r, (m), by all parameters, (m, n): row by row, or column by column if there
+/// are fewer columns. Jᵀu is linear in u, so its derivatives by u are the columns.
+Tensor jacobian_of(const Tensor& r, const Parameters& parameters) {
+  const EnableGradGuard recording;
+  std::vector<Tensor> leaves;
+  std::int64_t n = 0;
+  for (const Parameter& p : parameters) {
+    n += p.value.numel();
+    if (p.value.requires_grad()) leaves.push_back(p.value);
+  }
+  const std::int64_t m = r.numel();
+  const auto join = [&](const std::vector<Tensor>& gradients) {
+    std::vector<Tensor> parts;
+    std::size_t leaf = 0;
+    for (const Parameter& p : parameters) {
+      const Tensor g = p.value.requires_grad() ? gradients[leaf++] : Tensor();
+      parts.push_back((g.defined() ? g : zeros_like(p.value)).to(kFloat64).reshape({-1}));
+    }
+    return cat(parts);
+  };
+  const auto unit = [](std::int64_t size, std::int64_t i) {
+    Tensor e = zeros({size}, kFloat64);
+    e.data_ptr<double>()[i] = 1;
+    return e;
+  };
+  const GradOptions again{.retain_graph = true, .allow_unused = true};
+  std::vector<Tensor> lines;
+  if (m <= n) {
+    for (std::int64_t i = 0; i < m; ++i)
+      lines.push_back(join(grad({r}, leaves, {unit(m, i)}, again)));
+    return stack(lines).detach();
+  }
+  const Tensor u = zeros({m}, kFloat64).requires_grad_();
+  const Tensor pulled = join(grad({r}, leaves, {u}, {.create_graph = true, .allow_unused = true}));
+  for (std::int64_t j = 0; j < n; ++j) {
+    const Tensor column = grad({pulled}, {u}, {unit(n, j)}, again)[0];
+    lines.push_back(column.defined() ? column : zeros({m}, kFloat64));
+  }
+  return stack(lines, 1).detach();
+}
+
+}  // namespace
+
+Tensor SearchStage::fit(const Closure& closure) {
+  Tensor latest = std::exchange(residuals_, Tensor());
+  LeastSquares problem;
+  problem.x = gather(false);
+  problem.r = latest.detach();
+  problem.step = {ledger_.records.front().t + 1, ledger_.steps};
+  problem.evaluate = [&](const Tensor& x) {
+    scatter(x);
+    latest = Tensor();  // frees its graph first
+    latest = evaluate([&] { return residuals_of(closure); });
+    if (latest.numel() != problem.r.numel())
+      fail<ShapeError>(rule_.card.name, "got ", latest.numel(), " residuals, expected ",
+                       problem.r.numel(), " as at the first call of the step");
+    return latest.detach();
+  };
+  problem.jacobian = [&] {
+    ledger_.evaluations_now += std::min(problem.r.numel(), problem.x.numel());
+    return jacobian_of(latest, ledger_.parameters);
+  };
+  rule_.minimize(problem);
+  return problem.x;
 }
 
 void SearchStage::state(StateVisitor& visit) {

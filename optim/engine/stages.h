@@ -124,8 +124,8 @@ class TensorStage final : public Stage {
 class SearchStage final : public Stage {
  public:
   SearchStage(Ledger& ledger, SearchRule& rule) : Stage(ledger), rule_(rule) {}
-  /// Takes the closure of this step, and the loss that the first call of the closure returned.
-  void start(const Closure& closure, double loss);
+  /// Calls the closure of this step for the first time, and keeps it for run(). Returns the loss.
+  double start(const Closure& closure);
   void plan(const Update& update) override;
   void run() override;
   void state(StateVisitor& visit);  ///< lists the memory of the rule
@@ -133,10 +133,16 @@ class SearchStage final : public Stage {
  private:
   Tensor gather(bool gradients) const;
   void scatter(const Tensor& x) const;
+  template <class F>
+  auto evaluate(F f);
+  Tensor residuals_of(const Closure& closure);
+  Tensor search(const Closure& closure);
+  Tensor fit(const Closure& closure);
 
   SearchRule& rule_;
   const Closure* closure_ = nullptr;
   double loss_ = 0;
+  Tensor residuals_;  // of the last call, (m) in double, with its graph
 };
 
 }  // namespace descent::optim::detail

@@ -6,6 +6,7 @@
 #include <descent/autograd/parameter.h>
 #include <descent/core/pool_vector.h>
 #include <descent/optim/engine/card.h>
+#include <descent/optim/engine/closure.h>
 
 #include <functional>
 
@@ -128,7 +129,7 @@ class Evaluation {
   static bool recording();  ///< true while a step is being compiled
 
   /// For the engine: an evaluation that inner() hands to this layer. The closure must outlive it.
-  Evaluation(detail::Layer& inner, const std::function<double()>& closure)
+  Evaluation(detail::Layer& inner, const detail::Closure& closure)
       : inner_(&inner), closure_(&closure) {}
   Evaluation(const Evaluation&) = delete;
   Evaluation& operator=(const Evaluation&) = delete;
@@ -137,7 +138,7 @@ class Evaluation {
 
  private:
   detail::Layer* inner_;
-  const std::function<double()>* closure_;
+  const detail::Closure* closure_;
   bool called_ = false;
 };
 

@@ -14,6 +14,13 @@ struct Described {
   std::string description;  // for optim::make
 };
 
+/// What a closure is to return if the optimizer minimises `loss`: the loss, after backward(). A
+/// rule of least squares gets the loss as its only residual.
+inline Tensor returned(const optim::Optimizer& o, const Tensor& loss) {
+  if (!o.takes_residuals()) loss.backward();
+  return loss;
+}
+
 /// The arguments that a wrapper requires, as text.
 inline std::string required(const optim::Entry& e) {
   std::string s;

@@ -46,11 +46,4 @@ struct Pair {
   void expect_alike(const std::string& what) { EXPECT_EQ(all_of(p, o), all_of(q, twin)) << what; }
 };
 
-/// Computes the gradients of the loss, and returns the loss.
-inline double backward(const Problem& p) {
-  const Tensor l = p.loss();
-  l.backward();
-  return l.item();
-}
-
 }  // namespace descent::testing

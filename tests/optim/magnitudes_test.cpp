@@ -130,8 +130,7 @@ std::vector<double> moves(const std::string& description, double size, DType dty
     o.step([&] {
       Tensor loss = zeros({}, dtype);
       for (std::size_t i = 0; i < all.size(); ++i) loss = loss + sum(all[i].value * slopes[i]);
-      loss.backward();
-      return loss;
+      return testing::returned(o, loss);
     });
   return (values() - before).to_vector();
 }
@@ -161,8 +160,10 @@ TEST(Magnitudes, ARuleWorksOnFloatsAsOnDoubles) {
                                 exact = moves(description, size, kFloat64);
       double most = 0;
       for (const double x : exact) most = std::max(most, std::fabs(x));
+      // A fit goes on until the residual, a sum of products, is no more than its rounding errors.
+      const double off = testing::small(description).takes_residuals() ? 1e-4 : 1e-5;
       for (std::size_t i = 0; i < found.size(); ++i)
-        EXPECT_NEAR(found[i], exact[i], 1e-5 * most + 5e-7) << name << " at " << size;
+        EXPECT_NEAR(found[i], exact[i], off * most + 5e-7) << name << " at " << size;
     }
 }
 

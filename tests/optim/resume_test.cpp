@@ -41,9 +41,12 @@ struct Training {
     return all;
   }
   static std::string field_of(const optim::Optimizer& o) {
-    for (const auto& f : o.fields())
+    std::string number;
+    for (const auto& f : o.fields()) {
       if (f.name == "lr") return "lr";
-    return o.fields().back().name;
+      if (!f.is_switch) number = f.name;
+    }
+    return number;
   }
   Training(const std::string& description, const std::string& folder)
       : model(make_model()),
@@ -66,8 +69,7 @@ struct Training {
         for (auto [x, y] : loader) {
           optimizer.step([&, x = x, y = y] {
             const Tensor loss = nn::cross_entropy(model(x), y);
-            loss.backward();
-            return loss;
+            return testing::returned(optimizer, loss);
           });
           if (++step == interruption) checkpoint.save();
         }

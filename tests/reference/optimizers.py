@@ -61,6 +61,9 @@ def gradient(tensors, noise=0.0):
     return like(k * (w - c) + 6 * np.cos(3 * w) + noise * np.cos(1e6 * w), tensors)
 
 
+exact_gradient = gradient
+
+
 def curvature(w):
     """The diagonal of the Hessian, which has nothing else: Rademacher probes give it exactly."""
     return k - 18 * np.sin(3 * w)
@@ -645,6 +648,120 @@ class cg(Lines):
         self.d, self.g, self.fall = d, g, t * slope
 
 
+def residuals(w):
+    return np.concatenate([np.sqrt(k) * (w - c), 2 * np.sin(3 * w), w[:-1] * w[1:]])
+
+
+def jacobian(w):
+    products = np.zeros((9, 10))
+    for i in range(9):
+        products[i, i], products[i, i + 1] = w[i + 1], w[i]
+    return np.vstack([np.diag(np.sqrt(k)), np.diag(6 * np.cos(3 * w)), products])
+
+
+class Residuals:
+    """Rules of least squares: they minimise half the sum of the squared residuals."""
+
+    def step(self, tensors, gradient):
+        x = flat(tensors)
+        self.noise = flat(gradient(tensors))[:1] - flat(exact_gradient(tensors))[:1]  # 0, or about 1e-15
+        return like(self.minimise(x), tensors)
+
+    def r(self, x):
+        return residuals(x) + self.noise
+
+    def average(self):
+        return None
+
+
+class lm(Residuals):
+    """Levenberg–Marquardt with Moré's scale (1978), Nielsen's damping (1999), and the acceleration of Transtrum &
+    Sethna 2012. Solves the normal equations where the library takes a QR decomposition."""
+
+    def __init__(self, damping=1e-3, max_iter=1000, scale_memory=0.5, acceleration=0.75, tolerance_change=1e-10,
+                 tolerance_grad=1e-12, unscaled=False):
+        self.first, self.max_iter, self.keep, self.bend = damping, max_iter, scale_memory, acceleration
+        self.change, self.grad, self.unscaled, self.D = tolerance_change, tolerance_grad, unscaled, None
+
+    def minimise(self, x):
+        r, J = self.r(x), jacobian(x)
+        if self.D is None:
+            self.D = np.ones(10) if self.unscaled else np.sum(J * J, 0)
+            self.lam, self.nu = self.first * (np.max(np.sum(J * J, 0)) if self.unscaled else 1), 2
+        for _ in range(self.max_iter):
+            g, F = J.T @ r, 0.5 * r @ r
+            if np.all(np.abs(g) <= self.grad * np.sqrt(np.sum(J * J, 0)) * np.sqrt(r @ r)):
+                break
+            A = J.T @ J + self.lam * np.diag(self.D)
+            delta = np.linalg.solve(A, -g)
+            foretold = 0.5 * delta @ (self.lam * self.D * delta - g)
+            step, gain = delta, -1
+            if self.bend > 0:
+                curve = 2 / 0.1 * ((self.r(x + 0.1 * delta) - r) / 0.1 - J @ delta)
+                a = np.linalg.solve(A, -J.T @ curve)
+                length = lambda v: np.sqrt(v @ (self.D * v))
+                step = delta + a / 2 if 2 * length(a) <= self.bend * length(delta) else None
+            if step is not None:
+                new = self.r(x + step)
+                gain = (F - 0.5 * new @ new) / foretold
+            tiny = np.all(np.abs(delta if step is None else step) <= self.change * np.abs(x))
+            if gain > 1e-4:
+                x, r, J = x + step, new, jacobian(x + step)
+                self.lam, self.nu = self.lam * max(1 / 3, 1 - (2 * gain - 1) ** 3), 2
+                if not self.unscaled:
+                    self.D = np.maximum(np.sum(J * J, 0), self.keep * self.D)
+            if tiny:
+                break
+            if not gain > 1e-4:
+                self.lam, self.nu = self.lam * self.nu, 2 * self.nu
+        return x
+
+
+class gauss_newton(Residuals):
+    """Nocedal & Wright 2006, section 10.3, with the pseudo-inverse and Armijo's rule."""
+
+    def __init__(self, max_iter=100, tolerance_change=1e-10):
+        self.max_iter, self.change = max_iter, tolerance_change
+
+    def minimise(self, x):
+        for _ in range(self.max_iter):
+            r, J = self.r(x), jacobian(x)
+            d, F, t = -np.linalg.pinv(J) @ r, 0.5 * r @ r, 1.0
+            while t >= 2**-30 and not 0.5 * self.r(x + t * d) @ self.r(x + t * d) <= F + 1e-4 * t * (r @ J @ d):
+                t /= 2
+            if t < 2**-30:
+                break
+            x = x + t * d
+            if np.all(np.abs(t * d) <= self.change * np.abs(x - t * d)):
+                break
+        return x
+
+
+class natural_gradient(Residuals):
+    """Guzmán-Cordero et al. 2025, Alg. 1, without its bias correction as in the authors' code; line search on their
+    grid 2⁰, 2⁻¹, …, 2⁻³⁰."""
+
+    def __init__(self, lr=1, damping=1e-6, momentum=0, max_norm=0, line_search=True):
+        self.lr, self.lam, self.mu, self.most, self.search = lr, damping, momentum, max_norm, line_search
+        self.phi, self.t = np.zeros(10), 0
+
+    def minimise(self, x):
+        r, J, lr = self.r(x), jacobian(x), value(self.lr, self.t)
+        self.t += 1
+        zeta = r - self.mu * J @ self.phi
+        self.phi = J.T @ np.linalg.solve(J @ J.T + self.lam * np.eye(len(r)), zeta) + self.mu * self.phi
+        t = min(lr, self.most / np.sqrt(self.phi @ self.phi)) if self.most else lr
+        if self.search:
+            rates = [0] + [t * 0.5**i for i in range(31)]
+            t = min(rates, key=lambda rate: np.sum(self.r(x - rate * self.phi) ** 2))
+        return x - t * self.phi
+
+
+def spring(**fields):
+    return natural_gradient(**dict(dict(lr=0.1, damping=1e-3, momentum=0.99, max_norm=0.03, line_search=False),
+                                   **fields))
+
+
 def rule(function, whole=False, **preset):
     return lambda **fields: Rule(function, {**preset, **fields}, whole)
 
@@ -663,7 +780,8 @@ IN_NUMPY = dict(
     schedule_free_adamw=rule(schedule_free_adamw), prodigy=rule(prodigy, whole=True), lamb=rule(lamb), lars=rule(lars),
     adan=rule(adan), adafactor=rule(adafactor), soap=rule(soap), sophia=rule(sophia, whole=True),
     nadamw=rule(nadamw), adopt=rule(adopt), ademamix=rule(ademamix), bfgs=bfgs, ssbfgs=lambda **fields: bfgs(**{"self_scaled": True, **fields}),
-    ssbroyden=lambda **fields: bfgs(**{"broyden": True, **fields}), cg=cg,
+    ssbroyden=lambda **fields: bfgs(**{"broyden": True, **fields}), cg=cg, lm=lm, gauss_newton=gauss_newton,
+    natural_gradient=natural_gradient, spring=spring,
     clip_norm=clip_norm, clip_norm_per_parameter=clip_norm_per_parameter, clip_value=clip_value, agc=agc, sam=sam,
     asam=asam, lookahead=lookahead, accumulate=accumulate, ema=ema, swa=swa)
 
@@ -936,6 +1054,31 @@ cg(lr=1, max_iter=1)
 cg(lr=1, max_iter=2)
 cg(lr=0.5, max_iter=1, fletcher_reeves=true)
 cg(lr=1, max_iter=1, hestenes_stiefel=true)
+""", NUMPY, SEARCH_ROWS)
+
+# The rules of least squares have residuals of their own.
+cases("""
+lm(max_iter=1, tolerance_grad=1e-06)
+lm(max_iter=3, tolerance_grad=1e-06)
+lm(max_iter=1, acceleration=0, tolerance_grad=1e-06)
+lm(max_iter=1, acceleration=0, scale_memory=1, tolerance_grad=1e-06)
+lm(max_iter=1, acceleration=0, scale_memory=0, tolerance_grad=1e-06)
+lm(max_iter=1, acceleration=0, unscaled=true, tolerance_grad=1e-06)
+lm(max_iter=2, acceleration=0, unscaled=true, damping=0.1, tolerance_grad=1e-06)
+lm(max_iter=1, damping=1e-06, acceleration=0.2, tolerance_grad=1e-06)
+lm(max_iter=1, damping=10, scale_memory=0.9, tolerance_grad=1e-06)
+lm(max_iter=4, tolerance_grad=0.0001)
+lm(tolerance_change=0.01, tolerance_grad=0.01)
+gauss_newton(max_iter=1)
+gauss_newton(max_iter=3)
+gauss_newton(max_iter=1, tolerance_change=0.1)
+natural_gradient(damping=30)
+natural_gradient(lr=2, damping=10)
+natural_gradient(damping=20, momentum=0.9)
+natural_gradient(lr=0.3, damping=0.01, line_search=false)
+natural_gradient(lr=joined(4: 0.5, 1: 0.1), damping=0.01, momentum=0.5, max_norm=0.7, line_search=false)
+spring(lr=0.1)
+spring(lr=1, max_norm=0.2)
 """, NUMPY, SEARCH_ROWS)
 
 GROUPS = [dict(lr=0.05, weight_decay=0.2), dict(lr=0.01, weight_decay=0.0)]  # of a and of b

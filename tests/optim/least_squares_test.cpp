@@ -1,0 +1,106 @@
+// What a user sees of the rules of least squares: what their closures return, and what is refused.
+#include "tests/support/errors.h"
+
+#include <descent/descent.h>
+#include <gtest/gtest.h>
+
+namespace descent {
+namespace {
+
+using namespace optim;
+using testing::has_text;
+using testing::message_of;
+
+struct Line {
+  Tensor a = zeros({}, kFloat64).requires_grad_(), b = zeros({}, kFloat64).requires_grad_();
+  Tensor x = arange(0, 5, 1, kFloat64), y = x * 3 - 2;
+  Optimizer lm{{a, b}, LevenbergMarquardt{}};
+  Tensor residuals() const { return a * x + b - y; }
+};
+
+TEST(LeastSquares, StepReturnsHalfTheSumOfSquaresAtTheStart) {
+  Line line;
+  EXPECT_EQ(line.lm.step([&] { return line.residuals(); }), 0.5 * sum(square(line.y)).item());
+  EXPECT_NEAR(line.a.item(), 3, 1e-9);
+  EXPECT_NEAR(line.b.item(), -2, 1e-9);
+  EXPECT_TRUE(line.lm.takes_residuals());
+  EXPECT_FALSE(Optimizer({line.a}, Adam{}).takes_residuals());
+}
+
+TEST(LeastSquares, RefusesWhatIsNoResidual) {
+  Line line;
+  const auto refusal = [&](auto closure) {
+    return message_of<GraphError>([&] { line.lm.step(closure); });
+  };
+  EXPECT_TRUE(has_text(refusal([] { return 1.5; }), "[lm] got a closure that returns a number"));
+  EXPECT_TRUE(has_text(refusal([&] { return line.y; }), "got float64(5,) without a graph"));
+  EXPECT_TRUE(has_text(refusal([&] { return line.residuals().slice(0, 0, 0); }), "no residuals"));
+  EXPECT_TRUE(has_text(message_of<GraphError>([&] { line.lm.step(); }), "got no closure"));
+  const auto early = [&] {
+    const Tensor r = line.residuals();
+    sum(square(r)).backward();
+    return r;
+  };
+  EXPECT_TRUE(has_text(refusal(early), "retain_graph"));
+  EXPECT_EQ(line.a.item(), 0);
+  int calls = 0;
+  const auto shrinks = [&] { return line.residuals().slice(0, 0, ++calls > 1 ? 3 : 5); };
+  EXPECT_TRUE(has_text(message_of<ShapeError>([&] { line.lm.step(shrinks); }),
+                       "got 3 residuals, expected 5 as at the first call"));
+  EXPECT_EQ(line.a.item(), 0);
+}
+
+TEST(LeastSquares, LeavesFrozenParametersAlone) {
+  Line line;
+  line.b.requires_grad_(false);
+  line.lm.step([&] { return line.residuals(); });
+  EXPECT_EQ(line.b.item(), 0);
+  EXPECT_NEAR(line.a.item(), sum(line.x * line.y).item() / sum(square(line.x)).item(), 1e-9);
+}
+
+TEST(LeastSquares, TakesTheShorterWayToTheDerivatives) {
+  // Two parameters and five residuals: two passes for a Jacobian. Nine weights and one residual:
+  // one.
+  Line line;
+  Optimizer step({line.a, line.b}, GaussNewton{.max_iter = 1});
+  step.step([&] { return line.residuals(); });
+  EXPECT_EQ(step.gradient_evaluations(), 1 + 2 + 1);
+  const Tensor w = ones({9}, kFloat64).requires_grad_();
+  Optimizer wide({w}, GaussNewton{.max_iter = 1});
+  wide.step([&] { return sum(w) - 3; });
+  EXPECT_EQ(wide.gradient_evaluations(), 1 + 1 + 1);
+  for (const double x : w.detach().to_vector())
+    EXPECT_NEAR(x, 1.0 / 3, 1e-12);  // the shortest step
+}
+
+TEST(LeastSquares, OfFewerResidualsThanWeightsAgreesWithTheSystemOfAllWeights) {
+  // LM solves a wide system in the space of residuals. A residual that is always 0 changes nothing
+  // but makes the system tall.
+  Generator generator(7);
+  const Tensor start = randn({12}, generator).to(kFloat64),
+               m = randn({5, 12}, generator).to(kFloat64);
+  std::vector<std::vector<double>> ends;
+  for (const bool tall : {false, true}) {
+    const Tensor w = start.clone().requires_grad_();
+    Optimizer o({w}, LevenbergMarquardt{.max_iter = 3});
+    o.step([&] {
+      const Tensor r = sin(matmul(m, w.unsqueeze(1)).squeeze(1)) - 0.5;
+      return tall ? cat({r, w * 0}) : r;
+    });
+    ends.push_back(w.detach().to_vector());
+  }
+  for (std::size_t i = 0; i < 12; ++i) EXPECT_NEAR(ends[0][i], ends[1][i], 1e-11);
+}
+
+TEST(LeastSquares, FitsASineWithANet) {
+  manual_seed(3);
+  nn::Sequential net(nn::Linear(1, 8), nn::Tanh(), nn::Linear(8, 1));
+  net.to(kFloat64);
+  const Tensor x = linspace(-3, 3, 40, kFloat64).unsqueeze(1), y = sin(x);
+  Optimizer o(net.parameters(), LevenbergMarquardt{.max_iter = 60});
+  o.step([&] { return net(x) - y; });
+  EXPECT_LT(nn::mse_loss(net(x), y).item(), 1e-7);
+}
+
+}  // namespace
+}  // namespace descent
