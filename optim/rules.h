@@ -30,8 +30,17 @@
 #include <descent/optim/rules/adan.h>
 #include <descent/optim/rules/adafactor.h>
 #include <descent/optim/rules/soap.h>
+#include <descent/optim/rules/shampoo.h>
 #include <descent/optim/rules/sophia.h>
 #include <descent/optim/rules/nadamw.h>
 #include <descent/optim/rules/adopt.h>
 #include <descent/optim/rules/ademamix.h>
+#include <descent/optim/rules/polyak.h>
+#include <descent/optim/rules/momo.h>
+#include <descent/optim/rules/armijo_sgd.h>
+#include <descent/optim/rules/dog.h>
+#include <descent/optim/rules/dowg.h>
+#include <descent/optim/rules/dadapt_sgd.h>
+#include <descent/optim/rules/dadapt_adam.h>
+#include <descent/optim/rules/cmaes.h>
 // clang-format on

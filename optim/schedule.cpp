@@ -146,6 +146,36 @@ Schedule inverse_sqrt(double value, std::int64_t warmup) {
           call("inverse_sqrt", {{"value", value}, {"warmup", warmup}})};
 }
 
+Schedule sqrt_cooldown(double value, std::int64_t steps, double end) {
+  return {[=](std::int64_t t) { return end + (value - end) * (1 - std::sqrt(share(t, steps))); },
+          end == 0 ? call("sqrt_cooldown", {{"value", value}, {"steps", steps}})
+                   : call("sqrt_cooldown", {{"value", value}, {"steps", steps}, {"end", end}})};
+}
+
+Schedule rex(double value, std::int64_t steps) {
+  return {[=](std::int64_t t) {
+            const double left = 1 - share(t, steps);
+            return value * left / (0.5 + 0.5 * left);
+          },
+          call("rex", {{"value", value}, {"steps", steps}})};
+}
+
+Schedule wsd(double value, std::int64_t warmup, std::int64_t stable, std::int64_t decay, double end,
+             Cooldown cooldown) {
+  return {[=](std::int64_t t) {
+            if (t < warmup) return value * static_cast<double>(t + 1) / static_cast<double>(warmup);
+            const double s = t - warmup < stable ? 0 : share(t - warmup - stable, decay);
+            return value + (end - value) * (cooldown == Cooldown::sqrt ? std::sqrt(s) : s);
+          },
+          call("wsd",
+               {{"value", value},
+                {"warmup", warmup, 0},
+                {"stable", stable, 0},
+                {"decay", decay},
+                {"end", end}},
+               cooldown == Cooldown::sqrt ? ", sqrt" : "")};
+}
+
 Schedule sqrt_decay(double value) {
   return {[=](std::int64_t t) { return value / std::sqrt(static_cast<double>(t + 1)); },
           call("sqrt_decay", {{"value", value}})};

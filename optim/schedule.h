@@ -35,6 +35,12 @@ Schedule cosine(double value, std::int64_t steps, double end = 0);
 /// over first·multiply² steps, and so on. Source: SGDR, Loshchilov & Hutter 2017, arXiv:1608.03983.
 Schedule cosine_restarts(double value, std::int64_t first, std::int64_t multiply = 1,
                          double end = 0);
+/// end + (value − end)·(1 − √(t/steps)): a cool-down that falls fast at first. Source: Hägele et
+/// al. 2024, arXiv:2405.18392.
+Schedule sqrt_cooldown(double value, std::int64_t steps, double end = 0);
+/// value·(1 − s)/(½ + ½(1 − s)) with s = t/steps: nearly linear, but later. Source: Chen et al.
+/// 2021, arXiv:2107.04197 (REX).
+Schedule rex(double value, std::int64_t steps);
 /// value / √(t + 1). The theory of convex problems uses this rate.
 Schedule sqrt_decay(double value);
 /// @}
@@ -58,6 +64,14 @@ Schedule inverse_sqrt(double value, std::int64_t warmup = 1);
 ///
 ///   warmup(100, cosine(1e-3, 5000))
 Schedule warmup(std::int64_t steps, Hyper then);
+/// How wsd() falls: along a straight line, or by 1 − √s.
+enum class Cooldown { linear, sqrt };
+/// Warm-up, stable, decay: rises to `value` in `warmup` steps as warmup(), keeps it for `stable`
+/// steps, and falls to `end` in `decay` steps along a straight line, or as
+/// sqrt_cooldown(). `warmup` and `stable` may be 0. Sources: Hu et al. 2024, arXiv:2404.06395,
+/// whose decay is exponential; Hägele et al. 2024, arXiv:2405.18392.
+Schedule wsd(double value, std::int64_t warmup, std::int64_t stable, std::int64_t decay,
+             double end = 0, Cooldown cooldown = Cooldown::linear);
 /// Follows each part for its number of steps, and the last part for ever. Each part begins at its
 /// step 0. Throws ValueError if there is no part.
 ///

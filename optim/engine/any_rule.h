@@ -38,7 +38,9 @@ struct RuleTraits {
   // sums of that pass run over all parameters. curves: the rule has wants_curvature() and needs a
   // closure. built_in: the rule is one of Descent's.
   bool measures = false, shares_sums = false, curves = false, built_in = false;
-  bool residuals = false;  // of search rules: minimize() takes a LeastSquares
+  // Of search rules. residuals: minimize() takes a LeastSquares. gradient_free: the closure need
+  // not call backward().
+  bool residuals = false, gradient_free = false;
 };
 
 /// The rule of a group, with its type erased. ElementRule, TensorRule and SearchRule derive from

@@ -303,7 +303,8 @@ void Groups::check_gradients(const Update& update) {
       fail<ShapeError>("step", "got a gradient of ", g.dtype(), g.shape(), " for parameter '",
                        parameters()[i].name, "', expected ", w.dtype(), w.shape());
   }
-  if (warned_ || (some && (without.empty() || steps() > 0))) return;
+  if (warned_ || (some && (without.empty() || steps() > 0)) || ledger_.rules.front()->gradient_free)
+    return;
   warned_ = true;
   logging::warning(some ? to_text("step: parameter '", without,
                                   "' has no gradient. Hint: freeze it if the loss does not use it. "

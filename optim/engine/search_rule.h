@@ -12,6 +12,9 @@
 // A rule of least squares is a search rule whose minimize() takes a LeastSquares in place of a
 // Search: `void minimize(LeastSquares& problem, Memory& memory) const`. Levenberg–Marquardt is one.
 // The closure of such a rule returns the residuals.
+//
+// A search rule with `static constexpr bool gradient_free = true` reads no gradient: its closure
+// need not call backward().
 #pragma once
 
 #include <descent/optim/engine/any_rule.h>
@@ -46,6 +49,11 @@ struct LeastSquares {
 };
 
 namespace detail {
+
+/// The memory of a rule that leaves nothing from one step to the next.
+struct NoMemory {
+  void state(StateVisitor&, std::int64_t) {}
+};
 
 class SearchRule : public AnyRule {
  public:
@@ -90,6 +98,7 @@ class SearchRuleOf final : public RuleOf<Rule, SearchRule> {
   static RuleTraits traits() {
     RuleTraits t = RuleOf<Rule, SearchRule>::traits_of();
     t.residuals = kResiduals;
+    t.gradient_free = requires { requires Rule::gradient_free; };
     return t;
   }
   Memory memory_;

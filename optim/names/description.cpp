@@ -112,6 +112,10 @@ struct Call {
       const std::string shape = i < all.size() ? all[i].value.text : "cosine";
       if (shape != "linear" && shape != "cosine") refuse();
       return shape == "linear" ? Anneal::linear : Anneal::cosine;
+    } else if constexpr (std::is_same_v<T, Cooldown>) {
+      const std::string shape = i < all.size() ? all[i].value.text : "linear";
+      if (shape != "linear" && shape != "sqrt") refuse();
+      return shape == "sqrt" ? Cooldown::sqrt : Cooldown::linear;
     } else if constexpr (std::is_same_v<T, std::pair<std::int64_t, Hyper>>) {  // "10: 0.1"
       const auto& [key, value] = all[i];
       const auto n = parse_number(std::string_view(key).substr(0, key.find(':')));
@@ -171,10 +175,13 @@ const std::vector<Maker>& makers() {
        }},
       plain("polynomial(value, steps, power, end)", polynomial, {1, 0}),
       plain("ramp(from, to, steps)", ramp),
+      plain("rex(value, steps)", rex),
+      plain("sqrt_cooldown(value, steps, end)", sqrt_cooldown, {0}),
       plain("sqrt_decay(value)", sqrt_decay),
       plain("step_decay(value, every, gamma)", step_decay, {0.1}),
       plain("swa_lr(before, start, swa_lr, anneal_steps, linear)", swa_lr, {10, 0}),
-      plain("warmup(steps, schedule)", warmup)};
+      plain("warmup(steps, schedule)", warmup),
+      plain("wsd(value, warmup, stable, decay, end, sqrt)", wsd, {0, 0})};
   return all;
 }
 

@@ -2,18 +2,9 @@
 #pragma once
 
 #include <descent/optim/engine/rule.h>
+#include <descent/optim/engine/search_rule.h>
 
 namespace descent::optim {
-
-class StateVisitor;
-struct LeastSquares;
-
-namespace detail {
-/// Gauss–Newton leaves nothing from one step to the next.
-struct NoMemory {
-  void state(StateVisitor&, std::int64_t) {}
-};
-}  // namespace detail
 
 /// Gauss–Newton: minimises F = ½Σr². Source: Nocedal & Wright 2006, section 10.3. With J the
 /// derivatives of the m residuals r:

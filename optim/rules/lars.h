@@ -3,6 +3,7 @@
 
 #include <descent/core/error.h>
 #include <descent/optim/engine/rule.h>
+#include <descent/optim/rules/squares.h>
 
 #include <cmath>
 
@@ -39,27 +40,13 @@ struct LARS {
     f("nesterov", r.nesterov);
   }
 
-  /// The square of a gradient may leave the range of T. Squares are therefore summed of g, of g·k
-  /// and of g/k, and the sum that is well inside the range gives the norm.
-  template <class T>
-  static constexpr double scale = sizeof(T) == sizeof(float) ? 0x1p80 : 0x1p600;
   template <class T>
   void measure(Step, auto&& run) const {
-    run([up = T(scale<T>), down = T(1 / scale<T>)](auto w, auto g) {
-      const auto grown = g * up, shrunk = g * down;
-      return std::array{w * w, g * g, grown * grown, shrunk * shrunk};
-    });
-  }
-  /// The norm of a gradient of any size, from the sums of measure().
-  template <class T>
-  static double norm_of_gradient(Step s) {
-    const double k = scale<T>;
-    if (s.sums[1] < 1 / k) return std::sqrt(s.sums[2]) / k;
-    return s.sums[1] < k ? std::sqrt(s.sums[1]) : std::sqrt(s.sums[3]) * k;
+    run([squares = detail::Squares<T>{}](auto w, auto g) { return squares.terms(w * w, g); });
   }
   template <class T>
   auto at(Step s) const {
-    const double weights = std::sqrt(s.sums[0]), gradient = norm_of_gradient<T>(s);
+    const double weights = std::sqrt(s.sums[0]), gradient = detail::Squares<T>::norm(s.sums);
     const bool known = weights > 0 && gradient > 0;
     const T eta =
         T(lr(s) * (known ? trust(s) * weights / (gradient + weight_decay(s) * weights) : 1));

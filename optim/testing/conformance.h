@@ -293,9 +293,9 @@ TEST_P(OptimizerConformance, ConvergesAtSomeRate) {
       const Tensor w = o.parameters()[0].value;
       o.set_non_finite(NonFinite::skip);
       constexpr std::int64_t kSteps = 16000;
-      o.set("lr", o.searches() ? Hyper(rate) : Hyper(cosine(rate, kSteps)));
       double sign = 1;
       for (const Field& f : o.fields()) {
+        if (f.name == "lr") o.set("lr", o.searches() ? Hyper(rate) : Hyper(cosine(rate, kSteps)));
         if (f.name == "maximize" && f.value != 0) sign = -1;
         if (f.name == "adaptive") o.set("rho", 1e-3);  // SAM keeps rho away from a sharp minimum
       }

@@ -54,13 +54,20 @@ struct Sam {
   /// compiled step records each part by itself, so each replay decides anew whether to climb. If a
   /// replay does not climb, the second evaluation gives the same gradient again.
   double evaluate(auto& e) {
+    return evaluate(e, rho, [](const Parameters&) {});
+  }
+  /// The same, with a climb of length `by`. keep(parameters) is called before the climb, while the
+  /// gradients are those at the weights.
+  double evaluate(auto& e, const Hyper& by, const auto& keep) {
     e.perform([this](const Parameters&, std::int64_t) { draws = default_generator().state(); });
     const double loss = e.inner();
     const auto back = [this](const Parameters&, std::int64_t) { descend(); };
     e.at_failure([this] { descend(); });
     try {
-      e.perform([this, sign = e.signs()](const Parameters& all, std::int64_t t) {
-        climb(all, rho(t), sign);
+      e.perform([this, by, keep, sign = e.signs()](const Parameters& all, std::int64_t t) {
+        keep(all);
+        climb(all, by(t), sign);
+        climbed = !moved.empty();
       });
       if (moved.empty() && !e.recording()) return loss;
       const FrozenStatisticsGuard frozen;
@@ -107,6 +114,7 @@ struct Sam {
   /// The weights that climbed, and copies of them from before the climb.
   std::vector<Tensor> moved = {}, saved = {};
   Generator::State draws = {};  ///< the generator before the first evaluation
+  bool climbed = false;         ///< true if the step under way has climbed
 };
 
 /// Puts sharpness-aware minimisation around an optimizer. See Sam; throws as wrap().

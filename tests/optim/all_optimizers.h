@@ -48,10 +48,15 @@ inline std::vector<Described> all_optimizers() {
       all.push_back({e.name, to_text(e.name, "(adamw(lr=0.01)", required(e), ")")});
       continue;
     }
-    all.push_back({e.name, e.name});
+    // With a smaller eps, Shampoo's first roots magnify what rounding leaves in directions that no
+    // gradient has had.
+    const std::string settings = e.name == "shampoo" ? "eps=0.0001" : "";
+    all.push_back({e.name, settings.empty() ? e.name : to_text(e.name, "(", settings, ")")});
     for (const auto& f : e.fields)
       if (f.is_switch && f.value == 0 && !(e.name == "sgd" && f.name == "nesterov"))
-        all.push_back({e.name + "_" + f.name, to_text(e.name, "(", f.name, "=true)")});
+        all.push_back(
+            {e.name + "_" + f.name,
+             to_text(e.name, "(", settings, settings.empty() ? "" : ", ", f.name, "=true)")});
   }
   all.push_back({"rmsprop_all", "rmsprop(momentum=0.9, centered=true)"});
   all.push_back({"prodigy_decay", "prodigy(d0=0.01, weight_decay=0.1)"});

@@ -77,7 +77,7 @@ TEST(FloatingEnvironment, TrapsOfTheHostAreNotSprungAndStaySet) {
     meet_infinities();
     for (const auto& [name, description] : testing::all_optimizers())
       for (const bool compiled : {false, true})
-        if (!compiled || (name != "sophia" && !testing::searches(description)))
+        if (!compiled || (name != "sophia" && name != "looksam" && !testing::searches(description)))
           train(description, compiled);  // these refuse to be compiled
     const Tensor large = full({1000000}, 3e38);
     if (std::isfinite(sum(exp(large)).item())) std::exit(2);

@@ -75,7 +75,7 @@ bool differs_by_level(const std::string& name) {
   };
   // Products of matrices, and sums of squares, fuse a product and a sum where the set can.
   if (is_of({"muon", "soap", "agc", "clip_norm", "sam", "asam", "all_wrappers", "other_wrappers",
-             "lm", "gauss_newton", "natural_gradient", "spring"}))
+             "lm", "gauss_newton", "natural_gradient", "spring", "cmaes", "shampoo"}))
     return true;
   // In float, fma() and ratio() round otherwise under AVX-512.
   return name.ends_with("_float") &&

@@ -139,7 +139,7 @@ TEST(Magnitudes, ARuleWorksOnFloatsAsOnDoubles) {
   // These keep squares of gradients, as floats; see "How large a gradient may be" in the README.
   const auto squares = [](const std::string& name) {
     for (const char* rule :
-         {"adagrad", "rmsprop", "adadelta", "adan", "adopt", "soap", "adafactor"})
+         {"adagrad", "rmsprop", "adadelta", "adan", "adopt", "soap", "adafactor", "shampoo"})
       if (name.starts_with(rule)) return true;
     return name == "other_wrappers";  // around rmsprop
   };

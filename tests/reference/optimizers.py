@@ -109,6 +109,25 @@ def sqrt_decay(rate):
     return lambda t: rate / math.sqrt(t + 1)
 
 
+def wsd(value, warmup, stable, decay, end=0.0, root=False):
+    """Warm-up, stable, decay (arXiv:2404.06395) with straight lines (arXiv:2405.18392): up, which reaches the value at
+    its last step as warmup does; the value for stable steps; and down, from the value at the first of decay steps to
+    end after the last, where it stays."""
+    down = lambda t: min(max(t - warmup - stable, 0) / decay, 1)
+    line = lambda t: value + (end - value) * (math.sqrt(down(t)) if root else down(t))
+    return lambda t: value * (t + 1) / warmup if t < warmup else line(t)
+
+
+def sqrt_cooldown(value, steps, end=0.0):
+    """The 1 − sqrt cool-down of arXiv:2405.18392."""
+    return lambda t: end + (value - end) * (1 - math.sqrt(min(t / steps, 1)))
+
+
+def rex(value, steps):
+    """Reflected exponential, arXiv:2107.04197."""
+    return lambda t: value * (1 - min(t / steps, 1)) / (0.5 + 0.5 * (1 - min(t / steps, 1)))
+
+
 # ---- rules in NumPy: (w, g, state s, step t = 1, 2, …, fields) gives the next w, for one tensor ----
 class State:
     """What a rule keeps for a tensor. Everything starts at 0."""
@@ -376,6 +395,95 @@ def sophia(w, g, s, t, lr=1e-4, beta1=0.965, beta2=0.99, rho=0.04, eps=1e-12, we
     return w - lr * np.clip(s.m / np.maximum(rho * s.h, eps), -1, 1)
 
 
+def dog(w, g, s, t, lr=1, r_rel=1e-6, eps=1e-8, weight_decay=0):
+    """arXiv:2302.12022, as the authors' code. w holds all weights. The average is their PolynomialDecayAverager's, with
+    gamma = 8; the first is a copy of the weights after step 1."""
+    g = g + weight_decay * w
+    if t == 1:
+        s.start, s.distance, s.sum = w, r_rel * (1 + norm(w)), eps
+    s.distance = max(s.distance, norm(w - s.start))
+    s.sum = s.sum + np.sum(g * g)
+    w = w - lr * s.distance / np.sqrt(s.sum) * g
+    s.average = lerp(s.average, w, 9 / (8 + t))
+    return w
+
+
+def dowg(w, g, s, t, lr=1, r_rel=1e-6, eps=0, weight_decay=0):
+    """arXiv:2305.16284, Alg. 1, with DoG's first distance. w holds all weights. eps is where the authors' code has it;
+    there it is 1e-4, and the square of the first distance too."""
+    g = g + weight_decay * w
+    if t == 1:
+        s.start, s.square = w, (r_rel * (1 + norm(w))) ** 2
+    s.square = max(s.square, np.sum((w - s.start) ** 2))
+    s.v = s.v + s.square * np.sum(g * g)
+    return w - lr * s.square / (np.sqrt(s.v) + eps) * g
+
+
+def dadapt_sgd(w, g, s, t, lr=1, momentum=0, weight_decay=0, d0=1e-6, growth_rate=math.inf):
+    """arXiv:2301.07733, as the authors' code 3.2. w holds all weights. first_norm is that of a gradient without the
+    decay."""
+    if t == 1:
+        s.start, s.d, s.first_norm = w, d0, norm(g)
+    g = g + weight_decay * w
+    rate = s.d * lr / s.first_norm
+    s.numerator = s.numerator + rate * np.sum(g * s.s)
+    s.s = s.s + rate * g
+    s.d = max(s.d, min(2 * s.numerator / norm(s.s), s.d * growth_rate))
+    return momentum * w + (1 - momentum) * (s.start - s.s)
+
+
+def dadapt_adam(w, g, s, t, lr=1, beta1=0.9, beta2=0.999, eps=1e-8, weight_decay=0, d0=1e-6, growth_rate=math.inf,
+                decoupled=False, bias_correction=False):
+    """arXiv:2301.07733, as the authors' code 3.2. w holds all weights. All but the next d has the present d; the
+    numerator has v before this gradient."""
+    s.d = d0 if t == 1 else s.d
+    g = g if decoupled else g + weight_decay * w
+    rate = s.d * lr * (math.sqrt(1 - beta2**t) / (1 - beta1**t) if bias_correction else 1)
+    root = math.sqrt(beta2)
+    s.numerator = root * s.numerator + (1 - root) * rate * np.sum(g * s.s / (np.sqrt(s.v) + eps))
+    s.m = beta1 * s.m + (1 - beta1) * rate * g
+    s.v = beta2 * s.v + (1 - beta2) * g * g
+    s.s = root * s.s + (1 - root) * rate * g
+    s.d = max(s.d, min(s.numerator / ((1 - root) * np.sum(np.abs(s.s))), s.d * growth_rate))
+    w = w - weight_decay * rate * w if decoupled else w
+    return w - s.m / (np.sqrt(s.v) + eps)
+
+
+def shampoo(w, g, s, t, lr=0.01, beta1=0.9, beta2=1, eps=1e-12, weight_decay=0, frequency=10, graft_beta2=0.999,
+            graft_eps=1e-8, graft_adam=True, graft_sgd=False):
+    """arXiv:1802.09568, algorithm 1, with the averages, their corrections and the grafting of arXiv:2309.06497.
+    A tensor is a matrix, first extent × rest; a vector has a diagonal for its matrix, and the power −1/2. A beta of 1
+    sums. Without a graft the direction keeps its own length."""
+
+    def gathered(total, new, beta):
+        return total + new if beta == 1 else beta * total + (1 - beta) * new
+
+    def corrected(average, beta):
+        return average if beta == 1 else average / (1 - beta**t)
+
+    def root(matrix):
+        values, vectors = np.linalg.eigh(matrix)
+        return (vectors * (np.maximum(values, 0) + eps) ** -0.25) @ vectors.T
+
+    s.m = beta1 * s.m + (1 - beta1) * g
+    m = s.m / (1 - beta1**t)
+    if g.ndim > 1:
+        matrix = g.reshape(len(g), -1)
+        s.left = gathered(s.left, matrix @ matrix.T, beta2)
+        s.right = gathered(s.right, matrix.T @ matrix, beta2)
+        if (t - 1) % frequency == 0:
+            s.p, s.q = root(corrected(s.left, beta2)), root(corrected(s.right, beta2))
+        u = (s.p @ m.reshape(matrix.shape) @ s.q).reshape(g.shape)
+    else:
+        s.left = gathered(s.left, g * g, beta2)
+        u = m / np.sqrt(corrected(s.left, beta2) + eps)
+    if graft_adam or graft_sgd:
+        s.v = gathered(s.v, g * g, graft_beta2)
+        grafted = m if graft_sgd else m / (np.sqrt(corrected(s.v, graft_beta2)) + graft_eps)
+        u = u * (norm(grafted) / norm(u)) if norm(u) > 0 else u
+    return w - lr * weight_decay * w - lr * u
+
+
 class Rule:
     """Steps every tensor with its own state, or with whole all of them as one vector."""
 
@@ -463,6 +571,75 @@ class sam(Wrapper):
 
 def asam(inner, rho=0.5):
     return sam(inner, rho, adaptive=True)
+
+
+class mechanic(Wrapper):
+    """arXiv:2306.00144, as mechanic_pytorch with its defaults: the delta, which is the inner rule's whole way from the
+    first weights, follows from the weights and the last scale; the decay has the inner rule's next weights."""
+
+    def __init__(self, inner, s_decay=0.01, s_init=1e-8, eps=1e-8):
+        self.inner, self.s_decay, self.s_init, self.eps, self.first = inner, s_decay, s_init, eps, None
+        self.betas = np.array([0.9, 0.99, 0.999, 0.9999, 0.99999, 0.999999])
+        self.s, self.v, self.reward, self.largest = np.zeros(6), np.zeros(6), np.zeros(6), np.full(6, 1e-6)
+
+    def step(self, tensors, gradient):
+        w, g = flat(tensors), flat(gradient(tensors))
+        self.first = w if self.first is None else self.first
+        inner, scale = flat(self.inner.step(tensors, gradient)), np.sum(self.s)
+        delta = (w - self.first) / (scale + self.eps)
+        h = np.dot(delta, g + self.s_decay * scale * norm(g) / (norm(inner) + self.eps) * inner)
+        self.largest = np.maximum(self.betas * self.largest, abs(h))
+        self.v = self.betas**2 * self.v + h**2
+        self.reward = np.maximum(self.betas * self.reward - self.s * h, 0)
+        self.s = (self.s_init / len(self.betas) * self.largest + self.reward) / (np.sqrt(self.v) + self.eps)
+        return like(self.first + np.sum(self.s) * (delta + inner - w), tensors)
+
+
+class cautious(Wrapper):
+    """arXiv:2411.16085. The step of the inner rule is kept where it goes with the gradient, and is made longer."""
+
+    def __init__(self, inner, mean_form=False):
+        self.inner, self.mean_form = inner, mean_form
+
+    def step(self, tensors, gradient):
+        afters = self.inner.step(tensors, gradient)
+        return [w - self.masked(w - after, g) for w, after, g in zip(tensors, afters, gradient(tensors))]
+
+    def masked(self, u, g):
+        mask = u * g > 0
+        return u * mask * (1 / max(np.mean(mask), 1e-3) if self.mean_form else mask.size / (np.sum(mask) + 1))
+
+
+class looksam(Wrapper):
+    """arXiv:2203.02714, Alg. 1, norms over all parameters. Steps 1, 1 + k, 1 + 2k, … are SAM's; what of their gradients
+    is orthogonal to that at the weights serves the others."""
+
+    def __init__(self, inner, rho=0.05, k=5, alpha=0.7):
+        self.inner, self.rho, self.k, self.alpha, self.t = inner, rho, k, alpha, 0
+
+    def step(self, tensors, gradient):
+        w, g = flat(tensors), flat(gradient(tensors))
+        if self.t % self.k == 0:
+            used = flat(gradient(like(w + self.rho * g / norm(g), tensors)))
+            self.orthogonal = used - np.dot(used, g) / np.dot(g, g) * g
+        else:
+            used = g + self.alpha * norm(g) / norm(self.orthogonal) * self.orthogonal
+        self.t += 1
+        return self.inner.step(tensors, lambda at: like(used, tensors))
+
+
+class gsam(Wrapper):
+    """arXiv:2203.08065, as the authors' code, without its eps of 1e-12. Of the gradient at the weights, alpha times
+    what is orthogonal to that at the climbed weights is taken from the latter."""
+
+    def __init__(self, inner, rho=0.05, alpha=0.4):
+        self.inner, self.rho, self.alpha = inner, rho, alpha
+
+    def step(self, tensors, gradient):
+        w, g = flat(tensors), flat(gradient(tensors))
+        second = flat(gradient(like(w + self.rho * g / norm(g), tensors)))
+        orthogonal = g - np.dot(g, second) / np.dot(second, second) * second
+        return self.inner.step(tensors, lambda at: like(second - self.alpha * orthogonal, tensors))
 
 
 class lookahead(Wrapper):
@@ -659,6 +836,132 @@ def jacobian(w):
     return np.vstack([np.diag(np.sqrt(k)), np.diag(6 * np.cos(3 * w)), products])
 
 
+# ---- rules that need the loss: w and g hold all weights, and f is the loss as a function of them ----
+def polyak(w, g, s, t, f, lr=1, c=0.5, f_star=0, eps=0):
+    """arXiv:2002.10542, SPS_max; lr is its bound gamma_b. eps as in the authors' code."""
+    denominator = c * np.dot(g, g) + eps
+    eta = max(0, min(lr, (f(w) - f_star) / denominator)) if denominator > 0 else 0
+    return w - eta * g
+
+
+def momo(w, g, s, t, f, lr=1, beta=0.9, f_star=0, weight_decay=0):
+    """arXiv:2305.07583, algorithm 1, and its decay. The averages start at their first values."""
+    new = f(w), np.dot(g, w), g
+    if t > 1:
+        new = [beta * old + (1 - beta) * x for old, x in zip((s.f, s.gamma, s.d), new)]
+    s.f, s.gamma, s.d = new
+    decay = 1 + lr * weight_decay
+    rise, square = decay * (s.f - f_star - s.gamma) + np.dot(s.d, w), np.dot(s.d, s.d)
+    tau = min(lr, max(rise, 0) / square) if square > 0 else 0
+    return (w - tau * s.d) / decay
+
+
+def armijo_sgd(w, g, s, t, f, lr=1, c=0.1, shrink=0.5, growth=2, most=30):
+    """arXiv:1905.09997, algorithm 1. The first trial is lr, then growth times the last step taken, lr at most. After
+    most trials in vain the weights stay, and the last step taken is still the last."""
+    here, square = f(w), np.dot(g, g)
+    eta = min(lr, growth * s.eta) if s.eta > 0 else lr
+    for _ in range(most):
+        if f(w - eta * g) <= here - c * eta * square:
+            s.eta = eta
+            return w - eta * g
+        eta = shrink * eta
+    return w
+
+
+class LossRule(Rule):
+    """Steps all weights as one vector."""
+
+    def step(self, tensors, gradient):
+        fields = {name: value(field, self.t) for name, field in self.fields.items()}
+        self.t += 1
+        self.states = self.states or [State()]
+        w = self.function(flat(tensors), flat(gradient(tensors)), self.states[0], self.t,
+                          lambda w: loss(like(w, tensors)), **fields)
+        return like(w, tensors)
+
+
+def loss_rule(function, **preset):
+    return lambda **fields: LossRule(function, {**preset, **fields})
+
+
+def philox(seed, stream, count):
+    """Blocks of four 32-bit numbers by Philox 4×32-10: Salmon et al. 2011, with Random123's constants."""
+    mask = np.uint64(0xFFFFFFFF)
+    c = [np.arange(count, dtype=np.uint64), np.zeros(count, np.uint64), np.full(count, stream, np.uint64),
+         np.zeros(count, np.uint64)]
+    keys = [np.uint64(seed & 0xFFFFFFFF), np.uint64(seed >> 32)]
+    for _ in range(10):
+        first, third = np.uint64(0xD2511F53) * c[0], np.uint64(0xCD9E8D57) * c[2]
+        c = [(third >> np.uint64(32)) ^ c[1] ^ keys[0], third & mask, (first >> np.uint64(32)) ^ c[3] ^ keys[1],
+             first & mask]
+        keys = [(keys[0] + np.uint64(0x9E3779B9)) & mask, (keys[1] + np.uint64(0xBB67AE85)) & mask]
+    return np.stack(c, 1)
+
+
+def normals(seed, generation, count, n):
+    """A pair of normals of each block, by Box & Muller 1958, of 53 bits each."""
+    b = philox(seed, generation, (count * n + 1) // 2)
+    unit = lambda high, low: (((high << np.uint64(32)) | low) >> np.uint64(11)).astype(float) * 2.0**-53
+    radius, turn = np.sqrt(-2 * np.log(unit(b[:, 0], b[:, 1]) + 2.0**-53)), 2 * np.pi * unit(b[:, 2], b[:, 3])
+    return np.stack([radius * np.cos(turn), radius * np.sin(turn)], 1).ravel()[:count * n].reshape(count, n)
+
+
+class cmaes:
+    """Hansen, arXiv:1604.00772v2, figure 6 with the defaults of table 1, negative weights among them. A step is a
+    generation, the weights are its mean. A candidate is m + sigma·y with y = √C z and the symmetric root B D Bᵀ: B D z, distributed alike, would depend on
+    the signs and the order of eigenvectors."""
+
+    def __init__(self, sigma=0.3, population=0, seed=0):
+        self.sigma, self.population, self.seed, self.t = sigma, population, seed, 0
+
+    def begin(self, n):
+        self.count = self.population or 4 + math.floor(3 * math.log(n))
+        self.mu = self.count // 2
+        raw = np.log((self.count + 1) / 2) - np.log(np.arange(1.0, self.count + 1))
+        effective = lambda weights: np.sum(weights) ** 2 / np.sum(weights**2)
+        self.effective = mass = effective(raw[:self.mu])
+        self.c_sigma = (mass + 2) / (n + mass + 5)
+        self.damping = 1 + 2 * max(0, math.sqrt((mass - 1) / (n + 1)) - 1) + self.c_sigma
+        self.c_path = (4 + mass / n) / (n + 4 + 2 * mass / n)
+        self.c_one = 2 / ((n + 1.3) ** 2 + mass)
+        self.c_mu = min(1 - self.c_one, 2 * (0.25 + mass + 1 / mass - 2) / ((n + 2) ** 2 + mass))
+        negative = min(1 + self.c_one / self.c_mu, 1 + 2 * effective(raw[self.mu:]) / (mass + 2),
+                       (1 - self.c_one - self.c_mu) / (n * self.c_mu))
+        self.weights = np.where(raw >= 0, raw / np.sum(raw[raw > 0]), raw * negative / -np.sum(raw[raw < 0]))
+        self.expected = math.sqrt(n) * (1 - 1 / (4 * n) + 1 / (21 * n * n))
+        self.path_sigma, self.path, self.C = np.zeros(n), np.zeros(n), np.eye(n)
+
+    def step(self, tensors, gradient):
+        m = flat(tensors)
+        n = len(m)
+        if self.t == 0:
+            self.begin(n)
+        squares, vectors = np.linalg.eigh(self.C)
+        z = normals(self.seed, self.t, self.count, n)
+        self.t += 1
+        y = z @ ((vectors * np.sqrt(squares)) @ vectors.T)
+        order = np.argsort([loss(like(m + self.sigma * row, tensors)) for row in y], kind="stable")
+        z, y, best = z[order], y[order], self.weights[:self.mu]
+        z_mean, y_mean = best @ z[:self.mu], best @ y[:self.mu]  # z = C^(−1/2) y
+        m = m + self.sigma * y_mean
+        keep = 1 - self.c_sigma
+        gain = self.c_sigma * (2 - self.c_sigma)
+        self.path_sigma = keep * self.path_sigma + math.sqrt(gain * self.effective) * z_mean
+        length = norm(self.path_sigma)
+        calm = float(length / math.sqrt(1 - keep ** (2 * self.t)) < (1.4 + 2 / (n + 1)) * self.expected)
+        grown = self.c_path * (2 - self.c_path)
+        self.path = (1 - self.c_path) * self.path + calm * math.sqrt(grown * self.effective) * y_mean
+        scaled = np.where(self.weights >= 0, self.weights, self.weights * n / np.sum(z * z, axis=1))
+        rest = 1 + self.c_one * (1 - calm) * grown - self.c_one - self.c_mu * np.sum(self.weights)
+        self.C = rest * self.C + self.c_one * np.outer(self.path, self.path) + self.c_mu * (y.T * scaled) @ y
+        self.sigma = self.sigma * math.exp(self.c_sigma / self.damping * (length / self.expected - 1))
+        return like(m, tensors)
+
+    def average(self):
+        return None
+
+
 class Residuals:
     """Rules of least squares: they minimise half the sum of the squared residuals."""
 
@@ -770,7 +1073,7 @@ def coslog4(value, steps):  # Holzmüller et al. 2024, section 3.1
     return lambda t: value * 0.5 * (1 - math.cos(2 * math.pi * math.log(1 + (2**4 - 1) * min(t / steps, 1), 2)))
 
 
-SCHEDULES = dict(constant=constant, coslog4=coslog4, cosine=cosine, joined=joined, warmup=warmup,
+SCHEDULES = dict(rex=rex, sqrt_cooldown=sqrt_cooldown, wsd=wsd, sqrt=True, constant=constant, coslog4=coslog4, cosine=cosine, joined=joined, warmup=warmup,
                  inverse_sqrt=inverse_sqrt, sqrt_decay=sqrt_decay)
 WORDS = dict(SCHEDULES, true=True, false=False)
 IN_NUMPY = dict(
@@ -781,6 +1084,9 @@ IN_NUMPY = dict(
     adan=rule(adan), adafactor=rule(adafactor), soap=rule(soap), sophia=rule(sophia, whole=True),
     nadamw=rule(nadamw), adopt=rule(adopt), ademamix=rule(ademamix), bfgs=bfgs, ssbfgs=lambda **fields: bfgs(**{"self_scaled": True, **fields}),
     ssbroyden=lambda **fields: bfgs(**{"broyden": True, **fields}), cg=cg, lm=lm, gauss_newton=gauss_newton,
+    polyak=loss_rule(polyak), momo=loss_rule(momo), armijo_sgd=loss_rule(armijo_sgd), dog=rule(dog, whole=True),
+    dowg=rule(dowg, whole=True), dadapt_sgd=rule(dadapt_sgd, whole=True), dadapt_adam=rule(dadapt_adam, whole=True),
+    shampoo=rule(shampoo), cmaes=cmaes, mechanic=mechanic, cautious=cautious, looksam=looksam, gsam=gsam,
     natural_gradient=natural_gradient, spring=spring,
     clip_norm=clip_norm, clip_norm_per_parameter=clip_norm_per_parameter, clip_value=clip_value, agc=agc, sam=sam,
     asam=asam, lookahead=lookahead, accumulate=accumulate, ema=ema, swa=swa)
@@ -1235,6 +1541,101 @@ muon(lr=0.005, weight_decay=0.2)
 """, NUMPY, b_shape=(4, 1))
 
 
+cases("""
+dog(lr=1)
+dog(r_rel=0.001)
+dog(r_rel=0.01, eps=10)
+dog(lr=0.5, r_rel=0.001, eps=10, weight_decay=0.1)
+dog(lr=joined(20: 1, 1: 0.3), r_rel=0.001)
+dowg(r_rel=0.001)
+dowg(r_rel=0.00309, eps=0.0001)
+dowg(lr=0.3, r_rel=0.01, eps=0.1)
+dowg(lr=0.5, r_rel=0.001, weight_decay=0.1)
+dowg(lr=joined(20: 1, 1: 0.3), r_rel=0.01)
+dadapt_sgd(lr=1)
+dadapt_sgd(lr=0.5, d0=0.001)
+dadapt_sgd(momentum=0.9, d0=0.01)
+dadapt_sgd(momentum=0.5, weight_decay=0.2, d0=0.01, growth_rate=1.1)
+dadapt_sgd(lr=joined(20: 1, 1: 0.3), momentum=0.8, d0=0.01)
+dadapt_adam(lr=0.1)
+dadapt_adam(lr=0.1, d0=0.001, growth_rate=1.1)
+dadapt_adam(lr=0.1, beta1=0.8, beta2=0.99, eps=0.1, weight_decay=0.1, d0=0.01)
+dadapt_adam(lr=0.05, weight_decay=0.1, d0=0.01, decoupled=true)
+dadapt_adam(lr=0.1, weight_decay=0.1, d0=0.001, decoupled=true, bias_correction=true)
+dadapt_adam(lr=joined(100: 0.1, 1: 0.01), d0=0.001)
+mechanic(sgd(lr=0.01, momentum=0.9), s_init=0.01)
+mechanic(sgd(lr=0.01, momentum=0.5), s_decay=0.1, s_init=0.1, eps=0.00001)
+mechanic(sgd(lr=0.01), s_decay=0.1, s_init=0.1, eps=0.0001)
+mechanic(adamw(lr=0.01), s_decay=0, s_init=0.01)
+mechanic(adamw(lr=0.01, weight_decay=0.3), s_decay=0.5, s_init=0.01)
+mechanic(adamw(lr=cosine(0.05, 250)), s_init=0.01)
+mechanic(lion(lr=0.01), s_init=0.01)
+cautious(sgd(lr=0.01, momentum=0.5))
+cautious(sgd(lr=0.003, momentum=0.8), mean_form=true)
+cautious(adamw(lr=0.01, weight_decay=0.3))
+cautious(adamw(lr=0.01, weight_decay=0.3), mean_form=true)
+cautious(adamw(lr=joined(100: 0.02, 1: 0.002)), mean_form=true)
+cautious(lion(lr=0.01))
+cautious(lion(lr=0.01, weight_decay=0.3), mean_form=true)
+clip_norm(cautious(sgd(lr=0.005, momentum=0.5)), max_norm=3)
+looksam(sgd(lr=0.01))
+looksam(sgd(lr=0.01, momentum=0.9), alpha=0.3)
+looksam(sgd(lr=joined(100: 0.01, 1: 0.001), momentum=0.5), rho=0.1)
+looksam(adamw(lr=0.01), k=2, alpha=1)
+looksam(adamw(lr=0.01, beta1=0.8, weight_decay=0.3))
+looksam(adamw(lr=0.01), rho=0.2, k=10, alpha=0.4)
+looksam(lion(lr=0.01), rho=0.1)
+gsam(sgd(lr=0.01))
+gsam(sgd(lr=0.01, momentum=0.5), rho=0.1)
+gsam(sgd(lr=0.01), rho=0.2, alpha=0.2)
+gsam(adamw(lr=0.01, beta1=0.8, weight_decay=0.3), rho=0.1, alpha=0.1)
+gsam(adamw(lr=joined(30: 0.02, 1: 0.001)), alpha=0.1)
+gsam(lion(lr=0.01), rho=0.1)
+gsam(clip_norm(sgd(lr=0.01), max_norm=3), rho=0.1)
+
+shampoo(lr=0.02, eps=0.01)
+shampoo(lr=0.05, eps=0.0001, frequency=1)
+shampoo(lr=0.02, beta1=0.8, beta2=0.95, eps=0.01, weight_decay=0.3, frequency=5, graft_beta2=0.99, graft_eps=0.1)
+shampoo(lr=0.2, eps=0.01, frequency=4, graft_beta2=1)
+shampoo(lr=0.01, beta1=0.5, eps=0.01, graft_adam=false, graft_sgd=true)
+shampoo(lr=0.5, beta1=0.5, eps=0.1, frequency=3, graft_adam=false)
+shampoo(lr=joined(100: 0.02, 1: 0.002), beta2=0.99, eps=0.01, frequency=7)
+""", NUMPY)
+cases("""
+polyak(lr=1, f_star=-15)
+polyak(lr=1, c=3, f_star=-15)
+polyak(lr=0.05, f_star=-18)
+polyak(lr=0.04, c=10, f_star=-18, eps=100)
+polyak(lr=joined(100: 0.01, 1: 0.002), c=10, f_star=-18)
+
+momo(lr=0.01, f_star=-20)
+momo(lr=1, f_star=-15)
+momo(lr=0.05, beta=0.8, f_star=-16, weight_decay=0.1)
+momo(lr=joined(100: 0.03, 1: 0.003), beta=0.95, f_star=-18)
+momo(lr=cosine(0.05, 250), f_star=-18, weight_decay=0.2)
+
+armijo_sgd(lr=1)
+armijo_sgd(lr=0.1, c=0.98)
+armijo_sgd(lr=0.1, c=0.99, shrink=0.7, growth=1.5)
+armijo_sgd(lr=0.01, c=0.99, growth=1.1)
+armijo_sgd(lr=joined(1: 0.01, 20: 1, 1: 0.0003), shrink=0.1, growth=8, most=1)
+armijo_sgd(lr=joined(3: 1, 1: 0.002), most=2)
+armijo_sgd(lr=joined(4: 0.3, 1: 0.02), c=0.2, growth=10)
+
+cmaes(sigma=0.3)
+cmaes(sigma=0.3, seed=5)
+cmaes(sigma=0.2, population=30)
+cmaes(sigma=0.3, population=5)
+cmaes(sigma=1, population=7, seed=12345678901)
+""", NUMPY, SEARCH_ROWS)
+cases("""
+shampoo(lr=0.05, eps=0.01)
+""", NUMPY, b_shape=(2, 2))
+cases("""
+shampoo(lr=0.05, eps=0.01, weight_decay=0.1)
+""", NUMPY, b_shape=(4, 1))
+
+
 # ---- schedules: the rate at steps 0 … 59 ----
 S = torch.optim.lr_scheduler
 COUNT = 60
@@ -1272,7 +1673,8 @@ torch_schedule("swa_lr(0.1, 0, 0.02, 15)", lambda o: O.swa_utils.SWALR(o, 0.02, 
 torch_schedule("swa_lr(0.1, 0, 0.02, 15, linear)", lambda o: O.swa_utils.SWALR(o, 0.02, 15, "linear"))
 torch_schedule("joined(10: exponential(0.1, 0.9), 1: exponential(0.1, 0.5))",
                lambda o: S.SequentialLR(o, [S.ExponentialLR(o, 0.9), S.ExponentialLR(o, 0.5)], [10]))
-for name in ("constant(0.1)", "coslog4(0.1, 50)", "inverse_sqrt(0.1, 10)", "sqrt_decay(0.1)", "warmup(10, cosine(0.1, 50))"):
+for name in ("constant(0.1)", "coslog4(0.1, 50)", "inverse_sqrt(0.1, 10)", "rex(0.1, 50)", "sqrt_cooldown(0.1, 50)",
+             "sqrt_cooldown(0.1, 50, 0.01)", "wsd(0.1, 10, 20, 25)", "wsd(0.1, 10, 20, 25, 0.01, sqrt)", "wsd(0.1, 0, 5, 9, 0.01)", "sqrt_decay(0.1)", "warmup(10, cosine(0.1, 50))"):
     schedule_case(name, NUMPY, [built(name, SCHEDULES)(t) for t in range(COUNT)])
 
 optimizer = O.SGD([torch.nn.Parameter(torch.zeros(1))], lr=0.1)

@@ -1,0 +1,77 @@
+// DoG: the distance from the start over the gradients so far gives the rate.
+#pragma once
+
+#include <descent/optim/engine/rule.h>
+#include <descent/optim/rules/squares.h>
+
+#include <cmath>
+
+namespace descent::optim {
+
+/// DoG, distance over gradients. Source: Ivgi et al. 2023, arXiv:2302.12022, Alg. 1, as the
+/// authors' code. θ₀ are the first weights; norms run over all parameters:
+///   r̄ = max(r̄, ‖θ − θ₀‖),  G += ‖g‖²,  θ −= η·r̄/√G · g.
+/// r̄ starts at r_rel·(1 + ‖θ₀‖), and G at ε. The rule keeps the average that the paper evaluates,
+/// x̄ += 9/(8 + t)·(θ − x̄): swap_average() uses it. weight_decay adds λθ to g (L2).
+struct DoG {
+  /// lr: factor η of the rate that is found; leave it at 1. r_rel: first distance. eps: first G.
+  /// weight_decay: decay λ.
+  Hyper lr = 1, r_rel = 1e-6, eps = 1e-8, weight_decay = 0;
+
+  static constexpr Card card{
+      .name = "dog",
+      .title = "DoG: distance over gradients, without a rate to tune",
+      .formula = "r̄ = max(r̄, ‖θ − θ₀‖),  G += ‖g‖²,  θ −= η r̄/√G g",
+      .paper = "Ivgi et al. 2023, arXiv:2302.12022",
+      .when = "SGD on a new problem whose rate is unknown: leave lr at 1, evaluate the average.",
+      .avoid = "Where Adam beats SGD by far: one rate serves all weights.",
+      .traps = "Meant with averaging: swap_average(). The rate never falls by itself.",
+      .state = 2};
+  /// start: θ₀. mean: x̄.
+  static constexpr std::array slot_names{"start", "mean"};
+  /// r̄ and G, the same for all parameters.
+  static constexpr std::array numbers{Number{"distance", 0}, Number{"sum", 0}};
+  static constexpr bool shares_sums = true;  ///< one rate serves all parameters
+  static void fields(auto& r, auto&& f) {
+    f("lr", r.lr, kNonNegative);
+    f("r_rel", r.r_rel, kPositive);
+    f("eps", r.eps, kNonNegative);
+    f("weight_decay", r.weight_decay, kNonNegative);
+  }
+
+  template <class T>
+  void measure(Step s, auto&& run) const {
+    const T decay = T(weight_decay(s));
+    const detail::Squares<T> squares;
+    if (s.t == 1)
+      run([=](auto w, auto g, auto& start) {
+        start = w;
+        return squares.terms(w * w, fma(decay, w, g));
+      });
+    else
+      run([=](auto w, auto g, auto start) {
+        const auto far = w - start;
+        return squares.terms(far * far, fma(decay, w, g));
+      });
+  }
+  template <class T>
+  void dispatch(Step s, auto&& run) const {
+    double &distance = s.numbers[0], &sum = s.numbers[1];
+    const double length = std::sqrt(s.sums[0]), slope = detail::Squares<T>::norm(s.sums);
+    distance = s.t == 1 ? r_rel(s) * (1 + length) : std::fmax(distance, length);
+    sum = (s.t == 1 ? eps(s) : sum) + slope * slope;
+    const T eta = T(sum > 0 ? lr(s) * distance / std::sqrt(sum) : 0), decay = T(weight_decay(s)),
+            share = T(9.0 / (8.0 + static_cast<double>(s.t)));
+    run([=](auto& w, auto g, auto, auto& mean) {
+      w -= eta * fma(decay, w, g);
+      mean = fma(share, w - mean, mean);
+    });
+  }
+  /// x̄.
+  Tensor average(Step, const Tensor&, std::span<const Tensor> kept) const { return kept[1]; }
+};
+
+}  // namespace descent::optim
+
+#define DESCENT_BUILT_IN DoG
+#include <descent/optim/engine/built_in.inc>
