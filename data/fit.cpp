@@ -18,6 +18,7 @@ std::vector<FitProgress> fit(nn::Module& model, optim::Optimizer& optimizer,
   using Clock = std::chrono::steady_clock;
   const auto loss_of = [&](const Tensor& y, const Tensor& target) {
     if (options.loss) return options.loss(y, target);
+    if (optimizer.takes_residuals()) return nn::mse_residuals(y, target);
     return target.dtype() == kInt64 ? nn::cross_entropy(y, target) : nn::mse_loss(y, target);
   };
   FitProgress p{model, options.epochs, loader.batches()};
@@ -36,7 +37,7 @@ std::vector<FitProgress> fit(nn::Module& model, optim::Optimizer& optimizer,
     for (const auto [x, y] : loader) {
       sum += optimizer.step([&, &inputs = x, &targets = y] {
         const Tensor loss = loss_of(model(inputs), targets);
-        loss.backward();
+        if (!optimizer.takes_residuals()) loss.backward();
         return loss;
       });
       p.loss = sum / static_cast<double>(++p.batch);

@@ -35,7 +35,8 @@ using FitCallback = std::function<bool(const FitProgress&)>;
 /// How fit() trains.
 struct FitOptions {
   std::int64_t epochs = 10;  ///< passes over the loader
-  /// The loss of a batch; empty: cross_entropy for int64 targets, else mse_loss.
+  /// The loss of a batch; empty: cross_entropy for int64 targets, else mse_loss. If the optimizer
+  /// takes residuals: the residuals; empty: mse_residuals.
   std::function<Tensor(const Tensor& output, const Tensor& target)> loss{};
   std::optional<data::Dataset> validation{};  ///< measured after each epoch
   std::vector<FitCallback> callbacks{};       ///< in the order in which they are called

@@ -1,11 +1,13 @@
 #include <descent/autograd/ops.h>
 #include <descent/core/checkpoint.h>
 #include <descent/core/create.h>
+#include <descent/core/log.h>
 #include <descent/data/trainer.h>
 #include <descent/nn/batch_norm.h>
 #include <descent/nn/loss.h>
 #include <descent/nn/metrics.h>
 
+#include <algorithm>
 #include <chrono>
 #include <cmath>
 #include <limits>
@@ -80,6 +82,15 @@ Trainer::Trainer(nn::Module& model, optim::Optimizer& optimizer, data::Dataset t
   if (options_.epochs < 0 || options_.patience < 0 || !(options_.time_limit >= 0))
     fail<ValueError>("Trainer", "got epochs ", options_.epochs, ", patience ", options_.patience,
                      ", time_limit ", options_.time_limit, ", expected 0 or more");
+  if (optimizer.takes_residuals() && has_classes(train_))
+    fail<ValueError>(
+        "Trainer", "got classes for ", optimizer.to_string(),
+        ", expected numbers: it minimises squared residuals. Hint: lbfgs or bfgs takes "
+        "any loss");
+  if (optimizer.full_batch() && loader_.batches() > 1)
+    logging::warning(to_text("Trainer: ", optimizer.to_string(), " wants all ", train_.size(),
+                             " samples at each step, got batches of ", options_.batch_size,
+                             ". Hint: batch_size = ", train_.size()));
   if (options_.plateau) plateau_.emplace(optimizer_, *options_.plateau);
   if (options_.patience > 0)
     stopping_.emplace(optim::EarlyStoppingOptions{.patience = options_.patience});
@@ -200,11 +211,20 @@ Tensor Trainer::loss_of(const data::Batch& batch) {
   return mean(losses * w);
 }
 
+/// Residuals whose loss, half the sum of their squares, is loss_of().
+Tensor Trainer::residuals_of(const data::Batch& batch) {
+  if (!options_.weight.defined()) return nn::mse_residuals(model_(batch.x), batch.y);
+  const std::int64_t d = train_.num_features();
+  const Tensor w = batch.x.select(1, d).unsqueeze(1);
+  return nn::mse_residuals(model_(batch.x.narrow(1, 0, d).contiguous()), batch.y) * sqrt(w);
+}
+
 /// Trains on the batches of the epoch that are left.
 void Trainer::train_an_epoch(const std::function<void()>& watch) {
   double start = seconds();
   for (const data::Batch batch : loader_) {
     optimizer_.step([&] {
+      if (optimizer_.takes_residuals()) return residuals_of(batch);
       const Tensor loss = loss_of(batch);
       loss.backward();
       return loss;
@@ -230,13 +250,24 @@ void Trainer::finish() {
   result_.validation = evaluate(model_, validation_);
 }
 
+namespace {
+
+/// The rate of the first group; 0 for a rule without one.
+double rate_of(const optim::Optimizer& optimizer) {
+  const std::vector<optim::Field> fields = optimizer.fields();
+  const auto lr = std::ranges::find(fields, "lr", &optim::Field::name);
+  return lr == fields.end() ? 0 : lr->value;
+}
+
+}  // namespace
+
 TrainingResult Trainer::run(const TrainingWatchers& watch) {
   start_ = seconds();
   std::vector<Epoch>& epochs = result_.epochs;
   const nn::TrainingGuard training(model_);
   try {
     while (std::ssize(epochs) < options_.epochs && !has_stopped()) {
-      if (loader_.epoch() == std::ssize(epochs)) lr_ = optimizer_.get("lr");
+      if (loader_.epoch() == std::ssize(epochs)) lr_ = rate_of(optimizer_);
       if (loader_.finished_epochs() == std::ssize(epochs)) train_an_epoch(watch.batch);
       const auto [trained, validated] = scores();
       epochs.push_back({std::ssize(epochs) + 1, trained, validated, lr_, result_.seconds});

@@ -78,11 +78,13 @@ std::int64_t training_steps(const nn::Module& model, const data::Dataset& train,
                             const TrainerOptions& options);
 
 /// A training run. Model and optimizer must outlive the Trainer. Classes are trained by
-/// cross_entropy, values by mse_loss. If the optimizer keeps an average of the weights, the average
-/// is scored, and the model is left with it.
+/// cross_entropy, values by mse_loss. If the optimizer takes residuals, it gets those of mse_loss.
+/// If the optimizer keeps an average of the weights, the average is scored, and the model is left
+/// with it.
 class Trainer {
  public:
-  /// Throws ValueError if an option is out of range, and ShapeError if `weight` is not (N).
+  /// Throws ValueError if an option is out of range, or for classes with an optimizer that takes
+  /// residuals, and ShapeError if `weight` is not (N).
   Trainer(nn::Module& model, optim::Optimizer& optimizer, data::Dataset train,
           data::Dataset validation, TrainerOptions options = {});
 
@@ -103,6 +105,7 @@ class Trainer {
   bool has_stopped() const;
   bool out_of_time();
   Tensor loss_of(const data::Batch& batch);
+  Tensor residuals_of(const data::Batch& batch);
   double loss_to_lower(const Score& validated);
   void measure_batch_norm();
   void train_an_epoch(const std::function<void()>& watch);

@@ -36,6 +36,11 @@ Tensor mse_loss(const Tensor& input, const Tensor& target, Reduction r) {
   return reduce(square(input - target), r);
 }
 
+Tensor mse_residuals(const Tensor& input, const Tensor& target) {
+  check_same("mse_residuals", input, target);
+  return (input - target) * std::sqrt(2 / static_cast<double>(input.numel()));
+}
+
 Tensor l1_loss(const Tensor& input, const Tensor& target, Reduction r) {
   check_same("l1_loss", input, target);
   return reduce(abs(input - target), r);

@@ -24,6 +24,9 @@ enum class Reduction {
 
 /// d², Reduction::mean by default.
 Tensor mse_loss(const Tensor& input, const Tensor& target, Reduction r = Reduction::mean);
+/// The residuals of mse_loss, for rules of least squares such as optim::LevenbergMarquardt:
+/// d·√(2/n) for n elements, so that half the sum of their squares is the mean of d².
+Tensor mse_residuals(const Tensor& input, const Tensor& target);
 /// |d|.
 Tensor l1_loss(const Tensor& input, const Tensor& target, Reduction r = Reduction::mean);
 /// ½d² if |d| <= δ, else δ(|d| − ½δ). Huber 1964. Throws ValueError unless δ > 0.

@@ -171,6 +171,8 @@ class Optimizer {
   /// The most weights that the rule takes, because it keeps a matrix; 0 for any number.
   std::int64_t most_weights() const;
   bool searches() const;  ///< true if the rule evaluates the loss as often as it likes: L-BFGS
+  /// True if a step needs the loss of all data, because a batch would mislead its search.
+  bool full_batch() const;
   /// True if the closure is to return residuals, for a rule of least squares: Levenberg–Marquardt.
   bool takes_residuals() const;
   /// Sets what a step does if a gradient has a NaN or an infinity. Default: NonFinite::throw_error.

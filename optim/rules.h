@@ -18,6 +18,7 @@
 #include <descent/optim/rules/lbfgs.h>
 #include <descent/optim/rules/bfgs.h>
 #include <descent/optim/rules/nonlinear_cg.h>
+#include <descent/optim/rules/newton_cg.h>
 #include <descent/optim/rules/levenberg_marquardt.h>
 #include <descent/optim/rules/gauss_newton.h>
 #include <descent/optim/rules/natural_gradient.h>

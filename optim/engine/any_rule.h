@@ -39,8 +39,8 @@ struct RuleTraits {
   // closure. built_in: the rule is one of Descent's.
   bool measures = false, shares_sums = false, curves = false, built_in = false;
   // Of search rules. residuals: minimize() takes a LeastSquares. gradient_free: the closure need
-  // not call backward().
-  bool residuals = false, gradient_free = false;
+  // not call backward(). uses_hessian: the first gradients keep their graph.
+  bool residuals = false, gradient_free = false, uses_hessian = false;
 };
 
 /// The rule of a group, with its type erased. ElementRule, TensorRule and SearchRule derive from

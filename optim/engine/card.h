@@ -46,6 +46,7 @@ struct Card {
   int state = 0;                  ///< numbers kept for each weight, at the default settings
   /// The most weights that the rule takes, because it keeps a number for each pair; 0: any number.
   std::int64_t most_weights = 0;
+  bool full_batch = false;  ///< true if every step needs the loss of all data, not of a batch
   double gradient_evaluations = 1;  ///< gradient evaluations in a step, on average
   bool basic = false;  ///< true for a textbook optimizer: a comparison begins with these
 };

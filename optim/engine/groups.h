@@ -60,6 +60,9 @@ class Groups final : public Layer {
   void remember_weights();
   /// True if the rule is a search rule, which evaluates gradients while it steps: L-BFGS.
   bool searches() const { return search_ != nullptr; }
+  bool full_batch() const {
+    return any([](const AnyRule& r) { return r.card.full_batch; });
+  }
   /// True if the rule wants residuals from the closure.
   bool takes_residuals() const {
     return any([](const AnyRule& r) { return r.residuals; });

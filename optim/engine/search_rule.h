@@ -31,6 +31,10 @@ struct Search {
   /// Moves the weights to x, (n), and calls the closure. Returns the loss and the gradient (n) at
   /// x. Throws what the closure throws.
   std::function<std::pair<double, Tensor>(const Tensor& x)> evaluate;
+  /// The product of the Hessian at the first x with v, (n). Costs a backward pass, which counts as
+  /// an evaluation. Empty unless the rule has `static constexpr bool uses_hessian = true`. Call it
+  /// before evaluate().
+  std::function<Tensor(const Tensor& v)> hessian;
 };
 
 /// What minimize() of a rule of least squares works on: the loss is ½Σr², with m residuals r that
@@ -98,6 +102,7 @@ class SearchRuleOf final : public RuleOf<Rule, SearchRule> {
   static RuleTraits traits() {
     RuleTraits t = RuleOf<Rule, SearchRule>::traits_of();
     t.residuals = kResiduals;
+    t.uses_hessian = requires { requires Rule::uses_hessian; };
     t.gradient_free = requires { requires Rule::gradient_free; };
     return t;
   }

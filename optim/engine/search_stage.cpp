@@ -11,11 +11,60 @@ namespace descent::optim::detail {
 
 double SearchStage::start(const Closure& closure) {
   closure_ = &closure;
+  if (rule_.uses_hessian) return loss_ = start_with_graph(closure);
   if (!rule_.residuals) return loss_ = closure(nullptr);
   residuals_ = residuals_of(closure);
   const Tensor r = residuals_.detach();
   backward({residuals_}, {r}, {.retain_graph = true});  // Jᵀr, which wrappers and tracers see
   return inner(r, r) / 2;
+}
+
+/// Calls the closure, keeps the gradients with their graph for Search::hessian, and leaves them
+/// without.
+double SearchStage::start_with_graph(const Closure& closure) {
+  const double loss = [&] {
+    const descent::detail::CreateGraphGuard graph;
+    return closure(nullptr);
+  }();
+  slopes_.clear();
+  for (const Parameter& p : ledger_.parameters) {
+    const Tensor g = p.value.grad();
+    slopes_.push_back(g.defined() && g.requires_grad() ? g : Tensor());
+    if (slopes_.back().defined()) p.value.set_grad(g.detach());
+  }
+  return loss;
+}
+
+/// H·v of the gradients that start_with_graph() kept.
+Tensor SearchStage::hessian_times(const Tensor& v) {
+  std::vector<Tensor> leaves, slopes, parts;
+  std::int64_t at = 0;
+  for (std::size_t i = 0; i < slopes_.size(); ++i) {
+    const Tensor& w = ledger_.parameters[i].value;
+    const std::int64_t n = w.numel();
+    if (slopes_[i].defined()) {
+      leaves.push_back(w);
+      slopes.push_back(slopes_[i]);
+      parts.push_back(v.slice(0, at, at + n).reshape(w.shape()).to(w.dtype()));
+    }
+    at += n;
+  }
+  std::vector<Tensor> products;
+  if (!leaves.empty()) {
+    const EnableGradGuard grad_mode;
+    products = grad(slopes, leaves, parts, {.retain_graph = true, .allow_unused = true});
+  }
+  ++ledger_.evaluations_now;
+  parts.clear();
+  std::size_t leaf = 0;
+  for (std::size_t i = 0; i < slopes_.size(); ++i) {
+    const Tensor h = slopes_[i].defined() ? products[leaf++] : Tensor();
+    parts.push_back((h.defined() ? h : zeros_like(ledger_.parameters[i].value))
+                        .detach()
+                        .to(kFloat64)
+                        .reshape({-1}));
+  }
+  return rule_.maximize() ? -cat(parts) : cat(parts);
 }
 
 void SearchStage::plan(const Update& update) {
@@ -88,7 +137,9 @@ Tensor SearchStage::search(const Closure& closure) {
     const double loss = evaluate([&] { return closure(nullptr); });
     return std::pair{loss, gather(true)};
   };
+  if (rule_.uses_hessian) s.hessian = [this](const Tensor& v) { return hessian_times(v); };
   rule_.minimize(s);
+  slopes_.clear();
   return s.x;
 }
 

@@ -133,6 +133,8 @@ class SearchStage final : public Stage {
  private:
   Tensor gather(bool gradients) const;
   void scatter(const Tensor& x) const;
+  double start_with_graph(const Closure& closure);
+  Tensor hessian_times(const Tensor& v);
   template <class F>
   auto evaluate(F f);
   Tensor residuals_of(const Closure& closure);
@@ -142,7 +144,8 @@ class SearchStage final : public Stage {
   SearchRule& rule_;
   const Closure* closure_ = nullptr;
   double loss_ = 0;
-  Tensor residuals_;  // of the last call, (m) in double, with its graph
+  std::vector<Tensor> slopes_;  // the gradients of the first call, with their graph
+  Tensor residuals_;            // of the last call, (m) in double, with its graph
 };
 
 }  // namespace descent::optim::detail

@@ -33,10 +33,11 @@ std::string indented(std::string_view text, std::size_t width, std::size_t inden
 }
 
 std::string state_text(const Card& c) {
-  if (c.most_weights > 0)
-    return to_text("n² numbers for n parameters, at most ", c.most_weights, " parameters");
+  const std::string limit =
+      c.most_weights > 0 ? to_text(", at most ", c.most_weights, " parameters") : "";
+  if (!limit.empty() && c.state == 0) return "n² numbers for n parameters" + limit;
   return to_text(c.state, c.state == 1 ? " number" : " numbers", " per parameter (", 4 * c.state,
-                 " bytes in float32)");
+                 " bytes in float32)", limit);
 }
 std::string cost_text(const Card& c) {
   return to_text(c.gradient_evaluations,
@@ -119,7 +120,7 @@ std::string markdown_table() {
     std::string formula;
     for (const char c : e.card.formula) formula += c == '|' ? "\\|" : std::string(1, c);
     s += to_text("| `", e.name, "` | ", e.card.title, " | ", formula, " | ", e.card.paper, " | ",
-                 e.card.most_weights > 0 ? "n" : to_text(e.card.state), " | ",
+                 e.card.most_weights > 0 && e.card.state == 0 ? "n" : to_text(e.card.state), " | ",
                  e.card.gradient_evaluations, " |\n");
   }
   return s;

@@ -60,6 +60,7 @@ struct BFGS {
           "Needs a closure; one step() evaluates many times. Keeps n² numbers and reads them "
           "twice an iteration.",
       .most_weights = 10000,
+      .full_batch = true,
       .gradient_evaluations = 20};
   /// None: the memory keeps H.
   static constexpr std::array<const char*, 0> slot_names{};

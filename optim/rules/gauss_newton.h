@@ -32,6 +32,7 @@ struct GaussNewton {
           "Poor starts and nearly dependent parameters: lm is as fast near the end, and safer.",
       .traps = "Return residuals, and do not call backward(). Use double.",
       .most_weights = 10000,
+      .full_batch = true,
       .gradient_evaluations = 20};
   /// None.
   static constexpr std::array<const char*, 0> slot_names{};

@@ -36,6 +36,7 @@ struct LBFGS {
           "Needs a closure; one step() evaluates many times (see gradient_evaluations()). Keeps "
           "2·history numbers a parameter.",
       .state = 200,
+      .full_batch = true,
       .gradient_evaluations = 20};
   /// None: LbfgsMemory keeps what is remembered.
   static constexpr std::array<const char*, 0> slot_names{};

@@ -61,7 +61,9 @@ struct LevenbergMarquardt {
       .traps =
           "Return residuals, not their squares, and do not call backward(). Use double. Start "
           "near: what it finds is the nearest minimum.",
+      .state = 1,
       .most_weights = 10000,
+      .full_batch = true,
       .gradient_evaluations = 20};
   /// None: the memory keeps λ and D.
   static constexpr std::array<const char*, 0> slot_names{};

@@ -48,6 +48,7 @@ struct NaturalGradient {
           "every step. The closure returns residuals.",
       .avoid = "Losses that are no sum of squares; many points: a step solves a system of them.",
       .traps = "λ decides: 1e-3 early, 1e-6 and less near the end. Use double.",
+      .state = 1,
       .most_weights = 10000,
       .gradient_evaluations = 100};
   /// None: the memory keeps δ.

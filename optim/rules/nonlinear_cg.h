@@ -57,6 +57,7 @@ struct NonlinearCG {
       .avoid = "Mini-batches and dropout. Where lbfgs fits in memory, it needs fewer evaluations.",
       .traps = "Needs a closure; one step() evaluates many times. Keeps two numbers a parameter.",
       .state = 2,
+      .full_batch = true,
       .gradient_evaluations = 40};
   /// None: the memory keeps direction and gradient.
   static constexpr std::array<const char*, 0> slot_names{};

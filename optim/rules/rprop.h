@@ -27,7 +27,8 @@ struct Rprop {
       .when = "Full batches of small problems: fast, and hardly anything to tune.",
       .avoid = "Mini-batches: noise in the sign makes every step shrink. RMSProp is its answer.",
       .traps = "lr is only where the steps start; a schedule of it has no effect.",
-      .state = 2};
+      .state = 2,
+      .full_batch = true};
   /// step_size: Δ. previous: the gradient before, g₋.
   static constexpr std::array slot_names{"step_size", "previous"};
   static void fields(auto& r, auto&& f) {

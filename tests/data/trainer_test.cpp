@@ -106,6 +106,26 @@ TEST(Trainer, CountsSamplesByTheirWeights) {
   for (std::size_t i = 0; i < a.size(); ++i) EXPECT_TRUE(allclose(a[i].value, b[i].value, 0, 0));
 }
 
+TEST(Trainer, GivesRulesOfLeastSquaresTheResidualsOfItsLoss) {
+  manual_seed(4);
+  const Tensor x = linspace(-2, 2, 60).unsqueeze(1), y = sin(x * 2) + x;
+  const data::Dataset curve{.name = "curve", .x = x, .y = y};
+  for (const bool weighted : {false, true}) {
+    nn::Sequential model(nn::Linear(1, 6), nn::Tanh(), nn::Linear(6, 1));
+    optim::Optimizer lm(model.parameters(), optim::LevenbergMarquardt{.max_iter = 40});
+    TrainerOptions options{.epochs = 1, .batch_size = 60};
+    if (weighted) options.weight = arange(0, 60) / 29.5;
+    const TrainingResult r = Trainer(model, lm, curve, curve, options).run();
+    EXPECT_LT(r.validation.loss, 1e-3);
+    EXPECT_GT(r.gradient_evaluations, 100) << "passes for the Jacobians count";
+  }
+  Problem classes;
+  optim::Optimizer lm(classes.model.parameters(), optim::LevenbergMarquardt{});
+  EXPECT_TRUE(message_of<ValueError>([&] {
+                Trainer(classes.model, lm, classes.parts.train, classes.parts.test);
+              }).find("got classes for lm(") != std::string::npos);
+}
+
 TEST(Trainer, LeavesTheModelWithTheAverage) {
   Problem p(true);
   optim::Optimizer averaged = optim::swa(std::move(p.optimizer), {.start = 6});

@@ -202,6 +202,20 @@ and losses to float does to a run in double, or for SOAP with an eps of 1e-4 abo
 | SSBroyden: first τ | h/(1 + aθ), the authors' `initial_scale` | their default divides the identity by τ as at later steps |
 | Adafactor: ε₁ | added to g², as the paper | added to the factored V (PyTorch's newer `Adafactor`) |
 | SOAP: bases | one step of orthogonal iteration at each refresh, as Alg. 4 of the paper | eigenvectors anew: `exact_basis=true` |
+| LM: D and λ | D = max(diag(JᵀJ), ½D₋), λ starts at 1e-3, with acceleration | Moré's D: `scale_memory=1`; MINPACK bounds the step in place of λ |
+| SPRING: bias correction | none, as the authors' code | Alg. 1 of the paper divides δ by √(1 − μ²ᵏ) |
+| K-FAC: Fisher | exact, of the model's own distribution (`nn::Kfac`) | the paper samples labels; others take the empirical Fisher of the true labels |
+| Cautious: divisor | (kept + 1)/n, as Alg. 1 | max(kept/n, 1e-3), the authors' later code: `mean_form=true` |
+| Cautious: decay | masked with the step | the authors decay before, without the mask |
+| ASAM: T | \|θ\| + 0.01 for all parameters | the authors' code leaves biases at T = 1 |
+| GSAM: ρ | constant, or a schedule of its own | follows the rate |
+| DoG: ε | once, in the first G | Optax adds it at each step, which gives the same sum |
+| DoWG: ε and r̄ | ε = 0, r̄ starts at 1e-6·(1 + ‖θ₀‖) | the authors' code has one ε of 1e-4 for both |
+| D-Adaptation of Adam: numerator | v of the step before, as the authors' code | v of this step, as the paper |
+| Mechanic: h | absolute, with the weights after the inner step, as the authors' PyTorch code | signed, with those before, as the paper |
+| Shampoo: momentum | of the gradient, before the preconditioner, as Shi et al. | none, as the paper of 2018 |
+| Polyak: bound | `lr`, as the paper | the authors' code smooths the rate by default |
+| CMA-ES: c_μ | ¼ + μ_eff + 1/μ_eff − 2, as the tutorial of 2023 and pycma | μ_eff − 2 + 1/μ_eff, as that of 2016 |
 | Clipping by norm | c/‖g‖ exactly | PyTorch divides by ‖g‖ + 1e-6 |
 | `cosine` after its last step | stays at `end` | PyTorch's goes up again |
 )";

@@ -706,6 +706,38 @@ class swa:
         return self.mean
 
 
+class newton_cg(Wrapper):
+    """Nocedal & Wright 2006, Alg. 7.1, with Martens' damping (2010)."""
+
+    def __init__(self, damping=0, max_cg=50):
+        self.lam, self.max_cg = damping, max_cg
+
+    def step(self, tensors, gradient):
+        x, g = flat(tensors), flat(gradient(tensors))
+        f = lambda at: loss(like(at, tensors))
+        hessian = np.diag(curvature(x)) + self.lam * np.eye(len(x))
+        p, r, d = np.zeros_like(x), g, -g
+        for _ in range(self.max_cg):
+            bend = d @ hessian @ d
+            if bend <= 0:
+                p = d if not np.any(p) else p
+                break
+            alpha = (r @ r) / bend
+            p, new = p + alpha * d, r + alpha * hessian @ d
+            if norm(new) <= min(0.5, math.sqrt(norm(g))) * norm(g):
+                break
+            d, r = -new + (new @ new) / (r @ r) * d, new
+        gain = (f(x + p) - f(x)) / (g @ p + 0.5 * p @ hessian @ p)
+        t = 1.0
+        while f(x + t * p) > f(x) + 1e-4 * t * (g @ p) and t >= 2**-30:
+            t /= 2
+        self.lam *= 2 / 3 if gain > 0.75 else 1 if gain >= 0.25 else 1.5
+        return like(x + t * p if t >= 2**-30 else x, tensors)
+
+    def average(self):
+        return None
+
+
 class Lines:
     """Rules that go along lines, each searched by PyTorch's strong Wolfe search. As PyTorch's L-BFGS, but for what
     chooses the direction and the first guess: those of Nocedal & Wright 2006."""
@@ -1086,7 +1118,7 @@ IN_NUMPY = dict(
     ssbroyden=lambda **fields: bfgs(**{"broyden": True, **fields}), cg=cg, lm=lm, gauss_newton=gauss_newton,
     polyak=loss_rule(polyak), momo=loss_rule(momo), armijo_sgd=loss_rule(armijo_sgd), dog=rule(dog, whole=True),
     dowg=rule(dowg, whole=True), dadapt_sgd=rule(dadapt_sgd, whole=True), dadapt_adam=rule(dadapt_adam, whole=True),
-    shampoo=rule(shampoo), cmaes=cmaes, mechanic=mechanic, cautious=cautious, looksam=looksam, gsam=gsam,
+    newton_cg=newton_cg, shampoo=rule(shampoo), cmaes=cmaes, mechanic=mechanic, cautious=cautious, looksam=looksam, gsam=gsam,
     natural_gradient=natural_gradient, spring=spring,
     clip_norm=clip_norm, clip_norm_per_parameter=clip_norm_per_parameter, clip_value=clip_value, agc=agc, sam=sam,
     asam=asam, lookahead=lookahead, accumulate=accumulate, ema=ema, swa=swa)
@@ -1621,6 +1653,11 @@ armijo_sgd(lr=0.01, c=0.99, growth=1.1)
 armijo_sgd(lr=joined(1: 0.01, 20: 1, 1: 0.0003), shrink=0.1, growth=8, most=1)
 armijo_sgd(lr=joined(3: 1, 1: 0.002), most=2)
 armijo_sgd(lr=joined(4: 0.3, 1: 0.02), c=0.2, growth=10)
+
+newton_cg(damping=0.3)
+newton_cg(damping=40)
+newton_cg(damping=20, max_cg=3)
+newton_cg(damping=3, max_cg=1)
 
 cmaes(sigma=0.3)
 cmaes(sigma=0.3, seed=5)

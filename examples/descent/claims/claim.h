@@ -57,7 +57,8 @@ struct Claim {
   CLAIM(learning_rate) CLAIM(noise) CLAIM(cheap_steps) CLAIM(momentum) \
   CLAIM(nesterov) CLAIM(adagrad) CLAIM(rmsprop) CLAIM(adam_defaults)   \
   CLAIM(adamw) CLAIM(amsgrad) CLAIM(sam) CLAIM(clipping)               \
-  CLAIM(swa) CLAIM(saddle) CLAIM(local_minima) CLAIM(loss_function)
+  CLAIM(swa) CLAIM(saddle) CLAIM(local_minima) CLAIM(loss_function)    \
+  CLAIM(physics)
 // clang-format on
 
 namespace claims {

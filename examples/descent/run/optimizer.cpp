@@ -89,6 +89,10 @@ Described::Described(const std::string& text) : expression_(optim::Expression::p
   has_rate_ = std::ranges::find(e->arguments, "lr", &optim::Argument::key) != e->arguments.end();
 }
 
+bool Described::takes_rate() const {
+  return std::ranges::find(rule_->fields, "lr", &optim::Field::name) != rule_->fields.end();
+}
+
 double Described::default_rate() const {
   const Settings all = defaults();
   const double* lr = rate_of(all);
@@ -117,7 +121,11 @@ optim::Optimizer make_optimizer(const Options& o, const Parameters& parameters,
                      "' with a rate of its own, and --lr, --schedule or --warmup, expected one of "
                      "them. Hint: a schedule fits into the text, as lr=cosine(0.001, 500)");
   optim::Entry::Settings settings;
-  if (!described.has_rate())
+  if (!described.takes_rate() && (o.lr > 0 || o.schedule != "constant" || o.warmup > 0))
+    fail<UsageError>("--optimizer", "got '", o.optimizer,
+                     "', which has no rate, and --lr, --schedule or --warmup, expected none of "
+                     "them. Hint: descent explain lists its settings");
+  if (described.takes_rate() && !described.has_rate())
     settings.emplace("lr", rate(o, o.lr > 0 ? o.lr : described.default_rate(), steps));
   for (const auto& [name, value] : given_settings(o)) settings.insert_or_assign(name, value);
   optim::Optimizer optimizer = optim::make(described.expression(), parameters, settings);

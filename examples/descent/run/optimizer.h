@@ -48,6 +48,7 @@ class Described {
   std::size_t arguments() const { return expression_.arguments.size(); }
   /// True if the text gives the learning rate of the rule.
   bool has_rate() const { return has_rate_; }
+  bool takes_rate() const;  ///< true if the rule has a rate, whether the text gives it or not
   /// The default learning rate of the rule; 0 if the rule has no learning rate.
   double default_rate() const;
   /// The settings of the rule whose default is a number, with their defaults.
