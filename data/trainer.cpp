@@ -8,6 +8,7 @@
 #include <descent/nn/metrics.h>
 
 #include <algorithm>
+#include <atomic>
 #include <chrono>
 #include <cmath>
 #include <limits>
@@ -82,13 +83,14 @@ Trainer::Trainer(nn::Module& model, optim::Optimizer& optimizer, data::Dataset t
   if (options_.epochs < 0 || options_.patience < 0 || !(options_.time_limit >= 0))
     fail<ValueError>("Trainer", "got epochs ", options_.epochs, ", patience ", options_.patience,
                      ", time_limit ", options_.time_limit, ", expected 0 or more");
+  const std::string text = optimizer.to_string(), name = text.substr(0, text.find('('));
   if (optimizer.takes_residuals() && has_classes(train_))
-    fail<ValueError>(
-        "Trainer", "got classes for ", optimizer.to_string(),
-        ", expected numbers: it minimises squared residuals. Hint: lbfgs or bfgs takes "
-        "any loss");
-  if (optimizer.full_batch() && loader_.batches() > 1)
-    logging::warning(to_text("Trainer: ", optimizer.to_string(), " wants all ", train_.size(),
+    fail<ValueError>("Trainer", "got classes for ", name,
+                     ", expected numbers: it minimises squared residuals. Hint: lbfgs or bfgs "
+                     "takes any loss");
+  static std::atomic_flag warned;  // a search over settings makes hundreds of trainers
+  if (optimizer.full_batch() && loader_.batches() > 1 && !warned.test_and_set())
+    logging::warning(to_text("Trainer: ", name, " wants all ", train_.size(),
                              " samples at each step, got batches of ", options_.batch_size,
                              ". Hint: batch_size = ", train_.size()));
   if (options_.plateau) plateau_.emplace(optimizer_, *options_.plateau);

@@ -26,16 +26,17 @@ struct Centralise {
   }
 };
 
-/// Cautious update. Source: Liang et al. 2024, arXiv:2411.16085. If a step moved a weight along its
+/// Cautious update of any strength. Source: Liang et al. 2024, arXiv:2411.16085; optim::Cautious is
+/// that of strength 1. If a step moved a weight along its
 /// gradient, the weight goes back. The other weights of the parameter move n/(kept + 1) times as
 /// far. n is the number of weights of the parameter, and `kept` is the number of weights that did
 /// not go back. The paper masks the update of the rule; this wrapper masks what the whole step
 /// changed, weight decay included.
-struct Cautious {
+struct Careful {
   optim::Hyper strength = 1;  // 0 leaves the step as it is, 1 is the paper's update
 
-  static constexpr optim::Card card{.name = "cautious",
-                                    .title = "Cautious update",
+  static constexpr optim::Card card{.name = "careful",
+                                    .title = "Cautious update of any strength",
                                     .formula = "Δ ← Δ · [Δ·g < 0] · n/(kept + 1)",
                                     .paper = "Liang et al. 2024, arXiv:2411.16085"};
   static constexpr optim::Role role = optim::Role::moves_weights;
@@ -55,8 +56,8 @@ struct Cautious {
       const Tensor agrees = change * gradients[i] * u.sign(i) < 0;
       kept = agrees.sum().item<std::int64_t>();
       const double scale = double(w.numel()) / double(kept + 1);
-      const Tensor cautious = where(agrees, change * scale, 0.0);
-      w.copy_(before[i] + change + (cautious - change) * share);
+      const Tensor careful = where(agrees, change * scale, 0.0);
+      w.copy_(before[i] + change + (careful - change) * share);
     }
   }
 
@@ -69,7 +70,7 @@ TEST(Lesson, ComposesWithEverything) {
   nn::Sequential model(nn::Linear(64, 64), nn::ReLU(), nn::Linear(64, 10));
   optim::Optimizer lion(model.parameters(), optim::Lion{.lr = optim::cosine(1e-3, 450)});
   auto optimizer = optim::ema(
-      optim::wrap(optim::wrap(optim::clip_norm(std::move(lion), 1.0), Centralise{}), Cautious{}),
+      optim::wrap(optim::wrap(optim::clip_norm(std::move(lion), 1.0), Centralise{}), Careful{}),
       0.95);
   for (int epoch = 0; epoch < 10; ++epoch)
     for (auto [x, y] : data::DataLoader(train, {.batch_size = 32, .seed = 1}))
@@ -84,7 +85,7 @@ TEST(Lesson, ComposesWithEverything) {
 
 TEST(Lesson, KnowsRulesThatMaximise) {
   const Tensor w = ones({4}).requires_grad_();
-  auto optimizer = optim::wrap({{{"w", w}}, optim::SGD{.lr = 0.1, .maximize = true}}, Cautious{});
+  auto optimizer = optim::wrap({{{"w", w}}, optim::SGD{.lr = 0.1, .maximize = true}}, Careful{});
   w.set_grad(ones({4}));
   optimizer.step();
   EXPECT_GT(w.detach().min().item(), 1);
@@ -92,15 +93,15 @@ TEST(Lesson, KnowsRulesThatMaximise) {
 
 TEST(Lesson, HasTextThatIsReadAgain) {
   optim::register_optimizer<Centralise>();
-  optim::register_optimizer<Cautious>();
+  optim::register_optimizer<Careful>();
   const Parameters parameters{{"w", ones({2, 3}).requires_grad_()}};
-  const char* text = "ema(cautious(centralise(sgd(lr=0.1)), strength=0.5), decay=0.9)";
+  const char* text = "ema(careful(centralise(sgd(lr=0.1)), strength=0.5), decay=0.9)";
   const std::string printed = optim::make(text, parameters).to_string();
   EXPECT_EQ(optim::make(printed, parameters).to_string(), printed);
   // Orders are checked by the role: a wrapper that moves weights goes inside an average.
-  EXPECT_THROW(optim::make("cautious(ema(sgd))", parameters), ValueError);
+  EXPECT_THROW(optim::make("careful(ema(sgd))", parameters), ValueError);
 }
 
 // The conformance tests: what holds for every wrapper of Descent must hold for these.
 DESCENT_CONFORMANCE(Yours, optim::conformance::subject("centralise", Centralise{}),
-                    optim::conformance::subject("cautious", Cautious{}));
+                    optim::conformance::subject("careful", Careful{}));

@@ -14,7 +14,6 @@
 #include <chrono>
 #include <cmath>
 #include <cstdio>
-#include <cstdlib>
 #include <fstream>
 #include <functional>
 #include <numbers>
@@ -383,9 +382,12 @@ std::string picture(const Problem& problem, const Tensor& field, const Tensor& e
       for (std::int64_t j = 0; j < side; ++j) {
         const double z = v[static_cast<std::size_t>(i * side + j)] / most;
         const int fade = static_cast<int>(255 * (1 - std::fabs(z)));
-        char colour[8];
-        std::snprintf(colour, sizeof colour, "#%02x%02x%02x", z < 0 ? fade : 255, fade,
-                      z < 0 ? 255 : fade);
+        const auto hex = [](int part) {
+          const char* digits = "0123456789abcdef";
+          return std::string{digits[part / 16], digits[part % 16]};
+        };
+        const std::string colour =
+            "#" + hex(z < 0 ? fade : 255) + hex(fade) + hex(z < 0 ? 255 : fade);
         s += to_text("<rect x='", left + 3 * static_cast<double>(j), "' y='",
                      50 + 3 * static_cast<double>(side - 1 - i),
                      "' width='3.1' height='3.1' fill='", colour, "'/>\n");
@@ -485,7 +487,7 @@ int lesson() {
 }
 
 int main(int count, char** words) {
-  const auto seconds = [&] { return count > 3 ? std::max(1.0, std::atof(words[3])) : 60.0; };
+  const auto seconds = [&] { return count > 3 ? parse_number(words[3]).value_or(60) : 60; };
   if (count < 2) return lesson();
   if (count > 2 && std::string(words[1]) == "pictures") return pictures(words[2], seconds());
   return one_run(words[1], count > 2 ? words[2] : "ssbroyden", seconds());

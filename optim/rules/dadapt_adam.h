@@ -18,9 +18,8 @@ namespace descent::optim {
 struct DAdaptAdam {
   /// lr: factor η of the rate that is found; leave it at 1. beta1, beta2: share of m and v that
   /// each step keeps. eps: ε, which keeps the divisor from 0. weight_decay: decay. d0: first d.
-  /// growth_rate: most factor of d in a step, 0 for any.
   Hyper lr = 1, beta1 = 0.9, beta2 = 0.999, eps = 1e-8, weight_decay = 0, d0 = 1e-6,
-        growth_rate = 0;
+        growth_rate = 0;  ///< most factor of d in a step, 0 for any
   /// decoupled: weight_decay as in AdamW, else L2. bias_correction: corrects m and v as Adam does.
   bool decoupled = false, bias_correction = false;
 

@@ -45,8 +45,9 @@ struct LevenbergMarquardt {
   /// of D that an accepted step keeps at least. acceleration: the bound α; 0 for none.
   /// tolerance_change, tolerance_grad: see above.
   Hyper damping = 1e-3, max_iter = 1000, scale_memory = 0.5, acceleration = 0.75,
-        tolerance_change = 1e-10, tolerance_grad = 1e-12;
-  bool unscaled = false;  ///< D = I, as Levenberg 1944
+        tolerance_change = 1e-10,  ///< a fit ends with a step below this share of the weights
+      tolerance_grad = 1e-12;      ///< a fit ends where r is this orthogonal to all columns of J
+  bool unscaled = false;           ///< D = I, as Levenberg 1944
 
   static constexpr Card card{
       .name = "lm",

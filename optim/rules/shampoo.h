@@ -22,7 +22,8 @@ struct Shampoo {
   /// weight_decay: decoupled decay λ. frequency: steps between new roots. graft_beta2, graft_eps:
   /// those of the grafted Adam; graft_beta2 = 1 sums, as AdaGrad.
   Hyper lr = 1e-2, beta1 = 0.9, beta2 = 1, eps = 1e-12, weight_decay = 0, frequency = 10,
-        graft_beta2 = 0.999, graft_eps = 1e-8;
+        graft_beta2 = 0.999,  ///< of the grafted Adam; 1 sums, as AdaGrad
+      graft_eps = 1e-8;       ///< of the grafted Adam
   /// graft_adam, graft_sgd: which rule gives the length.
   bool graft_adam = true, graft_sgd = false;
 

@@ -123,7 +123,7 @@ TEST(Trainer, GivesRulesOfLeastSquaresTheResidualsOfItsLoss) {
   optim::Optimizer lm(classes.model.parameters(), optim::LevenbergMarquardt{});
   EXPECT_TRUE(message_of<ValueError>([&] {
                 Trainer(classes.model, lm, classes.parts.train, classes.parts.test);
-              }).find("got classes for lm(") != std::string::npos);
+              }).find("got classes for lm") != std::string::npos);
 }
 
 TEST(Trainer, LeavesTheModelWithTheAverage) {

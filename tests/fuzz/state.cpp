@@ -26,7 +26,7 @@ void step(optim::Optimizer& optimizer, int times) {
       optimizer.zero_grad();
       Tensor loss = tensor(0.0f);
       for (const Parameter& p : optimizer.parameters()) loss = loss + sum(p.value * p.value);
-      loss.backward();
+      if (!optimizer.takes_residuals()) loss.backward();
       return loss;
     });
 }

@@ -168,7 +168,8 @@ std::vector<Entrant> entrants_of(const Options& o) {
       if (text.starts_with(asked + "(")) add(text, false), family = true;
     if (asked == "all") {
       for (const std::string& name : rule_names())
-        if (name != "muon") add(name, false);  // Muon alone refuses biases
+        // Muon refuses biases, and rules of least squares refuse classes.
+        if (name != "muon" && !takes_residuals(name)) add(name, false);
     } else if (!family) {
       add(asked, !o.optimizer.empty());
     }
