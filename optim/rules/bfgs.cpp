@@ -1,5 +1,6 @@
 #include <descent/core/create.h>
 #include <descent/core/parallel.h>
+#include <descent/optim/engine/least_squares.h>
 #include <descent/optim/engine/line_descent.h>
 #include <descent/optim/engine/state.h>
 #include <descent/optim/rules/bfgs.h>
@@ -26,10 +27,6 @@ Scales broyden_scales(double b, double h, bool first, std::int64_t n) {
   const double root = n > 1 ? std::pow(std::fabs(sigma), 1 / (1 - static_cast<double>(n))) : 1;
   const double share = std::min(1.0, 1 / b);
   return {phi, theta <= 0 ? std::min(share * root, sigma) : share * std::min(root, 1 / theta)};
-}
-
-Tensor product(const Tensor& matrix, const Tensor& v) {
-  return matmul(matrix, v.unsqueeze(1)).squeeze(1);
 }
 
 /// keep·H + ss·ssᵀ + sz·(szᵀ + zsᵀ) + zz·zzᵀ, in one pass. An undefined H is the identity.

@@ -25,12 +25,12 @@ void detail::CmaMemory::state(StateVisitor& visit, std::int64_t n) {
 namespace {
 
 /// The parameters of Hansen's Table 1, for n weights and λ candidates; the names are his.
-struct Parameters {
+struct CmaConstants {
   std::size_t mu;         // how many of the best are averaged
   std::vector<double> w;  // the weights of the candidates, from the best to the worst
   double mu_eff, c_sigma, d_sigma, c_c, c_1, c_mu, chi;  // chi = E‖N(0, I)‖
 
-  Parameters(double n, std::size_t lambda) : mu(lambda / 2) {
+  CmaConstants(double n, std::size_t lambda) : mu(lambda / 2) {
     for (std::size_t i = 1; i <= lambda; ++i)
       w.push_back(std::log((static_cast<double>(lambda) + 1) / 2) -
                   std::log(static_cast<double>(i)));
@@ -64,7 +64,7 @@ void CmaEs::minimize(Search& s, Memory& memory) const {
   const std::int64_t lambda = given > 0
                                   ? std::max(static_cast<std::int64_t>(given), std::int64_t{2})
                                   : 4 + static_cast<std::int64_t>(3 * std::log(size));
-  const Parameters p(size, static_cast<std::size_t>(lambda));
+  const CmaConstants p(size, static_cast<std::size_t>(lambda));
   if (memory.generation == 0) {
     memory.sigma = sigma(s.step);
     memory.covariance = eye(n, kFloat64);

@@ -9,8 +9,6 @@
 
 namespace descent::optim {
 
-using detail::inner;
-
 void detail::NewtonMemory::state(StateVisitor& visit, std::int64_t) {
   std::int64_t count = begun;
   visit("damping", damping, true);
@@ -19,6 +17,7 @@ void detail::NewtonMemory::state(StateVisitor& visit, std::int64_t) {
 }
 
 void NewtonCG::minimize(Search& s, Memory& memory) const {
+  using detail::inner;
   if (!memory.begun) memory = {damping(s.step), true};
   const double lambda = memory.damping, size = std::sqrt(inner(s.g, s.g));
   if (size == 0) return;
