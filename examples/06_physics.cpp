@@ -471,7 +471,7 @@ int one_run(const std::string& name, const std::string& by, double seconds) {
 /// The lesson: Poisson's equation to 1e-5, which takes some seconds.
 int lesson() {
   Solver solver(poisson(), 500, optimizers().back().second);
-  for (int step = 1; step <= 40; ++step) {
+  for (int step = 1; step <= 100; ++step) {
     solver.step();
     if (step % 5 != 0) continue;
     const double error = solver.error();
