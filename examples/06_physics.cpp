@@ -323,7 +323,6 @@ class Solver {
   Parameters best_;
   double least_ = INFINITY;
 };
-;
 
 // ---- runs, tables and pictures ----
 

@@ -40,7 +40,6 @@
 #include <descent/optim/rules/momo.h>
 #include <descent/optim/rules/armijo_sgd.h>
 #include <descent/optim/rules/dog.h>
-#include <descent/optim/rules/dowg.h>
 #include <descent/optim/rules/dadapt_sgd.h>
 #include <descent/optim/rules/dadapt_adam.h>
 #include <descent/optim/rules/cmaes.h>

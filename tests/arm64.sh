@@ -30,7 +30,7 @@ done
 # Every optimizer has the bits that it has on x86-64 without AVX, but for those that core/README.md names.
 native=$root/build/release/tests/optim_tests
 if [ "$(uname -m)" = x86_64 ] && [ -x "$native" ]; then
-  bits() { "$@" --gtest_filter=Levels.AnOptimizerRepeatsItsBits | grep '^bits' | grep -vE ' (muon|soap|agc|clip_norm|sam|asam|all_wrappers|other_wrappers)_'; }
+  bits() { "$@" --gtest_filter=Levels.AnOptimizerRepeatsItsBits | grep '^bits' | grep -vE ' (muon|soap|shampoo|cmaes|lm|gauss_newton|natural_gradient|spring|agc|clip_norm|sam|asam|gsam|looksam|all_wrappers|other_wrappers)_'; }
   diff <(DESCENT_SIMD=baseline bits "$native") <(bits qemu-aarch64 "$build/tests/optim_tests") || failed+=("bits")
 fi
 [ ${#failed[@]} -eq 0 ] && echo "[arm64] all tests passed" && exit 0

@@ -37,6 +37,8 @@ class Layer {
   virtual bool elementwise() const = 0;
   /// True for a layer that evaluates the gradient at other weights, as SAM.
   virtual bool climbs() const { return false; }
+  /// True for a layer that climbs, and mixes the gradients of both places as it is applied.
+  virtual bool mixes() const { return false; }
   /// True for a layer that keeps an average of the weights.
   virtual bool keeps_average() const { return false; }
   /// True if the average has begun.

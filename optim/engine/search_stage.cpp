@@ -9,6 +9,22 @@
 
 namespace descent::optim::detail {
 
+namespace {
+
+/// One vector of doubles of a tensor for each parameter, in order: part(i) for parameter i. An
+/// undefined part counts as 0.
+template <class F>
+Tensor join(const Parameters& parameters, F part) {
+  std::vector<Tensor> parts;
+  for (std::size_t i = 0; i < parameters.size(); ++i) {
+    const Tensor t = part(i);
+    parts.push_back((t.defined() ? t : zeros_like(parameters[i].value)).to(kFloat64).reshape({-1}));
+  }
+  return cat(parts);
+}
+
+}  // namespace
+
 double SearchStage::start(const Closure& closure) {
   closure_ = &closure;
   if (rule_.uses_hessian) return loss_ = start_with_graph(closure);
@@ -37,7 +53,7 @@ double SearchStage::start_with_graph(const Closure& closure) {
 
 /// H·v of the gradients that start_with_graph() kept.
 Tensor SearchStage::hessian_times(const Tensor& v) {
-  std::vector<Tensor> leaves, slopes, parts;
+  std::vector<Tensor> leaves, slopes, along;
   std::int64_t at = 0;
   for (std::size_t i = 0; i < slopes_.size(); ++i) {
     const Tensor& w = ledger_.parameters[i].value;
@@ -45,26 +61,21 @@ Tensor SearchStage::hessian_times(const Tensor& v) {
     if (slopes_[i].defined()) {
       leaves.push_back(w);
       slopes.push_back(slopes_[i]);
-      parts.push_back(v.slice(0, at, at + n).reshape(w.shape()).to(w.dtype()));
+      along.push_back(v.slice(0, at, at + n).reshape(w.shape()).to(w.dtype()));
     }
     at += n;
   }
+  ++ledger_.evaluations_now;
   std::vector<Tensor> products;
   if (!leaves.empty()) {
     const EnableGradGuard grad_mode;
-    products = grad(slopes, leaves, parts, {.retain_graph = true, .allow_unused = true});
+    products = grad(slopes, leaves, along, {.retain_graph = true, .allow_unused = true});
   }
-  ++ledger_.evaluations_now;
-  parts.clear();
   std::size_t leaf = 0;
-  for (std::size_t i = 0; i < slopes_.size(); ++i) {
-    const Tensor h = slopes_[i].defined() ? products[leaf++] : Tensor();
-    parts.push_back((h.defined() ? h : zeros_like(ledger_.parameters[i].value))
-                        .detach()
-                        .to(kFloat64)
-                        .reshape({-1}));
-  }
-  return rule_.maximize() ? -cat(parts) : cat(parts);
+  const Tensor joined = join(ledger_.parameters, [&](std::size_t i) {
+    return slopes_[i].defined() ? products[leaf++] : Tensor();
+  });
+  return rule_.maximize() ? -joined.detach() : joined.detach();
 }
 
 void SearchStage::plan(const Update& update) {
@@ -79,12 +90,12 @@ void SearchStage::plan(const Update& update) {
 /// Joins all parameters, or all gradients, to one vector of doubles. A missing gradient counts as
 /// 0.
 Tensor SearchStage::gather(bool gradients) const {
-  std::vector<Tensor> parts;
-  for (const Parameter& p : ledger_.parameters) {
-    const Tensor t = gradients ? p.value.grad() : p.value.detach();
-    parts.push_back((t.defined() ? t : zeros_like(p.value)).detach().to(kFloat64).reshape({-1}));
-  }
-  return gradients && rule_.maximize() ? -cat(parts) : cat(parts).clone();
+  const Tensor joined = join(ledger_.parameters, [&](std::size_t i) {
+    const Tensor& w = ledger_.parameters[i].value;
+    const Tensor t = gradients ? w.grad() : w;
+    return t.defined() ? t.detach() : t;
+  });
+  return gradients && rule_.maximize() ? -joined : joined.clone();
 }
 
 void SearchStage::scatter(const Tensor& x) const {
@@ -173,14 +184,11 @@ Tensor jacobian_of(const Tensor& r, const Parameters& parameters) {
     if (p.value.requires_grad()) leaves.push_back(p.value);
   }
   const std::int64_t m = r.numel();
-  const auto join = [&](const std::vector<Tensor>& gradients) {
-    std::vector<Tensor> parts;
+  const auto joined = [&](const std::vector<Tensor>& gradients) {
     std::size_t leaf = 0;
-    for (const Parameter& p : parameters) {
-      const Tensor g = p.value.requires_grad() ? gradients[leaf++] : Tensor();
-      parts.push_back((g.defined() ? g : zeros_like(p.value)).to(kFloat64).reshape({-1}));
-    }
-    return cat(parts);
+    return join(parameters, [&](std::size_t i) {
+      return parameters[i].value.requires_grad() ? gradients[leaf++] : Tensor();
+    });
   };
   const auto unit = [](std::int64_t size, std::int64_t i) {
     Tensor e = zeros({size}, kFloat64);
@@ -191,11 +199,12 @@ Tensor jacobian_of(const Tensor& r, const Parameters& parameters) {
   std::vector<Tensor> lines;
   if (m <= n) {
     for (std::int64_t i = 0; i < m; ++i)
-      lines.push_back(join(grad({r}, leaves, {unit(m, i)}, again)));
+      lines.push_back(joined(grad({r}, leaves, {unit(m, i)}, again)));
     return stack(lines).detach();
   }
   const Tensor u = zeros({m}, kFloat64).requires_grad_();
-  const Tensor pulled = join(grad({r}, leaves, {u}, {.create_graph = true, .allow_unused = true}));
+  const Tensor pulled =
+      joined(grad({r}, leaves, {u}, {.create_graph = true, .allow_unused = true}));
   for (std::int64_t j = 0; j < n; ++j) {
     const Tensor column = grad({pulled}, {u}, {unit(n, j)}, again)[0];
     lines.push_back(column.defined() ? column : zeros({m}, kFloat64));

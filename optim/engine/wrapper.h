@@ -167,6 +167,7 @@ class WrapperOf final : public Wrapper {
     }
   }
   bool climbs() const override { return W::role == Role::climbs; }
+  bool mixes() const override { return climbs() && kApplies; }
   bool needs_closure() const override { return kEvaluates || inner_->needs_closure(); }
   bool elementwise() const override { return kElementwise && inner_->elementwise(); }
 

@@ -1,6 +1,7 @@
 // CMA-ES: an evolution strategy, which needs the loss alone.
 #pragma once
 
+#include <descent/core/error.h>
 #include <descent/optim/engine/rule.h>
 #include <descent/optim/engine/search_rule.h>
 
@@ -49,6 +50,12 @@ struct CmaEs {
     f("sigma", r.sigma, kPositive);
     f("population", r.population, Range{0, 1e6});
     f("seed", r.seed, Range{0, 1e15});
+  }
+  /// Throws ValueError for a population of 1, whose better half is nobody.
+  void check() const {
+    if (const double given = population(0); given > 0 && given < 2)
+      fail<ValueError>("cmaes", "got population = ", given,
+                       ", expected 0, for 4 + ⌊3·ln n⌋, or at least 2");
   }
   using Memory = detail::CmaMemory;            ///< what one generation leaves to the next
   static constexpr bool gradient_free = true;  ///< the closure need not call backward()

@@ -1,4 +1,4 @@
-// DoG: the distance from the start over the gradients so far gives the rate.
+// DoG and DoWG: the distance from the start, over the gradients so far, gives the rate.
 #pragma once
 
 #include <descent/optim/engine/rule.h>
@@ -11,12 +11,19 @@ namespace descent::optim {
 /// DoG, distance over gradients. Source: Ivgi et al. 2023, arXiv:2302.12022, Alg. 1, as the
 /// authors' code. θ₀ are the first weights; norms run over all parameters:
 ///   r̄ = max(r̄, ‖θ − θ₀‖),  G += ‖g‖²,  θ −= η·r̄/√G · g.
-/// r̄ starts at r_rel·(1 + ‖θ₀‖), and G at ε. The rule keeps the average that the paper evaluates,
-/// x̄ += 9/(8 + t)·(θ − x̄): swap_average() uses it. weight_decay adds λθ to g (L2).
+/// r̄ starts at r_rel·(1 + ‖θ₀‖), and G at ε. weight_decay adds λθ to g (L2). The rule keeps the
+/// average that the paper evaluates, x̄ += 9/(8 + t)·(θ − x̄): swap_average() uses it.
+///
+/// `weighted`: DoWG, distance over weighted gradients. Source: Khaled et al. 2023,
+/// arXiv:2305.16284, Alg. 1, with G = 0 at first:
+///   G += r̄²‖g‖²,  θ −= η·r̄²/(√G + ε) · g.
+/// Deviations of DoWG: r̄ starts as DoG's, and x̄ is DoG's average; the paper weighs its average by
+/// r̄². The authors' code has one ε of 1e-4, which is the first r̄² too.
 struct DoG {
-  /// lr: factor η of the rate that is found; leave it at 1. r_rel: first distance. eps: first G.
+  /// lr: factor η of the rate that is found; leave it at 1. r_rel: first distance. eps: ε.
   /// weight_decay: decay λ.
   Hyper lr = 1, r_rel = 1e-6, eps = 1e-8, weight_decay = 0;
+  bool weighted = false;  ///< weighs each gradient by the distance at its step
 
   static constexpr Card card{
       .name = "dog",
@@ -37,6 +44,17 @@ struct DoG {
     f("r_rel", r.r_rel, kPositive);
     f("eps", r.eps, kNonNegative);
     f("weight_decay", r.weight_decay, kNonNegative);
+    f("weighted", r.weighted);
+  }
+  /// dowg.
+  static std::vector<Preset<DoG>> presets() {
+    return {{"dowg",
+             {.eps = 0, .weighted = true},
+             {.title = "DoWG: DoG with weighted gradients",
+              .formula = "r̄ = max(r̄, ‖θ − θ₀‖),  G += r̄²‖g‖²,  θ −= η r̄²/√G g",
+              .paper = "Khaled et al. 2023, arXiv:2305.16284",
+              .when = "As DoG; its rate follows the gradients of late more than the early ones.",
+              .traps = "Its steps are larger than DoG's, and may be unstable on nets."}}};
   }
 
   template <class T>
@@ -59,12 +77,16 @@ struct DoG {
     double &distance = s.numbers[0], &sum = s.numbers[1];
     const double length = std::sqrt(s.sums[0]), slope = detail::Squares<T>::norm(s.sums);
     distance = s.t == 1 ? r_rel(s) * (1 + length) : std::fmax(distance, length);
-    sum = (s.t == 1 ? eps(s) : sum) + slope * slope;
-    const T eta = T(sum > 0 ? lr(s) * distance / std::sqrt(sum) : 0), decay = T(weight_decay(s)),
-            share = T(9.0 / (8.0 + static_cast<double>(s.t)));
+    if (s.t == 1) sum = weighted ? 0 : eps(s);
+    const double share = weighted ? distance * distance : 1;  // of ‖g‖² in G
+    sum += share * slope * slope;
+    const double above = weighted ? share : distance,
+                 below = std::sqrt(sum) + (weighted ? eps(s) : 0);
+    const T eta = T(below > 0 ? lr(s) * above / below : 0), decay = T(weight_decay(s)),
+            fresh = T(9.0 / (8.0 + static_cast<double>(s.t)));
     run([=](auto& w, auto g, auto, auto& mean) {
       w -= eta * fma(decay, w, g);
-      mean = fma(share, w - mean, mean);
+      mean = fma(fresh, w - mean, mean);
     });
   }
   /// x̄.

@@ -24,7 +24,7 @@ struct Shampoo {
   Hyper lr = 1e-2, beta1 = 0.9, beta2 = 1, eps = 1e-12, weight_decay = 0, frequency = 10,
         graft_beta2 = 0.999,  ///< of the grafted Adam; 1 sums, as AdaGrad
       graft_eps = 1e-8;       ///< of the grafted Adam
-  /// graft_adam, graft_sgd: which rule gives the length.
+  /// graft_adam: the length is that of Adam's step. graft_sgd: that of SGD's, in place of Adam's.
   bool graft_adam = true, graft_sgd = false;
 
   static constexpr Card card{

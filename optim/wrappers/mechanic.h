@@ -17,6 +17,7 @@ namespace descent::optim {
 ///   Δ += u,  θ = θ₀ + S·Δ.
 /// θ′ are the weights after the inner step. Δ is not kept: it is (θ − θ₀)/(S + ε). m starts at
 /// 1e-6.
+/// g is the gradient that Mechanic gets: around SAM, that at the weights that climbed.
 struct Mechanic {
   /// s_decay: pull of S to 0. s_init: scale of the first factor. eps: ε.
   Hyper s_decay = 0.01, s_init = 1e-8, eps = 1e-8;

@@ -133,6 +133,21 @@ TEST(Trainer, GivesRulesOfLeastSquaresTheResidualsOfItsLoss) {
               }).find("got classes for lm") != std::string::npos);
 }
 
+TEST(Trainer, WarnsOnceAboutBatchesForARuleThatWantsAllData) {
+  std::vector<std::string> messages;
+  logging::set_sink([&](logging::Level, std::string_view text) { messages.emplace_back(text); });
+  Problem p;
+  optim::Optimizer bfgs(p.model.parameters(), optim::BFGS{});
+  for (int i = 0; i < 2; ++i)
+    Trainer(p.model, bfgs, p.parts.train, p.parts.test, {.batch_size = 32});
+  logging::set_sink({});
+  ASSERT_EQ(messages.size(), 1U);
+  EXPECT_NE(messages[0].find("Trainer: bfgs wants all 120 samples at each step, got batches of 32. "
+                             "Hint: batch_size = 120"),
+            std::string::npos)
+      << messages[0];
+}
+
 TEST(Trainer, LeavesTheModelWithTheAverage) {
   Problem p(true);
   optim::Optimizer averaged = optim::swa(std::move(p.optimizer), {.start = 6});

@@ -76,7 +76,8 @@ TEST(CompiledStep, GivesTheBitsOfEveryOptimizerAndWrapper) {
 
 TEST(CompiledStep, RefusesRulesWhoseStepsDiffer) {
   const auto net = [] { return nn::Sequential(nn::Linear(5, 2)); };
-  for (const char* rule : {"lbfgs", "bfgs", "cg", "lm", "sophia"}) {
+  for (const char* rule :
+       {"lbfgs", "bfgs", "cg", "lm", "newton_cg", "cmaes", "polyak", "sophia", "looksam(sgd)"}) {
     const auto make = [&](Parameters p) { return optim::make(rule, std::move(p)); };
     try {
       train(true, net, squares, make, some_data());

@@ -70,7 +70,7 @@ TEST(Matrix, OfWrappersAndRules) {
   }
   int searching = 0;
   for (const Entry& r : registry()) searching += !r.is_wrapper && testing::searches(r.name);
-  EXPECT_EQ(refused, 10 * searching + 5 * 4)
+  EXPECT_EQ(refused, 10 * searching + 5 * 5)
       << "gradients around rules that search; averages around rules that average";
   EXPECT_GT(worked, 250);
 }
@@ -82,6 +82,8 @@ TEST(Order, ThatCannotWorkIsRefusedWithTheReason) {
   };
   EXPECT_TRUE(has_text(refusal("sam(clip_norm(sam(sgd), 1))"), "would climb twice"));
   EXPECT_TRUE(has_text(refusal("clip_norm(lbfgs, 1)"), "line search"));
+  EXPECT_TRUE(has_text(refusal("clip_norm(gsam(sgd), 1)"), "two gradients that are mixed"));
+  EXPECT_TRUE(has_text(refusal("clip_norm(ema(looksam(sgd)), 1)"), "Hint: put it inside"));
   EXPECT_TRUE(has_text(refusal("ema(schedule_free_adamw)"), "keeps an average itself"));
   EXPECT_TRUE(has_text(refusal("lookahead(ema(sgd))"), "put it outside"));
   EXPECT_TRUE(has_text(message_of<ShapeError>([&] { make("muon", p.parameters()); }),

@@ -313,6 +313,16 @@ TEST(Lbfgs, IsAsBeforeWhenTheClosureThrows) {
   EXPECT_EQ(p.values().to_vector(), q.values().to_vector());
 }
 
+TEST(CmaEs, RefusesAPopulationOfOneAndNeedsNoGradient) {
+  const Problem p;
+  EXPECT_TRUE(has_text(message_of<ValueError>([&] { make("cmaes(population=1)", p.parameters()); }),
+                       "[cmaes] got population = 1, expected 0, for"));
+  Optimizer o = make("cmaes(sigma=0.5)", p.parameters());
+  const double before = p.loss().item();
+  for (int t = 0; t < 100; ++t) o.step([&] { return p.loss(); });
+  EXPECT_LT(p.loss().item(), before - 5);
+}
+
 TEST(Lookahead, LoadsItsStateWhenTheFirstStepWasSkipped) {
   const Problem p;
   Optimizer o = make("skip_non_finite(accumulate(lookahead(sgd), 2))", p.parameters());

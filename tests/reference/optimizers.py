@@ -395,28 +395,22 @@ def sophia(w, g, s, t, lr=1e-4, beta1=0.965, beta2=0.99, rho=0.04, eps=1e-12, we
     return w - lr * np.clip(s.m / np.maximum(rho * s.h, eps), -1, 1)
 
 
-def dog(w, g, s, t, lr=1, r_rel=1e-6, eps=1e-8, weight_decay=0):
-    """arXiv:2302.12022, as the authors' code. w holds all weights. The average is their PolynomialDecayAverager's, with
-    gamma = 8; the first is a copy of the weights after step 1."""
+def dog(w, g, s, t, lr=1, r_rel=1e-6, eps=1e-8, weight_decay=0, weighted=False):
+    """arXiv:2302.12022, as the authors' code; weighted: arXiv:2305.16284, Alg. 1, with DoG's first distance. w holds
+    all weights. The average is the PolynomialDecayAverager's of DoG's authors, with gamma = 8; the first is a copy of
+    the weights after step 1."""
     g = g + weight_decay * w
     if t == 1:
-        s.start, s.distance, s.sum = w, r_rel * (1 + norm(w)), eps
+        s.start, s.distance, s.sum = w, r_rel * (1 + norm(w)), 0 if weighted else eps
     s.distance = max(s.distance, norm(w - s.start))
-    s.sum = s.sum + np.sum(g * g)
-    w = w - lr * s.distance / np.sqrt(s.sum) * g
+    if weighted:
+        s.sum = s.sum + s.distance**2 * np.sum(g * g)
+        w = w - lr * s.distance**2 / (np.sqrt(s.sum) + eps) * g
+    else:
+        s.sum = s.sum + np.sum(g * g)
+        w = w - lr * s.distance / np.sqrt(s.sum) * g
     s.average = lerp(s.average, w, 9 / (8 + t))
     return w
-
-
-def dowg(w, g, s, t, lr=1, r_rel=1e-6, eps=0, weight_decay=0):
-    """arXiv:2305.16284, Alg. 1, with DoG's first distance. w holds all weights. eps is where the authors' code has it;
-    there it is 1e-4, and the square of the first distance too."""
-    g = g + weight_decay * w
-    if t == 1:
-        s.start, s.square = w, (r_rel * (1 + norm(w))) ** 2
-    s.square = max(s.square, np.sum((w - s.start) ** 2))
-    s.v = s.v + s.square * np.sum(g * g)
-    return w - lr * s.square / (np.sqrt(s.v) + eps) * g
 
 
 def dadapt_sgd(w, g, s, t, lr=1, momentum=0, weight_decay=0, d0=1e-6, growth_rate=math.inf):
@@ -1117,7 +1111,7 @@ IN_NUMPY = dict(
     nadamw=rule(nadamw), adopt=rule(adopt), ademamix=rule(ademamix), bfgs=bfgs, ssbfgs=lambda **fields: bfgs(**{"self_scaled": True, **fields}),
     ssbroyden=lambda **fields: bfgs(**{"broyden": True, **fields}), cg=cg, lm=lm, gauss_newton=gauss_newton,
     polyak=loss_rule(polyak), momo=loss_rule(momo), armijo_sgd=loss_rule(armijo_sgd), dog=rule(dog, whole=True),
-    dowg=rule(dowg, whole=True), dadapt_sgd=rule(dadapt_sgd, whole=True), dadapt_adam=rule(dadapt_adam, whole=True),
+    dowg=rule(dog, whole=True, eps=0, weighted=True), dadapt_sgd=rule(dadapt_sgd, whole=True), dadapt_adam=rule(dadapt_adam, whole=True),
     newton_cg=newton_cg, shampoo=rule(shampoo), cmaes=cmaes, mechanic=mechanic, cautious=cautious, looksam=looksam, gsam=gsam,
     natural_gradient=natural_gradient, spring=spring,
     clip_norm=clip_norm, clip_norm_per_parameter=clip_norm_per_parameter, clip_value=clip_value, agc=agc, sam=sam,
@@ -1624,6 +1618,7 @@ gsam(adamw(lr=0.01, beta1=0.8, weight_decay=0.3), rho=0.1, alpha=0.1)
 gsam(adamw(lr=joined(30: 0.02, 1: 0.001)), alpha=0.1)
 gsam(lion(lr=0.01), rho=0.1)
 gsam(clip_norm(sgd(lr=0.01), max_norm=3), rho=0.1)
+looksam(clip_norm(sgd(lr=0.003), max_norm=3))
 
 shampoo(lr=0.02, eps=0.01)
 shampoo(lr=0.05, eps=0.0001, frequency=1)
