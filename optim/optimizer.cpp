@@ -96,7 +96,10 @@ double detail::value_of(Tensor&& loss, Tensor* returned) {
 }
 
 void detail::fail_without_closure() {
-  fail<ValueError>("step", "got an empty function, expected a closure that calls backward()");
+  fail<ValueError>(
+      "step",
+      "got an empty function, expected a closure that calls backward() and returns the loss, or "
+      "that returns residuals");
 }
 
 void Optimizer::apply() {
@@ -177,8 +180,9 @@ void Optimizer::apply_traced(Layer& layer, const Tracer& tracer) {
 void Optimizer::step() {
   if (needs_closure())
     fail<GraphError>("step", "got no closure, expected one: ", to_string(),
-                     " evaluates the gradient more than once. Hint: step([&] { …; loss.backward(); "
-                     "return loss; })");
+                     " evaluates the gradient more than once. Hint: ",
+                     takes_residuals() ? "step([&] { return prediction - y; })"
+                                       : "step([&] { …; loss.backward(); return loss; })");
   descent::detail::perform([&r = rules()] {
     r.begin();
     r.count_evaluation();

@@ -129,7 +129,7 @@ class Optimizer {
   requires std::is_invocable_v<F&>
   double step(F&& closure) {
     static_assert(!std::is_void_v<std::invoke_result_t<F&>>,
-                  "a closure calls backward() and returns the loss");
+                  "a closure calls backward() and returns the loss, or returns residuals");
     if constexpr (requires { closure == nullptr; })
       if (closure == nullptr) detail::fail_without_closure();
     return step_with([&closure](Tensor* returned) -> double {

@@ -8,6 +8,7 @@
 #include <descent/core/tape.h>
 #include <descent/optim/engine/groups.h>
 
+#include <cmath>
 #include <iterator>
 #include <utility>
 
@@ -261,6 +262,11 @@ void Groups::apply(Update& update) {
       ledger_.undo.back_to(mark);
       return update.refuse();
     }
+  } catch (const NonFiniteError&) {  // of a rule; refuses() throws in front of a step
+    elements_.forget();
+    ledger_.undo.back_to(mark);
+    if (policy != NonFinite::skip) throw;
+    return update.refuse();
   } catch (...) {
     elements_.forget();
     ledger_.undo.back_to(mark);
@@ -295,7 +301,7 @@ void Groups::check_gradients(const Update& update) {
   for (std::size_t i = 0; i < parameters().size(); ++i) {
     const Tensor &g = update.raw(i), &w = parameters()[i].value;
     if (!g.defined()) {
-      if (without.empty()) without = parameters()[i].name;
+      if (without.empty() && w.requires_grad()) without = parameters()[i].name;
       continue;
     }
     some = true;
@@ -332,17 +338,21 @@ bool Groups::has_large(const Update& update) const {
 /// True if a rule keeps finite numbers alone. With an infinite one it would stand still for ever.
 /// Unless such steps are skipped, throws.
 bool Groups::slots_are_finite() const {
-  for (std::size_t i = 0; i < parameters().size(); ++i)
-    for (std::size_t k = 0; k < ledger_.records[i].kept.size(); ++k)
-      if (const Tensor& kept = ledger_.records[i].kept[k];
-          kept.defined() && !kernel::all_finite(kept)) {
-        if (policy == NonFinite::skip) return false;
-        fail<NonFiniteError>(ledger_.rule_of(i).card.name, "got a gradient of '",
-                             parameters()[i].name, "' too large for ", kept.dtype(), ": its '",
-                             ledger_.rule_of(i).slot_names[k],
-                             "' would become infinite, and the parameter stand still for ever; "
-                             "nothing was changed. Hint: clip with clip_norm, or train in double");
-      }
+  for (std::size_t i = 0; i < parameters().size(); ++i) {
+    const Ledger::Record& m = ledger_.records[i];
+    const AnyRule& rule = ledger_.rule_of(i);
+    std::string_view bad;
+    for (std::size_t k = 0; k < m.numbers.size(); ++k)
+      if (!std::isfinite(m.numbers[k])) bad = rule.numbers[k].name;
+    for (std::size_t k = 0; k < m.kept.size(); ++k)
+      if (m.kept[k].defined() && !kernel::all_finite(m.kept[k])) bad = rule.slot_names[k];
+    if (bad.empty()) continue;
+    if (policy == NonFinite::skip) return false;
+    fail<NonFiniteError>(rule.card.name, "got a gradient of '", parameters()[i].name,
+                         "' too large for ", parameters()[i].value.dtype(), ": its '", bad,
+                         "' would become infinite, and the parameter stand still for ever; nothing "
+                         "was changed. Hint: clip with clip_norm, or train in double");
+  }
   return true;
 }
 
@@ -370,12 +380,14 @@ bool Groups::refuses(const Update& update) const {
   if (policy == NonFinite::ignore) return false;
   const std::size_t none = parameters().size();
   const std::size_t culprit = update.non_finite() ? none : find_non_finite(update);
-  if (culprit == none && !update.non_finite()) return false;
+  const std::string_view searched = search_ && culprit == none ? search_->not_finite() : "";
+  if (culprit == none && !update.non_finite() && searched.empty()) return false;
   if (policy == NonFinite::throw_error)
     fail<NonFiniteError>("step", "got a NaN or infinity in ",
                          culprit < none
                              ? to_text("the gradient of '", parameters()[culprit].name, "'")
-                             : "the norm of all gradients",
+                         : searched.empty() ? std::string("the norm of all gradients")
+                                            : std::string(searched),
                          ", expected numbers; nothing was changed. Hint: lower lr, clip with "
                          "clip_norm, or find the operator with AnomalyGuard");
   return true;

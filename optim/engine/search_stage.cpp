@@ -7,6 +7,9 @@
 #include <descent/optim/engine/line_search.h>
 #include <descent/optim/engine/stages.h>
 
+#include <algorithm>
+#include <cmath>
+
 namespace descent::optim::detail {
 
 namespace {
@@ -30,9 +33,31 @@ double SearchStage::start(const Closure& closure) {
   if (rule_.uses_hessian) return loss_ = start_with_graph(closure);
   if (!rule_.residuals) return loss_ = closure(nullptr);
   residuals_ = residuals_of(closure);
-  const Tensor r = residuals_.detach();
-  backward({residuals_}, {r}, {.retain_graph = true});  // Jᵀr, which wrappers and tracers see
-  return inner(r, r) / 2;
+  const Tensor r = residuals_.detach().clone();  // the closure may return a parameter itself
+  loss_ = inner(r, r) / 2;
+  try {
+    backward({residuals_}, {r}, {.retain_graph = true});  // Jᵀr, which wrappers and tracers see
+  } catch (const GraphError&) {
+    refuse("residuals whose graph is used up");
+  }
+  if (std::ranges::none_of(ledger_.parameters,
+                           [](const Parameter& p) { return p.value.grad().defined(); }))
+    refuse("residuals that depend on none of the parameters");
+  return loss_;
+}
+
+std::string_view SearchStage::not_finite() const {
+  if (rule_.gradient_free) return {};
+  if (!std::isfinite(loss_)) return rule_.residuals ? "the squares of the residuals" : "the loss";
+  const Tensor g = gather(true);
+  return std::isfinite(inner(g, g)) ? "" : "the squares of the gradients";
+}
+
+void SearchStage::refuse(const std::string& got) const {
+  fail<GraphError>(
+      rule_.card.name, "got ", got,
+      ", expected a tensor of residuals that depends on the parameters. Hint: step([&] "
+      "{ return prediction - y; }), without backward()");
 }
 
 /// Calls the closure, keeps the gradients with their graph for Search::hessian, and leaves them
@@ -108,7 +133,8 @@ void SearchStage::scatter(const Tensor& x) const {
   std::int64_t at = 0;
   for (const Parameter& p : ledger_.parameters) {
     const std::int64_t n = p.value.numel();
-    kernel::overwrite(x.slice(0, at, at + n).reshape(p.value.shape()), p.value);
+    if (p.value.requires_grad())  // the others are frozen
+      kernel::overwrite(x.slice(0, at, at + n).reshape(p.value.shape()), p.value);
     at += n;
   }
 }
@@ -157,17 +183,12 @@ Tensor SearchStage::search(const Closure& closure) {
 // ---- least squares ----
 
 /// The residuals that a closure returns, as a vector of doubles with its graph.
-Tensor SearchStage::residuals_of(const Closure& closure) {
+Tensor SearchStage::residuals_of(const Closure& closure) const {
   Tensor r;
   closure(&r);
-  const auto refuse = [&](const auto&... got) {
-    fail<GraphError>(rule_.card.name, "got ", got...,
-                     ", expected a tensor of residuals that depends on the parameters. Hint: "
-                     "step([&] { return prediction - y; }), without backward()");
-  };
-  if (!r.defined()) refuse("a closure that returns a number");
-  if (!r.requires_grad()) refuse(r.dtype(), r.shape(), " without a graph");
-  if (r.numel() == 0) refuse("no residuals: ", r.dtype(), r.shape());
+  if (!r.defined()) refuse("a closure that returns a number or an undefined tensor");
+  if (!r.requires_grad()) refuse(to_text(r.dtype(), r.shape(), " without a graph"));
+  if (r.numel() == 0) refuse(to_text("no residuals: ", r.dtype(), r.shape()));
   return r.to(kFloat64).reshape({-1});
 }
 
@@ -184,6 +205,7 @@ Tensor jacobian_of(const Tensor& r, const Parameters& parameters) {
     if (p.value.requires_grad()) leaves.push_back(p.value);
   }
   const std::int64_t m = r.numel();
+  if (n == 0) return zeros({m, 0}, kFloat64);
   const auto joined = [&](const std::vector<Tensor>& gradients) {
     std::size_t leaf = 0;
     return join(parameters, [&](std::size_t i) {
@@ -218,7 +240,7 @@ Tensor SearchStage::fit(const Closure& closure) {
   Tensor latest = std::exchange(residuals_, Tensor());
   LeastSquares problem;
   problem.x = gather(false);
-  problem.r = latest.detach();
+  problem.r = latest.detach().clone();
   problem.step = {ledger_.records.front().t + 1, ledger_.steps};
   problem.evaluate = [&](const Tensor& x) {
     scatter(x);
@@ -227,7 +249,7 @@ Tensor SearchStage::fit(const Closure& closure) {
     if (latest.numel() != problem.r.numel())
       fail<ShapeError>(rule_.card.name, "got ", latest.numel(), " residuals, expected ",
                        problem.r.numel(), " as at the first call of the step");
-    return latest.detach();
+    return latest.detach().clone();
   };
   problem.jacobian = [&] {
     ledger_.evaluations_now += std::min(problem.r.numel(), problem.x.numel());

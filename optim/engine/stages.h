@@ -126,6 +126,9 @@ class SearchStage final : public Stage {
   SearchStage(Ledger& ledger, SearchRule& rule) : Stage(ledger), rule_(rule) {}
   /// Calls the closure of this step for the first time, and keeps it for run(). Returns the loss.
   double start(const Closure& closure);
+  /// What of the first call is NaN, infinite, or too large to be squared: "the loss"; "" if
+  /// nothing.
+  std::string_view not_finite() const;
   void plan(const Update& update) override;
   void run() override;
   void state(StateVisitor& visit);  ///< lists the memory of the rule
@@ -137,7 +140,9 @@ class SearchStage final : public Stage {
   Tensor hessian_times(const Tensor& v);
   template <class F>
   auto evaluate(F f);
-  Tensor residuals_of(const Closure& closure);
+  Tensor residuals_of(const Closure& closure) const;
+  /// Throws GraphError: the closure gave `got` in place of residuals.
+  [[noreturn]] void refuse(const std::string& got) const;
   Tensor search(const Closure& closure);
   Tensor fit(const Closure& closure);
 

@@ -82,10 +82,15 @@ void CmaEs::minimize(Search& s, Memory& memory) const {
     const double loss = s.evaluate(s.x + candidates[i] * memory.sigma).first;
     losses.push_back(std::isfinite(loss) ? loss : HUGE_VAL);
   }
+  if (std::ranges::all_of(losses, [](double loss) { return loss == HUGE_VAL; }))
+    fail<NonFiniteError>("cmaes", "got ", lambda,
+                         " losses that are all NaN or infinite, expected "
+                         "numbers. Hint: start where the loss is finite, or lower sigma");
   std::vector<std::int64_t> order(losses.size());
   std::iota(order.begin(), order.end(), 0);
-  std::stable_sort(order.begin(), order.end(), [&](std::int64_t a, std::int64_t b) {
-    return losses[static_cast<std::size_t>(a)] < losses[static_cast<std::size_t>(b)];
+  const auto loss_of = [&](std::int64_t i) { return losses[static_cast<std::size_t>(i)]; };
+  std::sort(order.begin(), order.end(), [&](std::int64_t a, std::int64_t b) {
+    return loss_of(a) != loss_of(b) ? loss_of(a) < loss_of(b) : a < b;
   });
   const Tensor index = tensor(order), z = index_select(draws, 0, index),
                y = index_select(candidates, 0, index), weights = tensor(p.w);

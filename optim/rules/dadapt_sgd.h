@@ -52,7 +52,9 @@ struct DAdaptSgd {
         return squares.terms(w * w, g);
       });
     const T rate = T(s.numbers[0] * lr(s) / s.numbers[2]);
-    run([=](auto w, auto g, auto, auto& sum) {
+    const bool late = s.t == 1;  // the first gradient of this parameter
+    run([=](auto w, auto g, auto& start, auto& sum) {
+      if (late) start = w;
       const auto step = rate * fma(decay, w, g), share = step * sum;
       sum += step;
       return std::array{share, sum * sum};

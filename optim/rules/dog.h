@@ -57,14 +57,16 @@ struct DoG {
               .traps = "Its steps are larger than DoG's, and may be unstable on nets."}}};
   }
 
+  /// False before the first step of all parameters.
+  static bool has_begun(Step s) { return s.numbers[0] > 0; }
   template <class T>
   void measure(Step s, auto&& run) const {
-    const T decay = T(weight_decay(s));
+    const T decay = T(weight_decay(s)), first = T(has_begun(s) ? 0 : 1);
     const detail::Squares<T> squares;
-    if (s.t == 1)
+    if (s.t == 1)  // of this parameter, which may get its first gradient late
       run([=](auto w, auto g, auto& start) {
         start = w;
-        return squares.terms(w * w, fma(decay, w, g));
+        return squares.terms(first * w * w, fma(decay, w, g));
       });
     else
       run([=](auto w, auto g, auto start) {
@@ -76,8 +78,8 @@ struct DoG {
   void dispatch(Step s, auto&& run) const {
     double &distance = s.numbers[0], &sum = s.numbers[1];
     const double length = std::sqrt(s.sums[0]), slope = detail::Squares<T>::norm(s.sums);
-    distance = s.t == 1 ? r_rel(s) * (1 + length) : std::fmax(distance, length);
-    if (s.t == 1) sum = weighted ? 0 : eps(s);
+    if (!has_begun(s)) sum = weighted ? 0 : eps(s);
+    distance = has_begun(s) ? std::fmax(distance, length) : r_rel(s) * (1 + length);
     const double share = weighted ? distance * distance : 1;  // of ‖g‖² in G
     sum += share * slope * slope;
     const double above = weighted ? share : distance,

@@ -75,12 +75,12 @@ void LevenbergMarquardt::minimize(LeastSquares& p, Memory& memory) const {
     if (unscaled) return ones_like(p.x);
     return where(at.columns > 0, at.columns, ones_like(at.columns));
   };
-  if (memory.damping == 0) {
+  if (!(memory.damping > 0) || !is_finite(memory.scale)) {
     memory.scale = scale_of(here);
     memory.damping = damping(p.step) * (unscaled ? max(here.columns).item() : 1);
   }
   for (auto left = static_cast<std::int64_t>(max_iter(p.step)); left > 0; --left) {
-    if (here.is_flat(flat)) return;
+    if (here.is_flat(flat)) return memory.end();
     const Damped system(here.j, memory.damping, memory.scale);
     Tensor step = system.solve(here.r);
     const double foretold =
@@ -110,7 +110,7 @@ void LevenbergMarquardt::minimize(LeastSquares& p, Memory& memory) const {
         if (!unscaled) memory.scale = maximum(scale_of(here), memory.scale * keep);
       }
     }
-    if (tiny && is_finite(step)) return;
+    if (tiny && is_finite(step)) return memory.end();
     if (!good) {
       memory.damping *= memory.growth;
       memory.growth *= 2;

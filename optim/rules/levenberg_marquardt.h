@@ -15,6 +15,8 @@ namespace detail {
 struct LmMemory {
   double damping = 0, growth = 2;  ///< λ, 0 before the first step; ν, its factor when it next grows
   Tensor scale;                    ///< the diagonal of D, (n)
+  /// Ends a fit: the next step begins another, with λ and D of its own.
+  void end() { *this = {}; }
   void state(StateVisitor& visit, std::int64_t n);
 };
 
@@ -35,11 +37,12 @@ struct LmMemory {
 ///
 /// The closure returns the residuals, a tensor of any shape, and calls no backward(). One step() is
 /// a whole fit: it ends once each |δ| <= tolerance_change·|θ|, once each column of J is as good as
-/// orthogonal to r, |Jᵀr| <= tolerance_grad·‖J_j‖‖r‖, once δ no longer changes θ, or after max_iter
-/// accepted or rejected steps. Works in double for every dtype. All data at once: the residuals of
-/// a step are always the same.
-/// Deviation: no tolerance of F, because a relative change of F of 1e-10 is one of 1e-5 of θ.
-/// Throws ValueError for more than 10,000 parameters: J has m of these rows.
+/// orthogonal to r, |(Jᵀr)_j| <= tolerance_grad·‖J_j‖‖r‖, once δ no longer changes θ, or after
+/// max_iter accepted or rejected steps. If max_iter ended it, the next step() goes on; otherwise
+/// the next step() begins a fit with λ and D of its own. Works in double for every dtype. All data
+/// at once: the residuals of a step are always the same. Deviation: no tolerance of F, because a
+/// relative change of F of 1e-10 is one of 1e-5 of θ. Throws ValueError for more than 10,000
+/// parameters: J has m of these rows.
 struct LevenbergMarquardt {
   /// damping: first λ. max_iter: most steps, accepted or rejected, in a step(). scale_memory: share
   /// of D that an accepted step keeps at least. acceleration: the bound α; 0 for none.
@@ -57,7 +60,8 @@ struct LevenbergMarquardt {
           "Levenberg 1944; Marquardt 1963; Moré 1978; Transtrum & Sethna 2012, arXiv:1201.5885",
       .when =
           "Curve fitting, and small nets with the squared error, in double. The closure returns "
-          "residuals: step([&] { return a * exp(b * x) - y; }). One step() is a whole fit.",
+          "residuals: step([&] { return a * exp(b * x) - y; }). One step() is a whole fit, and "
+          "returns ½Σr² at its start.",
       .avoid = "Mini-batches, other losses, more than some thousand weights.",
       .traps =
           "Return residuals, not their squares, and do not call backward(). Use double. Start "

@@ -29,6 +29,15 @@ double correction(double keep, std::int64_t t) {
   return keep == 1 ? 1 : 1 / (1 - std::pow(keep, static_cast<double>(t)));
 }
 
+/// Throws NonFiniteError for sums of squares that have left the range of their type.
+const Tensor& finite(const Tensor& sums) {
+  if (!kernel::all_finite(sums))
+    fail<NonFiniteError>("shampoo", "got gradients too large for ", sums.dtype(),
+                         ": the sums of their squares would become infinite. Hint: clip with "
+                         "clip_norm, or train in double");
+  return sums;
+}
+
 /// (A + εI)^(−¼) for a symmetric A without negative eigenvalues.
 Tensor inverse_root(const Tensor& a, double eps) {
   const auto [values, vectors] = kernel::eigh(a.to(kFloat64));
@@ -49,17 +58,15 @@ void Shampoo::update(Step s, const Tensor& w, const Tensor& g, std::span<Tensor>
   if (w.dim() > 1) {
     const Tensor matrix = g.reshape({g.size(0), -1});
     const Tensor rows = matmul(matrix, matrix.t()), columns = matmul(matrix.t(), matrix);
-    if (kernel::all_finite(rows) && kernel::all_finite(columns)) {
-      left = gathered(left, rows, b2);
-      right = gathered(right, columns, b2);
-      if ((s.t - 1) % static_cast<std::int64_t>(frequency(s)) == 0) {
-        state[4] = inverse_root(left * raise, eps(s));
-        state[5] = inverse_root(right * raise, eps(s));
-      }
+    left = finite(gathered(left, rows, b2));
+    right = finite(gathered(right, columns, b2));
+    if ((s.t - 1) % static_cast<std::int64_t>(frequency(s)) == 0) {
+      state[4] = inverse_root(left * raise, eps(s));
+      state[5] = inverse_root(right * raise, eps(s));
     }
     step = matmul(matmul(state[4], mean.reshape(matrix.shape())), state[5]).reshape(g.shape());
   } else {
-    left = gathered(left, square(g), b2);
+    left = finite(gathered(left, square(g), b2));
     step = mean / sqrt(left * raise + eps(s));
   }
   if (graft_adam || graft_sgd) {

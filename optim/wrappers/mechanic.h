@@ -73,9 +73,8 @@ struct Mechanic {
       along_w += sum(d * w.to(kFloat64)).item();
     }
     const double h = along_g + s_decay(u.step()) * scale * g_norm / (w_norm + small) * along_w;
-    if (!std::isfinite(h)) return;
-    double sum_of_s = 0;
-    for (std::size_t k = 0; k < 6; ++k) {
+    double sum_of_s = std::isfinite(h) ? 0 : scale;  // then the factors stay as they are
+    for (std::size_t k = 0; k < 6 && std::isfinite(h); ++k) {
       m[k] = std::fmax(kBetas[k] * m[k], std::fabs(h));
       v[k] = kBetas[k] * kBetas[k] * v[k] + h * h;
       r[k] = std::fmax(kBetas[k] * r[k] - s[k] * h, 0);
@@ -83,6 +82,7 @@ struct Mechanic {
       sum_of_s += s[k];
     }
     for (std::size_t i = 0; i < parameters; ++i) {
+      if (!u.gradient(i).defined()) continue;
       const Tensor w = u.weight(i);
       write_weight(w, first[i] + (delta[i] + (w - before[i])) * sum_of_s);
     }

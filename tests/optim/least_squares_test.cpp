@@ -35,18 +35,48 @@ TEST(LeastSquares, RefusesWhatIsNoResidual) {
   EXPECT_TRUE(has_text(refusal([] { return 1.5; }), "[lm] got a closure that returns a number"));
   EXPECT_TRUE(has_text(refusal([&] { return line.y; }), "got float64(5,) without a graph"));
   EXPECT_TRUE(has_text(refusal([&] { return line.residuals().slice(0, 0, 0); }), "no residuals"));
-  EXPECT_TRUE(has_text(message_of<GraphError>([&] { line.lm.step(); }), "got no closure"));
+  EXPECT_TRUE(has_text(message_of<GraphError>([&] { line.lm.step(); }),
+                       "Hint: step([&] { return prediction - y; })"));
   const auto early = [&] {
     const Tensor r = line.residuals();
     sum(square(r)).backward();
     return r;
   };
-  EXPECT_TRUE(has_text(refusal(early), "retain_graph"));
+  EXPECT_TRUE(has_text(refusal(early), "got residuals whose graph is used up"));
+  const Tensor other = ones({2}).requires_grad_();
+  EXPECT_TRUE(has_text(refusal([&] { return other * 2; }), "depend on none of the parameters"));
   EXPECT_EQ(line.a.item(), 0);
   int calls = 0;
   const auto shrinks = [&] { return line.residuals().slice(0, 0, ++calls > 1 ? 3 : 5); };
   EXPECT_TRUE(has_text(message_of<ShapeError>([&] { line.lm.step(shrinks); }),
                        "got 3 residuals, expected 5 as at the first call"));
+  EXPECT_EQ(line.a.item(), 0);
+}
+
+TEST(LeastSquares, BeginsAFitAnewAfterOneThatHasEnded) {
+  const Tensor p = ones({3}, kFloat64).requires_grad_(), x = linspace(0, 3, 30, kFloat64);
+  Optimizer lm({p}, LevenbergMarquardt{});
+  for (const double height : {2.0, 5.0}) {
+    p.detach().fill_(1);
+    lm.step([&] { return p[0] * exp(-p[1] * x) + p[2] - exp(-x * 1.5) * height; });
+    EXPECT_NEAR(p[0].item(), height, 1e-8);
+  }
+}
+
+TEST(LeastSquares, TakesTheParametersThemselvesForResiduals) {
+  const Tensor p = tensor({3.0, -2.0}, kFloat64).requires_grad_();
+  Optimizer lm({p}, LevenbergMarquardt{});
+  lm.step([&] { return p; });
+  for (const double w : p.detach().to_vector()) EXPECT_NEAR(w, 0, 1e-12);
+}
+
+TEST(LeastSquares, RefusesResidualsThatCannotBeSquared) {
+  Line line;
+  const auto scaled = [&](double by) { return [&, by] { return line.residuals() * by; }; };
+  EXPECT_TRUE(has_text(message_of<NonFiniteError>([&] { line.lm.step(scaled(1e153)); }),
+                       "NaN or infinity in the squares of the "));
+  EXPECT_TRUE(has_text(message_of<NonFiniteError>([&] { line.lm.step(scaled(NAN)); }),
+                       "NaN or infinity in the gradient"));
   EXPECT_EQ(line.a.item(), 0);
 }
 

@@ -323,6 +323,91 @@ TEST(CmaEs, RefusesAPopulationOfOneAndNeedsNoGradient) {
   EXPECT_LT(p.loss().item(), before - 5);
 }
 
+TEST(CmaEs, LeavesFrozenParametersAloneAndSaysIfNoLossIsFinite) {
+  const Problem p;
+  p.b.requires_grad_(false);
+  const std::vector<double> before = p.b.to_vector();
+  Optimizer o = make("cmaes", p.parameters());
+  for (int t = 0; t < 3; ++t) o.step([&] { return p.loss(); });
+  EXPECT_EQ(p.b.to_vector(), before);
+  EXPECT_TRUE(has_text(message_of<NonFiniteError>([&] { o.step([] { return NAN; }); }),
+                       "losses that are all NaN or infinite"));
+}
+
+TEST(RulesByTheLoss, RefuseALossThatIsNotFinite) {
+  for (const char* rule : {"polyak", "momo", "armijo_sgd", "newton_cg"}) {
+    const Problem p;
+    Optimizer o = make(rule, p.parameters());
+    const std::vector<double> before = p.values().to_vector();
+    const auto step = [&](double loss, double slope) {
+      o.step([&] {
+        p.a.set_grad(full({2, 3}, slope, kFloat64));
+        return loss;
+      });
+    };
+    EXPECT_TRUE(has_text(message_of<NonFiniteError>([&] { step(NAN, 1); }), "infinity in the loss"))
+        << rule;
+    EXPECT_TRUE(has_text(message_of<NonFiniteError>([&] { step(1, 1e200); }),
+                         "infinity in the squares of the gradients"))
+        << rule;
+    EXPECT_EQ(p.values().to_vector(), before) << rule;
+  }
+}
+
+/// A parameter whose first gradient comes late counts from the weights that it has then.
+TEST(RulesWithoutARate, TakeAParameterThatComesLate) {
+  for (const char* rule : {"dog", "dowg", "dadapt_sgd"}) {
+    const Tensor a = full({1}, 50, kFloat64).requires_grad_(),
+                 b = full({1}, 1000, kFloat64).requires_grad_();
+    std::vector<double> ends;
+    for (const bool with_b : {false, true}) {
+      a.detach().fill_(50);
+      Optimizer o = make(rule, with_b ? Parameters{{"b", b}, {"a", a}} : Parameters{{"a", a}});
+      for (int t = 0; t < 40; ++t)
+        o.step([&] {
+          Tensor loss = sum(square(a - 1));
+          if (with_b && t >= 5) loss = loss + sum(b) * 1e-9;
+          loss.backward();
+          return loss;
+        });
+      ends.push_back(a.item());
+    }
+    EXPECT_NEAR(b.item(), 1000, 1) << rule;
+    EXPECT_NEAR(ends[0], ends[1], 1e-3) << rule;
+  }
+}
+
+TEST(Mechanic, LeavesParametersWithoutAGradientAlone) {
+  const Problem p;
+  Optimizer o = make("mechanic(sgd(lr=0.01), s_init=0.1)", p.parameters());
+  p.step(o);
+  p.step(o);
+  const std::vector<double> before = p.b.to_vector();
+  for (int t = 0; t < 3; ++t)
+    o.step([&] {
+      const Tensor loss = sum(square(p.a));
+      loss.backward();
+      return loss;
+    });
+  EXPECT_EQ(p.b.to_vector(), before);
+}
+
+TEST(Shampoo, SaysIfGradientsAreTooLargeToBeSummed) {
+  for (const Shape& shape : {Shape{2, 3}, Shape{4}}) {
+    const Tensor w = ones(shape).requires_grad_();
+    Optimizer o = make("shampoo", {{"w", w}});
+    const auto step = [&](float g) {
+      w.set_grad(full(shape, g));
+      o.step();
+    };
+    EXPECT_TRUE(has_text(message_of<NonFiniteError>([&] {
+                           for (int t = 0; t < 1000; ++t) step(6e17f);
+                         }),
+                         "too large for float32"));
+    for (const double x : w.detach().to_vector()) EXPECT_TRUE(std::isfinite(x));
+  }
+}
+
 TEST(Lookahead, LoadsItsStateWhenTheFirstStepWasSkipped) {
   const Problem p;
   Optimizer o = make("skip_non_finite(accumulate(lookahead(sgd), 2))", p.parameters());

@@ -1020,6 +1020,7 @@ class lm(Residuals):
         for _ in range(self.max_iter):
             g, F = J.T @ r, 0.5 * r @ r
             if np.all(np.abs(g) <= self.grad * np.sqrt(np.sum(J * J, 0)) * np.sqrt(r @ r)):
+                self.D = None
                 break
             A = J.T @ J + self.lam * np.diag(self.D)
             delta = np.linalg.solve(A, -g)
@@ -1040,6 +1041,7 @@ class lm(Residuals):
                 if not self.unscaled:
                     self.D = np.maximum(np.sum(J * J, 0), self.keep * self.D)
             if tiny:
+                self.D = None
                 break
             if not gain > 1e-4:
                 self.lam, self.nu = self.lam * self.nu, 2 * self.nu
