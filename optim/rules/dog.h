@@ -70,8 +70,8 @@ struct DoG {
       });
     else
       run([=](auto w, auto g, auto start) {
-        const auto far = w - start;
-        return squares.terms(far * far, fma(decay, w, g));
+        const auto moved = w - start;
+        return squares.terms(moved * moved, fma(decay, w, g));
       });
   }
   template <class T>

@@ -60,10 +60,10 @@ struct Mechanic {
     if (!tuners.defined()) std::fill(m, m + 6, 1e-6);
     double scale = 0, g_norm = 0, w_norm = 0, along_g = 0, along_w = 0;
     for (int k = 0; k < 6; ++k) scale += s[k];
-    const double small = eps(u.step());
+    const double epsilon = eps(u.step());
     std::vector<Tensor> delta;
     for (std::size_t i = 0; i < parameters; ++i) {
-      delta.push_back((before[i] - first[i]) / (scale + small));
+      delta.push_back((before[i] - first[i]) / (scale + epsilon));
       const Tensor g = u.gradient(i), w = u.weight(i);
       if (!g.defined()) continue;
       const Tensor d = delta[i].to(kFloat64);
@@ -72,13 +72,13 @@ struct Mechanic {
       along_g += u.sign(i) * sum(d * g.to(kFloat64)).item();
       along_w += sum(d * w.to(kFloat64)).item();
     }
-    const double h = along_g + s_decay(u.step()) * scale * g_norm / (w_norm + small) * along_w;
+    const double h = along_g + s_decay(u.step()) * scale * g_norm / (w_norm + epsilon) * along_w;
     double sum_of_s = std::isfinite(h) ? 0 : scale;  // then the factors stay as they are
     for (std::size_t k = 0; k < 6 && std::isfinite(h); ++k) {
       m[k] = std::fmax(kBetas[k] * m[k], std::fabs(h));
       v[k] = kBetas[k] * kBetas[k] * v[k] + h * h;
       r[k] = std::fmax(kBetas[k] * r[k] - s[k] * h, 0);
-      s[k] = (s_init(u.step()) / 6 * m[k] + r[k]) / (std::sqrt(v[k]) + small);
+      s[k] = (s_init(u.step()) / 6 * m[k] + r[k]) / (std::sqrt(v[k]) + epsilon);
       sum_of_s += s[k];
     }
     for (std::size_t i = 0; i < parameters; ++i) {
