@@ -88,6 +88,7 @@ NamedTensors stack_modules(const std::vector<Module*>& modules) {
       for (const Parameter& p : list) all[p.name].push_back(p.value);
   }
   NamedTensors stacked;
+  const NoGradGuard no_grad;
   for (const auto& [name, tensors] : all) {
     for (const Tensor& t : tensors)
       if (tensors.size() != modules.size() || !(t.shape() == tensors[0].shape()))
@@ -95,7 +96,7 @@ NamedTensors stack_modules(const std::vector<Module*>& modules) {
                          modules.size(),
                          " modules, or of different shapes, expected modules that "
                          "are alike");
-    stacked[name] = stack(tensors);
+    stacked[name] = stack(tensors).requires_grad_(tensors[0].requires_grad());
   }
   return stacked;
 }

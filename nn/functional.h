@@ -29,9 +29,15 @@ using NamedTensors = std::map<std::string, Tensor>;
 /// unknown name, and ShapeError for another shape.
 Tensor functional_call(Module& model, const NamedTensors& tensors, const Tensor& x);
 
-/// The parameters and buffers of K modules that are alike, stacked along a new first dimension:
-/// functional_call() of one of them then computes all K. Throws ValueError for no modules, and
-/// StateError if names or shapes differ.
+/// The parameters and buffers of K modules that are alike, copied and stacked along a new first
+/// dimension: functional_call() of one of them then computes all K. As torch.func's
+/// stack_module_state(), it gives leaves, which require a gradient if the first module's do. They
+/// can be trained as the parameters of one module; the sum of the nets' losses trains each net as
+/// alone. Throws ValueError for no modules, and StateError if names or shapes differ.
+///
+///   auto all = nn::stack_modules({&a, &b, &c});             // "0.weight" is (3, 16, 2)
+///   Tensor y = nn::functional_call(a, all, x);              // (N, 2) → (3, N, 1)
+///   b.parameters()[0].value.copy_(all.at("0.weight")[1]);   // back again, under NoGradGuard
 NamedTensors stack_modules(const std::vector<Module*>& modules);
 
 /// The gradient of each sample's loss by each parameter that requires a gradient: (N, …) by name.

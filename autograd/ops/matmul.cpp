@@ -62,38 +62,65 @@ Tensor dot(const Tensor& a, const Tensor& b) {
   return sum(a * b);
 }
 
-Tensor linear_activation(const Tensor& x, const Tensor& w, const Tensor& bias,
-                         Activation activation) {
-  if (w.dim() != 2 || x.dim() == 0 || x.size(-1) != w.size(1))
+namespace {
+
+/// Refuses what linear() cannot take. `layers` is K for a stack of layers, else −1.
+void check_linear(const Tensor& x, const Tensor& w, const Tensor& bias, std::int64_t layers) {
+  const bool stacked = layers >= 0;
+  const std::int64_t n = x.dim(), d = w.dim();
+  const bool is_weight = d == 2 || d == 3,
+             batches = !stacked || n < 3 || (n == 3 && x.size(0) == layers);
+  if (!is_weight || n == 0 || !batches || x.size(-1) != w.size(-1))
     fail<ShapeError>("linear", "got input ", x.shape(), " and weight ", w.shape(),
-                     ", expected input (…, in) and weight (out, in)",
-                     w.dim() == 2 && x.dim() > 0
-                         ? to_text(" with equal in (", x.size(-1), " != ", w.size(1), ")")
+                     ", expected input ", stacked ? "(in), (N, in) or (K, N, in)" : "(…, in)",
+                     " and weight ", stacked ? "(K, out, in)" : "(out, in)",
+                     is_weight && n > 0 && x.size(-1) != w.size(-1)
+                         ? to_text(" with equal in (", x.size(-1), " != ", w.size(-1), ")")
                          : "",
-                     ". Hint: images need flatten(1) first");
-  if (bias.defined() && !(bias.shape() == Shape{w.size(0)}))
-    fail<ShapeError>("linear", "got bias ", bias.shape(), " for weight ", w.shape(), ", expected (",
-                     w.size(0), ",)");
+                     stacked ? "" : ". Hint: images need flatten(1) first");
+  if (bias.defined()) {
+    const std::int64_t b = bias.dim();
+    if (b < 1 || b > 2 || bias.size(-1) != w.size(-2) || (b == 2 && bias.size(0) != layers))
+      fail<ShapeError>("linear", "got bias ", bias.shape(), " for weight ", w.shape(),
+                       ", expected (", stacked ? to_text(layers, ", ") : "", w.size(-2),
+                       stacked ? ")" : ",)");
+  }
   if (x.dtype() != w.dtype() || !is_floating(x.dtype()) ||
       (bias.defined() && bias.dtype() != w.dtype()))
     fail<DTypeError>("linear", "got input of ", x.dtype(), " and weight of ", w.dtype(),
                      ", expected one floating type. Hint: convert the input with .to(", w.dtype(),
                      ") or the module with to()");
-  if (x.dim() != 2) {
+}
+
+}  // namespace
+
+Tensor linear_activation(const Tensor& x, const Tensor& w, const Tensor& bias,
+                         Activation activation) {
+  const bool many_biases = bias.defined() && bias.dim() == 2, stacked = w.dim() == 3 || many_biases;
+  const std::int64_t layers = !stacked ? -1 : w.dim() == 3 ? w.size(0) : bias.size(0);
+  check_linear(x, w, bias, layers);
+  if (stacked && x.dim() == 1)
+    return linear_activation(x.unsqueeze(0), w, bias, activation).squeeze(-2);
+  if (stacked && w.dim() == 2)
+    return linear_activation(x, w.expand({layers, w.size(0), w.size(1)}), bias, activation);
+  if (stacked && bias.defined() && !many_biases)
+    return linear_activation(x, w, bias.expand({layers, bias.size(0)}), activation);
+  if (!stacked && x.dim() != 2) {
     Shape shape = x.shape();
     shape[shape.rank() - 1] = w.size(0);
     return linear_activation(x.dim() == 1 ? x.unsqueeze(0) : x.flatten(0, -2), w, bias, activation)
         .reshape(shape);
   }
-  // The rule of the product, without the activation. The gradient of w is computed as (xᵀ·g)ᵀ. It
-  // therefore lies in memory as w does: as (in, out).
+  // The rule of the product, without the activation. The gradient of w lies in memory as w does; a
+  // Linear layer's as (in, out), where it is xᵀ·g. If K layers share x, the engine sums over them.
   const auto rule = [x = Saved(x), w = Saved(w)](const Tensor& g, Need need) {
     if (one_pass()) {
       kernel::AffineGrads d = kernel::affine_grad(g, x, w, need[0], need[1], need[2]);
       return Grads(std::move(d.x), std::move(d.w), std::move(d.bias));
     }
-    return Grads(need[0] ? matmul(g, w) : Tensor(), need[1] ? matmul(x->t(), g).t() : Tensor(),
-                 need[2] ? sum(g, {0}) : Tensor());
+    return Grads(need[0] ? matmul(g, w) : Tensor(),
+                 need[1] ? matmul(x->transpose(-1, -2), g).transpose(-1, -2) : Tensor(),
+                 need[2] ? sum(g, {-2}) : Tensor());
   };
   Tensor value = kernel::affine(x, w, bias, activation);
   if (activation == Activation::none) return record("linear", std::move(value), {x, w, bias}, rule);

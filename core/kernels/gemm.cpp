@@ -35,6 +35,15 @@ struct Problem {
   T* c;           // row-major, N to a row
   const T* bias;  // one per column, or null
   Activation activation = Activation::none;
+  std::int64_t a_next = 0, b_next = 0;  // to the next product of a stack; 0 if all have the same
+
+  /// Product i of a stack.
+  Problem item(std::int64_t i) const {
+    Problem p = *this;
+    p.a += i * a_next, p.b += i * b_next, p.c += i * M * N;
+    if (bias) p.bias += i * N;
+    return p;
+  }
 };
 
 /// Scratch memory, from the free lists of the thread that does the work.
@@ -190,37 +199,39 @@ class Product {
     return static_cast<double>(p_.M) * static_cast<double>(p_.N) * static_cast<double>(p_.K);
   }
 
-  void run(std::int64_t unit) const {
+  /// Computes a unit of the product of one item.
+  void run(std::int64_t item, std::int64_t unit) const {
+    const Problem<T> p = p_.item(item);
     const std::int64_t row0 = unit % down_ * rows_, col0 = unit / down_ * columns_;
-    const std::int64_t rows = std::min(rows_, p_.M - row0);
-    const std::int64_t columns = std::min(columns_, p_.N - col0);
+    const std::int64_t rows = std::min(rows_, p.M - row0);
+    const std::int64_t columns = std::min(columns_, p.N - col0);
     const TileKernel<T>& own = tile_kernel<T>();
     const std::int64_t padded = (columns + own.lanes - 1) / own.lanes * own.lanes;
-    const std::int64_t blocks = (p_.K + kDepth - 1) / kDepth;
-    const std::int64_t depth = blocks > 0 ? (p_.K + blocks - 1) / blocks : 1;
+    const std::int64_t blocks = (p.K + kDepth - 1) / kDepth;
+    const std::int64_t depth = blocks > 0 ? (p.K + blocks - 1) / blocks : 1;
     const Scratch<T> a_copy(a_packed_ ? (rows + kMaxRows - 1) / kMaxRows * kMaxRows * depth : 0);
     const bool b_partial = columns % own.lanes != 0;
     const Scratch<T> b_copy(b_packed_ || b_partial ? depth * std::min(own.panel, padded) : 0);
     const bool deep = sizeof(T) == sizeof(float) && blocks > kBlocks;
     const Scratch<double> total(deep ? rows * columns : 0);
     if (deep) std::fill_n(total.data, rows * columns, 0.0);
-    for (std::int64_t k0 = 0; k0 == 0 || k0 < p_.K; k0 += depth) {
-      const std::int64_t k1 = std::min(k0 + depth, p_.K), block = k0 / depth;
-      if (a_packed_) pack_a(p_, row0, rows, k0, k1, a_copy.data);
+    for (std::int64_t k0 = 0; k0 == 0 || k0 < p.K; k0 += depth) {
+      const std::int64_t k1 = std::min(k0 + depth, p.K), block = k0 / depth;
+      if (a_packed_) pack_a(p, row0, rows, k0, k1, a_copy.data);
       for (std::int64_t col = col0; col < col0 + columns; col += own.panel) {
         const std::int64_t width = std::min(own.panel, col0 + columns - col);
         Strip<T> s{rows,
                    width,
                    k1 - k0,
-                   p_.a + row0 * p_.a_row + k0 * p_.a_col,
-                   p_.a_row,
-                   p_.a_col,
-                   kMaxRows * p_.a_row,
-                   p_.b + k0 * p_.b_row + col,
-                   p_.b_row,
-                   p_.c + row0 * p_.N + col,
-                   p_.N,
-                   p_.bias && k0 == 0 ? p_.bias + col : nullptr,
+                   p.a + row0 * p.a_row + k0 * p.a_col,
+                   p.a_row,
+                   p.a_col,
+                   kMaxRows * p.a_row,
+                   p.b + k0 * p.b_row + col,
+                   p.b_row,
+                   p.c + row0 * p.N + col,
+                   p.N,
+                   p.bias && k0 == 0 ? p.bias + col : nullptr,
                    deep ? block % kBlocks > 0 : block > 0,
                    rows};
         if (a_packed_) {
@@ -232,7 +243,7 @@ class Product {
         if (b_packed_ || width % own.lanes != 0) {
           s.b = b_copy.data;
           s.b_row = (width + own.lanes - 1) / own.lanes * own.lanes;
-          pack_b(p_, k0, k1, col, width, b_copy.data, s.b_row);
+          pack_b(p, k0, k1, col, width, b_copy.data, s.b_row);
         }
         const std::int64_t beyond = (own.lanes - width % own.lanes) % own.lanes;
         alignas(64) T bias[64];
@@ -240,7 +251,7 @@ class Product {
           // If a row of C is no wider than this panel, its last vector sticks out and overwrites
           // the start of the next row. In the first pass over K this does no harm, because the next
           // row holds no sums yet.
-          s.full_rows = p_.N == width && blocks == 1 ? rows - (beyond + width - 1) / width : 0;
+          s.full_rows = p.N == width && blocks == 1 ? rows - (beyond + width - 1) / width : 0;
           if (s.bias) {
             std::memset(bias + width - width % own.lanes, 0, sizeof(T) * own.lanes);
             std::memcpy(bias, s.bias, static_cast<std::size_t>(width) * sizeof(T));
@@ -249,16 +260,16 @@ class Product {
         }
         own.strip(s);
       }
-      if (deep && (block % kBlocks == kBlocks - 1 || k1 == p_.K))
+      if (deep && (block % kBlocks == kBlocks - 1 || k1 == p.K))
         map_rows(
-            p_.c + row0 * p_.N + col0, p_.N, rows, columns,
-            [last = k1 == p_.K](T& v, double& sum) {
+            p.c + row0 * p.N + col0, p.N, rows, columns,
+            [last = k1 == p.K](T& v, double& sum) {
               sum += static_cast<double>(v);
               v = last ? static_cast<T>(sum) : v;
             },
             total.data);
     }
-    activate(p_.activation, p_.c + row0 * p_.N + col0, p_.N, rows, columns);
+    activate(p.activation, p.c + row0 * p.N + col0, p.N, rows, columns);
   }
 
  private:
@@ -278,41 +289,69 @@ class Product {
   bool a_packed_ = false, b_packed_ = false;
 };
 
-/// Runs the units of one or more products, on several threads if there is enough work.
+/// Runs the units of one or more products for each item of a stack, on several threads if there is
+/// enough work. An item costs as much as kItem multiply-adds more: small ones consist of that.
 template <class T, std::size_t N>
-void run_together(const std::array<Product<T>, N>& products) {
+void run_together(std::int64_t items, const std::array<Product<T>, N>& products) {
+  constexpr double kItem = 8192;
   std::int64_t units = 0;
   double work = 0;
   for (const Product<T>& p : products) {
     units += p.size();
     work += p.work();
   }
-  parallel_for(units, work >= kParallelWork ? 1 : units, [&](std::int64_t begin, std::int64_t end) {
-    for (std::int64_t unit = begin; unit < end; ++unit) {
-      std::int64_t i = unit;
-      const Product<T>* p = products.data();
-      for (; i >= p->size(); ++p) i -= p->size();
-      p->run(i);
-    }
-  });
+  const auto few = static_cast<std::int64_t>(kParallelWork / (work + kItem));
+  parallel_for(
+      items * units, work >= kParallelWork ? 1 : units * std::max<std::int64_t>(few, 1),
+      [&](std::int64_t begin, std::int64_t end) {
+        for (std::int64_t k = begin; k < end; ++k) {
+          std::int64_t i = k % units;
+          const Product<T>* p = products.data();
+          for (; i >= p->size(); ++p) i -= p->size();
+          p->run(k / units, i);
+        }
+      },
+      items > 1 ? Share::in_runs : Share::as_they_finish);
 }
 
-/// The product c = a · b of the last two dimensions, for the first item of a batch.
+/// The last two dimensions of a tensor, for the first item of a batch.
 template <class T>
-Problem<T> problem_of(const Tensor& a, const Tensor& b, const Tensor& c) {
-  const int r = a.shape().rank() - 2, q = b.shape().rank() - 2;
-  Problem<T> p{};
-  p.M = a.shape()[r], p.K = a.shape()[r + 1], p.N = b.shape()[q + 1];
-  p.a = data<T>(a), p.a_row = a.strides()[r], p.a_col = a.strides()[r + 1];
-  p.b = data<T>(b), p.b_row = b.strides()[q], p.b_col = b.strides()[q + 1];
-  p.c = data<T>(c);
-  return p;
+struct Matrix {
+  explicit Matrix(const Tensor& m) {
+    const int r = m.shape().rank() - 2;
+    start = data<T>(m);
+    rows = m.shape()[r], columns = m.shape()[r + 1];
+    row = m.strides()[r], column = m.strides()[r + 1];
+    next = r == 1 ? m.strides()[0] : 0;
+  }
+  Matrix t() const {
+    Matrix m = *this;
+    std::swap(m.rows, m.columns), std::swap(m.row, m.column);
+    return m;
+  }
+  T* start;
+  std::int64_t rows, columns;
+  std::int64_t row, column, next;  // from one to the next; `next` of a stack, else 0
+};
+
+template <class T>
+Problem<T> problem_of(const Matrix<T>& a, const Matrix<T>& b, const Tensor& c) {
+  return {a.rows,   b.columns,  a.columns, a.start,          a.row,  a.column, b.start, b.row,
+          b.column, data<T>(c), nullptr,   Activation::none, a.next, b.next};
 }
 
-/// A product that is ready to run.
-template <class T>
-auto ready(const Problem<T>& p) {
-  return [products = std::array{Product<T>(p)}] { run_together(products); };
+/// One or more products for each item of a stack, ready to run.
+template <class T, class... P>
+auto ready(std::int64_t items, const Problem<T>& first, const P&... others) {
+  return [items, products = std::array{Product<T>(first), Product<T>(others)...}] {
+    run_together(items, products);
+  };
+}
+
+/// The number of layers in a stack of weights (…, out, in), and the shape of a matrix for each.
+std::int64_t layers_of(const Tensor& w) { return w.shape().rank() == 3 ? w.shape()[0] : 1; }
+Shape for_each_layer(const Tensor& w, std::int64_t rows, std::int64_t columns) {
+  return w.shape().rank() == 3 ? Shape{w.shape()[0], rows, columns} : Shape{rows, columns};
 }
 
 }  // namespace
@@ -328,7 +367,7 @@ Tensor matmul(const Tensor& x, const Tensor& y) {
   if (ra == 2 && rb == 2) {
     Tensor out = empty({M, N}, dtype);
     dispatch_floating(dtype, [&]<class T>(T) {
-      launch("matmul", {&out}, {&a, &b}, ready(problem_of<T>(a, b, out)));
+      launch("matmul", {&out}, {&a, &b}, ready(1, problem_of(Matrix<T>(a), Matrix<T>(b), out)));
     });
     return out;
   }
@@ -343,10 +382,9 @@ Tensor matmul(const Tensor& x, const Tensor& y) {
 
   dispatch_floating(dtype, [&]<class T>(T) {
     const Shape &sa = wide_a.strides(), &sb = wide_b.strides();
-    const auto first = problem_of<T>(wide_a, wide_b, out);
+    const auto first = problem_of(Matrix<T>(wide_a), Matrix<T>(wide_b), out);
     launch("matmul", {&out}, {&wide_a, &wide_b}, [first, batch, sa, sb] {
-      const Product<T> one(first);
-      const double share = kParallelWork / std::max(one.work(), 1.0);
+      const double share = kParallelWork / std::max(Product<T>(first).work(), 1.0);
       parallel_for(batch.numel(), std::max<std::int64_t>(1, static_cast<std::int64_t>(share)),
                    [&](std::int64_t begin, std::int64_t end) {
                      for (std::int64_t i = begin; i < end; ++i) {
@@ -358,7 +396,7 @@ Tensor matmul(const Tensor& x, const Tensor& y) {
                          index /= batch[d];
                        }
                        p.c += i * p.M * p.N;
-                       ready(p)();
+                       ready(1, p)();
                      }
                    });
     });
@@ -367,24 +405,15 @@ Tensor matmul(const Tensor& x, const Tensor& y) {
 }
 
 Tensor affine(const Tensor& x, const Tensor& w, const Tensor& bias, Activation activation) {
-  const std::int64_t M = x.shape()[0], K = x.shape()[1], N = w.shape()[0];
-  Tensor out = empty({M, N}, x.dtype());
+  const int q = x.shape().rank() - 2, r = w.shape().rank() - 2;
+  Tensor out = empty(for_each_layer(w, x.shape()[q], w.shape()[r]), x.dtype());
   const Tensor copied = !bias.defined() || bias.is_contiguous() ? Tensor() : contiguous(bias);
   const Tensor& flat = copied.defined() ? copied : bias;
   dispatch_floating(x.dtype(), [&]<class T>(T) {
-    const Problem<T> p{M,
-                       N,
-                       K,
-                       data<T>(x),
-                       x.strides()[0],
-                       x.strides()[1],
-                       data<T>(w),
-                       w.strides()[1],
-                       w.strides()[0],
-                       data<T>(out),
-                       bias.defined() ? data<T>(flat) : nullptr,
-                       activation};
-    launch("linear", {&out}, {&x, &w, &flat}, ready(p));
+    Problem<T> p = problem_of(Matrix<T>(x), Matrix<T>(w).t(), out);
+    p.bias = bias.defined() ? data<T>(flat) : nullptr;
+    p.activation = activation;
+    launch("linear", {&out}, {&x, &w, &flat}, ready(layers_of(w), p));
   });
   return out;
 }
@@ -393,22 +422,26 @@ AffineGrads affine_grad(const Tensor& g_any, const Tensor& x, const Tensor& w, b
                         bool need_w, bool need_bias) {
   const Tensor copied = g_any.is_contiguous() ? Tensor() : contiguous(g_any);
   const Tensor& g = copied.defined() ? copied : g_any;
-  const std::int64_t M = x.shape()[0], in = x.shape()[1], out = w.shape()[0];
+  const int q = x.shape().rank() - 2, r = w.shape().rank() - 2;
+  const std::int64_t M = x.shape()[q], in = x.shape()[q + 1], out = w.shape()[r];
+  const bool by_columns = w.strides()[r] == 1;  // w lies in memory as (in, out)
   AffineGrads grads;
-  if (need_x) grads.x = empty({M, in}, x.dtype());
-  if (need_w) grads.w = empty_strided({out, in}, {1, out}, x.dtype());
+  if (need_x) grads.x = empty(for_each_layer(w, M, in), x.dtype());
+  if (need_w) {
+    const Shape shape = for_each_layer(w, out, in);
+    Shape strides = for_each_layer(w, by_columns ? 1 : in, by_columns ? out : 1);
+    if (r == 1) strides[0] = out * in;
+    grads.w = empty_strided(shape, strides, x.dtype());
+  }
   dispatch_floating(x.dtype(), [&]<class T>(T) {
-    Problem<T> dx{
-        0, 0, 0, data<T>(g), out, 1, data<T>(w), w.strides()[0], w.strides()[1], nullptr, nullptr};
-    if (need_x) dx.M = M, dx.N = in, dx.K = out, dx.c = data<T>(grads.x);
-    Problem<T> dw{0,          0,   0, data<T>(x), x.strides()[1], x.strides()[0],
-                  data<T>(g), out, 1, nullptr,    nullptr};
-    if (need_w) dw.M = in, dw.N = out, dw.K = M, dw.c = data<T>(grads.w);
+    const Matrix<T> G(g), X(x), W(w);
+    Problem<T> dx{}, dw{};
+    if (need_x) dx = problem_of(G, W, grads.x);
+    if (need_w) dw = by_columns ? problem_of(X.t(), G, grads.w) : problem_of(G.t(), X, grads.w);
     if (!need_x && !need_w) return;
-    launch("linear", {&grads.x, &grads.w}, {&g, &x, &w},
-           [both = std::array{Product<T>(dx), Product<T>(dw)}] { run_together(both); });
+    launch("linear", {&grads.x, &grads.w}, {&g, &x, &w}, ready(layers_of(w), dx, dw));
   });
-  if (need_bias) grads.bias = sum(g, {0}, false);
+  if (need_bias) grads.bias = sum(g, {-2}, false);
   return grads;
 }
 

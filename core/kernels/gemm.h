@@ -15,11 +15,14 @@ namespace descent::kernel {
 /// row-major.
 Tensor matmul(const Tensor& a, const Tensor& b);
 
-/// activation(x (N, in) · w (out, in)ᵀ + bias (out)); bias may be undefined.
+/// activation(x (N, in) · w (out, in)ᵀ + bias (out)) → (N, out); bias may be undefined. With w (K,
+/// out, in) and bias (K, out), it computes K layers: x (N, in), for all, or (K, N, in) → (K, N,
+/// out).
 Tensor affine(const Tensor& x, const Tensor& w, const Tensor& bias,
               Activation activation = Activation::none);
 
-/// The gradients of affine(). The gradient of w lies in memory as (in, out).
+/// The gradients of affine(). The gradient of w lies in memory as w does. For K layers, the
+/// gradient of x is (K, N, in), also if they share x.
 struct AffineGrads {
   Tensor x, w, bias;
 };

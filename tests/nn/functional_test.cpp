@@ -89,6 +89,49 @@ TEST(StackModules, RunManyNetsAsEachAlone) {
                        "[stack_modules] got '0.bias'"));
 }
 
+TEST(StackModules, TrainAsEachAloneAlsoCompiled) {
+  std::vector<nn::Sequential> nets{net(1), net(2), net(3)};
+  const Tensor x = inputs(), y = sin(x).narrow(1, 0, 2);
+  nn::NamedTensors all = nn::stack_modules({&nets[0], &nets[1], &nets[2]});
+  Parameters parameters;
+  for (auto& [name, value] : all) parameters.push_back({name, value});
+  optim::Optimizer together(parameters, optim::Adam{.lr = 0.1});
+  auto step = compile([&](const Tensor& input, const Tensor& target) {
+    together.zero_grad();
+    const Tensor outputs = nn::functional_call(nets[0], all, input);
+    const Tensor loss = nn::mse_loss(outputs, target.expand(outputs.shape())) * 3;
+    loss.backward();
+    together.step();
+    return loss;
+  });
+  for (int i = 0; i < 20; ++i) step(x, y);
+  for (std::size_t k = 0; k < 3; ++k) {
+    optim::Optimizer alone(nets[k].parameters(), optim::Adam{.lr = 0.1});
+    for (int i = 0; i < 20; ++i) {
+      alone.zero_grad();
+      nn::mse_loss(nets[k](x), y).backward();
+      alone.step();
+    }
+    for (const Parameter& p : nets[k].parameters())
+      EXPECT_LT(distance(all.at(p.name)[static_cast<std::int64_t>(k)], p.value), 1e-12) << p.name;
+  }
+}
+
+TEST(StackModules, RefuseInputsOfOtherShapes) {
+  std::vector<nn::Sequential> nets{net(1), net(2)};
+  const nn::NamedTensors all = nn::stack_modules({&nets[0], &nets[1]});
+  const auto call = [&](const Tensor& x) { return nn::functional_call(nets[0], all, x); };
+  EXPECT_TRUE(has_text(message_of<ShapeError>([&] { call(ones({3, 6, 3}, kFloat64)); }),
+                       "[linear] got input (3, 6, 3) and weight (2, 5, 3), expected input (in), "
+                       "(N, in) or (K, N, in) and weight (K, out, in)"));
+  EXPECT_TRUE(has_text(message_of<ShapeError>([&] { call(ones({6, 4}, kFloat64)); }),
+                       "(K, out, in) with equal in (4 != 3)"));
+  const Tensor x = ones({6, 3}), w = ones({2, 5, 3});
+  EXPECT_TRUE(has_text(message_of<ShapeError>([&] { linear(x, w, ones({3, 5})); }),
+                       "[linear] got bias (3, 5) for weight (2, 5, 3), expected (2, 5)"));
+  EXPECT_EQ(linear(ones({3}), w, ones({5})).shape(), (Shape{2, 5}));
+}
+
 TEST(PerSampleGrad, IsTheGradientOfEachSampleAlone) {
   const Tensor x = inputs(), y = tensor({0, 1, 1, 0, 1, 0});
   struct Own : nn::Module {

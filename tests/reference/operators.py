@@ -295,3 +295,9 @@ for name, call, gates in [("lstm", "lstm", 4), ("gru", "gru", 3), ("rnn_layers",
     case(name, recurrent(call, 2), real(4, 2, 2), real(3 * gates, 2), real(3 * gates, 3), real(3 * gates), real(3 * gates),
          real(3 * gates, 3), real(3 * gates, 3), real(3 * gates), real(3 * gates))
 case("rnn", torch_rnn, real(4, 2, 2), real(3, 2), real(3), real(3, 3), real(3))
+# Layers side by side: what torch calls baddbmm, with an input for all and with one for each.
+layers = lambda x, w, b: x @ w.transpose(-1, -2) + b.unsqueeze(-2)
+case("linear_stack", layers, real(2, 5, 3), real(2, 4, 3), real(2, 4))
+case("linear_stack_shared", layers, real(5, 3), real(2, 4, 3), real(4))
+case("linear_stack_biases", layers, real(5, 3), real(4, 3), real(2, 4))
+case("linear_stack_tanh", lambda x, w, b: torch.tanh(layers(x, w, b)), real(5, 3), real(2, 4, 3), real(2, 4))
