@@ -111,23 +111,24 @@ Tensor linear_activation(const Tensor& x, const Tensor& w, const Tensor& bias,
     return linear_activation(x.dim() == 1 ? x.unsqueeze(0) : x.flatten(0, -2), w, bias, activation)
         .reshape(shape);
   }
-  // The rule of the product, without the activation. The gradient of w lies in memory as w does; a
-  // Linear layer's as (in, out), where it is xᵀ·g. If K layers share x, the engine sums over them.
-  const auto rule = [x = Saved(x), w = Saved(w)](const Tensor& g, Need need) {
+  // The gradient of w lies in memory as w does; a Linear layer's as (in, out), where it is xᵀ·g. If
+  // K layers share x, the engine sums over them.
+  const auto rule = [x = Saved(x), w = Saved(w), activation](const Tensor& by_y, const Tensor& y,
+                                                             Need need) {
     if (one_pass()) {
-      kernel::AffineGrads d = kernel::affine_grad(g, x, w, need[0], need[1], need[2]);
+      kernel::AffineGrads d =
+          kernel::affine_grad(by_y, y, x, w, activation, need[0], need[1], need[2]);
       return Grads(std::move(d.x), std::move(d.w), std::move(d.bias));
     }
+    const Tensor g = activation_grad(activation, by_y, y);
     return Grads(need[0] ? matmul(g, w) : Tensor(),
                  need[1] ? matmul(x->transpose(-1, -2), g).transpose(-1, -2) : Tensor(),
                  need[2] ? sum(g, {-2}) : Tensor());
   };
   Tensor value = kernel::affine(x, w, bias, activation);
-  if (activation == Activation::none) return record("linear", std::move(value), {x, w, bias}, rule);
+  if (activation != Activation::none) return record("linear", std::move(value), {x, w, bias}, rule);
   return record("linear", std::move(value), {x, w, bias},
-                [rule, activation](const Tensor& g, const Tensor& y, Need need) {
-                  return rule(activation_grad(activation, g, y), need);
-                });
+                [rule](const Tensor& g, Need need) { return rule(g, {}, need); });
 }
 
 Tensor linear(const Tensor& x, const Tensor& w, const Tensor& bias) {

@@ -16,16 +16,44 @@ template <class T>
   return below < -10000 ? T(-10000) : below;
 }
 
+constexpr auto kReluGrad = [](auto d, auto w) { return w <= 0 ? decltype(d)(0) : d; };
+constexpr auto kTanhGrad = [](auto d, auto w) { return d * (1 - w * w); };
+constexpr auto kSigmoidGrad = [](auto d, auto w) { return d * w * (1 - w); };
+
 }  // namespace
+
+template <class T>
+void activation_grad(Activation activation, std::int64_t n, const T* g, const T* y, T* to) {
+  const auto write = [=](auto f) {
+    simd::loop(
+        n, [f](T d, T w, T& out) { out = f(d, w); }, g, y, to);
+  };
+  if (activation == Activation::relu) write(kReluGrad);
+  if (activation == Activation::tanh) write(kTanhGrad);
+  if (activation == Activation::sigmoid) write(kSigmoidGrad);
+}
+template void activation_grad(Activation, std::int64_t, const float*, const float*, float*);
+template void activation_grad(Activation, std::int64_t, const double*, const double*, double*);
+
+Tensor activation_grad(Activation activation, const Tensor& g, const Tensor& y) {
+  switch (activation) {
+    case Activation::relu:
+      return relu_grad(g, y);
+    case Activation::tanh:
+      return tanh_grad(g, y);
+    case Activation::sigmoid:
+      return sigmoid_grad(g, y);
+    default:
+      return g;
+  }
+}
 
 // ---- relu: max(v, 0) and d·[w > 0] ----
 
 Tensor relu(const Tensor& x) {
   return map("relu", x, [](auto v) { return v < 0 ? decltype(v)(0) : v; });
 }
-Tensor relu_grad(const Tensor& g, const Tensor& y) {
-  return map2("relu", g, y, [](auto d, auto w) { return w <= 0 ? decltype(d)(0) : d; });
-}
+Tensor relu_grad(const Tensor& g, const Tensor& y) { return map2("relu", g, y, kReluGrad); }
 
 // ---- tanh: tanh v and d·(1 − w²) ----
 
@@ -34,9 +62,7 @@ Tensor tanh(const Tensor& x) {
       "tanh", x, math::kTanhMost, [](float v) { return math::tanh_within(v); },
       [](auto v) { return math::tanh(v); });
 }
-Tensor tanh_grad(const Tensor& g, const Tensor& y) {
-  return map2("tanh", g, y, [](auto d, auto w) { return d * (1 - w * w); });
-}
+Tensor tanh_grad(const Tensor& g, const Tensor& y) { return map2("tanh", g, y, kTanhGrad); }
 
 // ---- sigmoid: σ(v) and d·w·(1 − w) ----
 
@@ -44,7 +70,7 @@ Tensor sigmoid(const Tensor& x) {
   return map("sigmoid", x, [](auto v) { return math::sigmoid(v); });
 }
 Tensor sigmoid_grad(const Tensor& g, const Tensor& y) {
-  return map2("sigmoid", g, y, [](auto d, auto w) { return d * w * (1 - w); });
+  return map2("sigmoid", g, y, kSigmoidGrad);
 }
 
 // ---- silu: v·σ(v) and d·(σ + v·σ·(1 − σ)) ----

@@ -6,6 +6,7 @@
 // differentiable operators.
 #pragma once
 
+#include <descent/core/activation.h>
 #include <descent/core/tensor.h>
 
 namespace descent::kernel {
@@ -31,6 +32,11 @@ Tensor tanh_grad(const Tensor& g, const Tensor& y);
 Tensor sigmoid_grad(const Tensor& g, const Tensor& y);
 Tensor silu_grad(const Tensor& g, const Tensor& x);
 Tensor gelu_grad(const Tensor& g, const Tensor& x);
+/// For the activation that is named; g itself for none.
+Tensor activation_grad(Activation activation, const Tensor& g, const Tensor& y);
+/// The same for n elements on the calling thread; writes nothing for none.
+template <class T>
+void activation_grad(Activation activation, std::int64_t n, const T* g, const T* y, T* to);
 /// @}
 
 }  // namespace descent::kernel

@@ -1,3 +1,4 @@
+#include <descent/core/kernels/activation.h>
 #include <descent/core/kernels/elementwise.h>
 #include <descent/core/kernels/gemm.h>
 #include <descent/core/kernels/gemm_tile.h>
@@ -172,6 +173,7 @@ void activate(Activation activation, T* c, std::int64_t c_row, std::int64_t rows
 template <class T>
 class Product {
  public:
+  Product() : Product(Problem<T>{}) {}  // of nothing
   explicit Product(const Problem<T>& p) : p_(p) {
     if (p.M == 0 || p.N == 0) return;
     const TileKernel<T>& own = tile_kernel<T>();
@@ -192,6 +194,8 @@ class Product {
     }
     down_ = (p.M + rows_ - 1) / rows_;
     units_ = units();
+    blocks_ = (p.K + kDepth - 1) / kDepth;
+    depth_ = blocks_ > 0 ? (p.K + blocks_ - 1) / blocks_ : 1;
   }
   std::int64_t size() const { return units_; }
   /// Multiply-adds.
@@ -202,15 +206,15 @@ class Product {
   /// Computes a unit of the product of one item.
   void run(std::int64_t item, std::int64_t unit) const {
     const Problem<T> p = p_.item(item);
-    const std::int64_t row0 = unit % down_ * rows_, col0 = unit / down_ * columns_;
+    const std::int64_t across = down_ == 1 ? unit : unit / down_;
+    const std::int64_t row0 = (unit - across * down_) * rows_, col0 = across * columns_;
     const std::int64_t rows = std::min(rows_, p.M - row0);
     const std::int64_t columns = std::min(columns_, p.N - col0);
     const TileKernel<T>& own = tile_kernel<T>();
-    const std::int64_t padded = (columns + own.lanes - 1) / own.lanes * own.lanes;
-    const std::int64_t blocks = (p.K + kDepth - 1) / kDepth;
-    const std::int64_t depth = blocks > 0 ? (p.K + blocks - 1) / blocks : 1;
+    const std::int64_t mask = own.lanes - 1;  // a power of two, less one
+    const std::int64_t padded = (columns + mask) & ~mask, blocks = blocks_, depth = depth_;
     const Scratch<T> a_copy(a_packed_ ? (rows + kMaxRows - 1) / kMaxRows * kMaxRows * depth : 0);
-    const bool b_partial = columns % own.lanes != 0;
+    const bool b_partial = (columns & mask) != 0;
     const Scratch<T> b_copy(b_packed_ || b_partial ? depth * std::min(own.panel, padded) : 0);
     const bool deep = sizeof(T) == sizeof(float) && blocks > kBlocks;
     const Scratch<double> total(deep ? rows * columns : 0);
@@ -240,12 +244,12 @@ class Product {
           s.a_col = kMaxRows;
           s.a_block = kMaxRows * (k1 - k0);
         }
-        if (b_packed_ || width % own.lanes != 0) {
+        if (b_packed_ || (width & mask) != 0) {
           s.b = b_copy.data;
-          s.b_row = (width + own.lanes - 1) / own.lanes * own.lanes;
+          s.b_row = (width + mask) & ~mask;
           pack_b(p, k0, k1, col, width, b_copy.data, s.b_row);
         }
-        const std::int64_t beyond = (own.lanes - width % own.lanes) % own.lanes;
+        const std::int64_t beyond = -width & mask;
         alignas(64) T bias[64];
         if (beyond > 0) {
           // If a row of C is no wider than this panel, its last vector sticks out and overwrites
@@ -253,7 +257,7 @@ class Product {
           // row holds no sums yet.
           s.full_rows = p.N == width && blocks == 1 ? rows - (beyond + width - 1) / width : 0;
           if (s.bias) {
-            std::memset(bias + width - width % own.lanes, 0, sizeof(T) * own.lanes);
+            std::memset(bias + (width & ~mask), 0, sizeof(T) * own.lanes);
             std::memcpy(bias, s.bias, static_cast<std::size_t>(width) * sizeof(T));
             s.bias = bias;
           }
@@ -286,32 +290,38 @@ class Product {
   Problem<T> p_;
   std::int64_t units_ = 0, down_ = 0;
   std::int64_t rows_ = 0, columns_ = 0;  // of a unit
+  std::int64_t blocks_ = 0, depth_ = 1;  // of K: how many passes, and how deep
   bool a_packed_ = false, b_packed_ = false;
 };
 
+/// How many items of a stack make a piece for a thread: all, if the work is not worth a second one.
+/// An item does `work` multiply-adds, and costs as much as kItem more: small ones consist of that.
+std::int64_t items_of_a_piece(std::int64_t items, double work) {
+  constexpr double kItem = 8192, kPiece = kParallelWork / 8;
+  const double cost = work + kItem;
+  if (static_cast<double>(items) * cost < kParallelWork) return std::max<std::int64_t>(items, 1);
+  return std::max<std::int64_t>(1, static_cast<std::int64_t>(kPiece / cost));
+}
+
 /// Runs the units of one or more products for each item of a stack, on several threads if there is
-/// enough work. An item costs as much as kItem multiply-adds more: small ones consist of that.
+/// enough work.
 template <class T, std::size_t N>
 void run_together(std::int64_t items, const std::array<Product<T>, N>& products) {
-  constexpr double kItem = 8192;
   std::int64_t units = 0;
   double work = 0;
   for (const Product<T>& p : products) {
     units += p.size();
     work += p.work();
   }
-  const auto few = static_cast<std::int64_t>(kParallelWork / (work + kItem));
-  parallel_for(
-      items * units, work >= kParallelWork ? 1 : units * std::max<std::int64_t>(few, 1),
-      [&](std::int64_t begin, std::int64_t end) {
-        for (std::int64_t k = begin; k < end; ++k) {
-          std::int64_t i = k % units;
-          const Product<T>* p = products.data();
-          for (; i >= p->size(); ++p) i -= p->size();
-          p->run(k / units, i);
-        }
-      },
-      items > 1 ? Share::in_runs : Share::as_they_finish);
+  parallel_for(items * units, work >= kParallelWork ? 1 : units * items_of_a_piece(items, work),
+               [&](std::int64_t begin, std::int64_t end) {
+                 for (std::int64_t k = begin; k < end; ++k) {
+                   std::int64_t i = k % units;
+                   const Product<T>* p = products.data();
+                   for (; i >= p->size(); ++p) i -= p->size();
+                   p->run(k / units, i);
+                 }
+               });
 }
 
 /// The last two dimensions of a tensor, for the first item of a batch.
@@ -335,17 +345,36 @@ struct Matrix {
 };
 
 template <class T>
-Problem<T> problem_of(const Matrix<T>& a, const Matrix<T>& b, const Tensor& c) {
-  return {a.rows,   b.columns,  a.columns, a.start,          a.row,  a.column, b.start, b.row,
-          b.column, data<T>(c), nullptr,   Activation::none, a.next, b.next};
+Problem<T> problem_of(const Matrix<T>& a, const Matrix<T>& b, T* c) {
+  return {a.rows,   b.columns, a.columns, a.start,          a.row,  a.column, b.start, b.row,
+          b.column, c,         nullptr,   Activation::none, a.next, b.next};
 }
 
-/// One or more products for each item of a stack, ready to run.
-template <class T, class... P>
-auto ready(std::int64_t items, const Problem<T>& first, const P&... others) {
-  return [items, products = std::array{Product<T>(first), Product<T>(others)...}] {
-    run_together(items, products);
-  };
+/// A product for each item of a stack, ready to run.
+template <class T>
+auto ready(std::int64_t items, const Problem<T>& p) {
+  return [items, products = std::array{Product<T>(p)}] { run_together(items, products); };
+}
+
+/// Where the gradients of affine() go; null if one is not needed.
+template <class T>
+struct Gradients {
+  T *x, *w, *bias;
+};
+
+/// The products that give the gradients of affine(), from the gradient G (M, out) of x·wᵀ + bias.
+template <class T>
+std::array<Product<T>, 3> grad_products(const Matrix<T>& G, const Matrix<T>& X, const Matrix<T>& W,
+                                        const Gradients<T>& to) {
+  static constexpr T kOne = 1;
+  std::array<Product<T>, 3> all;
+  if (to.x) all[0] = Product<T>(problem_of(G, W, to.x));
+  if (to.w)  // as w lies in memory, (in, out) or (out, in)
+    all[1] = Product<T>(W.row == 1 ? problem_of(X.t(), G, to.w) : problem_of(G.t(), X, to.w));
+  if (to.bias)  // a row of ones, times G
+    all[2] = Product<T>({1, G.columns, G.rows, &kOne, 0, 0, G.start, G.row, G.column, to.bias,
+                         nullptr, Activation::none, 0, G.next});
+  return all;
 }
 
 /// The number of layers in a stack of weights (…, out, in), and the shape of a matrix for each.
@@ -367,7 +396,8 @@ Tensor matmul(const Tensor& x, const Tensor& y) {
   if (ra == 2 && rb == 2) {
     Tensor out = empty({M, N}, dtype);
     dispatch_floating(dtype, [&]<class T>(T) {
-      launch("matmul", {&out}, {&a, &b}, ready(1, problem_of(Matrix<T>(a), Matrix<T>(b), out)));
+      launch("matmul", {&out}, {&a, &b},
+             ready(1, problem_of(Matrix<T>(a), Matrix<T>(b), data<T>(out))));
     });
     return out;
   }
@@ -382,10 +412,9 @@ Tensor matmul(const Tensor& x, const Tensor& y) {
 
   dispatch_floating(dtype, [&]<class T>(T) {
     const Shape &sa = wide_a.strides(), &sb = wide_b.strides();
-    const auto first = problem_of(Matrix<T>(wide_a), Matrix<T>(wide_b), out);
+    const auto first = problem_of(Matrix<T>(wide_a), Matrix<T>(wide_b), data<T>(out));
     launch("matmul", {&out}, {&wide_a, &wide_b}, [first, batch, sa, sb] {
-      const double share = kParallelWork / std::max(Product<T>(first).work(), 1.0);
-      parallel_for(batch.numel(), std::max<std::int64_t>(1, static_cast<std::int64_t>(share)),
+      parallel_for(batch.numel(), items_of_a_piece(batch.numel(), Product<T>(first).work()),
                    [&](std::int64_t begin, std::int64_t end) {
                      for (std::int64_t i = begin; i < end; ++i) {
                        Problem<T> p = first;
@@ -410,7 +439,7 @@ Tensor affine(const Tensor& x, const Tensor& w, const Tensor& bias, Activation a
   const Tensor copied = !bias.defined() || bias.is_contiguous() ? Tensor() : contiguous(bias);
   const Tensor& flat = copied.defined() ? copied : bias;
   dispatch_floating(x.dtype(), [&]<class T>(T) {
-    Problem<T> p = problem_of(Matrix<T>(x), Matrix<T>(w).t(), out);
+    Problem<T> p = problem_of(Matrix<T>(x), Matrix<T>(w).t(), data<T>(out));
     p.bias = bias.defined() ? data<T>(flat) : nullptr;
     p.activation = activation;
     launch("linear", {&out}, {&x, &w, &flat}, ready(layers_of(w), p));
@@ -418,30 +447,52 @@ Tensor affine(const Tensor& x, const Tensor& w, const Tensor& bias, Activation a
   return out;
 }
 
-AffineGrads affine_grad(const Tensor& g_any, const Tensor& x, const Tensor& w, bool need_x,
-                        bool need_w, bool need_bias) {
+AffineGrads affine_grad(const Tensor& g_any, const Tensor& y, const Tensor& x, const Tensor& w,
+                        Activation activation, bool need_x, bool need_w, bool need_bias) {
   const Tensor copied = g_any.is_contiguous() ? Tensor() : contiguous(g_any);
   const Tensor& g = copied.defined() ? copied : g_any;
   const int q = x.shape().rank() - 2, r = w.shape().rank() - 2;
   const std::int64_t M = x.shape()[q], in = x.shape()[q + 1], out = w.shape()[r];
-  const bool by_columns = w.strides()[r] == 1;  // w lies in memory as (in, out)
+  const std::int64_t layers = layers_of(w), n = M * out;
+  const double work = static_cast<double>(n) * static_cast<double>(in);
+  // Many small layers: each goes through all of its products while its numbers are in the cache.
+  const bool each_alone = layers > 1 && work < kParallelWork;
   AffineGrads grads;
   if (need_x) grads.x = empty(for_each_layer(w, M, in), x.dtype());
   if (need_w) {
-    const Shape shape = for_each_layer(w, out, in);
+    const bool by_columns = w.strides()[r] == 1;
     Shape strides = for_each_layer(w, by_columns ? 1 : in, by_columns ? out : 1);
     if (r == 1) strides[0] = out * in;
-    grads.w = empty_strided(shape, strides, x.dtype());
+    grads.w = empty_strided(for_each_layer(w, out, in), strides, x.dtype());
   }
+  if (need_bias && each_alone) grads.bias = empty({layers, out}, x.dtype());
+  const Tensor s = each_alone ? g : activation_grad(activation, g, y);
+  if (need_bias && !each_alone) grads.bias = sum(s, {-2}, false);
+  if (!need_x && !need_w && !each_alone) return grads;
   dispatch_floating(x.dtype(), [&]<class T>(T) {
-    const Matrix<T> G(g), X(x), W(w);
-    Problem<T> dx{}, dw{};
-    if (need_x) dx = problem_of(G, W, grads.x);
-    if (need_w) dw = by_columns ? problem_of(X.t(), G, grads.w) : problem_of(G.t(), X, grads.w);
-    if (!need_x && !need_w) return;
-    launch("linear", {&grads.x, &grads.w}, {&g, &x, &w}, ready(layers_of(w), dx, dw));
+    const Matrix<T> S(s), X(x), W(w);
+    const Gradients<T> to{need_x ? data<T>(grads.x) : nullptr, need_w ? data<T>(grads.w) : nullptr,
+                          need_bias && each_alone ? data<T>(grads.bias) : nullptr};
+    if (!each_alone)
+      return launch("linear", {&grads.x, &grads.w}, {&s, &x, &w},
+                    [layers, all = grad_products(S, X, W, to)] { run_together(layers, all); });
+    const T* value = activation == Activation::none ? nullptr : data<T>(y);
+    launch("linear", {&grads.x, &grads.w, &grads.bias}, {&s, &y, &x, &w}, [=] {
+      parallel_for(
+          layers, items_of_a_piece(layers, 2 * work), [&](std::int64_t begin, std::int64_t end) {
+            const Scratch<T> scratch(value ? n : 0);
+            Matrix<T> own = S;
+            if (value) own.start = scratch.data, own.next = 0;
+            const std::array<Product<T>, 3> all = grad_products(own, X, W, to);
+            for (std::int64_t i = begin; i < end; ++i) {
+              if (value)
+                activation_grad(activation, n, S.start + i * n, value + i * n, scratch.data);
+              for (const Product<T>& p : all)
+                for (std::int64_t unit = 0; unit < p.size(); ++unit) p.run(i, unit);
+            }
+          });
+    });
   });
-  if (need_bias) grads.bias = sum(g, {-2}, false);
   return grads;
 }
 

@@ -26,9 +26,9 @@ Tensor affine(const Tensor& x, const Tensor& w, const Tensor& bias,
 struct AffineGrads {
   Tensor x, w, bias;
 };
-/// Computes the gradients of x, w and bias. g (N, out) is the gradient of x·wᵀ + bias. If a
-/// gradient is not needed, it is undefined.
-AffineGrads affine_grad(const Tensor& g, const Tensor& x, const Tensor& w, bool need_x, bool need_w,
-                        bool need_bias);
+/// Computes the gradients of x, w and bias from the gradient g of the output y. If a gradient is
+/// not needed, it is undefined. y may be undefined for Activation::none.
+AffineGrads affine_grad(const Tensor& g, const Tensor& y, const Tensor& x, const Tensor& w,
+                        Activation activation, bool need_x, bool need_w, bool need_bias);
 
 }  // namespace descent::kernel
