@@ -15,6 +15,7 @@
 //   look for NaN              AnomalyGuard                   anomaly_enabled()
 //   gradients keep a graph    detail::CreateGraphGuard       backward()
 //   running node              detail::RunningNodeGuard       detail::current_node()
+//   what K-FAC sees           detail::FisherGuard            linear() and losses, in backward()
 //   statistics stand still    FrozenStatisticsGuard          statistics_frozen()
 //   statistics are averages   CumulativeStatisticsGuard      statistics_cumulative()
 //   recording tape            detail::RecordOn               detail::recording()
@@ -41,6 +42,7 @@ namespace detail {
 struct GradEdge;       // core/storage.h; autograd's Node derives from it
 class Tape;            // core/tape.h
 struct SummaryShapes;  // nn/module.cpp
+struct FisherPass;     // autograd/fisher.h
 
 /// Sets a mode of the calling thread. The destructor puts back the value that the mode had before.
 template <class T>
@@ -65,6 +67,7 @@ inline constinit thread_local bool t_statistics_cumulative = false;
 inline constinit thread_local const GradEdge* t_running_node = nullptr;
 inline constinit thread_local Tape* t_tape = nullptr;
 inline constinit thread_local SummaryShapes* t_summary = nullptr;
+inline constinit thread_local FisherPass* t_fisher = nullptr;
 
 }  // namespace detail
 

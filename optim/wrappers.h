@@ -6,6 +6,7 @@
 #include <descent/optim/wrappers/sam.h>
 #include <descent/optim/wrappers/gsam.h>
 #include <descent/optim/wrappers/looksam.h>
+#include <descent/optim/wrappers/kfac.h>
 #include <descent/optim/wrappers/clip_norm.h>
 #include <descent/optim/wrappers/clip_value.h>
 #include <descent/optim/wrappers/clip_norm_per_parameter.h>

@@ -1,3 +1,4 @@
+#include <descent/autograd/fisher.h>
 #include <descent/autograd/node.h>
 #include <descent/autograd/ops.h>
 #include <descent/autograd/ops/fused.h>
@@ -9,6 +10,7 @@
 
 namespace descent {
 
+using detail::fisher_pass;
 using detail::Grads;
 using detail::Need;
 using detail::one_pass;
@@ -22,17 +24,20 @@ Tensor softmax_cross_entropy(const Tensor& input, const Tensor& label_input, std
   // The rule has two forms: a kernel, and differentiable operators. Both compute ∂/∂logits =
   // (softmax − one-hot)·share. For ignored rows the gradient is 0.
   Tensor loss = std::move(forward.loss);
-  return detail::record("cross_entropy", std::move(loss), {logits},
-                        [x = Saved(logits), forward = std::move(forward), labels = Saved(labels),
-                         ignore](const Tensor& g, Need) {
-                          if (one_pass())
-                            return Grads(kernel::cross_entropy_grad(g, forward, labels, ignore));
-                          const Tensor ignored = *labels == Scalar(ignore);
-                          const Tensor safe = where(ignored, zeros({}, kInt64), labels);
-                          const Tensor hot = one_hot(safe, x->size(1), x->dtype());
-                          const Tensor slope = (softmax(x, 1) - hot) * (g * forward.share);
-                          return Grads(where(ignored.unsqueeze(1), 0.0, slope));
-                        });
+  return detail::record(
+      "cross_entropy", std::move(loss), {logits},
+      [x = Saved(logits), forward = std::move(forward), labels = Saved(labels), ignore](
+          const Tensor& g, Need) {
+        if (detail::FisherPass* pass = fisher_pass())
+          return Grads(pass->of_softmax("cross_entropy", forward.probabilities,
+                                        abs(g) * forward.share, *labels == Scalar(ignore)));
+        if (one_pass()) return Grads(kernel::cross_entropy_grad(g, forward, labels, ignore));
+        const Tensor ignored = *labels == Scalar(ignore);
+        const Tensor safe = where(ignored, zeros({}, kInt64), labels);
+        const Tensor hot = one_hot(safe, x->size(1), x->dtype());
+        const Tensor slope = (softmax(x, 1) - hot) * (g * forward.share);
+        return Grads(where(ignored.unsqueeze(1), 0.0, slope));
+      });
 }
 
 namespace {
@@ -45,6 +50,10 @@ Tensor squared_error(const Tensor& x, const Tensor& t, bool mean) {
   const double scale = share(x, mean);
   return detail::record("mse_loss", kernel::squared_error(x, t, scale), {x, t},
                         [x = Saved(x), t = Saved(t), scale](const Tensor& g, Need need) {
+                          if (detail::FisherPass* pass = fisher_pass()) {  // H = 2·scale
+                            const Tensor root = sqrt(abs(g) * (2 * scale)) * ones_like(x);
+                            return Grads(pass->of_diagonal("mse_loss", root), Tensor());
+                          }
                           const Tensor d = one_pass() ? kernel::squared_error_grad(g, x, t, scale)
                                                       : g * (*x - *t) * (2 * scale);
                           return Grads(need[0] ? d : Tensor(), need[1] ? -d : Tensor());
@@ -55,6 +64,11 @@ Tensor logistic_loss(const Tensor& x, const Tensor& t, bool mean) {
   const double scale = share(x, mean);
   return detail::record("bce_with_logits", kernel::logistic_loss(x, t, scale), {x, t},
                         [x = Saved(x), t = Saved(t), scale](const Tensor& g, Need need) {
+                          if (detail::FisherPass* pass = fisher_pass()) {  // H = scale·σ(1 − σ)
+                            const Tensor p = sigmoid(x),
+                                         root = sqrt(p * (1 - p) * (abs(g) * scale));
+                            return Grads(pass->of_diagonal("bce_with_logits", root), Tensor());
+                          }
                           Tensor dx, dt;
                           if (need[0])
                             dx = one_pass() ? kernel::logistic_loss_grad(g, x, t, scale)

@@ -1,5 +1,6 @@
 // Products of matrices.
 // Legend: B… batch dimensions, M, K, N the extents of a product.
+#include <descent/autograd/fisher.h>
 #include <descent/autograd/node.h>
 #include <descent/autograd/ops.h>
 #include <descent/autograd/ops/fused.h>
@@ -113,8 +114,10 @@ Tensor linear_activation(const Tensor& x, const Tensor& w, const Tensor& bias,
   }
   // The gradient of w lies in memory as w does; a Linear layer's as (in, out), where it is xᵀ·g. If
   // K layers share x, the engine sums over them.
-  const auto rule = [x = Saved(x), w = Saved(w), activation](const Tensor& by_y, const Tensor& y,
-                                                             Need need) {
+  const auto rule = [x = Saved(x), w = Saved(w), bias = Saved(bias), activation](
+                        const Tensor& by_y, const Tensor& y, Need need) {
+    if (detail::FisherPass* pass = detail::fisher_pass(); pass && w->dim() == 2)
+      pass->layers.push_back({w, bias, x, activation_grad(activation, by_y, y)});
     if (one_pass()) {
       kernel::AffineGrads d =
           kernel::affine_grad(by_y, y, x, w, activation, need[0], need[1], need[2]);

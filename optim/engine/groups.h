@@ -67,6 +67,7 @@ class Groups final : public Layer {
   bool takes_residuals() const {
     return any([](const AnyRule& r) { return r.residuals; });
   }
+  int group_of(std::size_t parameter) const { return ledger_.records[parameter].group; }
   bool maximizes(std::size_t parameter) const { return ledger_.rule_of(parameter).maximize(); }
   /// Throws ValueError if the settings of a group are out of range or do not go together.
   void check() const;

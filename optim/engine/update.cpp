@@ -27,6 +27,13 @@ detail::GradientView Update::view(std::size_t i) const {
 
 double Update::sign(std::size_t i) const { return groups_->maximizes(i) ? -1 : 1; }
 
+double Update::rate(std::size_t i) const {
+  double rate = 1;
+  const auto read = [&](const detail::FieldRef& f) { rate = f.name == "lr" ? f.at(step_) : rate; };
+  groups_->visit_fields(read, groups_->group_of(i), "");
+  return rate;
+}
+
 Tensor Update::gradient(std::size_t i) const {
   const Tensor& g = raw(i);
   const detail::GradientView& v = views_[i];

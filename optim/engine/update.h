@@ -50,6 +50,8 @@ class Update {
   double gradient_norm(std::size_t i) const;
   /// 1, or −1 if the rule of parameter i maximises: the rule goes along −sign(i)·gradient(i).
   double sign(std::size_t i) const;
+  /// The present `lr` of the rule of parameter i; 1 for a rule without a field of this name.
+  double rate(std::size_t i) const;
 
   /// Multiplies the gradient of parameter i by `by`. Takes no pass through memory: the rule
   /// multiplies as it reads the gradient.

@@ -1,0 +1,228 @@
+// K-FAC: trajectories against NumPy (tests/reference/kfac.py), and what the wrapper promises.
+#include <descent/descent.h>
+
+#include <gtest/gtest.h>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "tests/support/errors.h"
+#include "tests/support/reference.h"
+
+namespace descent {
+namespace {
+
+using optim::Kfac;
+using optim::SGD;
+using testing::deviation;
+
+/// A net of layers [W b] that may run its second layer twice.
+struct Net : nn::Module {
+  Net(const std::vector<Tensor>& first, Activation activation, bool bias, bool twice)
+      : activation_(activation), twice_(twice) {
+    for (std::size_t i = 0; i < first.size(); ++i) {
+      const std::int64_t out = first[i].size(0), in = first[i].size(1) - (bias ? 1 : 0);
+      nn::Linear layer(in, out, bias);
+      layer.to(kFloat64);
+      const NoGradGuard no_grad;
+      Tensor(layer.weight).copy_(first[i].narrow(1, 0, in));
+      if (bias) Tensor(layer.bias).copy_(first[i].select(1, in));
+      layers_.push_back(register_module(to_text("layer", i), layer));
+    }
+  }
+  Tensor forward(const Tensor& x) override {
+    Tensor y = x;
+    for (std::size_t i = 0; i < layers_.size(); ++i)
+      for (int uses = twice_ && i == 1 ? 2 : 1; uses > 0; --uses) {
+        y = layers_[i](y);
+        if (i + 1 == layers_.size()) continue;
+        y = activation_ == Activation::relu   ? relu(y)
+            : activation_ == Activation::tanh ? tanh(y)
+                                              : sigmoid(y);
+      }
+    return y;
+  }
+  Activation activation_;
+  bool twice_;
+  std::vector<nn::Linear> layers_;
+};
+
+struct Case {
+  Activation activation;
+  Tensor (*loss)(const Tensor&, const Tensor&);
+  SGD inner;
+  Kfac options;
+  bool bias = true, twice = false;
+};
+Tensor squares(const Tensor& z, const Tensor& y) { return nn::mse_loss(z, y); }
+Tensor classes(const Tensor& z, const Tensor& y) { return nn::cross_entropy(z, y.to(kInt64)); }
+Tensor logits(const Tensor& z, const Tensor& y) { return nn::bce_with_logits(z, y); }
+
+std::map<std::string, Case> cases() {
+  using enum Activation;
+  return {
+      {"classes", {tanh, classes, {.lr = 0.1, .momentum = 0.9}, {}}},
+      {"curve", {tanh, squares, {.lr = 0.05, .momentum = 0.9}, {.damping = 0.01}}},
+      {"curves", {sigmoid, squares, {.lr = 0.2}, {.damping = 0.1, .kl_clip = 1e30}}},
+      {"logits", {relu, logits, {.lr = 0.1, .momentum = 0.5}, {.decay = 0.5}}},
+      {"seldom", {tanh, classes, {.lr = 0.1, .momentum = 0.9}, {.frequency = 7}}},
+      {"plain", {tanh, squares, {.lr = 0.05}, {.decay = 0}, false}},
+      {"shared", {tanh, squares, {.lr = 0.05, .momentum = 0.9}, {}, true, true}},
+  };
+}
+
+class KfacTrajectory : public ::testing::TestWithParam<bool> {};
+
+TEST_P(KfacTrajectory, IsTheReferences) {
+  const auto reference = testing::read_reference("kfac.txt");
+  EXPECT_EQ(reference.size(), cases().size());
+  for (const auto& [name, c] : cases()) {
+    const testing::ReferenceCase& r = reference.at(name);
+    Net net(r.at("first"), c.activation, c.bias, c.twice);
+    optim::Optimizer o = optim::kfac({net.parameters(), c.inner}, c.options);
+    const auto eager = [&, &loss_of = c.loss](const Tensor& x, const Tensor& y) {
+      Tensor loss;
+      o.step([&] {
+        loss = loss_of(net(x), y);
+        loss.backward();
+        return loss;
+      });
+      return loss;
+    };
+    auto compiled = compile(eager);
+    std::vector<double> losses;
+    for (int i = 0; i < 300; ++i) {
+      const Tensor &x = r.at("x")[0], &y = r.at("y")[0];
+      losses.push_back((GetParam() ? compiled(x, y) : eager(x, y)).item());
+    }
+    EXPECT_LT(deviation(tensor(losses, {300}), r.at("losses")[0]), 1e-10) << name;
+    for (std::size_t i = 0; i < net.layers_.size(); ++i) {
+      const nn::Linear& layer = net.layers_[i];
+      const Tensor w = layer.weight.detach();
+      EXPECT_LT(
+          deviation(c.bias ? cat({w, layer.bias.detach().unsqueeze(1)}, 1) : w, r.at("last")[i]),
+          1e-10)
+          << name;
+    }
+  }
+}
+INSTANTIATE_TEST_SUITE_P(All, KfacTrajectory, ::testing::Bool(),
+                         [](const auto& how) { return how.param ? "compiled" : "eager"; });
+
+struct Problem {
+  Tensor x = sin(arange(24).to(kFloat64)).reshape({8, 3}), y = sin(x.sum({1}, true) * 2);
+  nn::Sequential net = seeded();
+  static nn::Sequential seeded() {
+    manual_seed(3);
+    nn::Sequential made(nn::Linear(3, 4), nn::Tanh(), nn::Linear(4, 1));
+    made.to(kFloat64);
+    return made;
+  }
+  auto closure(Tensor (*loss)(const Tensor&, const Tensor&) = squares) {
+    return [this, loss] {
+      const Tensor value = loss(net(x), y);
+      value.backward();
+      return value;
+    };
+  }
+};
+
+TEST(Kfac, ResumesFromItsState) {
+  Problem a, b;
+  const auto make = [](Problem& p) {
+    return optim::kfac({p.net.parameters(), SGD{.lr = 0.1, .momentum = 0.9}}, {.frequency = 4});
+  };
+  optim::Optimizer whole = make(a), first = make(b);
+  for (int i = 0; i < 6; ++i) whole.step(a.closure()), first.step(b.closure());
+  optim::Optimizer second = make(b);
+  second.load_state_dict(first.state_dict());
+  for (int i = 0; i < 6; ++i) whole.step(a.closure()), second.step(b.closure());
+  for (std::size_t i = 0; i < 4; ++i)
+    EXPECT_EQ(a.net.parameters()[i].value.to_vector(), b.net.parameters()[i].value.to_vector());
+  EXPECT_EQ(whole.gradient_evaluations(), 12 + 3);
+}
+
+TEST(Kfac, LeavesOtherParametersTheirGradient) {
+  Problem p, q;
+  const auto with_scale = [](Problem& one, Tensor& scale) {
+    scale = tensor(0.5, kFloat64).requires_grad_();
+    Parameters all = one.net.parameters();
+    all.push_back({"scale", scale});
+    return all;
+  };
+  Tensor a, b;
+  optim::Optimizer plain(with_scale(p, a), SGD{.lr = 0.1});
+  optim::Optimizer curved = optim::kfac({with_scale(q, b), SGD{.lr = 0.1}});
+  const auto step = [](optim::Optimizer& o, Problem& one, const Tensor& scale) {
+    o.step([&] {
+      const Tensor loss = nn::mse_loss(one.net(one.x) * scale, one.y);
+      loss.backward();
+      return loss;
+    });
+  };
+  step(plain, p, a), step(curved, q, b);
+  EXPECT_EQ(a.item(), b.item());
+  EXPECT_NE(p.net.parameters()[0].value.to_vector(), q.net.parameters()[0].value.to_vector());
+}
+
+TEST(Kfac, DrawsTheSameUnitsInEveryEvaluation) {
+  const Problem p;
+  nn::Sequential a(nn::Linear(3, 4), nn::Dropout(0.5), nn::Linear(4, 1));
+  a.to(kFloat64);
+  optim::Optimizer o = optim::kfac({a.parameters(), SGD{.lr = 0.1}});
+  std::vector<std::vector<double>> outputs;
+  manual_seed(5);
+  o.step([&] {
+    const Tensor z = a(p.x), loss = nn::mse_loss(z, p.y);
+    outputs.push_back(z.to_vector());
+    loss.backward();
+    return loss;
+  });
+  ASSERT_EQ(outputs.size(), 2U);
+  EXPECT_EQ(outputs[0], outputs[1]);
+}
+
+TEST(Kfac, SaysWhatItCannotTake) {
+  Problem p;
+  optim::Optimizer o = optim::kfac({p.net.parameters(), SGD{.lr = 0.1}});
+  const std::vector<double> before = p.net.parameters()[0].value.to_vector();
+  const auto error = [&](auto loss) {
+    return testing::message_of<ValueError>([&] { o.step(p.closure(loss)); });
+  };
+  using testing::has_text;
+  EXPECT_TRUE(has_text(error([](const Tensor& z, const Tensor& y) { return nn::l1_loss(z, y); }),
+                       "[kfac] got a loss whose Fisher matrix is not known, expected mse_loss, "
+                       "bce_with_logits or cross_entropy without weights"));
+  EXPECT_TRUE(has_text(error([](const Tensor& z, const Tensor& y) {
+                         return nn::mse_loss(z, y) + nn::bce_with_logits(z, (y > 0).to(kFloat64));
+                       }),
+                       "as a second loss, expected one"));
+  EXPECT_TRUE(has_text(error([](const Tensor& z, const Tensor& y) {
+                         return nn::mse_loss(z.unsqueeze(1), y.unsqueeze(1));
+                       }),
+                       "[kfac] got mse_loss of outputs (8, 1, 1), expected (N, C) or (N)"));
+  EXPECT_EQ(p.net.parameters()[0].value.to_vector(), before);
+  o.step(p.closure());  // goes on
+  EXPECT_NE(p.net.parameters()[0].value.to_vector(), before);
+  EXPECT_TRUE(has_text(testing::message_of<ValueError>([&] {
+                         optim::kfac(optim::sam({p.net.parameters(), SGD{.lr = 0.1}}));
+                       }),
+                       "expected another order"));
+
+  nn::Sequential wide(nn::Linear(3, 5), nn::Tanh(), nn::Linear(5, 1));
+  wide.to(kFloat64);
+  optim::Optimizer other = optim::kfac({wide.parameters(), SGD{.lr = 0.1}});
+  other.load_state_dict(o.state_dict());
+  const Tensor x = p.x, y = p.y;
+  EXPECT_TRUE(has_text(testing::message_of<StateError>([&] {
+                         other.step([&] {
+                           const Tensor loss = nn::mse_loss(wide(x), y);
+                           loss.backward();
+                           return loss;
+                         });
+                       }),
+                       "[kfac] got a factor 'a/2.weight' of shape (5, 5), expected (6, 6)"));
+}
+
+}  // namespace
+}  // namespace descent
