@@ -67,24 +67,24 @@ namespace {
 
 /// Refuses what linear() cannot take. `layers` is K for a stack of layers, else −1.
 void check_linear(const Tensor& x, const Tensor& w, const Tensor& bias, std::int64_t layers) {
-  const bool stacked = layers >= 0;
-  const std::int64_t n = x.dim(), d = w.dim();
-  const bool is_weight = d == 2 || d == 3,
-             batches = !stacked || n < 3 || (n == 3 && x.size(0) == layers);
-  if (!is_weight || n == 0 || !batches || x.size(-1) != w.size(-1))
-    fail<ShapeError>("linear", "got input ", x.shape(), " and weight ", w.shape(),
-                     ", expected input ", stacked ? "(in), (N, in) or (K, N, in)" : "(…, in)",
-                     " and weight ", stacked ? "(K, out, in)" : "(out, in)",
-                     is_weight && n > 0 && x.size(-1) != w.size(-1)
+  const Shape &in = x.shape(), &matrix = w.shape();
+  const bool stacked = layers >= 0, is_weight = matrix.rank() == 2 || matrix.rank() == 3;
+  const bool batches = !stacked || in.rank() < 3 || (in.rank() == 3 && in[0] == layers);
+  const bool equal = is_weight && in.rank() > 0 && in[in.rank() - 1] == matrix[matrix.rank() - 1];
+  if (!equal || !batches)
+    fail<ShapeError>("linear", "got input ", in, " and weight ", matrix, ", expected input ",
+                     stacked ? "(in), (N, in) or (K, N, in)" : "(…, in)", " and weight ",
+                     stacked ? "(K, out, in)" : "(out, in)",
+                     is_weight && in.rank() > 0 && !equal
                          ? to_text(" with equal in (", x.size(-1), " != ", w.size(-1), ")")
                          : "",
                      stacked ? "" : ". Hint: images need flatten(1) first");
   if (bias.defined()) {
-    const std::int64_t b = bias.dim();
-    if (b < 1 || b > 2 || bias.size(-1) != w.size(-2) || (b == 2 && bias.size(0) != layers))
-      fail<ShapeError>("linear", "got bias ", bias.shape(), " for weight ", w.shape(),
-                       ", expected (", stacked ? to_text(layers, ", ") : "", w.size(-2),
-                       stacked ? ")" : ",)");
+    const Shape& b = bias.shape();
+    const std::int64_t out = matrix[matrix.rank() - 2];
+    if (b.rank() < 1 || b.rank() > 2 || b[b.rank() - 1] != out || (b.rank() == 2 && b[0] != layers))
+      fail<ShapeError>("linear", "got bias ", b, " for weight ", matrix, ", expected (",
+                       stacked ? to_text(layers, ", ") : "", out, stacked ? ")" : ",)");
   }
   if (x.dtype() != w.dtype() || !is_floating(x.dtype()) ||
       (bias.defined() && bias.dtype() != w.dtype()))
@@ -97,7 +97,8 @@ void check_linear(const Tensor& x, const Tensor& w, const Tensor& bias, std::int
 
 Tensor linear_activation(const Tensor& x, const Tensor& w, const Tensor& bias,
                          Activation activation) {
-  const bool many_biases = bias.defined() && bias.dim() == 2, stacked = w.dim() == 3 || many_biases;
+  const bool many_biases = bias.defined() && bias.shape().rank() == 2;
+  const bool stacked = w.shape().rank() == 3 || many_biases;
   const std::int64_t layers = !stacked ? -1 : w.dim() == 3 ? w.size(0) : bias.size(0);
   check_linear(x, w, bias, layers);
   if (stacked && x.dim() == 1)

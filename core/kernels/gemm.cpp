@@ -173,7 +173,7 @@ void activate(Activation activation, T* c, std::int64_t c_row, std::int64_t rows
 template <class T>
 class Product {
  public:
-  Product() : Product(Problem<T>{}) {}  // of nothing
+  Product() = default;  // of nothing
   explicit Product(const Problem<T>& p) : p_(p) {
     if (p.M == 0 || p.N == 0) return;
     const TileKernel<T>& own = tile_kernel<T>();
@@ -205,7 +205,11 @@ class Product {
 
   /// Computes a unit of the product of one item.
   void run(std::int64_t item, std::int64_t unit) const {
-    const Problem<T> p = p_.item(item);
+    item == 0 ? compute(p_, unit) : compute(p_.item(item), unit);
+  }
+
+ private:
+  void compute(const Problem<T>& p, std::int64_t unit) const {
     const std::int64_t across = down_ == 1 ? unit : unit / down_;
     const std::int64_t row0 = (unit - across * down_) * rows_, col0 = across * columns_;
     const std::int64_t rows = std::min(rows_, p.M - row0);
@@ -276,7 +280,6 @@ class Product {
     activate(p.activation, p.c + row0 * p.N + col0, p.N, rows, columns);
   }
 
- private:
   // kColumns: the most columns of C in a unit. kDepth: the most elements of K in a pass. kBlocks:
   // the most passes that C itself adds up. If rows lie kLongStride bytes or more apart, they are
   // packed: few such rows fit the cache together.
@@ -287,7 +290,7 @@ class Product {
     return ((p_.M + rows_ - 1) / rows_) * ((p_.N + columns_ - 1) / columns_);
   }
 
-  Problem<T> p_;
+  Problem<T> p_{};
   std::int64_t units_ = 0, down_ = 0;
   std::int64_t rows_ = 0, columns_ = 0;  // of a unit
   std::int64_t blocks_ = 0, depth_ = 1;  // of K: how many passes, and how deep
@@ -362,18 +365,21 @@ struct Gradients {
   T *x, *w, *bias;
 };
 
-/// The products that give the gradients of affine(), from the gradient G (M, out) of x·wᵀ + bias.
-template <class T>
-std::array<Product<T>, 3> grad_products(const Matrix<T>& G, const Matrix<T>& X, const Matrix<T>& W,
+/// The products that give the gradients of affine(), from the gradient G (M, out) of x·wᵀ + bias:
+/// of x and w, and as a third one of the bias.
+template <std::size_t N, class T>
+std::array<Product<T>, N> grad_products(const Matrix<T>& G, const Matrix<T>& X, const Matrix<T>& W,
                                         const Gradients<T>& to) {
-  static constexpr T kOne = 1;
-  std::array<Product<T>, 3> all;
+  std::array<Product<T>, N> all;
   if (to.x) all[0] = Product<T>(problem_of(G, W, to.x));
   if (to.w)  // as w lies in memory, (in, out) or (out, in)
     all[1] = Product<T>(W.row == 1 ? problem_of(X.t(), G, to.w) : problem_of(G.t(), X, to.w));
-  if (to.bias)  // a row of ones, times G
-    all[2] = Product<T>({1, G.columns, G.rows, &kOne, 0, 0, G.start, G.row, G.column, to.bias,
-                         nullptr, Activation::none, 0, G.next});
+  if constexpr (N == 3) {
+    static constexpr T kOne = 1;
+    if (to.bias)  // a row of ones, times G
+      all[2] = Product<T>({1, G.columns, G.rows, &kOne, 0, 0, G.start, G.row, G.column, to.bias,
+                           nullptr, Activation::none, 0, G.next});
+  }
   return all;
 }
 
@@ -461,9 +467,9 @@ AffineGrads affine_grad(const Tensor& g_any, const Tensor& y, const Tensor& x, c
   if (need_x) grads.x = empty(for_each_layer(w, M, in), x.dtype());
   if (need_w) {
     const bool by_columns = w.strides()[r] == 1;
-    Shape strides = for_each_layer(w, by_columns ? 1 : in, by_columns ? out : 1);
-    if (r == 1) strides[0] = out * in;
-    grads.w = empty_strided(for_each_layer(w, out, in), strides, x.dtype());
+    const std::int64_t row = by_columns ? 1 : in, column = by_columns ? out : 1;
+    grads.w = r == 0 ? empty_strided({out, in}, {row, column}, x.dtype())
+                     : empty_strided({layers, out, in}, {out * in, row, column}, x.dtype());
   }
   if (need_bias && each_alone) grads.bias = empty({layers, out}, x.dtype());
   const Tensor s = each_alone ? g : activation_grad(activation, g, y);
@@ -475,7 +481,7 @@ AffineGrads affine_grad(const Tensor& g_any, const Tensor& y, const Tensor& x, c
                           need_bias && each_alone ? data<T>(grads.bias) : nullptr};
     if (!each_alone)
       return launch("linear", {&grads.x, &grads.w}, {&s, &x, &w},
-                    [layers, all = grad_products(S, X, W, to)] { run_together(layers, all); });
+                    [layers, both = grad_products<2>(S, X, W, to)] { run_together(layers, both); });
     const T* value = activation == Activation::none ? nullptr : data<T>(y);
     launch("linear", {&grads.x, &grads.w, &grads.bias}, {&s, &y, &x, &w}, [=] {
       parallel_for(
@@ -483,7 +489,7 @@ AffineGrads affine_grad(const Tensor& g_any, const Tensor& y, const Tensor& x, c
             const Scratch<T> scratch(value ? n : 0);
             Matrix<T> own = S;
             if (value) own.start = scratch.data, own.next = 0;
-            const std::array<Product<T>, 3> all = grad_products(own, X, W, to);
+            const auto all = grad_products<3>(own, X, W, to);
             for (std::int64_t i = begin; i < end; ++i) {
               if (value)
                 activation_grad(activation, n, S.start + i * n, value + i * n, scratch.data);

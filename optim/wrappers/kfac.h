@@ -94,9 +94,9 @@ struct Kfac {
   /// Makes the step with the preconditioned gradients.
   void apply(Update& u);
 
-  std::int64_t updates = 0;  ///< how often the factors were evaluated, k
-  State factors = {};        ///< A and S by "a/" and "s/" and the name of the weight
-  Generator::State draws = {};
+  std::int64_t updates = 0;       ///< how often the factors were evaluated, k
+  State factors = {};             ///< A and S by "a/" and "s/" and the name of the weight
+  Generator::State draws = {};    ///< the generator before the first evaluation
   bool due = false;               ///< true if the step under way evaluates the factors
   State fresh = {};               ///< the factors of this step, while they are gathered
   std::vector<Tensor> kept = {};  ///< the gradients, while the factors are evaluated
