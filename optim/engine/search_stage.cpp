@@ -4,6 +4,7 @@
 #include <descent/core/create.h>
 #include <descent/core/floating_mode.h>
 #include <descent/core/kernels/copy.h>
+#include <descent/core/log.h>
 #include <descent/optim/engine/line_search.h>
 #include <descent/optim/engine/stages.h>
 
@@ -242,6 +243,9 @@ Tensor SearchStage::fit(const Closure& closure) {
   problem.x = gather(false);
   problem.r = latest.detach().clone();
   problem.step = {ledger_.records.front().t + 1, ledger_.steps};
+  if (ledger_.steps == 0 && problem.r.numel() == 1 && problem.x.numel() > 1)
+    logging::warning(to_text(rule_.card.name, ": got one residual for ", problem.x.numel(),
+                             " weights. Hint: return the residuals, not the sum of their squares"));
   problem.evaluate = [&](const Tensor& x) {
     scatter(x);
     latest = Tensor();  // frees its graph first

@@ -53,6 +53,18 @@ TEST(LeastSquares, RefusesWhatIsNoResidual) {
   EXPECT_EQ(line.a.item(), 0);
 }
 
+TEST(LeastSquares, WarnsOnceOfASumInPlaceOfResiduals) {
+  Line line;
+  std::vector<std::string> heard;
+  logging::set_sink([&](logging::Level, std::string_view text) { heard.emplace_back(text); });
+  for (int i = 0; i < 2; ++i) line.lm.step([&] { return sum(square(line.residuals())); });
+  Line other;
+  other.lm.step([&] { return other.residuals(); });
+  logging::set_sink({});
+  ASSERT_EQ(heard.size(), 1U);
+  EXPECT_TRUE(has_text(heard[0], "lm: got one residual for 2 weights. Hint: return the residuals"));
+}
+
 TEST(LeastSquares, BeginsAFitAnewAfterOneThatHasEnded) {
   const Tensor p = ones({3}, kFloat64).requires_grad_(), x = linspace(0, 3, 30, kFloat64);
   Optimizer lm({p}, LevenbergMarquardt{});
