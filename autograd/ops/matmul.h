@@ -17,8 +17,8 @@ Tensor outer(const Tensor& a, const Tensor& b);
 Tensor dot(const Tensor& a, const Tensor& b);
 /// x·weightᵀ + bias: x (…, in), weight (out, in), bias (out) → (…, out). The bias may be undefined.
 /// K layers side by side have a weight (K, out, in), a bias (K, out), or both; then x is (in) or
-/// (N, in), for all, or (K, N, in), and the result (K, out) or (K, N, out). Throws ShapeError if the
-/// shapes do not fit, DTypeError unless all have one floating type.
+/// (N, in), for all, or (K, N, in), and the result (K, out) or (K, N, out). Throws ShapeError if
+/// the shapes do not fit, DTypeError unless all have one floating type.
 Tensor linear(const Tensor& x, const Tensor& weight, const Tensor& bias = {});
 
 }  // namespace descent
