@@ -1,4 +1,5 @@
 #include <descent/autograd/engine.h>
+#include <descent/autograd/fisher.h>
 #include <descent/autograd/node.h>
 #include <descent/autograd/ops.h>
 #include <descent/core/create.h>
@@ -36,7 +37,7 @@ struct Backward {
   // For grad(): the nodes from which a wanted input can be reached, sorted by address. If the list
   // is empty, all nodes are useful.
   PoolVector<Node*> useful;
-  bool collect_leaves = true;
+  bool collect_leaves = !fisher_pass();  // the columns of a Fisher matrix are no gradients
   RefPtr<KeptRun> kept;                         // if a leaf has taken a gradient with a history
   PoolVector<std::pair<Node*, Tensor>> others;  // leaves that another run has, with what is pending
 

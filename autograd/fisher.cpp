@@ -6,10 +6,12 @@ namespace descent::detail {
 
 void FisherPass::meet(const char* loss, const Tensor& z) {
   if (z.dim() < 1 || z.dim() > 2)
-    fail<ValueError>("kfac", "got ", loss, " of outputs ", z.shape(), ", expected (N, C) or (N)");
+    fail<ValueError>("kfac", "got ", loss, " of outputs ", z.shape(),
+                     ", expected (N, C), or (N) of one output a row. Hint: a row for each sample");
   if (columns > 0)
     fail<ValueError>("kfac", "got ", loss,
-                     " as a second loss, expected one. Hint: join the outputs, and use one loss");
+                     " as a second loss, expected one in a step. Hint: cat() the outputs of one "
+                     "model for one loss; train another model with an optimizer of its own");
   columns = z.dim() == 1 ? 1 : z.size(1);
 }
 

@@ -39,7 +39,8 @@ struct FisherPass {
   void meet(const char* loss, const Tensor& z);
 };
 
-/// While it lives, backward passes on its thread fill `pass`, which must outlive the guard.
+/// While it lives, backward passes on its thread fill `pass`, which must outlive the guard, and
+/// give no gradients to leaves.
 struct FisherGuard : ModeGuard<FisherPass*> {
   explicit FisherGuard(FisherPass& pass) noexcept : ModeGuard(t_fisher, &pass) {}
 };

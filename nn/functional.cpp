@@ -37,6 +37,7 @@ class detail::Exchange {
   ~Exchange() { swap(); }
   Exchange(const Exchange&) = delete;
   Exchange& operator=(const Exchange&) = delete;
+  bool is_stacked() const { return stacked_; }
 
  private:
   /// Takes other slots that hold a parameter which is replaced, unless they are named themselves.
@@ -53,8 +54,8 @@ class detail::Exchange {
       }
     });
   }
-  static void check(const Slot& slot, const Tensor& t, const std::string& name,
-                    const std::string& configuration) {
+  void check(const Slot& slot, const Tensor& t, const std::string& name,
+             const std::string& configuration) {
     if (!t.defined())
       fail<ValueError>("functional_call", "got an undefined tensor for '", name, "'");
     bool fits = t.shape() == slot.value.shape();
@@ -66,24 +67,55 @@ class detail::Exchange {
     if (!fits)
       fail<ShapeError>(
           "functional_call", "got ", t.shape(), " for '", name, "', expected ", slot.value.shape(),
-          configuration.starts_with("Linear ") ? ", or one dimension more in front" : "");
+          configuration.starts_with("Linear ") ? ", or one dimension more in front"
+          : t.dim() == slot.value.dim() + 1    ? ". Hint: only Linear layers run side by side"
+                                               : "");
+    stacked_ = stacked_ || !(t.shape() == slot.value.shape());
   }
   void swap() noexcept {
     for (auto& [slot, other] : others_) slot->exchange(other);
   }
   std::vector<std::pair<std::shared_ptr<Slot>, Tensor>> others_;
+  bool stacked_ = false;  // a Linear layer has K weights or biases
 };
+
+namespace {
+
+/// Throws ValueError for a module that would take the K nets for rows or columns.
+void check_side_by_side(const Module& model) {
+  model.apply([](const std::string& path, const std::string& c, const Parameters&) {
+    const bool counts_dimensions =
+        c.starts_with("Flatten") || (c.find("Softmax dim=") != c.npos && c.find("dim=-") == c.npos);
+    if (counts_dimensions)
+      fail<ValueError>("functional_call", "got '", path, "' (", c,
+                       ") among layers side by side, expected modules that work element by element "
+                       "or on the last dimension. Hint: Softmax(-1); flatten the input before");
+  });
+}
+
+}  // namespace
 
 Tensor functional_call(Module& model, const NamedTensors& tensors, const Tensor& x) {
   const detail::Exchange exchange(model, tensors);
-  return model(x);
+  if (!exchange.is_stacked()) return model(x);
+  check_side_by_side(model);
+  if (x.dim() != 1) return model(x);
+  return model(x.unsqueeze(0)).squeeze(1);  // (K, 1, C): the first Linear's K is not taken for N
 }
 
 NamedTensors stack_modules(const std::vector<Module*>& modules) {
   if (modules.empty()) fail<ValueError>("stack_modules", "got no modules, expected one or more");
   std::map<std::string, std::vector<Tensor>> all;
+  std::map<std::string, std::string> kinds;  // by path, of the first module
   for (const Module* m : modules) {
     if (!m) fail<ValueError>("stack_modules", "got a null pointer, expected modules");
+    m->apply([&](const std::string& path, const std::string& kind, const Parameters&) {
+      const auto [first, is_new] = kinds.emplace(path, kind);
+      if (m == modules[0] ? false : is_new || first->second != kind)
+        fail<StateError>(
+            "stack_modules", "got '", path, "' as ", kind, ", and in the first module ",
+            is_new ? "nothing of this name" : first->second, ", expected modules that are alike");
+    });
     for (const Parameters& list : {m->parameters(), m->buffers()})
       for (const Parameter& p : list) all[p.name].push_back(p.value);
   }
@@ -91,11 +123,11 @@ NamedTensors stack_modules(const std::vector<Module*>& modules) {
   const NoGradGuard no_grad;
   for (const auto& [name, tensors] : all) {
     for (const Tensor& t : tensors)
-      if (tensors.size() != modules.size() || !(t.shape() == tensors[0].shape()))
+      if (tensors.size() != modules.size() || !(t.shape() == tensors[0].shape()) ||
+          t.dtype() != tensors[0].dtype())
         fail<StateError>("stack_modules", "got '", name, "' in ", tensors.size(), " of ",
-                         modules.size(),
-                         " modules, or of different shapes, expected modules that "
-                         "are alike");
+                         modules.size(), " modules, of ", tensors[0].dtype(), tensors[0].shape(),
+                         " and ", t.dtype(), t.shape(), ", expected modules that are alike");
     stacked[name] = stack(tensors).requires_grad_(tensors[0].requires_grad());
   }
   return stacked;

@@ -24,16 +24,19 @@ using NamedTensors = std::map<std::string, Tensor>;
 /// be differentiated by the tensors, which may have a history. Afterwards the module has its own
 /// parameters again, also if forward() throws. Meanwhile no other thread may use the module. The
 /// weights and biases of Linear layers may have a first dimension K more, as stack_modules() makes
-/// it: then x is (in), (N, in), for all, or (K, N, in), and the output (K, N, C). A parameter that
-/// several modules share is replaced in all of them by one name. Throws ValueError for an
-/// unknown name, and ShapeError for another shape.
+/// it: then x is (in), (N, in), for all, or (K, N, in), and the output (K, C) or (K, N, C). The
+/// other modules must work element by element or on the last dimension. A parameter that several
+/// modules share is replaced in all of them by one name. Throws ValueError for an unknown name and
+/// for a Flatten or a Softmax over another dimension between stacked layers, and ShapeError for
+/// another shape.
 Tensor functional_call(Module& model, const NamedTensors& tensors, const Tensor& x);
 
 /// The parameters and buffers of K modules that are alike, copied and stacked along a new first
 /// dimension: functional_call() of one of them then computes all K. As torch.func's
 /// stack_module_state(), it gives leaves, which require a gradient if the first module's do. They
-/// can be trained as the parameters of one module; the sum of the nets' losses trains each net as
-/// alone. Throws ValueError for no modules, and StateError if names or shapes differ.
+/// can be trained as the parameters of one module. The sum of the nets' losses trains each net as
+/// alone, if the rule updates each element by itself, as Adam does and LAMB does not. Throws
+/// ValueError for no modules, and StateError if modules, names, shapes or types differ.
 ///
 ///   auto all = nn::stack_modules({&a, &b, &c});             // "0.weight" is (3, 16, 2)
 ///   Tensor y = nn::functional_call(a, all, x);              // (N, 2) → (3, N, 1)

@@ -52,7 +52,8 @@ Tensor squared_error(const Tensor& x, const Tensor& t, bool mean) {
                         [x = Saved(x), t = Saved(t), scale](const Tensor& g, Need need) {
                           if (detail::FisherPass* pass = fisher_pass()) {  // H = 2·scale
                             const Tensor root = sqrt(abs(g) * (2 * scale)) * ones_like(x);
-                            return Grads(pass->of_diagonal("mse_loss", root), Tensor());
+                            const Tensor b = pass->of_diagonal("mse_loss", root);
+                            return Grads(need[0] ? b : Tensor(), need[1] ? -b : Tensor());
                           }
                           const Tensor d = one_pass() ? kernel::squared_error_grad(g, x, t, scale)
                                                       : g * (*x - *t) * (2 * scale);

@@ -74,11 +74,13 @@ void check_linear(const Tensor& x, const Tensor& w, const Tensor& bias, std::int
   if (!equal || !batches)
     fail<ShapeError>("linear", "got input ", in, " and weight ", matrix, ", expected input ",
                      stacked ? "(in), (N, in) or (K, N, in)" : "(…, in)", " and weight ",
-                     stacked ? "(K, out, in)" : "(out, in)",
+                     !stacked             ? "(out, in)"
+                     : matrix.rank() == 2 ? "(out, in) for a bias (K, out)"
+                                          : "(K, out, in)",
                      is_weight && in.rank() > 0 && !equal
                          ? to_text(" with equal in (", x.size(-1), " != ", w.size(-1), ")")
                          : "",
-                     stacked ? "" : ". Hint: images need flatten(1) first");
+                     stacked || !is_weight ? "" : ". Hint: images need flatten(1) first");
   if (bias.defined()) {
     const Shape& b = bias.shape();
     const std::int64_t out = matrix[matrix.rank() - 2];
@@ -89,8 +91,8 @@ void check_linear(const Tensor& x, const Tensor& w, const Tensor& bias, std::int
   if (x.dtype() != w.dtype() || !is_floating(x.dtype()) ||
       (bias.defined() && bias.dtype() != w.dtype()))
     fail<DTypeError>("linear", "got input of ", x.dtype(), " and weight of ", w.dtype(),
-                     ", expected one floating type. Hint: convert the input with .to(", w.dtype(),
-                     ") or the module with to()");
+                     ", expected one floating type. Hint: convert the input with .to(",
+                     is_floating(w.dtype()) ? w.dtype() : kFloat32, ") or the module with to()");
 }
 
 }  // namespace

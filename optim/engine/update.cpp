@@ -117,6 +117,7 @@ std::function<double(std::size_t)> Evaluation::signs() const {
 void Evaluation::at_failure(const std::function<void()>& f) {
   if (recording()) descent::detail::t_tape->at_failure(f);
 }
+const Parameters& Evaluation::parameters() const { return inner_->groups().parameters(); }
 bool Evaluation::recording() { return descent::detail::recording(); }
 
 double euclidean_norm(const Tensor& x) { return kernel::norm2(x); }

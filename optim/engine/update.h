@@ -128,7 +128,8 @@ class Evaluation {
   std::function<double(std::size_t)> signs() const;
   /// If the step is being compiled: calls f whenever a replay fails half-way.
   void at_failure(const std::function<void()>& f);
-  static bool recording();  ///< true while a step is being compiled
+  static bool recording();               ///< true while a step is being compiled
+  const Parameters& parameters() const;  ///< all parameters, with names
 
   /// For the engine: an evaluation that inner() hands to this layer. The closure must outlive it.
   Evaluation(detail::Layer& inner, const detail::Closure& closure)

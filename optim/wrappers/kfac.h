@@ -20,18 +20,23 @@ namespace descent::optim {
 ///   the rule sees ν·(S + √λ/π·I)⁻¹·[G_W G_b]·(A + π√λ·I)⁻¹,  ν = min(1, √(κ/Σ lr²⟨g̃, g⟩)),
 /// λ the damping, κ the clip, g̃ the preconditioned gradient; the sum runs over all layers.
 ///
-/// Which Fisher: that of the model's own distribution, computed exactly by one more evaluation for
-/// each output of the model; S does not depend on the targets. The paper samples targets, which
-/// gives the same mean, and many programs use the gradients of the training targets ('empirical
-/// Fisher'), which is another matrix. The loss is one of mse_loss, bce_with_logits and
-/// cross_entropy, without weights or smoothing, of outputs (N, C) or (N). In the further
-/// evaluations, layers leave their running statistics alone, and dropout drops the same units.
+/// Which Fisher: that of the model's own distribution, by one more evaluation for each output of
+/// the model; S does not depend on the targets. It is exact where a row of the output depends on
+/// one row of the inputs. Batch normalisation and recurrent nets couple rows, and S is then an
+/// approximation. The paper samples targets, which gives the same mean for rows that are not
+/// coupled. Many programs use the gradients of the training targets ('empirical Fisher'), which is
+/// another matrix.
 ///
-/// Another loss that is added to it would count as a part of its curvature; a penalty on weights
-/// does not. Layers are found where they run: any module may hold them. If one runs several times,
-/// as in a recurrent net, its rows count together. A parameter outside them keeps its gradient. A
-/// compiled step evaluates the factors every time, whatever `frequency` is. Factors are kept in
-/// double.
+/// The loss is one of mse_loss, bce_with_logits and cross_entropy, without weights or smoothing, of
+/// outputs (N, C), or (N) of one output a row. Another loss that is added to it would count as a
+/// part of its curvature; a penalty on weights does not. The closure takes the same batch at each
+/// call, and backward() runs on the thread of step(). In the further evaluations no parameter gets
+/// a gradient, layers leave their running statistics alone, and dropout drops the same units.
+///
+/// Layers are found where they run: any module may hold them. If one runs several times, its rows
+/// count together. A parameter outside them keeps its gradient, which is not clipped. If no layer
+/// is found, a warning says so. A compiled step evaluates the factors every time, whatever
+/// `frequency` is. Factors and their inverses are kept in double.
 struct Kfac {
   Hyper damping = 1e-3;  ///< λ, above 0
   Hyper decay = 0.95;    ///< ε, how much of the old factors stays, in [0, 1)
@@ -66,46 +71,68 @@ struct Kfac {
     visit.all("factor/", factors);
   }
 
-  /// Evaluates the gradient, and then the factors, with one evaluation for each output.
+  /// Evaluates the gradient, and then the factors, with one evaluation for each output. The
+  /// gradient is put back as it was, because each evaluation clears it.
   double evaluate(auto& e) {
-    const auto draw_again = [this](const Parameters&, std::int64_t) {
-      default_generator().set_state(draws);
-    };
     e.perform([this](const Parameters&, std::int64_t) { draws = default_generator().state(); });
     const double loss = e.inner();
-    e.perform([this](const Parameters& all, std::int64_t t) { begin(all, t); });
+    e.perform([this](const Parameters&, std::int64_t t) { begin(t); });
     if (!due && !e.recording()) return loss;
+    const Gradients kept(e.parameters());
     const FrozenStatisticsGuard frozen;
     std::int64_t columns = 1;
     for (std::int64_t c = 0; c < columns; ++c) {
-      e.perform(draw_again);
+      e.perform([this](const Parameters&, std::int64_t) { default_generator().set_state(draws); });
       descent::detail::FisherPass pass{.column = c};
       {
         const descent::detail::FisherGuard guard(pass);
         e.inner();
       }
-      if (pass.layers.empty()) break;
-      columns = columns_of(pass);
+      columns = columns_of(pass, e.parameters());
       e.perform([this, pass](const Parameters& all, std::int64_t) { gather(all, pass); });
     }
-    e.perform([this](const Parameters& all, std::int64_t t) { end(all, t); });
+    e.perform([this](const Parameters&, std::int64_t t) { end(t); });
     return loss;
   }
   /// Makes the step with the preconditioned gradients.
   void apply(Update& u);
 
-  std::int64_t updates = 0;       ///< how often the factors were evaluated, k
-  State factors = {};             ///< A and S by "a/" and "s/" and the name of the weight
-  Generator::State draws = {};    ///< the generator before the first evaluation
-  bool due = false;               ///< true if the step under way evaluates the factors
-  State fresh = {};               ///< the factors of this step, while they are gathered
-  std::vector<Tensor> kept = {};  ///< the gradients, while the factors are evaluated
+  /// The inverses of a layer's damped factors, and what they were made of.
+  struct Inverse {
+    Tensor a, s;
+    double damping = 0;
+    Tensor left, right;
+  };
+
+  std::int64_t updates = 0;                      ///< how often the factors were evaluated, k
+  State factors = {};                            ///< A and S, and which weight has which bias
+  std::map<std::string, Inverse> inverses = {};  ///< by the name of the weight
+  Generator::State draws = {};                   ///< the generator before the first evaluation
+  State fresh = {};         ///< the factors of this step, while they are gathered
+  bool due = false;         ///< true if the step under way evaluates the factors
+  bool non_finite = false;  ///< true if these are not finite
+  bool warned = false;      ///< true if no layer was found, and it was said
 
  private:
-  static std::int64_t columns_of(const descent::detail::FisherPass& pass);
-  void begin(const Parameters& all, std::int64_t t);
+  /// Puts the gradients of all parameters back when it is destroyed.
+  struct Gradients {
+    explicit Gradients(const Parameters& all) : parameters(&all) {
+      for (const Parameter& p : all) gradients.push_back(p.value.grad());
+    }
+    Gradients(const Gradients&) = delete;
+    Gradients& operator=(const Gradients&) = delete;
+    ~Gradients() {
+      for (std::size_t i = 0; i < gradients.size(); ++i)
+        if ((*parameters)[i].value.requires_grad()) (*parameters)[i].value.set_grad(gradients[i]);
+    }
+    const Parameters* parameters;
+    std::vector<Tensor> gradients;
+  };
+  std::int64_t columns_of(const descent::detail::FisherPass& pass, const Parameters& all);
+  void begin(std::int64_t t);
   void gather(const Parameters& all, const descent::detail::FisherPass& pass);
-  void end(const Parameters& all, std::int64_t t);
+  void end(std::int64_t t);
+  const Inverse& inverse(const std::string& name, const Tensor& a, const Tensor& s, double lambda);
 };
 
 /// Puts K-FAC around an optimizer. See Kfac; throws as wrap().

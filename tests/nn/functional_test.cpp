@@ -83,10 +83,51 @@ TEST(StackModules, RunManyNetsAsEachAlone) {
   const Tensor own = nn::functional_call(nets[0], all, stack({x, 2 * x, 3 * x}));
   EXPECT_LT(distance(own[2], nets[2](3 * x)), 1e-14);
   nn::Sequential other(nn::Linear(3, 4));
+  EXPECT_TRUE(
+      has_text(message_of<StateError>([&] {
+                 nn::stack_modules({&nets[0], &other});
+               }),
+               "[stack_modules] got '0' as Linear 3 -> 4, and in the first module Linear 3 -> 5"));
+}
+
+TEST(StackModules, TakeOneRowAndRefuseWhatCountsDimensions) {
+  std::vector<nn::Sequential> nets{net(1), net(2), net(3)};
+  const nn::NamedTensors all = nn::stack_modules({&nets[0], &nets[1], &nets[2]});
+  const Tensor row = inputs()[0], y = nn::functional_call(nets[0], all, row);
+  EXPECT_EQ(y.shape(), (Shape{3, 2}));
+  for (std::int64_t k = 0; k < 3; ++k)
+    EXPECT_LT(distance(y[k], nets[static_cast<std::size_t>(k)](row)), 1e-14);
+
+  const auto with = [](auto layer) {
+    nn::Sequential made(nn::Linear(3, 4), layer, nn::Linear(4, 2));
+    made.to(kFloat64);
+    return made;
+  };
+  const auto refusal = [&](nn::Sequential model) {
+    const nn::NamedTensors two = nn::stack_modules({&model, &model});
+    return message_of<ValueError>([&] { nn::functional_call(model, two, inputs()); });
+  };
+  EXPECT_TRUE(has_text(refusal(with(nn::Softmax(1))), "got '1' (Softmax dim=1) among layers side"));
+  EXPECT_TRUE(has_text(refusal(with(nn::LogSoftmax(0))), "element by element or on the last"));
+  EXPECT_TRUE(has_text(refusal(with(nn::Flatten())), "got '1' (Flatten"));
+  nn::Sequential last = with(nn::Softmax(-1));
+  EXPECT_EQ(nn::functional_call(last, nn::stack_modules({&last, &last}), inputs()).shape(),
+            (Shape{2, 6, 2}));
+
+  nn::Sequential relu = with(nn::ReLU()), tanh = with(nn::Tanh()), single = with(nn::ReLU());
+  single.to(kFloat32);
   EXPECT_TRUE(has_text(message_of<StateError>([&] {
-                         nn::stack_modules({&nets[0], &other});
+                         nn::stack_modules({&relu, &tanh});
                        }),
-                       "[stack_modules] got '0.bias'"));
+                       "[stack_modules] got '1' as Tanh, and in the first module ReLU"));
+  EXPECT_TRUE(has_text(message_of<StateError>([&] {
+                         nn::stack_modules({&relu, &single});
+                       }),
+                       "of float64(4,) and float32(4,), expected modules that are alike"));
+  nn::Sequential norm = with(nn::LayerNorm(4));
+  const nn::NamedTensors norms = nn::stack_modules({&norm, &norm});
+  EXPECT_TRUE(has_text(message_of<ShapeError>([&] { nn::functional_call(norm, norms, inputs()); }),
+                       "Hint: only Linear layers run side by side"));
 }
 
 TEST(StackModules, TrainAsEachAloneAlsoCompiled) {
@@ -121,13 +162,19 @@ TEST(StackModules, RefuseInputsOfOtherShapes) {
   std::vector<nn::Sequential> nets{net(1), net(2)};
   const nn::NamedTensors all = nn::stack_modules({&nets[0], &nets[1]});
   const auto call = [&](const Tensor& x) { return nn::functional_call(nets[0], all, x); };
-  EXPECT_TRUE(has_text(message_of<ShapeError>([&] { call(ones({3, 6, 3}, kFloat64)); }),
+  EXPECT_TRUE(has_text(message_of<ShapeError>([&] {
+                         call(ones({3, 6, 3}, kFloat64));
+                       }),
                        "[linear] got input (3, 6, 3) and weight (2, 5, 3), expected input (in), "
                        "(N, in) or (K, N, in) and weight (K, out, in)"));
-  EXPECT_TRUE(has_text(message_of<ShapeError>([&] { call(ones({6, 4}, kFloat64)); }),
+  EXPECT_TRUE(has_text(message_of<ShapeError>([&] {
+                         call(ones({6, 4}, kFloat64));
+                       }),
                        "(K, out, in) with equal in (4 != 3)"));
   const Tensor x = ones({6, 3}), w = ones({2, 5, 3});
-  EXPECT_TRUE(has_text(message_of<ShapeError>([&] { linear(x, w, ones({3, 5})); }),
+  EXPECT_TRUE(has_text(message_of<ShapeError>([&] {
+                         linear(x, w, ones({3, 5}));
+                       }),
                        "[linear] got bias (3, 5) for weight (2, 5, 3), expected (2, 5)"));
   EXPECT_EQ(linear(ones({3}), w, ones({5})).shape(), (Shape{2, 5}));
 }

@@ -53,6 +53,7 @@ struct Case {
   SGD inner;
   Kfac options;
   bool bias = true, twice = false;
+  double lr_bias = 0;  // 0: the rate of the weights
 };
 Tensor squares(const Tensor& z, const Tensor& y) { return nn::mse_loss(z, y); }
 Tensor classes(const Tensor& z, const Tensor& y) { return nn::cross_entropy(z, y.to(kInt64)); }
@@ -67,8 +68,21 @@ std::map<std::string, Case> cases() {
       {"logits", {relu, logits, {.lr = 0.1, .momentum = 0.5}, {.decay = 0.5}}},
       {"seldom", {tanh, classes, {.lr = 0.1, .momentum = 0.9}, {.frequency = 7}}},
       {"plain", {tanh, squares, {.lr = 0.05}, {.decay = 0}, false}},
+      {"rates", {tanh, squares, {.lr = 0.02, .momentum = 0.5}, {.damping = 0.1}, true, false, 0.1}},
       {"shared", {tanh, squares, {.lr = 0.05, .momentum = 0.9}, {}, true, true}},
   };
+}
+
+/// The biases, or all parameters, or all but the biases.
+Parameters biases_of(const nn::Module& net) {
+  Parameters all = net.parameters();
+  std::erase_if(all, [](const Parameter& p) { return p.value.dim() != 1; });
+  return all;
+}
+Parameters weights_of(const nn::Module& net, bool alone) {
+  Parameters all = net.parameters();
+  if (alone) std::erase_if(all, [](const Parameter& p) { return p.value.dim() == 1; });
+  return all;
 }
 
 class KfacTrajectory : public ::testing::TestWithParam<bool> {};
@@ -79,7 +93,9 @@ TEST_P(KfacTrajectory, IsTheReferences) {
   for (const auto& [name, c] : cases()) {
     const testing::ReferenceCase& r = reference.at(name);
     Net net(r.at("first"), c.activation, c.bias, c.twice);
-    optim::Optimizer o = optim::kfac({net.parameters(), c.inner}, c.options);
+    optim::Optimizer inner(weights_of(net, c.lr_bias > 0), c.inner);
+    if (c.lr_bias > 0) inner.add_group(biases_of(net), SGD{.lr = c.lr_bias, .momentum = 0.5});
+    optim::Optimizer o = optim::kfac(std::move(inner), c.options);
     const auto eager = [&, &loss_of = c.loss](const Tensor& x, const Tensor& y) {
       Tensor loss;
       o.step([&] {
@@ -165,6 +181,114 @@ TEST(Kfac, LeavesOtherParametersTheirGradient) {
   EXPECT_NE(p.net.parameters()[0].value.to_vector(), q.net.parameters()[0].value.to_vector());
 }
 
+TEST(Kfac, TouchesNoOtherGradient) {
+  Problem p, q;
+  const auto loss_of = [](Problem& one, const Tensor& c) {
+    return nn::mse_loss(one.net(one.x), one.y + c);  // the target is learned, and no layer holds it
+  };
+  Tensor a = zeros({8, 1}, kFloat64).requires_grad_(), b = a.clone().detach().requires_grad_();
+  Parameters all = q.net.parameters();
+  all.push_back({"c", b});
+  optim::Optimizer curved = optim::kfac({all, SGD{.lr = 0.1}});
+  loss_of(p, a).backward();
+  curved.step([&] {
+    const Tensor loss = loss_of(q, b);
+    loss.backward();
+    return loss;
+  });
+  EXPECT_EQ(b.to_vector(), (a.detach() - a.grad() * 0.1).to_vector());
+  for (std::size_t i = 0; i < 4; ++i)
+    EXPECT_EQ(q.net.parameters()[i].value.grad().to_vector(),
+              p.net.parameters()[i].value.grad().to_vector());
+
+  Problem r;  // the first layer belongs to another optimizer
+  Parameters head = r.net.parameters();
+  head.erase(head.begin(), head.begin() + 2);
+  optim::Optimizer of_head = optim::kfac({head, SGD{.lr = 0.1}});
+  const Tensor body = r.net.parameters()[0].value;
+  nn::mse_loss(p.net(p.x), p.y).backward();
+  of_head.step(r.closure());
+  EXPECT_EQ(r.net.parameters()[0].value.grad().to_vector(),
+            (p.net.parameters()[0].value.grad() / 2).to_vector());
+}
+
+TEST(Kfac, TakesTheArgumentsOfTheSquaredErrorInAnyOrder) {
+  Problem p, q;
+  optim::Optimizer a = optim::kfac({p.net.parameters(), SGD{.lr = 0.1}}),
+                   b = optim::kfac({q.net.parameters(), SGD{.lr = 0.1}});
+  for (int i = 0; i < 3; ++i) {
+    a.step(p.closure());
+    b.step(q.closure([](const Tensor& z, const Tensor& y) { return nn::mse_loss(y, z); }));
+  }
+  for (std::size_t i = 0; i < 4; ++i)
+    EXPECT_LT(deviation(p.net.parameters()[i].value, q.net.parameters()[i].value), 1e-14);
+}
+
+TEST(Kfac, EvaluatesTheFactorsUntilItHasThem) {
+  Problem p;
+  optim::Optimizer o =
+      optim::skip_non_finite(optim::kfac({p.net.parameters(), SGD{.lr = 0.1}}, {.frequency = 100}));
+  const Tensor x = p.x;
+  p.x = x * NAN;
+  o.step(p.closure());
+  EXPECT_EQ(o.gradient_evaluations(), 2);
+  p.x = x;
+  o.step(p.closure());
+  o.step(p.closure());
+  EXPECT_EQ(o.gradient_evaluations(), 2 + 2 + 1);
+  EXPECT_EQ(o.skipped_steps(), 1);
+}
+
+TEST(Kfac, TakesItsStateInAnyOrderAndRefusesAnother) {
+  Problem p, q;
+  const auto in_order = [](const Problem& one, std::vector<std::size_t> order) {
+    const Parameters all = one.net.parameters();
+    Parameters chosen;
+    for (const std::size_t i : order) chosen.push_back(all[i]);
+    return optim::kfac({chosen, SGD{.lr = 0.1}}, {.frequency = 5});
+  };
+  optim::Optimizer a = in_order(p, {0, 1, 2, 3}), b = in_order(q, {0, 1, 2, 3});
+  for (int i = 0; i < 2; ++i) a.step(p.closure()), b.step(q.closure());
+  const optim::State state = b.state_dict();
+  optim::Optimizer c = in_order(q, {3, 0, 2, 1});
+  c.load_state_dict(state);
+  for (int i = 0; i < 2; ++i) a.step(p.closure()), c.step(q.closure());
+  for (std::size_t i = 0; i < 4; ++i)
+    EXPECT_EQ(p.net.parameters()[i].value.to_vector(), q.net.parameters()[i].value.to_vector());
+
+  const auto refusal = [&](const std::string& name, const Tensor& other) {
+    optim::State changed = state;
+    if (other.defined())
+      changed.at(name) = other;
+    else
+      changed.erase(name);
+    c.load_state_dict(changed);
+    return testing::message_of<StateError>([&] { c.step(q.closure()); });
+  };
+  const std::string key = "kfac/factor/a/0.weight 0.bias";
+  ASSERT_TRUE(state.contains(key));
+  for (const Tensor& bad : {zeros({0}, kFloat64), zeros({5, 5}, kFloat64), eye(4),
+                            eye(4, kFloat64) * NAN, -eye(4, kFloat64)})
+    EXPECT_TRUE(testing::has_text(refusal(key, bad), "expected finite numbers of float64(4, 4)"));
+  EXPECT_TRUE(testing::has_text(refusal(key, {}), "got no factor 'a/0.weight 0.bias'"));
+}
+
+TEST(Kfac, WarnsOnceIfItFindsNoLayer) {
+  const Tensor w = ones({3, 1}, kFloat64).requires_grad_(), x = ones({4, 3}, kFloat64);
+  optim::Optimizer o = optim::kfac({{w}, SGD{.lr = 0.1}});
+  std::vector<std::string> heard;
+  logging::set_sink([&](logging::Level, std::string_view text) { heard.emplace_back(text); });
+  for (int i = 0; i < 2; ++i)
+    o.step([&] {
+      const Tensor loss = nn::mse_loss(matmul(x, w), ones({4, 1}, kFloat64));
+      loss.backward();
+      return loss;
+    });
+  logging::set_sink({});
+  ASSERT_EQ(heard.size(), 1U);
+  EXPECT_TRUE(testing::has_text(heard[0], "kfac: got no Linear layer whose weight is a parameter"));
+}
+
 TEST(Kfac, DrawsTheSameUnitsInEveryEvaluation) {
   const Problem p;
   nn::Sequential a(nn::Linear(3, 4), nn::Dropout(0.5), nn::Linear(4, 1));
@@ -192,7 +316,7 @@ TEST(Kfac, SaysWhatItCannotTake) {
   using testing::has_text;
   EXPECT_TRUE(has_text(error([](const Tensor& z, const Tensor& y) { return nn::l1_loss(z, y); }),
                        "[kfac] got a loss whose Fisher matrix is not known, expected mse_loss, "
-                       "bce_with_logits or cross_entropy without weights"));
+                       "bce_with_logits or cross_entropy of some rows"));
   EXPECT_TRUE(has_text(error([](const Tensor& z, const Tensor& y) {
                          return nn::mse_loss(z, y) + nn::bce_with_logits(z, (y > 0).to(kFloat64));
                        }),
@@ -200,7 +324,7 @@ TEST(Kfac, SaysWhatItCannotTake) {
   EXPECT_TRUE(has_text(error([](const Tensor& z, const Tensor& y) {
                          return nn::mse_loss(z.unsqueeze(1), y.unsqueeze(1));
                        }),
-                       "[kfac] got mse_loss of outputs (8, 1, 1), expected (N, C) or (N)"));
+                       "[kfac] got mse_loss of outputs (8, 1, 1), expected (N, C), or (N)"));
   EXPECT_EQ(p.net.parameters()[0].value.to_vector(), before);
   o.step(p.closure());  // goes on
   EXPECT_NE(p.net.parameters()[0].value.to_vector(), before);
@@ -208,20 +332,6 @@ TEST(Kfac, SaysWhatItCannotTake) {
                          optim::kfac(optim::sam({p.net.parameters(), SGD{.lr = 0.1}}));
                        }),
                        "expected another order"));
-
-  nn::Sequential wide(nn::Linear(3, 5), nn::Tanh(), nn::Linear(5, 1));
-  wide.to(kFloat64);
-  optim::Optimizer other = optim::kfac({wide.parameters(), SGD{.lr = 0.1}});
-  other.load_state_dict(o.state_dict());
-  const Tensor x = p.x, y = p.y;
-  EXPECT_TRUE(has_text(testing::message_of<StateError>([&] {
-                         other.step([&] {
-                           const Tensor loss = nn::mse_loss(wide(x), y);
-                           loss.backward();
-                           return loss;
-                         });
-                       }),
-                       "[kfac] got a factor 'a/2.weight' of shape (5, 5), expected (6, 6)"));
 }
 
 }  // namespace

@@ -170,7 +170,7 @@ independent implementation: PyTorch 1.13.1, or NumPy written from the paper (`te
 250 steps (12 of rules that search) on a problem whose gradient changes sign and scale. The columns give the largest
 deviation, |a − b| / max(1, |b|), rounded up to a power of ten: in double over all steps, in float over the
 first 10. Tests fail above 1e-10 in double; in float above 1e-5, or 50 times what rounding weights, gradients
-and losses to float does to a run in double, or for SOAP with an eps of 1e-4 above 5e-4. K-FAC needs a net: seven
+and losses to float does to a run in double, or for SOAP with an eps of 1e-4 above 5e-4. K-FAC needs a net: eight
 nets follow `tests/reference/kfac.py` for 300 steps to 1e-10 (`tests/optim/kfac_test.cpp`).
 
 | Optimizer | double | float | Reference |

@@ -98,7 +98,7 @@ def sampled(loss, z):
                 yield np.full(n, 0.5 * z.size), slope(loss, z, z - sign * deviation) * unit
 
 
-def train(net, loss, x, y, steps, lr, momentum, damping=1e-3, decay=0.95, kl_clip=1e-3, frequency=1):
+def train(net, loss, x, y, steps, lr, momentum, damping=1e-3, decay=0.95, kl_clip=1e-3, frequency=1, lr_bias=None):
     count, updates = len(net.layers), 0
     a, s = [None] * count, [None] * count
     velocity = [np.zeros_like(w) for w in net.layers]
@@ -128,11 +128,15 @@ def train(net, loss, x, y, steps, lr, momentum, damping=1e-3, decay=0.95, kl_cli
             left = np.linalg.inv(s[i] + np.sqrt(damping) / pi * np.eye(len(s[i])))
             right = np.linalg.inv(a[i] + np.sqrt(damping) * pi * np.eye(len(a[i])))
             made.append(left @ grads[i] @ right)
-        length = lr * lr * sum(np.sum(m * g) for m, g in zip(made, grads))
+        rates = [np.full_like(w, lr) for w in net.layers]
+        if lr_bias is not None:
+            for r in rates:
+                r[:, -1] = lr_bias
+        length = sum(np.sum(r * r * m * g) for r, m, g in zip(rates, made, grads))
         clip = min(1, np.sqrt(kl_clip / length))
         for i in range(count):
             velocity[i] = momentum * velocity[i] + clip * made[i]
-            net.layers[i] = net.layers[i] - lr * velocity[i]
+            net.layers[i] = net.layers[i] - rates[i] * velocity[i]
     return losses
 
 
@@ -144,6 +148,7 @@ CASES = [
     ("logits", [3, 4, 4, 2], "relu", True, False, "bce", dict(lr=0.1, momentum=0.5, decay=0.5)),
     ("seldom", [3, 5, 2], "tanh", True, False, "cross_entropy", dict(lr=0.1, momentum=0.9, frequency=7)),
     ("plain", [3, 5, 2], "tanh", False, False, "mse", dict(lr=0.05, momentum=0, decay=0)),
+    ("rates", [2, 5, 2], "tanh", True, False, "mse", dict(lr=0.02, momentum=0.5, lr_bias=0.1, damping=0.1)),
     ("shared", [2, 4, 4, 1], "tanh", True, True, "mse", dict(lr=0.05, momentum=0.9)),
 ]
 
