@@ -37,7 +37,7 @@ struct Backward {
   // For grad(): the nodes from which a wanted input can be reached, sorted by address. If the list
   // is empty, all nodes are useful.
   PoolVector<Node*> useful;
-  bool collect_leaves = !fisher_pass();  // the columns of a Fisher matrix are no gradients
+  bool collect_leaves = true;
   RefPtr<KeptRun> kept;                         // if a leaf has taken a gradient with a history
   PoolVector<std::pair<Node*, Tensor>> others;  // leaves that another run has, with what is pending
 
@@ -124,6 +124,7 @@ struct Backward {
   }
 
   void collect(Leaf& leaf, Tensor g) {
+    if (const FisherPass* pass = fisher_pass(); pass && !pass->owns(leaf)) return;
     // A leaf's gradient must lie in dense memory that nobody else holds.
     if (!sole_owner(g) || !kernel::is_dense(g)) g = g.clone();
     while (leaf.collecting.exchange(true, std::memory_order_acquire)) std::this_thread::yield();

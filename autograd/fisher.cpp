@@ -1,8 +1,16 @@
 #include <descent/autograd/fisher.h>
+#include <descent/autograd/node.h>
 #include <descent/autograd/ops.h>
 #include <descent/core/create.h>
 
+#include <algorithm>
+
 namespace descent::detail {
+
+bool FisherPass::owns(const GradEdge& leaf) const {
+  return std::ranges::any_of(parameters,
+                             [&](const Parameter& p) { return node_of(p.value) == &leaf; });
+}
 
 void FisherPass::meet(const char* loss, const Tensor& z) {
   if (z.dim() < 1 || z.dim() > 2)

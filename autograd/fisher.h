@@ -7,11 +7,12 @@
 // is (∂z/∂s)ᵀ·H·(∂z/∂s). For the losses below H is the Fisher matrix of the model's own
 // distribution; it does not depend on the targets.
 //
-//   FisherPass pass{.column = 0};
+//   FisherPass pass{.parameters = all};
 //   const FisherGuard guard(pass);
 //   closure();  // pass.layers has the layers; pass.columns says how many passes there are
 #pragma once
 
+#include <descent/autograd/parameter.h>
 #include <descent/core/tensor.h>
 #include <descent/core/thread_state.h>
 
@@ -24,10 +25,13 @@ struct FisherPass {
   struct Layer {
     Tensor weight, bias, input, by_output;
   };
+  const Parameters& parameters;    ///< those of the optimizer
   std::int64_t column = 0;         ///< c
   std::int64_t columns = 0;        ///< how many columns the loss has; 0 before a loss was met
   std::vector<Layer> layers = {};  ///< in the order of the backward pass
 
+  /// True if the leaf is one of the parameters.
+  bool owns(const GradEdge& leaf) const;
   /// The column of a loss whose Hessian by z (N) or (N, C) is diagonal: `root`, of z's shape, is
   /// the root of that diagonal. Throws ValueError if a second loss is met, or for another shape.
   Tensor of_diagonal(const char* loss, const Tensor& root);

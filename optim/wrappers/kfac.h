@@ -30,8 +30,8 @@ namespace descent::optim {
 /// The loss is one of mse_loss, bce_with_logits and cross_entropy, without weights or smoothing, of
 /// outputs (N, C), or (N) of one output a row. Another loss that is added to it would count as a
 /// part of its curvature; a penalty on weights does not. The closure takes the same batch at each
-/// call, and backward() runs on the thread of step(). In the further evaluations no parameter gets
-/// a gradient, layers leave their running statistics alone, and dropout drops the same units.
+/// call, and backward() runs on the thread of step(). In the further evaluations the gradients
+/// mean nothing, layers leave their running statistics alone, and dropout drops the same units.
 ///
 /// Layers are found where they run: any module may hold them. If one runs several times, its rows
 /// count together. A parameter outside them keeps its gradient, which is not clipped. If no layer
@@ -83,7 +83,7 @@ struct Kfac {
     std::int64_t columns = 1;
     for (std::int64_t c = 0; c < columns; ++c) {
       e.perform([this](const Parameters&, std::int64_t) { default_generator().set_state(draws); });
-      descent::detail::FisherPass pass{.column = c};
+      descent::detail::FisherPass pass{.parameters = e.parameters(), .column = c};
       {
         const descent::detail::FisherGuard guard(pass);
         e.inner();
@@ -99,9 +99,9 @@ struct Kfac {
 
   /// The inverses of a layer's damped factors, and what they were made of.
   struct Inverse {
-    Tensor a, s;
-    double damping = 0;
-    Tensor left, right;
+    Tensor a, s;         ///< the factors
+    double damping = 0;  ///< λ
+    Tensor left, right;  ///< (S + √λ/π·I)⁻¹ and (A + π√λ·I)⁻¹
   };
 
   std::int64_t updates = 0;                      ///< how often the factors were evaluated, k
