@@ -180,11 +180,10 @@ std::pair<Tensor, Tensor> hvp(const FunctionOfTensor& f, const Tensor& x, const 
   const Tensor g = at.pulled(ones_like(at.y));
   const bool recorded = at.recorded_by(v);
   const EnableGradGuard record;
-  const Tensor product =
-      g.requires_grad()
-          ? grad({g}, {at.x}, {v.to(g.dtype())},
-                 {.create_graph = recorded, .retain_graph = true, .allow_unused = true})[0]
-          : Tensor();
+  Tensor product;
+  if (g.requires_grad())
+    product = grad({g}, {at.x}, {v.to(g.dtype())},
+                   {.create_graph = recorded, .retain_graph = true, .allow_unused = true})[0];
   return {at.given(at.y), product.defined() ? product : zeros_like(x)};
 }
 std::pair<Tensor, Tensor> vhp(const FunctionOfTensor& f, const Tensor& x, const Tensor& v) {

@@ -47,10 +47,10 @@ data::DataLoader loader_of(const data::Dataset& train, const TrainerOptions& opt
   const bool weighted = options.weight.defined();
   if (weighted && !all(isfinite(options.weight) & (options.weight >= 0)).item<bool>())
     fail<ValueError>("Trainer", "got a weight that is negative or not finite, expected 0 or more");
+  Tensor x = train.x;
+  if (weighted) x = cat({x, options.weight.to(x.dtype()).reshape({-1, 1})}, 1);
   return {
-      weighted ? cat({train.x, options.weight.to(train.x.dtype()).reshape({-1, 1})}, 1) : train.x,
-      train.y,
-      {.batch_size = options.batch_size, .seed = options.seed, .drop_last = drop_last}};
+      x, train.y, {.batch_size = options.batch_size, .seed = options.seed, .drop_last = drop_last}};
 }
 
 }  // namespace

@@ -134,7 +134,8 @@ Tensor prod(const Tensor& x, const Dims& dims, bool keepdim) {
   while (n > 1) {
     const std::int64_t half = n / 2;
     Tensor folded = y.narrow(last, 0, half) * y.narrow(last, half, half);
-    y = n % 2 == 0 ? folded : cat({folded, y.narrow(last, n - 1, 1)}, last);
+    if (n % 2 == 1) folded = cat({folded, y.narrow(last, n - 1, 1)}, last);
+    y = folded;
     n = y.size(last);
   }
   return y.reshape(out);

@@ -48,15 +48,16 @@ class Damped {
       : root_(sqrt(scale)), wide_(j.size(0) < j.size(1)), qr_(stacked(j / root_, damping, wide_)) {}
   Tensor solve(const Tensor& b) const {
     const std::int64_t n = root_.numel();
-    return (wide_ ? qr_.shortest(-b).slice(0, 0, n) : qr_.solve(cat({-b, zeros({n}, kFloat64)}))) /
-           root_;
+    if (wide_) return qr_.shortest(-b).slice(0, 0, n) / root_;
+    return qr_.solve(cat({-b, zeros({n}, kFloat64)})) / root_;
   }
   double length(const Tensor& step) const { return detail::length(root_ * step); }
 
  private:
   static Tensor stacked(const Tensor& k, double damping, bool wide) {
-    const Tensor damped = eye(std::min(k.size(0), k.size(1)), kFloat64) * std::sqrt(damping);
-    return cat({wide ? k.t() : k, damped});
+    const Tensor damped = eye(std::min(k.size(0), k.size(1)), kFloat64) * std::sqrt(damping),
+                 tall = wide ? k.t() : k;
+    return cat({tall, damped});
   }
   Tensor root_;
   bool wide_;

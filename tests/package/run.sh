@@ -12,7 +12,7 @@ strict=(-Wall -Wextra -Wpedantic -Wconversion -Wsign-conversion -Wshadow -Wold-s
 
 quietly() { "$@" >"$folder/log" 2>&1 || { cat "$folder/log"; exit 1; }; }
 build() {  # NAME OPTION…
-  cmake -S "$here" -B "$folder/$1" -DCMAKE_BUILD_TYPE=Debug "${@:2}" >/dev/null
+  cmake -S "$here" -B "$folder/$1" -DCMAKE_BUILD_TYPE=Debug -DCMAKE_CXX_FLAGS_DEBUG= "${@:2}" >/dev/null
   quietly cmake --build "$folder/$1" --parallel "$(nproc)"
   "$folder/$1/consumer"
   "$folder/$1/host"
