@@ -119,12 +119,11 @@ std::map<std::string, Case> table() {
     t[std::string("matmul") + shape] = {[](const Inputs& x) { return matmul(x[0], x[1]); }};
   t["outer"] = {[](const Inputs& x) { return outer(x[0], x[1]); }};
   t["dot"] = {[](const Inputs& x) { return dot(x[0], x[1]); }};
-  for (const char* name : {"linear", "linear_batch", "linear_stack", "linear_stack_shared",
-                           "linear_stack_biases"})
+  for (const char* name :
+       {"linear", "linear_batch", "linear_stack", "linear_stack_shared", "linear_stack_biases"})
     t[name] = {[](const Inputs& x) { return linear(x[0], x[1], x[2]); }};
-  t["linear_stack_tanh"] = {[](const Inputs& x) {
-    return linear_activation(x[0], x[1], x[2], Activation::tanh);
-  }};
+  t["linear_stack_tanh"] = {
+      [](const Inputs& x) { return linear_activation(x[0], x[1], x[2], Activation::tanh); }};
   const char* equations[] = {"ij,jk->ik",    "ij->ji",  "ii->i",     "ij->",
                              "bij,bjk->bik", "i,j->ij", "ij,kj->ik", "...ij,jk->...ik",
                              "ij,jk,kl->il", "bi,bj"};
