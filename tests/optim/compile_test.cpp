@@ -43,8 +43,8 @@ Outcome train(bool compiled, const MakeNet& make_net, const LossOf& loss_of,
   }
   for (const auto& [key, t] : net.state_dict()) run.state[key] = t.to_vector();
   for (const auto& [key, t] : optimizer.state_dict())
-    // If SAM's climb is 0, or K-FAC's factors are not due, an eager step leaves out evaluations, but
-    // a compiled step does not.
+    // If SAM's climb is 0, or K-FAC's factors are not due, an eager step leaves out evaluations,
+    // but a compiled step does not.
     if (key != "optimizer/gradient_evaluations") run.state[key] = t.to_vector();
   return run;
 }
