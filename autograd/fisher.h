@@ -43,8 +43,8 @@ struct FisherPass {
   void meet(const char* loss, const Tensor& z);
 };
 
-/// While it lives, backward passes on its thread fill `pass`, which must outlive the guard, and
-/// give no gradients to leaves.
+/// While it lives, backward passes on its thread fill `pass`, which must outlive the guard. Of all
+/// leaves, only pass.parameters get gradients. These gradients mean nothing.
 struct FisherGuard : ModeGuard<FisherPass*> {
   explicit FisherGuard(FisherPass& pass) noexcept : ModeGuard(t_fisher, &pass) {}
 };

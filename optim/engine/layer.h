@@ -35,9 +35,9 @@ class Layer {
   virtual bool needs_closure() const = 0;  ///< true if step() without a closure must be refused
   /// True if the update of each element depends on the gradients of that element alone.
   virtual bool elementwise() const = 0;
-  /// True for a layer that evaluates the gradient at other weights, as SAM.
+  /// True for a layer that evaluates more than the gradient at the weights, as SAM or K-FAC.
   virtual bool climbs() const { return false; }
-  /// True for a layer that climbs, and mixes the gradients of both places as it is applied.
+  /// True for a layer that climbs(), and combines what it has evaluated as it is applied.
   virtual bool mixes() const { return false; }
   /// True for a layer that keeps an average of the weights.
   virtual bool keeps_average() const { return false; }

@@ -13,11 +13,13 @@ void check_order(std::string_view wrapper, Role role, Layer& inner) {
   Layer* rules = &inner;
   for (; rules->inner(); rules = rules->inner()) {
     if (role == Role::climbs && rules->climbs())
-      refuse("a step of SAM or its like inside another would climb twice");
+      refuse(
+          "each of two such wrappers evaluates more than the gradient, and they would disturb each "
+          "other");
     if (role == Role::changes_gradients && rules->mixes())
       refuse(
-          "it would change one of the two gradients that are mixed further in. Hint: put it "
-          "inside");
+          "it would change a gradient that is combined further in with what else was evaluated. "
+          "Hint: put it inside");
     if (role == Role::moves_weights && rules->keeps_average())
       refuse("the average would be of weights that are moved afterwards. Hint: put it outside");
   }

@@ -66,7 +66,7 @@ namespace descent::optim {
 /// roles.
 enum class Role {
   changes_gradients,  ///< changes the gradients that the rule sees. Not around L-BFGS
-  climbs,             ///< evaluates the gradient at other weights. Not around another, nor L-BFGS
+  climbs,             ///< evaluates more than the gradient. Not around another, nor L-BFGS
   averages,           ///< keeps an average of the weights. Not around a rule that averages itself
   moves_weights,      ///< changes the weights after the step. Not around what keeps an average
   neither             ///< none of these. May go anywhere

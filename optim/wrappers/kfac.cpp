@@ -4,7 +4,10 @@
 #include <descent/core/log.h>
 #include <descent/optim/wrappers/kfac.h>
 
+#include <algorithm>
 #include <cmath>
+#include <optional>
+#include <utility>
 
 namespace descent::optim {
 

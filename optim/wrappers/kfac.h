@@ -6,7 +6,7 @@
 #include <descent/optim/engine/wrapper.h>
 
 #include <map>
-#include <memory>
+#include <string>
 
 namespace descent::optim {
 

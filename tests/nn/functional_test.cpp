@@ -177,6 +177,15 @@ TEST(StackModules, RefuseInputsOfOtherShapes) {
                        }),
                        "[linear] got bias (3, 5) for weight (2, 5, 3), expected (2, 5)"));
   EXPECT_EQ(linear(ones({3}), w, ones({5})).shape(), (Shape{2, 5}));
+  EXPECT_TRUE(has_text(message_of<ShapeError>([&] {
+                         linear(ones({3, 6, 3}), w[0], ones({2, 5}));
+                       }),
+                       "(N, in) or (K, N, in) and weight (out, in) for a bias (K, out)"));
+  const Tensor whole = ones({5, 3}, kInt64);
+  EXPECT_TRUE(has_text(message_of<DTypeError>([&] {
+                         linear(ones({6, 3}, kInt64), whole);
+                       }),
+                       "Hint: convert the input with .to(float32)"));
 }
 
 TEST(PerSampleGrad, IsTheGradientOfEachSampleAlone) {

@@ -80,9 +80,11 @@ TEST(Order, ThatCannotWorkIsRefusedWithTheReason) {
   const auto refusal = [&](const char* text) {
     return message_of<ValueError>([&] { make(text, p.parameters()); });
   };
-  EXPECT_TRUE(has_text(refusal("sam(clip_norm(sam(sgd), 1))"), "would climb twice"));
+  EXPECT_TRUE(has_text(refusal("sam(clip_norm(sam(sgd), 1))"), "would disturb each other"));
+  EXPECT_TRUE(has_text(refusal("kfac(sam(sgd))"), "would disturb each other"));
+  EXPECT_TRUE(has_text(refusal("clip_norm(kfac(sgd), 1)"), "Hint: put it inside"));
   EXPECT_TRUE(has_text(refusal("clip_norm(lbfgs, 1)"), "line search"));
-  EXPECT_TRUE(has_text(refusal("clip_norm(gsam(sgd), 1)"), "two gradients that are mixed"));
+  EXPECT_TRUE(has_text(refusal("clip_norm(gsam(sgd), 1)"), "combined further in with what else"));
   EXPECT_TRUE(has_text(refusal("clip_norm(ema(looksam(sgd)), 1)"), "Hint: put it inside"));
   EXPECT_TRUE(has_text(refusal("ema(schedule_free_adamw)"), "keeps an average itself"));
   EXPECT_TRUE(has_text(refusal("lookahead(ema(sgd))"), "put it outside"));

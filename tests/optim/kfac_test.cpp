@@ -271,6 +271,12 @@ TEST(Kfac, TakesItsStateInAnyOrderAndRefusesAnother) {
                             eye(4, kFloat64) * NAN, -eye(4, kFloat64)})
     EXPECT_TRUE(testing::has_text(refusal(key, bad), "expected finite numbers of float64(4, 4)"));
   EXPECT_TRUE(testing::has_text(refusal(key, {}), "got no factor 'a/0.weight 0.bias'"));
+  optim::State of_another = state;
+  of_another["kfac/factor/a/0.bias"] = eye(4, kFloat64);
+  c.load_state_dict(of_another);
+  EXPECT_TRUE(testing::has_text(
+      testing::message_of<StateError>([&] { c.step(q.closure()); }),
+      "[kfac] got factors of '0.bias', expected a weight (out, in) and a bias (out)"));
 }
 
 TEST(Kfac, WarnsOnceIfItFindsNoLayer) {
@@ -304,6 +310,15 @@ TEST(Kfac, DrawsTheSameUnitsInEveryEvaluation) {
   });
   ASSERT_EQ(outputs.size(), 2U);
   EXPECT_EQ(outputs[0], outputs[1]);
+}
+
+TEST(Kfac, NamesTheDampingThatIsTooSmall) {
+  Problem p;
+  p.x = ones({8, 3}, kFloat64);  // A has rank 1
+  optim::Optimizer o = optim::kfac({p.net.parameters(), SGD{.lr = 0.1}}, {.damping = 1e-300});
+  EXPECT_TRUE(testing::has_text(
+      testing::message_of<ValueError>([&] { o.step(p.closure()); }),
+      "[kfac] got damping = 1e-300, with which the factors of '0.weight 0.bias' are singular"));
 }
 
 TEST(Kfac, SaysWhatItCannotTake) {

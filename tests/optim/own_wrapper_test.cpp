@@ -108,7 +108,7 @@ struct Climbs : Plain {
 
 TEST(OwnWrapper, ThatClimbsGoesAroundNoOtherThatClimbs) {
   const Problem p;
-  const char* reason = "would climb twice";
+  const char* reason = "would disturb each other";
   for (const bool outside : {true, false})
     EXPECT_TRUE(has_text(message_of<ValueError>([&] {
                            Optimizer sgd = make("sgd", p.parameters());

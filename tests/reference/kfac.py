@@ -93,7 +93,7 @@ def sampled(loss, z):
             for label, weight in ((1.0, p), (0.0, 1 - p)):
                 yield weight * z.size, (p - label)[:, None] * unit / z.size
         else:
-            deviation = np.sqrt(z.size / 2 / z.size)  # −log p = (z − y)² for each output: σ² = ½
+            deviation = np.sqrt(0.5)  # −log p = (z − y)² for each output: σ² = ½
             for sign in (-1, 1):
                 yield np.full(n, 0.5 * z.size), slope(loss, z, z - sign * deviation) * unit
 
