@@ -85,7 +85,7 @@ namespace {
 void check_side_by_side(const Module& model) {
   model.apply([](const std::string& path, const std::string& c, const Parameters&) {
     const bool counts_dimensions =
-        c.starts_with("Flatten") || (c.find("Softmax dim=") != c.npos && c.find("dim=-") == c.npos);
+        c == "Flatten" || (c.find("Softmax dim=") != c.npos && c.find("dim=-") == c.npos);
     if (counts_dimensions)
       fail<ValueError>("functional_call", "got '", path, "' (", c,
                        ") among layers side by side, expected modules that work element by element "
@@ -109,13 +109,18 @@ NamedTensors stack_modules(const std::vector<Module*>& modules) {
   std::map<std::string, std::string> kinds;  // by path, of the first module
   for (const Module* m : modules) {
     if (!m) fail<ValueError>("stack_modules", "got a null pointer, expected modules");
+    std::size_t parts = 0;
     m->apply([&](const std::string& path, const std::string& kind, const Parameters&) {
       const auto [first, is_new] = kinds.emplace(path, kind);
-      if (m == modules[0] ? false : is_new || first->second != kind)
+      ++parts;
+      if (m != modules[0] && (is_new || first->second != kind))
         fail<StateError>(
             "stack_modules", "got '", path, "' as ", kind, ", and in the first module ",
             is_new ? "nothing of this name" : first->second, ", expected modules that are alike");
     });
+    if (parts != kinds.size())
+      fail<StateError>("stack_modules", "got a module of ", parts, " parts, and the first has ",
+                       kinds.size(), ", expected modules that are alike");
     for (const Parameters& list : {m->parameters(), m->buffers()})
       for (const Parameter& p : list) all[p.name].push_back(p.value);
   }

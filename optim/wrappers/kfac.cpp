@@ -183,6 +183,8 @@ void Kfac::apply(Update& u) {
   std::map<std::string, std::size_t> index;
   for (std::size_t i = 0; i < all.size(); ++i) index[all[i].name] = i;
   for (const auto& [key, value] : factors) {
+    if (!key.starts_with("a/") && !key.starts_with("s/"))
+      fail<StateError>("kfac", "got a factor '", key, "', expected names that begin with a/ or s/");
     const std::string name = key.substr(2);
     if (const auto weight = index.find(name); weight != index.end())
       take(name, weight->second, {});

@@ -124,6 +124,12 @@ TEST(StackModules, TakeOneRowAndRefuseWhatCountsDimensions) {
                          nn::stack_modules({&relu, &single});
                        }),
                        "of float64(4,) and float32(4,), expected modules that are alike"));
+  nn::Sequential more(nn::Linear(3, 4), nn::ReLU(), nn::Linear(4, 2), nn::Tanh());
+  more.to(kFloat64);
+  EXPECT_TRUE(has_text(message_of<StateError>([&] {
+                         nn::stack_modules({&more, &relu});
+                       }),
+                       "[stack_modules] got a module of 4 parts, and the first has 5"));
   nn::Sequential norm = with(nn::LayerNorm(4));
   const nn::NamedTensors norms = nn::stack_modules({&norm, &norm});
   EXPECT_TRUE(has_text(message_of<ShapeError>([&] { nn::functional_call(norm, norms, inputs()); }),

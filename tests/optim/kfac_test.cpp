@@ -272,6 +272,12 @@ TEST(Kfac, TakesItsStateInAnyOrderAndRefusesAnother) {
     EXPECT_TRUE(testing::has_text(refusal(key, bad), "expected finite numbers of float64(4, 4)"));
   EXPECT_TRUE(testing::has_text(refusal(key, {}), "got no factor 'a/0.weight 0.bias'"));
   optim::State of_another = state;
+  of_another["kfac/factor/x"] = eye(4, kFloat64);
+  c.load_state_dict(of_another);
+  EXPECT_TRUE(
+      testing::has_text(testing::message_of<StateError>([&] { c.step(q.closure()); }),
+                        "[kfac] got a factor 'x', expected names that begin with a/ or s/"));
+  of_another = state;
   of_another["kfac/factor/a/0.bias"] = eye(4, kFloat64);
   c.load_state_dict(of_another);
   EXPECT_TRUE(testing::has_text(
