@@ -22,6 +22,7 @@
 #include <descent/optim/rules/levenberg_marquardt.h>
 #include <descent/optim/rules/gauss_newton.h>
 #include <descent/optim/rules/natural_gradient.h>
+#include <descent/optim/rules/hessian_free.h>
 #include <descent/optim/rules/lion.h>
 #include <descent/optim/rules/muon.h>
 #include <descent/optim/rules/schedule_free.h>

@@ -50,6 +50,10 @@ struct LeastSquares {
   /// (m, n), 0 for a parameter that is frozen. Takes min(m, n) backward passes, which count as
   /// evaluations.
   std::function<Tensor()> jacobian;
+  /// The same derivatives J by their products: J·v (m) for v (n), and Jᵀ·u (n) for u (m). Each
+  /// takes a backward pass, which counts as an evaluation.
+  std::function<Tensor(const Tensor& v)> jvp;
+  std::function<Tensor(const Tensor& u)> vjp;  ///< see jvp
 };
 
 namespace detail {

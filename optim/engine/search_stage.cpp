@@ -10,6 +10,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <optional>
 
 namespace descent::optim::detail {
 
@@ -195,50 +196,66 @@ Tensor SearchStage::residuals_of(const Closure& closure) const {
 
 namespace {
 
-/// The derivatives of r, (m), by all parameters, (m, n): row by row, or column by column if there
-/// are fewer columns. Jᵀu is linear in u, so its derivatives by u are the columns.
-Tensor jacobian_of(const Tensor& r, const Parameters& parameters) {
-  const EnableGradGuard recording;
-  std::vector<Tensor> leaves;
-  std::int64_t n = 0;
-  for (const Parameter& p : parameters) {
-    n += p.value.numel();
-    if (p.value.requires_grad()) leaves.push_back(p.value);
+/// The derivatives J of r, (m), by all parameters, (n). Jᵀu is linear in u, so its derivative by u
+/// along v is J·v.
+class Derivatives {
+ public:
+  Derivatives(const Tensor& r, const Parameters& parameters) : r_(r), parameters_(parameters) {
+    for (const Parameter& p : parameters) {
+      n_ += p.value.numel();
+      if (p.value.requires_grad()) leaves_.push_back(p.value);
+    }
   }
-  const std::int64_t m = r.numel();
-  if (n == 0) return zeros({m, 0}, kFloat64);
-  const auto joined = [&](const std::vector<Tensor>& gradients) {
+  /// J·v, for v (n): (m).
+  Tensor along(const Tensor& v) {
+    const EnableGradGuard recording;
+    if (!pulled_.defined()) {
+      u_ = zeros({r_.numel()}, kFloat64).requires_grad_();
+      pulled_ = joined(grad({r_}, leaves_, {u_}, {.create_graph = true, .allow_unused = true}));
+    }
+    const Tensor product = grad({pulled_}, {u_}, {v}, kAgain)[0];
+    return product.defined() ? product.detach() : zeros({r_.numel()}, kFloat64);
+  }
+  /// Jᵀ·u, for u (m): (n).
+  Tensor back(const Tensor& u) const {
+    const EnableGradGuard recording;
+    return joined(grad({r_}, leaves_, {u}, kAgain)).detach();
+  }
+  /// J (m, n): row by row, or column by column if there are fewer columns.
+  Tensor matrix() {
+    const std::int64_t m = r_.numel();
+    if (n_ == 0) return zeros({m, 0}, kFloat64);
+    const auto unit = [](std::int64_t size, std::int64_t i) {
+      Tensor e = zeros({size}, kFloat64);
+      e.data_ptr<double>()[i] = 1;
+      return e;
+    };
+    std::vector<Tensor> lines;
+    for (std::int64_t i = 0; i < std::min(m, n_); ++i)
+      lines.push_back(m <= n_ ? back(unit(m, i)) : along(unit(n_, i)));
+    return stack(lines, m <= n_ ? 0 : 1);
+  }
+
+ private:
+  /// The gradients of the leaves as one vector, with 0 for frozen parameters.
+  Tensor joined(const std::vector<Tensor>& gradients) const {
     std::size_t leaf = 0;
-    return join(parameters, [&](std::size_t i) {
-      return parameters[i].value.requires_grad() ? gradients[leaf++] : Tensor();
+    return join(parameters_, [&](std::size_t i) {
+      return parameters_[i].value.requires_grad() ? gradients[leaf++] : Tensor();
     });
-  };
-  const auto unit = [](std::int64_t size, std::int64_t i) {
-    Tensor e = zeros({size}, kFloat64);
-    e.data_ptr<double>()[i] = 1;
-    return e;
-  };
-  const GradOptions again{.retain_graph = true, .allow_unused = true};
-  std::vector<Tensor> lines;
-  if (m <= n) {
-    for (std::int64_t i = 0; i < m; ++i)
-      lines.push_back(joined(grad({r}, leaves, {unit(m, i)}, again)));
-    return stack(lines).detach();
   }
-  const Tensor u = zeros({m}, kFloat64).requires_grad_();
-  const Tensor pulled =
-      joined(grad({r}, leaves, {u}, {.create_graph = true, .allow_unused = true}));
-  for (std::int64_t j = 0; j < n; ++j) {
-    const Tensor column = grad({pulled}, {u}, {unit(n, j)}, again)[0];
-    lines.push_back(column.defined() ? column : zeros({m}, kFloat64));
-  }
-  return stack(lines, 1).detach();
-}
+  static constexpr GradOptions kAgain{.retain_graph = true, .allow_unused = true};
+  Tensor r_, u_, pulled_;  // pulled_ = Jᵀu
+  const Parameters& parameters_;
+  std::vector<Tensor> leaves_;
+  std::int64_t n_ = 0;
+};
 
 }  // namespace
 
 Tensor SearchStage::fit(const Closure& closure) {
   Tensor latest = std::exchange(residuals_, Tensor());
+  std::optional<Derivatives> derivatives;
   LeastSquares problem;
   problem.x = gather(false);
   problem.r = latest.detach().clone();
@@ -248,17 +265,24 @@ Tensor SearchStage::fit(const Closure& closure) {
                              " weights. Hint: return the residuals, not the sum of their squares"));
   problem.evaluate = [&](const Tensor& x) {
     scatter(x);
-    latest = Tensor();  // frees its graph first
+    derivatives.reset();  // frees the graph first
+    latest = Tensor();
     latest = evaluate([&] { return residuals_of(closure); });
     if (latest.numel() != problem.r.numel())
       fail<ShapeError>(rule_.card.name, "got ", latest.numel(), " residuals, expected ",
                        problem.r.numel(), " as at the first call of the step");
     return latest.detach().clone();
   };
-  problem.jacobian = [&] {
-    ledger_.evaluations_now += std::min(problem.r.numel(), problem.x.numel());
-    return jacobian_of(latest, ledger_.parameters);
+  const auto derivatives_at = [&](std::int64_t passes) -> Derivatives& {
+    ledger_.evaluations_now += passes;
+    if (!derivatives) derivatives.emplace(latest, ledger_.parameters);
+    return *derivatives;
   };
+  problem.jacobian = [&] {
+    return derivatives_at(std::min(problem.r.numel(), problem.x.numel())).matrix();
+  };
+  problem.jvp = [&](const Tensor& v) { return derivatives_at(1).along(v); };
+  problem.vjp = [&](const Tensor& u) { return derivatives_at(1).back(u); };
   rule_.minimize(problem);
   return problem.x;
 }

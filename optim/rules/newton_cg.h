@@ -4,28 +4,18 @@
 #include <descent/core/tensor.h>
 #include <descent/optim/engine/rule.h>
 #include <descent/optim/engine/search_rule.h>
+#include <descent/optim/engine/truncated_newton.h>
 
 namespace descent::optim {
 
-namespace detail {
-/// What one step of Newton–CG leaves to the next.
-struct NewtonMemory {
-  double damping = 0;  ///< λ
-  bool begun = false;  ///< false before the first step
-  void state(StateVisitor& visit, std::int64_t n);
-};
-}  // namespace detail
-
-/// Newton–CG, also called truncated Newton or Hessian-free. Sources: Nocedal & Wright 2006,
-/// Alg. 7.1 (CG and its end); Martens 2010 (damping). With the Hessian H and q(p) = gᵀp + ½pᵀ(H +
-/// λI)p:
+/// Newton–CG, also called truncated Newton. Sources: Nocedal & Wright 2006, Alg. 7.1 (CG and its
+/// end); Martens 2010 (damping). With the Hessian H and q(p) = gᵀp + ½pᵀ(H + λI)p:
 ///   CG from p = 0 on (H + λI)p = −g, until ‖(H + λI)p + g‖ <= min(½, √‖g‖)·‖g‖, until max_cg
 ///   products, or until a direction d of CG has dᵀ(H + λI)d <= 0: p stays then, or is −g if it is
 ///   the first;
 ///   θ += t·p,  t the first of 1, ½, ¼, … with f(θ + tp) <= f(θ) + 1e-4·t·gᵀp;
 ///   with ρ = (f(θ + p) − f(θ))/q(p): ρ < ¼ or not finite: λ ← 3/2·λ, ρ > ¾: λ ← 2/3·λ.
-/// Deviations from Martens: the Hessian in place of the Gauss–Newton matrix, since the closure
-/// gives the loss alone, no preconditioner, and CG starts at 0.
+/// HessianFree is the same method with the Gauss–Newton matrix.
 ///
 /// One step() makes one iteration. A product with H costs a backward pass, and counts as an
 /// evaluation. Needs a closure, which calls backward() on a loss that can be differentiated twice,
@@ -37,7 +27,7 @@ struct NewtonCG {
 
   static constexpr Card card{
       .name = "newton_cg",
-      .title = "Newton–CG (Hessian-free)",
+      .title = "Newton–CG",
       .formula = "CG on (H + λI)p = −g, cut short;  θ += t p,  t by backtracking;  λ by the gain",
       .paper = "Nocedal & Wright 2006, Alg. 7.1; Martens 2010",
       .when = "Smooth problems on the whole data with too many weights for bfgs.",

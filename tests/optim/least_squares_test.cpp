@@ -134,6 +134,59 @@ TEST(LeastSquares, OfFewerResidualsThanWeightsAgreesWithTheSystemOfAllWeights) {
   for (std::size_t i = 0; i < 12; ++i) EXPECT_NEAR(ends[0][i], ends[1][i], 1e-11);
 }
 
+/// Compares the products with the matrix, at each point that minimize() has to do with.
+struct ComparesProducts {
+  double* worst = nullptr;
+  static constexpr Card card{.name = "compares_products", .title = "Compares J with its products"};
+  static constexpr std::array<const char*, 0> slot_names{};
+  static void fields(auto&, auto&&) {}
+  struct Memory {
+    void state(StateVisitor&, std::int64_t) {}
+  };
+  void minimize(LeastSquares& p, Memory&) const {
+    for (int point = 0; point < 2; ++point) {
+      const Tensor j = p.jacobian(), v = cos(arange(j.size(1)).to(kFloat64)),
+                   u = sin(arange(j.size(0)).to(kFloat64));
+      const auto off = [](const Tensor& a, const Tensor& b) { return abs(a - b).max().item(); };
+      *worst = std::max({*worst, off(p.jvp(v), matmul(j, v.unsqueeze(1)).squeeze(1)),
+                         off(p.vjp(u), matmul(j.t(), u.unsqueeze(1)).squeeze(1))});
+      p.evaluate(p.x + 0.5);
+    }
+  }
+};
+
+TEST(LeastSquares, GivesTheProductsOfTheJacobian) {
+  Generator generator(5);
+  for (const std::int64_t rows : {2, 9}) {
+    const Tensor w = randn({4}, generator).to(kFloat64).requires_grad_(),
+                 frozen = randn({3}, generator).to(kFloat64),
+                 m = randn({rows, 4}, generator).to(kFloat64);
+    double worst = 0;
+    Optimizer o({w, frozen}, ComparesProducts{&worst});
+    o.step([&] { return tanh(matmul(m, w.unsqueeze(1))) * frozen[0]; });
+    EXPECT_LT(worst, 1e-14);
+    EXPECT_EQ(o.gradient_evaluations(), 1 + 2 * (std::min<std::int64_t>(rows, 7) + 1 + 1) + 2);
+  }
+}
+
+TEST(HessianFree, CountsTwoGradientsAProduct) {
+  Line line;
+  Optimizer o({line.a, line.b}, HessianFree{.max_cg = 1});
+  o.step([&] { return line.residuals(); });
+  EXPECT_EQ(o.gradient_evaluations(), 1 + 1 + 2 + 1);  // r, Jᵀr, one product, one trial
+}
+
+TEST(HessianFree, TrainsANetThatIsTooLargeForLm) {
+  manual_seed(3);
+  nn::Sequential net(nn::Linear(1, 100), nn::ReLU(), nn::Linear(100, 100), nn::ReLU(),
+                     nn::Linear(100, 1));
+  const Tensor x = linspace(-3, 3, 40).unsqueeze(1), y = sin(x);
+  EXPECT_THROW(Optimizer(net.parameters(), LevenbergMarquardt{}), ValueError);
+  Optimizer o(net.parameters(), HessianFree{});
+  for (int t = 0; t < 40; ++t) o.step([&] { return nn::mse_residuals(net(x), y); });
+  EXPECT_LT(nn::mse_loss(net(x), y).item(), 1e-4);
+}
+
 TEST(LeastSquares, FitsASineWithANet) {
   manual_seed(3);
   nn::Sequential net(nn::Linear(1, 8), nn::Tanh(), nn::Linear(8, 1));

@@ -706,10 +706,14 @@ class newton_cg(Wrapper):
     def __init__(self, damping=0, max_cg=50):
         self.lam, self.max_cg = damping, max_cg
 
+    def problem(self, x, g):
+        """The loss as a function, its gradient, and the matrix."""
+        return lambda at: loss([at]), g, np.diag(curvature(x))
+
     def step(self, tensors, gradient):
-        x, g = flat(tensors), flat(gradient(tensors))
-        f = lambda at: loss(like(at, tensors))
-        hessian = np.diag(curvature(x)) + self.lam * np.eye(len(x))
+        x = flat(tensors)
+        f, g, matrix = self.problem(x, flat(gradient(tensors)))
+        hessian = matrix + self.lam * np.eye(len(x))
         p, r, d = np.zeros_like(x), g, -g
         for _ in range(self.max_cg):
             bend = d @ hessian @ d
@@ -1048,6 +1052,18 @@ class lm(Residuals):
         return x
 
 
+class hessian_free(newton_cg):
+    """The same with the Gauss–Newton matrix of residuals (Martens 2010)."""
+
+    def __init__(self, damping=1, max_cg=50):
+        super().__init__(damping, max_cg)
+
+    def problem(self, x, g):
+        noise = g[:1] - flat(exact_gradient([x]))[:1]
+        r, J = lambda at: residuals(at) + noise, jacobian(x)
+        return lambda at: 0.5 * r(at) @ r(at), J.T @ r(x), J.T @ J
+
+
 class gauss_newton(Residuals):
     """Nocedal & Wright 2006, section 10.3, with the pseudo-inverse and Armijo's rule."""
 
@@ -1114,7 +1130,7 @@ IN_NUMPY = dict(
     ssbroyden=lambda **fields: bfgs(**{"broyden": True, **fields}), cg=cg, lm=lm, gauss_newton=gauss_newton,
     polyak=loss_rule(polyak), momo=loss_rule(momo), armijo_sgd=loss_rule(armijo_sgd), dog=rule(dog, whole=True),
     dowg=rule(dog, whole=True, eps=0, weighted=True), dadapt_sgd=rule(dadapt_sgd, whole=True), dadapt_adam=rule(dadapt_adam, whole=True),
-    newton_cg=newton_cg, shampoo=rule(shampoo), cmaes=cmaes, mechanic=mechanic, cautious=cautious, looksam=looksam, gsam=gsam,
+    newton_cg=newton_cg, hessian_free=hessian_free, shampoo=rule(shampoo), cmaes=cmaes, mechanic=mechanic, cautious=cautious, looksam=looksam, gsam=gsam,
     natural_gradient=natural_gradient, spring=spring,
     clip_norm=clip_norm, clip_norm_per_parameter=clip_norm_per_parameter, clip_value=clip_value, agc=agc, sam=sam,
     asam=asam, lookahead=lookahead, accumulate=accumulate, ema=ema, swa=swa)
@@ -1413,6 +1429,14 @@ natural_gradient(lr=0.3, damping=0.01, line_search=false)
 natural_gradient(lr=joined(4: 0.5, 1: 0.1), damping=0.01, momentum=0.5, max_norm=0.7, line_search=false)
 spring(lr=0.1)
 spring(lr=1, max_norm=0.2)
+""", NUMPY, SEARCH_ROWS)
+# So much damping that none is at the minimum after twelve steps: there rounding decides whether the loss has fallen.
+cases("""
+hessian_free(damping=100)
+hessian_free(damping=300)
+hessian_free(damping=2000)
+hessian_free(damping=300, max_cg=2)
+hessian_free(damping=0, max_cg=1)
 """, NUMPY, SEARCH_ROWS)
 
 GROUPS = [dict(lr=0.05, weight_decay=0.2), dict(lr=0.01, weight_decay=0.0)]  # of a and of b
