@@ -10,7 +10,7 @@
 #include <descent/core/create.h>
 #include <descent/core/kernels/activation.h>
 #include <descent/core/kernels/pointwise.h>
-#include <descent/core/kernels/reduce.h>
+#include <descent/core/kernels/softmax.h>
 
 namespace descent {
 

@@ -5,8 +5,8 @@
 #include <descent/core/create.h>
 #include <descent/core/kernels/copy.h>
 #include <descent/core/kernels/losses.h>
+#include <descent/core/kernels/norm.h>
 #include <descent/core/kernels/pointwise.h>
-#include <descent/core/kernels/reduce.h>
 
 namespace descent {
 

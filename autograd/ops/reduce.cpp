@@ -4,6 +4,7 @@
 #include <descent/autograd/ops.h>
 #include <descent/core/create.h>
 #include <descent/core/kernels/copy.h>
+#include <descent/core/kernels/norm.h>
 #include <descent/core/kernels/pointwise.h>
 #include <descent/core/kernels/reduce.h>
 #include <descent/core/launch.h>

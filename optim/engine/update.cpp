@@ -1,7 +1,7 @@
 #include <descent/autograd/grad_mode.h>
 #include <descent/autograd/ops.h>
 #include <descent/core/kernels/copy.h>
-#include <descent/core/kernels/reduce.h>
+#include <descent/core/kernels/norm.h>
 #include <descent/core/launch.h>
 #include <descent/core/tape.h>
 #include <descent/optim/engine/groups.h>

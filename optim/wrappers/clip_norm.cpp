@@ -1,5 +1,5 @@
 #include <descent/autograd/grad_mode.h>
-#include <descent/core/kernels/reduce.h>
+#include <descent/core/kernels/norm.h>
 #include <descent/core/launch.h>
 #include <descent/optim/wrappers/clip_norm.h>
 

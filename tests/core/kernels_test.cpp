@@ -4,6 +4,7 @@
 
 #include <descent/core/kernels/gemm.h>
 #include <descent/core/kernels/linalg.h>
+#include <descent/core/kernels/norm.h>
 #include <descent/core/kernels/reduce.h>
 #include <descent/core/simd/loop.h>
 #include <descent/descent.h>
