@@ -1,6 +1,7 @@
 #include <descent/autograd/function.h>
 #include <descent/autograd/grad_mode.h>
 #include <descent/autograd/node.h>
+#include <descent/autograd/ops.h>
 #include <descent/core/floating_mode.h>
 
 namespace descent {
@@ -67,6 +68,14 @@ Tensor record_function(const char* name, Tensor value, std::vector<Tensor> input
             fail<ShapeError>(name, "backward gave a gradient of ", grads[i].shape(),
                              " for argument ", i, " counted from 0, expected ", shapes[i],
                              ", the argument's own shape, or one that it expands to");
+        // A gradient is linear in g. One that has lost g can only be 0.
+        for (const Tensor& lost : grads)
+          if (grad_enabled() && g.requires_grad() && lost.defined() && !lost.requires_grad() &&
+              any(lost != 0).item() != 0)
+            fail<GraphError>(name,
+                             "backward gave a gradient that does not depend on g, so a derivative "
+                             "through it would be lost. Hint: compute it by operators on g, not by "
+                             "g.to_vector() or g.data_ptr()");
         return detail::Grads(std::move(grads));
       });
 }

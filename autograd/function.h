@@ -15,7 +15,9 @@
 // forward() computes the value; nothing in it is recorded. backward() gets the gradient g of the
 // value. It returns one gradient for each Tensor argument of forward(), in the order of the
 // arguments. An undefined gradient means zero. If backward() is written in Descent's operators, it
-// can be differentiated again.
+// can be differentiated again. Second derivatives need this, and so do jvp(), jacobian() and the
+// optimizers that take residuals. A backward() that computes in plain numbers throws GraphError
+// there.
 #pragma once
 
 #include <descent/core/tensor.h>

@@ -79,10 +79,12 @@ void check_scalar(const char* op, const Tensor& y) {
 /// J·v for any v.
 struct Linear {
   At at;
-  Tensor u, pulled;  // Jᵀu, which is linear in u
+  // Jᵀu, which is linear in u. The u is not 0, because an operator that loses it could then not be
+  // told from one whose gradient is 0.
+  Tensor u, pulled;
 
   explicit Linear(At place)
-      : at(std::move(place)), u(zeros_like(at.y).requires_grad_()), pulled(at.pulled(u)) {}
+      : at(std::move(place)), u(ones_like(at.y).requires_grad_()), pulled(at.pulled(u)) {}
 
   Tensor operator()(const char* op, const Tensor& v) const {
     check_shape(op, "a tangent", v, at.x);

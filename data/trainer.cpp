@@ -92,7 +92,7 @@ Trainer::Trainer(nn::Module& model, optim::Optimizer& optimizer, data::Dataset t
   if (optimizer.full_batch() && loader_.batches() > 1 && !warned.test_and_set())
     logging::warning(to_text("Trainer: ", name, " wants all ", train_.size(),
                              " samples at each step, got batches of ", options_.batch_size,
-                             ". Hint: batch_size = ", train_.size()));
+                             ". Hint: one batch of all (batch_size; --batch of descent train)"));
   if (options_.plateau) plateau_.emplace(optimizer_, *options_.plateau);
   if (options_.patience > 0)
     stopping_.emplace(optim::EarlyStoppingOptions{.patience = options_.patience});

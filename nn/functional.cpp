@@ -127,12 +127,16 @@ NamedTensors stack_modules(const std::vector<Module*>& modules) {
   NamedTensors stacked;
   const NoGradGuard no_grad;
   for (const auto& [name, tensors] : all) {
+    if (tensors.size() != modules.size())
+      fail<StateError>("stack_modules", "got '", name, "' in ", tensors.size(), " of ",
+                       modules.size(),
+                       " modules, expected it in all. Hint: are weights tied in "
+                       "some and not in others?");
     for (const Tensor& t : tensors)
-      if (tensors.size() != modules.size() || !(t.shape() == tensors[0].shape()) ||
-          t.dtype() != tensors[0].dtype())
-        fail<StateError>("stack_modules", "got '", name, "' in ", tensors.size(), " of ",
-                         modules.size(), " modules, of ", tensors[0].dtype(), tensors[0].shape(),
-                         " and ", t.dtype(), t.shape(), ", expected modules that are alike");
+      if (!(t.shape() == tensors[0].shape()) || t.dtype() != tensors[0].dtype())
+        fail<StateError>("stack_modules", "got '", name, "' of ", tensors[0].dtype(),
+                         tensors[0].shape(), " and of ", t.dtype(), t.shape(),
+                         ", expected modules that are alike");
     stacked[name] = stack(tensors).requires_grad_(tensors[0].requires_grad());
   }
   return stacked;

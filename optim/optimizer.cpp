@@ -66,6 +66,7 @@ bool Optimizer::needs_closure() const { return outermost().needs_closure(); }
 bool Optimizer::elementwise() const { return outermost().elementwise(); }
 std::int64_t Optimizer::most_weights() const { return rules().most_weights(); }
 bool Optimizer::searches() const { return rules().searches(); }
+std::string_view Optimizer::ended() const { return rules().ended(); }
 bool Optimizer::full_batch() const { return rules().full_batch(); }
 bool Optimizer::takes_residuals() const { return rules().takes_residuals(); }
 

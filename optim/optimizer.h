@@ -171,6 +171,11 @@ class Optimizer {
   /// The most weights that the rule takes, because it keeps a matrix; 0 for any number.
   std::int64_t most_weights() const;
   bool searches() const;  ///< true if the rule evaluates the loss as often as it likes: L-BFGS
+  /// Why the last step of a rule that searches ended: the name of the setting that ended it
+  /// ("tolerance_grad", "tolerance_change", "max_iter" or "max_eval"), or "no lower point" if
+  /// nothing lower was found where the gradient is not small. "" before the first step, and for
+  /// rules that make one move a step. No part of the state.
+  std::string_view ended() const;
   /// True if a step needs the loss of all data, because a batch would mislead its search.
   bool full_batch() const;
   /// True if the closure is to return residuals, for a rule of least squares: Levenberg–Marquardt.

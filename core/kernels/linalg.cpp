@@ -241,14 +241,15 @@ Tensor lstsq(const Tensor& a, const Tensor& b) {
   return cast(from_columns(qr.solve_columns(b), n, b), result_type(a, b));
 }
 
-Tensor shortest(const Tensor& a, const Tensor& b, double tolerance) {
+Tensor shortest(const Tensor& a, const Tensor& b, double tolerance, int& rank) {
   const Tensor columns = by_columns("shortest", a);
   const int m = static_cast<int>(a.shape()[0]), n = static_cast<int>(a.shape()[1]), one = 1,
             longest = std::max(m, n);
   const Tensor x = zeros({1, longest}, kFloat64), values = empty({std::min(m, n)}, kFloat64);
   copy(cast(contiguous(b), kFloat64), view_of(x, {m}, {1}, 0));
   const SingleThreadedBlas single;
-  int rank = 0, info = 0, length = -1, integers = 0;
+  int info = 0, length = -1, integers = 0;
+  rank = 0;
   double size = 0;
   const auto call = [&](double* work, int* more) {
     dgelsd_(&m, &n, &one, columns.data_ptr<double>(), &m, x.data_ptr<double>(), &longest,

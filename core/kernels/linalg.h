@@ -56,7 +56,7 @@ class QR {
 };
 
 /// The shortest x of those with the smallest ‖a·x − b‖², a (m, n), b (m): (n) in double. Singular
-/// values below `tolerance` times the largest count as 0.
-Tensor shortest(const Tensor& a, const Tensor& b, double tolerance);
+/// values below `tolerance` times the largest count as 0; `rank` gets the number of the others.
+Tensor shortest(const Tensor& a, const Tensor& b, double tolerance, int& rank);
 
 }  // namespace descent::kernel

@@ -132,7 +132,8 @@ void Groups::add(Parameters parameters, std::unique_ptr<AnyRule> rule) {
   for (const Parameter& p : parameters) weights += p.value.numel();
   if (const std::int64_t most = rule->card.most_weights; most > 0 && weights > most)
     fail<ValueError>(name, "got ", weights, " weights, expected at most ", most,
-                     ", because it keeps a number for each pair. Hint: lbfgs keeps no matrix");
+                     ", because it keeps a matrix. Hint: ",
+                     rule->residuals ? "hessian_free" : "lbfgs", " keeps none");
   for (const Parameter& p : parameters) rule->check_parameter(p.name, p.value);
   // First makes all that takes memory. What follows cannot fail, so no group is added by half.
   std::vector<Ledger::Record> records;
@@ -351,7 +352,10 @@ bool Groups::slots_are_finite() const {
     fail<NonFiniteError>(rule.card.name, "got a gradient of '", parameters()[i].name,
                          "' too large for ", parameters()[i].value.dtype(), ": its '", bad,
                          "' would become infinite, and the parameter stand still for ever; nothing "
-                         "was changed. Hint: clip with clip_norm, or train in double");
+                         "was changed. Hint: ",
+                         parameters()[i].value.dtype() == kFloat64
+                             ? "the run diverges; lower lr, or clip with clip_norm"
+                             : "clip with clip_norm, or train in double");
   }
   return true;
 }
@@ -379,8 +383,10 @@ std::size_t Groups::find_non_finite(const Update& update) const {
 bool Groups::refuses(const Update& update) const {
   if (policy == NonFinite::ignore) return false;
   const std::size_t none = parameters().size();
-  const std::size_t culprit = update.non_finite() ? none : find_non_finite(update);
-  const std::string_view searched = search_ && culprit == none ? search_->not_finite() : "";
+  std::string_view searched = search_ ? search_->loss_not_finite() : "";
+  const std::size_t culprit =
+      update.non_finite() || !searched.empty() ? none : find_non_finite(update);
+  if (search_ && culprit == none && searched.empty()) searched = search_->gradient_not_finite();
   if (culprit == none && !update.non_finite() && searched.empty()) return false;
   if (policy == NonFinite::throw_error)
     fail<NonFiniteError>("step", "got a NaN or infinity in ",
@@ -388,8 +394,12 @@ bool Groups::refuses(const Update& update) const {
                              ? to_text("the gradient of '", parameters()[culprit].name, "'")
                          : searched.empty() ? std::string("the norm of all gradients")
                                             : std::string(searched),
-                         ", expected numbers; nothing was changed. Hint: lower lr, clip with "
-                         "clip_norm, or find the operator with AnomalyGuard");
+                         ", expected numbers; nothing was changed. Hint: ",
+                         takes_residuals() ? "start where the model is finite, or make the "
+                                             "residuals smaller; AnomalyGuard finds the operator"
+                         : searches()      ? "start elsewhere; AnomalyGuard finds the operator"
+                                      : "lower lr, clip with clip_norm, or find the operator with "
+                                        "AnomalyGuard");
   return true;
 }
 

@@ -60,6 +60,7 @@ class Groups final : public Layer {
   void remember_weights();
   /// True if the rule is a search rule, which evaluates gradients while it steps: L-BFGS.
   bool searches() const { return search_ != nullptr; }
+  std::string_view ended() const { return search_ ? search_->ended() : std::string_view(); }
   bool full_batch() const {
     return any([](const AnyRule& r) { return r.card.full_batch; });
   }

@@ -38,24 +38,25 @@ struct Line {
 /// - learn(line): takes what the line shows about the loss;
 /// - forget(): makes the next direction −g; returns false if the last one was −g already.
 /// If d leads uphill, or if the search finds nothing lower, descend() calls forget(), and ends if
-/// the answer is false.
+/// the answer is false. It says in `s.ended` why it ended.
 template <class Memory>
 void descend(Search& s, const LineLimits& limits, Memory& memory) {
   std::int64_t used = 1;
+  const auto end = [&s](Ending why) { s.ended = why; };
   for (std::int64_t n = 0;;) {
-    if (largest(s.g) <= limits.tolerance_grad) return;
+    if (largest(s.g) <= limits.tolerance_grad) return end("tolerance_grad");
     const Tensor direction = memory.direction(s.g);
     const double slope = inner(s.g, direction);
     if (!(slope < 0)) {
       if (memory.forget()) continue;
-      return;
+      return end(kNoLowerPoint);
     }
     LineSearch search(s, direction, slope, limits.flatness);
     const LinePoint p = search.run(memory.guess(s.g, slope));
     used += search.evaluations();
     if (!(p.f < s.loss)) {
       if (memory.forget()) continue;
-      return;
+      return end(kNoLowerPoint);
     }
     const Tensor step = direction * p.t;
     const double fall = s.loss - p.f;
@@ -63,9 +64,10 @@ void descend(Search& s, const LineLimits& limits, Memory& memory) {
     memory.learn(Line{step, s.g, p.g, p.t, slope});
     s.loss = p.f;
     s.g = p.g;
-    if (++n == limits.max_iter || used >= limits.max_eval ||
-        largest(step) <= limits.tolerance_change || fall < limits.tolerance_change)
-      return;
+    if (++n == limits.max_iter) return end("max_iter");
+    if (used >= limits.max_eval) return end("max_eval");
+    if (largest(step) <= limits.tolerance_change || fall < limits.tolerance_change)
+      return end("tolerance_change");
   }
 }
 

@@ -20,7 +20,14 @@
 #include <descent/optim/engine/any_rule.h>
 #include <descent/optim/engine/state.h>
 
+#include <string_view>
+
 namespace descent::optim {
+
+/// Why minimize() ended, for Optimizer::ended(): the name of the setting that ended it,
+/// "no lower point", or "" for a rule that does not say.
+using Ending = std::string_view;
+inline constexpr Ending kNoLowerPoint = "no lower point";
 
 /// What minimize() works on: all parameters of the optimizer, joined to one vector of n doubles.
 struct Search {
@@ -28,6 +35,8 @@ struct Search {
   double loss;  ///< the loss at x
   Tensor g;     ///< the gradient at x, (n); 0 for a parameter without a gradient
   Step step;    ///< which step this is, for reading settings: lr(search.step)
+  /// Returns 1 for each weight whose parameter has a gradient, and 0 for the others: (n).
+  std::function<Tensor()> has_gradient;
   /// Moves the weights to x, (n), and calls the closure. Returns the loss and the gradient (n) at
   /// x. Throws what the closure throws.
   std::function<std::pair<double, Tensor>(const Tensor& x)> evaluate;
@@ -35,6 +44,7 @@ struct Search {
   /// an evaluation. Empty unless the rule has `static constexpr bool uses_hessian = true`. Call it
   /// before evaluate().
   std::function<Tensor(const Tensor& v)> hessian;
+  Ending ended = {};  ///< minimize() may say why it ended
 };
 
 /// What minimize() of a rule of least squares works on: the loss is ½Σr², with m residuals r that
@@ -54,6 +64,7 @@ struct LeastSquares {
   /// takes a backward pass, which counts as an evaluation.
   std::function<Tensor(const Tensor& v)> jvp;
   std::function<Tensor(const Tensor& u)> vjp;  ///< see jvp
+  Ending ended = {};                           ///< minimize() may say why it ended
 };
 
 namespace detail {

@@ -4,6 +4,7 @@
 #include <descent/core/create.h>
 #include <descent/core/floating_mode.h>
 #include <descent/core/kernels/copy.h>
+#include <descent/core/kernels/pointwise.h>
 #include <descent/core/log.h>
 #include <descent/optim/engine/line_search.h>
 #include <descent/optim/engine/stages.h>
@@ -32,6 +33,7 @@ Tensor join(const Parameters& parameters, F part) {
 
 double SearchStage::start(const Closure& closure) {
   closure_ = &closure;
+  ended_ = {};
   if (rule_.uses_hessian) return loss_ = start_with_graph(closure);
   if (!rule_.residuals) return loss_ = closure(nullptr);
   residuals_ = residuals_of(closure);
@@ -48,9 +50,14 @@ double SearchStage::start(const Closure& closure) {
   return loss_;
 }
 
-std::string_view SearchStage::not_finite() const {
+std::string_view SearchStage::loss_not_finite() const {
+  if (rule_.gradient_free || std::isfinite(loss_)) return {};
+  if (!rule_.residuals) return "the loss";
+  return kernel::all_finite(residuals_) ? "the squares of the residuals" : "the residuals";
+}
+
+std::string_view SearchStage::gradient_not_finite() const {
   if (rule_.gradient_free) return {};
-  if (!std::isfinite(loss_)) return rule_.residuals ? "the squares of the residuals" : "the loss";
   const Tensor g = gather(true);
   return std::isfinite(inner(g, g)) ? "" : "the squares of the gradients";
 }
@@ -176,9 +183,16 @@ Tensor SearchStage::search(const Closure& closure) {
     const double loss = evaluate([&] { return closure(nullptr); });
     return std::pair{loss, gather(true)};
   };
+  s.has_gradient = [this] {
+    return join(ledger_.parameters, [this](std::size_t i) {
+      const Tensor& w = ledger_.parameters[i].value;
+      return w.grad().defined() ? ones_like(w) : Tensor();
+    });
+  };
   if (rule_.uses_hessian) s.hessian = [this](const Tensor& v) { return hessian_times(v); };
   rule_.minimize(s);
   slopes_.clear();
+  ended_ = s.ended;
   return s.x;
 }
 
@@ -206,21 +220,18 @@ class Derivatives {
       if (p.value.requires_grad()) leaves_.push_back(p.value);
     }
   }
-  /// J·v, for v (n): (m).
+  /// J·v, for v (n): (m). Here as in back(), a vector of length 1 goes through the graph: if the
+  /// graph computes in float, small numbers would underflow.
   Tensor along(const Tensor& v) {
-    const EnableGradGuard recording;
-    if (!pulled_.defined()) {
-      u_ = zeros({r_.numel()}, kFloat64).requires_grad_();
-      pulled_ = joined(grad({r_}, leaves_, {u_}, {.create_graph = true, .allow_unused = true}));
-    }
-    const Tensor product = grad({pulled_}, {u_}, {v}, kAgain)[0];
-    return product.defined() ? product.detach() : zeros({r_.numel()}, kFloat64);
+    const double length = std::sqrt(inner(v, v));
+    return length > 0 ? along_unit(v / length) * length : zeros({r_.numel()}, kFloat64);
   }
   /// Jᵀ·u, for u (m): (n).
   Tensor back(const Tensor& u) const {
-    const EnableGradGuard recording;
-    return joined(grad({r_}, leaves_, {u}, kAgain)).detach();
+    const double length = std::sqrt(inner(u, u));
+    return length > 0 ? back_unit(u / length) * length : zeros({n_}, kFloat64);
   }
+
   /// J (m, n): row by row, or column by column if there are fewer columns.
   Tensor matrix() {
     const std::int64_t m = r_.numel();
@@ -237,6 +248,19 @@ class Derivatives {
   }
 
  private:
+  Tensor along_unit(const Tensor& v) {
+    const EnableGradGuard recording;
+    if (!pulled_.defined()) {
+      u_ = ones({r_.numel()}, kFloat64).requires_grad_();  // not 0: see autograd/functional.cpp
+      pulled_ = joined(grad({r_}, leaves_, {u_}, {.create_graph = true, .allow_unused = true}));
+    }
+    const Tensor product = grad({pulled_}, {u_}, {v}, kAgain)[0];
+    return product.defined() ? product.detach() : zeros({r_.numel()}, kFloat64);
+  }
+  Tensor back_unit(const Tensor& u) const {
+    const EnableGradGuard recording;
+    return joined(grad({r_}, leaves_, {u}, kAgain)).detach();
+  }
   /// The gradients of the leaves as one vector, with 0 for frozen parameters.
   Tensor joined(const std::vector<Tensor>& gradients) const {
     std::size_t leaf = 0;
@@ -284,6 +308,7 @@ Tensor SearchStage::fit(const Closure& closure) {
   problem.jvp = [&](const Tensor& v) { return derivatives_at(1).along(v); };
   problem.vjp = [&](const Tensor& u) { return derivatives_at(1).back(u); };
   rule_.minimize(problem);
+  ended_ = problem.ended;
   return problem.x;
 }
 

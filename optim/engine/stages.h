@@ -128,10 +128,13 @@ class SearchStage final : public Stage {
   double start(const Closure& closure);
   /// What of the first call is NaN, infinite, or too large to be squared: "the loss"; "" if
   /// nothing.
-  std::string_view not_finite() const;
+  std::string_view loss_not_finite() const;
+  std::string_view gradient_not_finite() const;  ///< the same of the gradients
   void plan(const Update& update) override;
   void run() override;
   void state(StateVisitor& visit);  ///< lists the memory of the rule
+  /// Why the last step ended; "" if the rule did not say.
+  std::string_view ended() const { return ended_; }
 
  private:
   Tensor gather(bool gradients) const;
@@ -149,6 +152,7 @@ class SearchStage final : public Stage {
   SearchRule& rule_;
   const Closure* closure_ = nullptr;
   double loss_ = 0;
+  std::string_view ended_;
   std::vector<Tensor> slopes_;  // the gradients of the first call, with their graph
   Tensor residuals_;            // of the last call, (m) in double, with its graph
 };

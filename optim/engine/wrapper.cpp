@@ -24,7 +24,7 @@ void check_order(std::string_view wrapper, Role role, Layer& inner) {
       refuse("the average would be of weights that are moved afterwards. Hint: put it outside");
   }
   if ((role == Role::changes_gradients || role == Role::climbs) && inner.groups().searches())
-    refuse("its line search evaluates gradients of its own, which this would not reach");
+    refuse("the rule takes loss and gradients straight from the closure, past what is around it");
   if ((role == Role::averages || role == Role::moves_weights) && rules->keeps_average())
     refuse("this rule keeps an average itself. Hint: swap_average() works without a wrapper");
 }

@@ -10,10 +10,11 @@ namespace descent::optim {
 /// D-Adapted Adam. Source: Defazio & Mishchenko 2023, arXiv:2301.07733, Alg. 5, as the authors'
 /// code (version 3.2). d estimates the distance from the first weights to the solution; sums and
 /// norms run over all parameters. With λ = d·η and β = √β₂:
-///   q = βq + (1−β)λ⟨g, s/(√v + ε)⟩,  m = β₁m + (1−β₁)λg,  v = β₂v + (1−β₂)g²,
+///   q = βq + (1−β)⟨λg, s/(√v + ε)⟩,  m = β₁m + (1−β₁)λg,  v = β₂v + (1−β₂)g²,
 ///   s = βs + (1−β)λg,  θ −= m/(√v + ε),  d ← max(d, min(q/((1−β)‖s‖₁), growth_rate·d)).
 /// q sees s and v of the step before. The new d serves the next step.
-/// `bias_correction` multiplies λ by √(1−β₂ᵗ)/(1−β₁ᵗ). weight_decay adds λθ to g (L2); if
+/// `bias_correction` multiplies λ by √(1−β₂ᵗ)/(1−β₁ᵗ), with the t of each parameter; the authors'
+/// code has one t for all. weight_decay adds λθ to g (L2); if
 /// `decoupled` is true, it shrinks the weights by λ·weight_decay in place of that.
 struct DAdaptAdam {
   /// lr: factor η of the rate that is found; leave it at 1. beta1, beta2: share of m and v that
@@ -65,11 +66,12 @@ struct DAdaptAdam {
   void measure(Step s, auto&& run) const {
     const double root = std::sqrt(beta2(s));
     const T b1 = T(beta1(s)), k1 = T((1 - beta1(s)) * rate(s)), b2 = T(beta2(s)),
-            k2 = T(1 - beta2(s)), b = T(root), k = T((1 - root) * rate(s)), e = T(eps(s));
+            k2 = T(1 - beta2(s)), b = T(root), k = T((1 - root) * rate(s)), e = T(eps(s)),
+            of_d = T(rate(s) / d(s));
     const T decay = decoupled ? T(0) : T(weight_decay(s));
     run([=](auto w, auto g, auto& m, auto& v, auto& sum) {
       g = fma(decay, w, g);
-      const auto share = g * (sum / (sqrt(v) + e));
+      const auto share = of_d * g * (sum / (sqrt(v) + e));
       m = fma(b1, m, k1 * g);
       v = fma(b2, v, k2 * g * g);
       sum = fma(b, sum, k * g);
@@ -80,7 +82,7 @@ struct DAdaptAdam {
   void dispatch(Step s, auto&& run) const {
     const double before = d(s), lambda = rate(s), root = std::sqrt(beta2(s));
     double& q = s.numbers[1];
-    q = root * q + (1 - root) * lambda * s.sums[0];
+    q = root * q + (1 - root) * before * s.sums[0];
     const double most = growth_rate(s) > 0 ? before * growth_rate(s) : kInfinity;
     const double reached = s.sums[1] > 0 ? q / ((1 - root) * s.sums[1]) : 0;
     s.numbers[0] = std::fmax(before, std::fmin(reached, most));

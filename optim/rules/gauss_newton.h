@@ -11,6 +11,8 @@ namespace descent::optim {
 ///   δ = the shortest of all that minimise ‖Jδ + r‖²,  θ += t·δ,
 ///   t the first of 1, ½, ¼, … with F(θ + tδ) <= F(θ) + 1e-4·t·rᵀJδ.
 /// δ comes from the singular values of J; those below max(m, n)·2⁻⁵² times the largest count as 0.
+/// If some do, but none of J with columns of length 1, the parameters only differ in their units,
+/// and δ comes from the latter.
 ///
 /// The closure returns the residuals, a tensor of any shape, and calls no backward(). One step() is
 /// a whole fit: it ends once each |tδ| <= tolerance_change·|θ|, once no t of at least 2⁻³⁰ is good

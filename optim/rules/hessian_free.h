@@ -13,15 +13,17 @@ namespace descent::optim {
 /// derivatives of the m residuals r:
 ///   CG from p = 0 on (JᵀJ + λI)p = −Jᵀr, which ends as in NewtonCG;
 ///   θ += t·p,  t the first of 1, ½, ¼, … with F(θ + tp) <= F(θ) + 1e-4·t·rᵀJp;
-///   with ρ = (F(θ + p) − F(θ))/q(p): ρ < ¼ or not finite: λ ← 3/2·λ, ρ > ¾: λ ← 2/3·λ.
+///   with ρ = (F(θ + p) − F(θ))/q(p): ρ < ¼ or not finite: λ ← 3/2·λ, ρ > ¾: λ ← 2/3·λ;
+///   λ starts at damping·‖Jg‖²/‖g‖², g = Jᵀr: a share of the curvature along the first gradient.
 /// Deviations from Martens: CG starts at 0, has no preconditioner, and ends as in Nocedal & Wright.
 ///
 /// The closure returns the residuals, a tensor of any shape, and calls no backward(); for the mean
 /// of N squares it divides them by √N. One step() makes one iteration. A product takes two backward
 /// passes, which count as evaluations. Works in double for every dtype, for any number of weights.
 struct HessianFree {
-  /// damping: first λ; 0 for none, ever. max_cg: most products with JᵀJ in a step.
-  Hyper damping = 1, max_cg = 50;
+  /// damping: first λ, as a share of a curvature; if it is 0, λ stays 0. max_cg: most products with
+  /// JᵀJ in a step.
+  Hyper damping = 0.01, max_cg = 50;
 
   static constexpr Card card{
       .name = "hessian_free",
@@ -30,9 +32,10 @@ struct HessianFree {
           "CG on (JᵀJ + λI)p = −Jᵀr, cut short;  θ += t p,  t by backtracking;  λ by the gain",
       .paper = "Martens 2010; Nocedal & Wright 2006, Alg. 7.1",
       .when =
-          "Least squares with too many weights for lm, relu included. The closure returns "
-          "residuals.",
-      .avoid = "Small problems: lm takes far fewer steps. Dropout.",
+          "Least squares with too many weights for lm: smooth nets, physics-informed ones among "
+          "them. The closure returns residuals.",
+      .avoid =
+          "Small problems: lm takes far fewer steps. relu: the net stops at a kink. Dropout.",
       .traps = "Do not call backward(). A step costs two gradients for each product of CG.",
       .full_batch = true,
       .gradient_evaluations = 40};

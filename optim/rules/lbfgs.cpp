@@ -17,7 +17,8 @@ void LBFGS::minimize(Search& s, LbfgsMemory& memory) const {
   const auto most = static_cast<std::int64_t>(max_iter(s.step));
   const auto evaluations =
       max_eval(s.step) > 0 ? static_cast<std::int64_t>(max_eval(s.step)) : most * 5 / 4;
-  if (largest(s.g) <= tolerance_grad(s.step)) return;
+  const auto end = [&s](Ending why) { s.ended = why; };
+  if (largest(s.g) <= tolerance_grad(s.step)) return end("tolerance_grad");
   std::int64_t used = 1;
   for (std::int64_t n = 1;; ++n) {
     if (++memory.iterations == 1)
@@ -29,7 +30,7 @@ void LBFGS::minimize(Search& s, LbfgsMemory& memory) const {
     const double before = s.loss, slope = inner(s.g, memory.direction);
     memory.last_gradient = s.g;
     memory.t = lr(s.step) * (memory.iterations == 1 ? std::min(1.0, 1 / sum(abs(s.g)).item()) : 1);
-    if (slope > -change) return;
+    if (slope > -change) return end("tolerance_change");
     if (strong_wolfe) {
       LineSearch line(s, memory.direction, slope);
       const LinePoint p = line.run(memory.t);
@@ -42,18 +43,21 @@ void LBFGS::minimize(Search& s, LbfgsMemory& memory) const {
       const Tensor x = s.x + memory.direction * memory.t;
       if (n == most) {
         s.x = x;
-        return;
+        return end("max_iter");
       }
       auto [f, g] = s.evaluate(x);
       ++used;
-      if (!std::isfinite(f) || !std::isfinite(sum(g).item())) return;  // the weights stay
+      if (!std::isfinite(f) || !std::isfinite(sum(g).item()))
+        return end(kNoLowerPoint);  // the weights stay
       s.x = x;
       s.loss = f;
       s.g = g;
     }
-    if (n == most || used >= evaluations || largest(s.g) <= tolerance_grad(s.step) ||
-        largest(memory.direction * memory.t) <= change || std::fabs(s.loss - before) < change)
-      return;
+    if (largest(s.g) <= tolerance_grad(s.step)) return end("tolerance_grad");
+    if (n == most) return end("max_iter");
+    if (used >= evaluations) return end("max_eval");
+    if (largest(memory.direction * memory.t) <= change || std::fabs(s.loss - before) < change)
+      return end("tolerance_change");
   }
 }
 

@@ -1,12 +1,15 @@
 #include <descent/autograd/ops.h>
 #include <descent/core/create.h>
 #include <descent/core/kernels/linalg.h>
+#include <descent/core/log.h>
+#include <descent/core/text.h>
 #include <descent/optim/engine/least_squares.h>
 #include <descent/optim/engine/state.h>
 #include <descent/optim/rules/levenberg_marquardt.h>
 
 #include <algorithm>
 #include <cmath>
+#include <utility>
 
 namespace descent::optim {
 
@@ -21,6 +24,9 @@ void LmMemory::state(StateVisitor& visit, std::int64_t n) {
 namespace {
 
 constexpr double kAccept = 1e-4, kProbe = 0.1;  // the least gain ratio, and h
+constexpr double kPoor = 0.1;    // a λ above this says that the linear model is poor
+constexpr double kDead = 1e-16;  // the least share of D's largest element, once a fit is stuck
+constexpr int kRescues = 10;     // how often a fit that is stuck starts anew
 
 /// Where the fit stands: residuals, their derivatives, and the squared lengths of J's columns.
 struct Place {
@@ -36,6 +42,11 @@ struct Place {
   /// True if no column of J tells how r could become shorter.
   bool is_flat(double tolerance) const {
     return loss == 0 || !some(abs(g) > sqrt(columns) * (tolerance * std::sqrt(2 * loss)));
+  }
+  /// True if r could hardly become shorter: it is nearly orthogonal to J, or no longer than what
+  /// rounding leaves of a fit at x.
+  bool is_good(const Tensor& x) const {
+    return is_flat(1e-5) || std::sqrt(2 * loss) <= 1e-10 * max(sqrt(columns) * abs(x)).item();
   }
 };
 
@@ -64,13 +75,37 @@ class Damped {
   kernel::QR qr_;
 };
 
+/// Raises small elements of D to a share of the largest. Returns false if there are none.
+bool raise(Tensor& scale) {
+  const Tensor least = max(scale) * kDead;
+  if (!some(scale < least)) return false;
+  scale = maximum(scale, least);
+  return true;
+}
+
 }  // namespace
+
+void LmMemory::end() {
+  const bool said = warned;
+  *this = {};
+  warned = said;
+}
+
 }  // namespace detail
 
 void LevenbergMarquardt::minimize(LeastSquares& p, Memory& memory) const {
   using namespace detail;
   const double keep = scale_memory(p.step), bend = acceleration(p.step),
                tolerance = tolerance_change(p.step), flat = tolerance_grad(p.step);
+  const auto end = [&](Ending why) {
+    p.ended = why;
+    memory.end();
+  };
+  const auto warn = [&](const std::string& text) {
+    if (!std::exchange(memory.warned, true)) logging::warning(text);
+  };
+  bool raised = false;
+  int rescues = 0;
   Place here(p.r, p.jacobian());
   const auto scale_of = [&](const Place& at) {
     if (unscaled) return ones_like(p.x);
@@ -81,7 +116,7 @@ void LevenbergMarquardt::minimize(LeastSquares& p, Memory& memory) const {
     memory.damping = damping(p.step) * (unscaled ? max(here.columns).item() : 1);
   }
   for (auto left = static_cast<std::int64_t>(max_iter(p.step)); left > 0; --left) {
-    if (here.is_flat(flat)) return memory.end();
+    if (here.is_flat(flat)) return end("tolerance_grad");
     const Damped system(here.j, memory.damping, memory.scale);
     Tensor step = system.solve(here.r);
     const double foretold =
@@ -108,16 +143,36 @@ void LevenbergMarquardt::minimize(LeastSquares& p, Memory& memory) const {
         here = Place(r, j);
         memory.damping *= std::max(1.0 / 3, 1 - std::pow(2 * gain - 1, 3));
         memory.growth = 2;
-        if (!unscaled) memory.scale = maximum(scale_of(here), memory.scale * keep);
+        const double kept = keep > 0 && memory.damping > kPoor ? 1 : keep;
+        if (!unscaled) memory.scale = maximum(scale_of(here), memory.scale * kept);
       }
     }
-    if (tiny && is_finite(step)) return memory.end();
+    if (tiny && is_finite(step)) {
+      if ((good && rescues == 0) || here.is_good(p.x)) return end("tolerance_change");
+      // First the others move without the parameters of dead columns, then all do, and so on.
+      if (rescues < kRescues && !unscaled && (raised || raise(memory.scale))) {
+        if (raised) memory.scale = scale_of(here);
+        raised = !raised;
+        ++rescues;
+        memory.damping = damping(p.step);
+        memory.growth = 2;
+        continue;
+      }
+      warn(
+          "lm: no step makes the residuals smaller, although their gradient is not 0. Hint: start "
+          "elsewhere; a parameter may be so far off that the residuals do not depend on it");
+      return end(kNoLowerPoint);
+    }
     if (!good) {
       memory.damping *= memory.growth;
       memory.growth *= 2;
     }
     memory.damping = std::clamp(memory.damping, 1e-30, 1e300);
   }
+  p.ended = "max_iter";
+  if (const double most = max_iter(p.step); most >= 100)
+    warn(to_text("lm: the fit has not converged after max_iter = ", most,
+                 " iterations. Hint: the next step() goes on"));
 }
 
 }  // namespace descent::optim

@@ -19,7 +19,8 @@ struct MomoMemory {
 /// g, of the loss f and of ⟨g, θ⟩, which begin with their first values. With weight decay λ:
 ///   η = min(lr, max(0, (1 + lr·λ)(f̄ − f* − γ) + ⟨d, θ⟩)/‖d‖²),  θ ← (θ − η·d)/(1 + lr·λ).
 /// Without the paper's online estimate of f*, and without bias correction, as its code by default.
-/// Needs a closure and one group. Works in double for every dtype. A missing gradient counts as 0.
+/// Needs a closure and one group. Works in double for every dtype. A missing gradient counts as 0,
+/// and its parameter does not decay.
 struct MoMo {
   /// lr: bound of the rate, α. beta: share of d, f̄ and γ that each step keeps. f_star: the smallest
   /// loss that can be reached, f*. weight_decay: decay λ.

@@ -227,6 +227,17 @@ struct Cut : Function<Cut> {
     return {g * ctx.saved(0)};
   }
 };
+struct InNumbers : Function<InNumbers> {
+  static Tensor forward(FunctionContext& ctx, const Tensor& x) {
+    ctx.save(x);
+    return exp(x);
+  }
+  static std::vector<Tensor> backward(FunctionContext& ctx, const Tensor& g) {
+    std::vector<double> v = g.to_vector();
+    for (std::size_t i = 0; i < v.size(); ++i) v[i] *= std::exp(ctx.saved(0).to_vector()[i]);
+    return {tensor(v, g.shape()).to(g.dtype())};
+  }
+};
 struct Wrong : Function<Wrong> {
   static Tensor forward(FunctionContext&, const Tensor& a, const Tensor& b) { return a + b; }
   static std::vector<Tensor> backward(FunctionContext&, const Tensor& g) { return {g}; }
@@ -246,6 +257,13 @@ TEST(Functions, SayWhenASecondDerivativeWouldBeLost) {
   EXPECT_TRUE(has_text(
       message_of<GraphError>([&] { grad({Cut::apply(x)}, {x}, {}, {.create_graph = true}); }),
       "saved tensor 0 is not an argument"));
+  const auto numbers = [](const Tensor& at) { return InNumbers::apply(at); };
+  EXPECT_NEAR(grad({numbers(x)}, {x})[0].item(), std::exp(1), 1e-15);
+  for (const auto& derivative : std::vector<std::function<void()>>{
+           [&] { jvp(numbers, x.detach(), ones_like(x)); }, [&] { jacfwd(numbers, x.detach()); },
+           [&] { hessian([&](const Tensor& at) { return square(numbers(at)); }, x.detach()); }})
+    EXPECT_TRUE(has_text(message_of<GraphError>(derivative),
+                         "InNumbers] backward gave a gradient that does not depend on g"));
   EXPECT_TRUE(has_text(message_of<GraphError>([&] { Wrong::apply(x, x).backward(); }),
                        "backward gave 1 gradients, expected 2"));
 }

@@ -83,7 +83,7 @@ TEST(Order, ThatCannotWorkIsRefusedWithTheReason) {
   EXPECT_TRUE(has_text(refusal("sam(clip_norm(sam(sgd), 1))"), "would disturb each other"));
   EXPECT_TRUE(has_text(refusal("kfac(sam(sgd))"), "would disturb each other"));
   EXPECT_TRUE(has_text(refusal("clip_norm(kfac(sgd), 1)"), "Hint: put it inside"));
-  EXPECT_TRUE(has_text(refusal("clip_norm(lbfgs, 1)"), "line search"));
+  EXPECT_TRUE(has_text(refusal("clip_norm(lbfgs, 1)"), "straight from the closure"));
   EXPECT_TRUE(has_text(refusal("clip_norm(gsam(sgd), 1)"), "combined further in with what else"));
   EXPECT_TRUE(has_text(refusal("clip_norm(ema(looksam(sgd)), 1)"), "Hint: put it inside"));
   EXPECT_TRUE(has_text(refusal("ema(schedule_free_adamw)"), "keeps an average itself"));

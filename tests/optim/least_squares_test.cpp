@@ -88,7 +88,8 @@ TEST(LeastSquares, RefusesResidualsThatCannotBeSquared) {
   EXPECT_TRUE(has_text(message_of<NonFiniteError>([&] { line.lm.step(scaled(1e153)); }),
                        "NaN or infinity in the squares of the "));
   EXPECT_TRUE(has_text(message_of<NonFiniteError>([&] { line.lm.step(scaled(NAN)); }),
-                       "NaN or infinity in the gradient"));
+                       "NaN or infinity in the residuals, expected numbers; nothing was changed. "
+                       "Hint: start where the model is finite"));
   EXPECT_EQ(line.a.item(), 0);
 }
 
@@ -173,18 +174,97 @@ TEST(HessianFree, CountsTwoGradientsAProduct) {
   Line line;
   Optimizer o({line.a, line.b}, HessianFree{.max_cg = 1});
   o.step([&] { return line.residuals(); });
-  EXPECT_EQ(o.gradient_evaluations(), 1 + 1 + 2 + 1);  // r, Jᵀr, one product, one trial
+  EXPECT_EQ(o.gradient_evaluations(), 1 + 1 + 1 + 2 + 1);  // r, Jᵀr, Jg, one product, one trial
+  const auto before = o.gradient_evaluations();
+  o.step([&] { return line.residuals(); });
+  EXPECT_EQ(o.gradient_evaluations() - before, 1 + 1 + 2 + 1);  // λ is known
 }
 
 TEST(HessianFree, TrainsANetThatIsTooLargeForLm) {
   manual_seed(3);
-  nn::Sequential net(nn::Linear(1, 100), nn::ReLU(), nn::Linear(100, 100), nn::ReLU(),
+  nn::Sequential net(nn::Linear(1, 100), nn::Tanh(), nn::Linear(100, 100), nn::Tanh(),
                      nn::Linear(100, 1));
   const Tensor x = linspace(-3, 3, 40).unsqueeze(1), y = sin(x);
-  EXPECT_THROW(Optimizer(net.parameters(), LevenbergMarquardt{}), ValueError);
+  EXPECT_TRUE(
+      has_text(message_of<ValueError>([&] { Optimizer(net.parameters(), LevenbergMarquardt{}); }),
+               "because it keeps a matrix. Hint: hessian_free keeps none"));
   Optimizer o(net.parameters(), HessianFree{});
   for (int t = 0; t < 40; ++t) o.step([&] { return nn::mse_residuals(net(x), y); });
   EXPECT_LT(nn::mse_loss(net(x), y).item(), 1e-4);
+}
+
+/// Brown & Dennis 1971, problem 16 of Moré, Garbow & Hillstrom 1981: large residuals.
+struct BrownDennis {
+  Tensor t = arange(1, 21).to(kFloat64) * 0.2,
+         b = tensor({25.0, 5.0, -5.0, -1.0}, kFloat64).requires_grad_();
+  Tensor residuals() const {
+    return square(b[0] + t * b[1] - exp(t)) + square(b[2] + b[3] * sin(t) - cos(t));
+  }
+};
+
+TEST(LevenbergMarquardt, FitsLargeResidualsInOneStep) {
+  const BrownDennis problem;
+  Optimizer o({problem.b}, LevenbergMarquardt{});
+  o.step([&] { return problem.residuals(); });
+  EXPECT_EQ(o.ended(), "tolerance_change");
+  EXPECT_NEAR(sum(square(problem.residuals())).item(), 85822.2, 0.05);  // theirs
+}
+
+TEST(LevenbergMarquardt, FindsAParameterThatIsSoFarOffThatItHardlyCounts) {
+  const Tensor x = linspace(0, 10, 101, kFloat64), y = exp(x * -0.5) * 3 + 0.2,
+               p = tensor({1.0, 600.0, 0.0}, kFloat64).requires_grad_();
+  Optimizer o({p}, LevenbergMarquardt{});
+  o.step([&] { return p[0] * exp(-p[1] * x) + p[2] - y; });
+  EXPECT_EQ(o.ended(), "tolerance_change");
+  for (const auto& [i, value] : std::map<int, double>{{0, 3}, {1, 0.5}, {2, 0.2}})
+    EXPECT_NEAR(p[i].item(), value, 1e-9);
+}
+
+TEST(LevenbergMarquardt, SaysOnceThatNoStepHelps) {
+  // Bard 1970, problem 8 of Moré, Garbow & Hillstrom, from 100 times its start. Parameters go to
+  // infinity.
+  const Tensor y = tensor(
+                   {.14, .18, .22, .25, .29, .32, .35, .39, .37, .58, .73, .96, 1.34, 2.1, 4.39},
+                   kFloat64),
+               u = arange(1, 16).to(kFloat64), v = 16 - u, w = minimum(u, v),
+               p = full({3}, 100, kFloat64).requires_grad_();
+  std::vector<std::string> heard;
+  logging::set_sink([&](logging::Level, std::string_view text) { heard.emplace_back(text); });
+  Optimizer o({p}, LevenbergMarquardt{});
+  for (int i = 0; i < 2; ++i) o.step([&] { return y - (p[0] + u / (v * p[1] + w * p[2])); });
+  logging::set_sink({});
+  EXPECT_EQ(o.ended(), "no lower point");
+  ASSERT_EQ(heard.size(), 1U);
+  EXPECT_TRUE(has_text(heard[0], "lm: no step makes the residuals smaller"));
+}
+
+TEST(LevenbergMarquardt, SaysOnceThatAFitHasNotConverged) {
+  const BrownDennis problem;
+  std::vector<std::string> heard;
+  logging::set_sink([&](logging::Level, std::string_view text) { heard.emplace_back(text); });
+  Optimizer few({problem.b}, LevenbergMarquardt{.max_iter = 2}),
+      many({problem.b}, LevenbergMarquardt{.max_iter = 100});
+  EXPECT_EQ(few.ended(), "");
+  for (Optimizer* o : {&few, &many, &many}) {
+    o->step([&] { return problem.residuals(); });
+    EXPECT_EQ(o->ended(), "max_iter");
+  }
+  logging::set_sink({});
+  ASSERT_EQ(heard.size(), 1U);  // whoever asks for a few iterations knows that they are few
+  EXPECT_TRUE(has_text(heard[0], "lm: the fit has not converged after max_iter = 100 iterations"));
+}
+
+TEST(GaussNewton, DoesNotDependOnTheUnitsOfTheParameters) {
+  const Tensor t = linspace(0, 10, 101, kFloat64), y = exp(t * -0.5) * 3 * (sin(t * 7) * 0.01 + 1);
+  std::vector<std::vector<double>> ends;
+  for (const double unit : {1.0, 1e-12}) {
+    const Tensor p = tensor({2 * unit, 0.4 / unit}, kFloat64).requires_grad_();
+    Optimizer o({p}, GaussNewton{});
+    o.step([&] { return p[0] / unit * exp(-p[1] * unit * t) - y; });
+    EXPECT_EQ(o.ended(), "tolerance_change");
+    ends.push_back({p[0].item() / unit, p[1].item() * unit});
+  }
+  for (const int i : {0, 1}) EXPECT_NEAR(ends[0][i], ends[1][i], 1e-10);
 }
 
 TEST(LeastSquares, FitsASineWithANet) {

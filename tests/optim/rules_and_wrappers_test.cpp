@@ -1,4 +1,5 @@
 // What single rules and wrappers promise.
+#include "tests/optim/all_optimizers.h"
 #include "tests/optim/trajectory.h"
 #include "tests/support/errors.h"
 
@@ -375,6 +376,78 @@ TEST(RulesWithoutARate, TakeAParameterThatComesLate) {
     EXPECT_NEAR(b.item(), 1000, 1) << rule;
     EXPECT_NEAR(ends[0], ends[1], 1e-3) << rule;
   }
+}
+
+/// Each parameter counts its own steps. What they share must not take one parameter's count for
+/// all.
+TEST(Rules, DoNotDependOnTheOrderOfParametersIfOneComesLate) {
+  for (const testing::Described& one : testing::all_optimizers()) {
+    // Random numbers go by the order.
+    if (testing::searches(one.description) || one.description.find("noise") != std::string::npos ||
+        one.description.find("sophia") != std::string::npos)
+      continue;
+    std::vector<std::vector<double>> ends;
+    for (const bool turned : {false, true}) {
+      const Tensor a = tensor({{1.0, 2.0}, {0.5, -1.0}}, kFloat64).requires_grad_(),
+                   b = tensor({{2.0, -0.5}, {1.0, 3.0}}, kFloat64).requires_grad_();
+      Optimizer o = make(one.description,
+                         turned ? Parameters{{"b", b}, {"a", a}} : Parameters{{"a", a}, {"b", b}});
+      for (int t = 0; t < 30; ++t)
+        o.step([&] {
+          Tensor loss = sum(square(a - 3.0));
+          if (t >= 5) loss = loss + sum(square(b + 0.1));
+          loss.backward();
+          return loss;
+        });
+      ends.push_back(cat({a.detach(), b.detach()}).to_vector());
+    }
+    for (std::size_t i = 0; i < ends[0].size(); ++i)
+      EXPECT_NEAR(ends[0][i], ends[1][i], 1e-10) << one.description;
+  }
+}
+
+TEST(Searches, SayWhyTheyEnded) {
+  const auto ended = [](const std::string& text, auto loss_of) {
+    const Tensor w = tensor({3.0, -2.0}, kFloat64).requires_grad_();
+    Optimizer o = make(text, {{"w", w}});
+    EXPECT_EQ(o.ended(), "");
+    o.step([&] {
+      const Tensor loss = loss_of(w);
+      loss.backward();
+      return loss;
+    });
+    return std::string(o.ended());
+  };
+  const auto bowl = [](const Tensor& w) { return sum(square(w)); };
+  for (const char* rule : {"lbfgs", "bfgs", "ssbroyden", "cg"}) {
+    EXPECT_EQ(ended(rule, bowl), "tolerance_grad") << rule;
+    EXPECT_EQ(ended(to_text(rule, "(max_iter=1)"), [](const Tensor& w) { return sum(pow(w, 4)); }),
+              "max_iter")
+        << rule;
+    EXPECT_EQ(ended(to_text(rule, "(max_iter=90, max_eval=2)"),
+                    [](const Tensor& w) { return sum(pow(w, 4)); }),
+              "max_eval")
+        << rule;
+    EXPECT_EQ(ended(to_text(rule, "(tolerance_grad=0, tolerance_change=0.1)"),
+                    [](const Tensor& w) { return sum(pow(w, 4)); }),
+              "tolerance_change")
+        << rule;
+  }
+  EXPECT_EQ(ended("adam", bowl), "");
+}
+
+TEST(MoMo, LeavesParametersWithoutAGradientAlone) {
+  const Tensor a = full({2}, 3.0, kFloat64).requires_grad_(),
+               unused = full({2}, 2.0, kFloat64).requires_grad_();
+  Optimizer o = make("momo(lr=0.1, weight_decay=0.5)", {{"unused", unused}, {"a", a}});
+  for (int t = 0; t < 40; ++t)
+    o.step([&] {
+      const Tensor loss = sum(square(a));
+      loss.backward();
+      return loss;
+    });
+  EXPECT_EQ(unused.to_vector(), std::vector<double>(2, 2.0));
+  EXPECT_LT(a.to_vector()[0], 1);
 }
 
 TEST(Mechanic, LeavesParametersWithoutAGradientAlone) {

@@ -1043,7 +1043,8 @@ class lm(Residuals):
                 x, r, J = x + step, new, jacobian(x + step)
                 self.lam, self.nu = self.lam * max(1 / 3, 1 - (2 * gain - 1) ** 3), 2
                 if not self.unscaled:
-                    self.D = np.maximum(np.sum(J * J, 0), self.keep * self.D)
+                    keep = 1 if self.keep > 0 and self.lam > 0.1 else self.keep
+                    self.D = np.maximum(np.sum(J * J, 0), keep * self.D)
             if tiny:
                 self.D = None
                 break
@@ -1055,12 +1056,16 @@ class lm(Residuals):
 class hessian_free(newton_cg):
     """The same with the Gauss–Newton matrix of residuals (Martens 2010)."""
 
-    def __init__(self, damping=1, max_cg=50):
-        super().__init__(damping, max_cg)
+    def __init__(self, damping=0.01, max_cg=50):
+        super().__init__(None, max_cg)
+        self.share = damping
 
     def problem(self, x, g):
         noise = g[:1] - flat(exact_gradient([x]))[:1]
         r, J = lambda at: residuals(at) + noise, jacobian(x)
+        if self.lam is None:
+            g = J.T @ r(x)
+            self.lam = self.share * (J @ g) @ (J @ g) / (g @ g)
         return lambda at: 0.5 * r(at) @ r(at), J.T @ r(x), J.T @ J
 
 
@@ -1432,10 +1437,10 @@ spring(lr=1, max_norm=0.2)
 """, NUMPY, SEARCH_ROWS)
 # So much damping that none is at the minimum after twelve steps: there rounding decides whether the loss has fallen.
 cases("""
-hessian_free(damping=100)
-hessian_free(damping=300)
-hessian_free(damping=2000)
-hessian_free(damping=300, max_cg=2)
+hessian_free(damping=3)
+hessian_free(damping=10)
+hessian_free(damping=50)
+hessian_free(damping=10, max_cg=2)
 hessian_free(damping=0, max_cg=1)
 """, NUMPY, SEARCH_ROWS)
 
