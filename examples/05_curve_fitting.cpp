@@ -51,7 +51,8 @@ std::vector<Problem> problems() {
 /// The standard deviations of fitted parameters: with J the derivatives of the m residuals r by the
 /// n parameters, the roots of the diagonal of (JᵀJ)⁻¹·Σr²/(m − n).
 Tensor standard_deviations(const FunctionOfTensor& residuals, const Tensor& b) {
-  const Tensor j = jacobian(residuals, b), r = residuals(b);
+  const auto flat = [&](const Tensor& at) { return residuals(at).reshape({-1}); };
+  const Tensor j = jacobian(flat, b), r = flat(b);
   const Tensor lengths = sqrt(sum(square(j), {0}, true)), scaled = j / lengths;
   const Tensor covariance = inverse(matmul(scaled.t(), scaled));
   const auto freedom = static_cast<double>(r.numel() - b.numel());

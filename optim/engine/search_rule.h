@@ -50,9 +50,10 @@ struct Search {
 /// What minimize() of a rule of least squares works on: the loss is ½Σr², with m residuals r that
 /// depend on all parameters of the optimizer, joined to one vector of n doubles.
 struct LeastSquares {
-  Tensor x;   ///< the weights, (n) in double; minimize() assigns the new weights
-  Tensor r;   ///< the residuals at x, (m) in double
-  Step step;  ///< which step this is, for reading settings
+  Tensor x;        ///< the weights, (n) in double; minimize() assigns the new weights
+  Tensor r;        ///< the residuals at x, (m) in double
+  double epsilon;  ///< the machine epsilon of the dtype that the closure returns
+  Step step;       ///< which step this is, for reading settings
   /// Moves the weights to x, (n), and calls the closure. Returns the residuals at x, (m). Throws
   /// what the closure throws, and ShapeError if their number has changed.
   std::function<Tensor(const Tensor& x)> evaluate;

@@ -11,6 +11,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 #include <optional>
 
 namespace descent::optim::detail {
@@ -199,12 +200,14 @@ Tensor SearchStage::search(const Closure& closure) {
 // ---- least squares ----
 
 /// The residuals that a closure returns, as a vector of doubles with its graph.
-Tensor SearchStage::residuals_of(const Closure& closure) const {
+Tensor SearchStage::residuals_of(const Closure& closure) {
   Tensor r;
   closure(&r);
   if (!r.defined()) refuse("a closure that returns a number or an undefined tensor");
   if (!r.requires_grad()) refuse(to_text(r.dtype(), r.shape(), " without a graph"));
   if (r.numel() == 0) refuse(to_text("no residuals: ", r.dtype(), r.shape()));
+  epsilon_ = r.dtype() == kFloat64 ? std::numeric_limits<double>::epsilon()
+                                   : static_cast<double>(std::numeric_limits<float>::epsilon());
   return r.to(kFloat64).reshape({-1});
 }
 
@@ -283,6 +286,7 @@ Tensor SearchStage::fit(const Closure& closure) {
   LeastSquares problem;
   problem.x = gather(false);
   problem.r = latest.detach().clone();
+  problem.epsilon = epsilon_;
   problem.step = {ledger_.records.front().t + 1, ledger_.steps};
   if (ledger_.steps == 0 && problem.r.numel() == 1 && problem.x.numel() > 1)
     logging::warning(to_text(rule_.card.name, ": got one residual for ", problem.x.numel(),

@@ -143,7 +143,7 @@ class SearchStage final : public Stage {
   Tensor hessian_times(const Tensor& v);
   template <class F>
   auto evaluate(F f);
-  Tensor residuals_of(const Closure& closure) const;
+  Tensor residuals_of(const Closure& closure);
   /// Throws GraphError: the closure gave `got` in place of residuals.
   [[noreturn]] void refuse(const std::string& got) const;
   Tensor search(const Closure& closure);
@@ -153,6 +153,7 @@ class SearchStage final : public Stage {
   const Closure* closure_ = nullptr;
   double loss_ = 0;
   std::string_view ended_;
+  double epsilon_ = 0;          // of the dtype of the residuals
   std::vector<Tensor> slopes_;  // the gradients of the first call, with their graph
   Tensor residuals_;            // of the last call, (m) in double, with its graph
 };

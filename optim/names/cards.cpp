@@ -32,16 +32,48 @@ std::string indented(std::string_view text, std::size_t width, std::size_t inden
   return s;
 }
 
-std::string state_text(const Card& c) {
+bool keeps_a_matrix(const Entry& e) {
+  return e.card.most_weights > 0 && e.card.state == 0 && !e.takes_residuals;
+}
+std::string state_text(const Entry& e) {
+  const Card& c = e.card;
   const std::string limit =
       c.most_weights > 0 ? to_text(", at most ", c.most_weights, " parameters") : "";
-  if (!limit.empty() && c.state == 0) return "n² numbers for n parameters" + limit;
+  if (keeps_a_matrix(e)) return "n² numbers for n parameters" + limit;
   return to_text(c.state, c.state == 1 ? " number" : " numbers", " per parameter (", 4 * c.state,
                  " bytes in float32)", limit);
 }
 std::string cost_text(const Card& c) {
-  return to_text(c.gradient_evaluations,
+  return to_text(c.gradient_evaluations > 2 ? "about " : "", c.gradient_evaluations,
                  c.gradient_evaluations == 1 ? " evaluation" : " evaluations", " a step");
+}
+
+/// How the optimizer is written in C++.
+std::string code_of(const Entry& e) {
+  return e.is_preset ? to_text("optim::make(\"", e.name, "\", parameters)") : e.type;
+}
+
+/// A whole program, for a rule whose closure differs from those of other rules.
+std::string program_of(const Entry& e) {
+  if (!e.takes_residuals) return {};
+  const bool whole_fit = std::ranges::find(e.fields, "max_iter", &Field::name) != e.fields.end();
+  return to_text(R"(
+  a program
+    #include <descent/descent.h>
+    #include <iostream>
+    using namespace descent;
+
+    int main() {
+      const Tensor t = arange(0, 6, 1, kFloat64);
+      const Tensor counts = tensor({79.0, 50.0, 33.0, 25.0, 18.0, 16.0}, kFloat64);
+      Tensor p = tensor({50.0, 1.0, 0.0}, kFloat64).requires_grad_();  // the start
+)",
+                 e.is_preset
+                     ? to_text("      auto fit = optim::make(\"", e.name, "\", {{\"p\", p}});\n")
+                     : to_text("      optim::Optimizer fit({p}, ", e.type, "{});\n"),
+                 whole_fit ? "" : "      for (int step = 0; step < 50; ++step)\n  ",
+                 "      fit.step([&] { return p[0] * exp(-p[1] * t) + p[2] - counts; });\n",
+                 "      std::cout << p.detach() << \" \" << fit.ended() << \"\\n\";\n    }\n");
 }
 
 /// The sections of a card in compare_cards(), each with its title.
@@ -53,7 +85,7 @@ std::vector<std::pair<const char*, std::string>> sections_of(const Entry& e) {
   return {{"", e.name},
           {"", std::string(c.title)},
           {"UPDATE", std::string(c.formula)},
-          {"STATE", state_text(c)},
+          {"STATE", state_text(e)},
           {"GRADIENTS", cost_text(c)},
           {"SETTINGS", settings},
           {"USE IT FOR", std::string(c.when)},
@@ -69,7 +101,8 @@ std::string explain(const Entry& e, std::size_t width) {
   std::string s = to_text(e.name, c.title.empty() ? "" : ": ", c.title, "\n\n");
   if (!c.formula.empty()) s += indented(c.formula, width, 2) + "\n";
   if (!c.paper.empty()) s += "  source     " + indented(c.paper, width, 13).substr(13);
-  s += to_text("  state      ", state_text(c), "\n  gradients  ", cost_text(c), "\n");
+  if (!e.type.empty()) s += to_text("  in C++     ", code_of(e), "\n");
+  s += to_text("  state      ", state_text(e), "\n  gradients  ", cost_text(c), "\n");
   if (!e.fields.empty()) s += "\n  settings\n";
   std::size_t name_width = 0, text_width = 0;
   for (const Field& f : e.fields) {
@@ -82,7 +115,7 @@ std::string explain(const Entry& e, std::size_t width) {
   for (const auto& [title, text] :
        {std::pair{"use it for", c.when}, {"not for", c.avoid}, {"beware", c.traps}})
     if (!text.empty()) s += to_text("\n  ", title, "\n", indented(text, width, 4));
-  return s;
+  return s + program_of(e);
 }
 
 std::string compare_cards(const std::vector<std::string>& names, std::size_t width) {
@@ -120,7 +153,7 @@ std::string markdown_table() {
     std::string formula;
     for (const char c : e.card.formula) formula += c == '|' ? "\\|" : std::string(1, c);
     s += to_text("| `", e.name, "` | ", e.card.title, " | ", formula, " | ", e.card.paper, " | ",
-                 e.card.most_weights > 0 && e.card.state == 0 ? "n" : to_text(e.card.state), " | ",
+                 keeps_a_matrix(e) ? "n" : to_text(e.card.state), " | ",
                  e.card.gradient_evaluations, " |\n");
   }
   return s;

@@ -6,8 +6,11 @@
 // Centralise.
 #pragma once
 
+#include <descent/core/text.h>
 #include <descent/optim/engine/wrapper.h>
 #include <descent/optim/names/registry.h>
+
+#include <typeinfo>
 
 namespace descent::optim {
 
@@ -48,6 +51,8 @@ Entry entry(std::string name, T preset, const Card& by) {
       o.add_group(std::move(parameters), with_settings(preset, settings));
     };
   }
+  e.type = to_text(detail::built_in<T> ? "optim::" : "", class_name(typeid(T)));
+  e.is_preset = e.name != T::card.name;
   return e;
 }
 

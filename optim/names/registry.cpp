@@ -87,6 +87,7 @@ Entry detail::describe(std::string name, const Card& card, const Card& by, const
   e.name = std::move(name);
   e.card = card;
   e.is_wrapper = rule == nullptr;
+  e.takes_residuals = rule && rule->residuals;
   // A preset may use more slots than the rule does at its defaults, so the slots are counted.
   if (rule && rule->kind == RuleKind::element && !rule->measures)
     e.card.state = static_cast<int>(std::ranges::count(rule->slots_in_use(kFloat32), true));
@@ -116,10 +117,20 @@ void detail::add_entries(std::vector<Entry> more) {
 
 const Entry& find_optimizer(std::string_view name) {
   std::vector<std::string> names;
+  const auto letters = [](std::string_view text) {  // of a class: LevenbergMarquardt
+    std::string s;
+    for (const char c : text.substr(text.rfind(':') + 1))
+      if (c != '_' && c != '-') s += static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
+    return s;
+  };
   for (const Entry& e : registry()) {
     if (e.name == name) return e;
     names.push_back(e.name);
   }
+  for (const Entry& e : registry())
+    if (letters(e.type) == letters(name))
+      fail<ValueError>("optimizer", "got '", name, "', the class ", e.type, ", expected its name '",
+                       e.name, "'");
   fail<ValueError>("optimizer", "got '", name, "', ", expected_one_of(name, names));
 }
 

@@ -16,6 +16,9 @@ struct Entry {
   std::string name;                               ///< "adamw"; or the name of a preset: "nesterov"
   Card card;                                      ///< of the rule, wrapper or preset
   bool is_wrapper;                                ///< false for a rule
+  std::string type = {};                          ///< the class: "optim::AdamW"
+  bool is_preset = false;                         ///< true for the name of a preset
+  bool takes_residuals = false;  ///< true for a rule whose closure returns residuals
   /// All settings at their defaults. If a setting has no default, its text is "required".
   std::vector<Field> fields;
   /// Makes an optimizer: the rule over parameters, with some settings replaced. Throws as

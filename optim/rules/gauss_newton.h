@@ -28,14 +28,14 @@ struct GaussNewton {
       .formula = "δ = −J⁺r,  θ += t δ,  t = 1, ½, ¼, … until ½‖r‖² falls",
       .paper = "Gauss 1809; Nocedal & Wright 2006, section 10.3",
       .when =
-          "Least squares with a good start. The closure returns residuals: step([&] { return a * "
-          "exp(b * x) - y; }).",
+          "Least squares with a good start. The closure returns residuals, as in the program "
+          "below. One step() is a whole fit, and ended() says why it ended.",
       .avoid =
           "Poor starts and nearly dependent parameters: lm is as fast near the end, and safer.",
       .traps = "Return residuals, and do not call backward(). Use double.",
       .most_weights = 10000,
       .full_batch = true,
-      .gradient_evaluations = 20};
+      .gradient_evaluations = 40};
   /// None.
   static constexpr std::array<const char*, 0> slot_names{};
   static void fields(auto& r, auto&& f) {

@@ -38,7 +38,7 @@ struct HessianFree {
           "Small problems: lm takes far fewer steps. relu: the net stops at a kink. Dropout.",
       .traps = "Do not call backward(). A step costs two gradients for each product of CG.",
       .full_batch = true,
-      .gradient_evaluations = 40};
+      .gradient_evaluations = 60};
   /// None.
   static constexpr std::array<const char*, 0> slot_names{};
   static void fields(auto& r, auto&& f) {

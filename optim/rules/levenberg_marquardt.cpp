@@ -44,9 +44,11 @@ struct Place {
     return loss == 0 || !some(abs(g) > sqrt(columns) * (tolerance * std::sqrt(2 * loss)));
   }
   /// True if r could hardly become shorter: it is nearly orthogonal to J, or no longer than what
-  /// rounding leaves of a fit at x.
-  bool is_good(const Tensor& x) const {
-    return is_flat(1e-5) || std::sqrt(2 * loss) <= 1e-10 * max(sqrt(columns) * abs(x)).item();
+  /// rounding leaves of a fit at x, or hardly depends on x.
+  bool is_good(const Tensor& x, double epsilon) const {
+    const double slack = std::max(1e-5, 1e4 * epsilon), length = std::sqrt(2 * loss),
+                 reach = max(sqrt(columns) * abs(x)).item();
+    return is_flat(slack) || length <= 1e3 * epsilon * reach || reach <= slack * length;
   }
 };
 
@@ -148,7 +150,7 @@ void LevenbergMarquardt::minimize(LeastSquares& p, Memory& memory) const {
       }
     }
     if (tiny && is_finite(step)) {
-      if ((good && rescues == 0) || here.is_good(p.x)) return end("tolerance_change");
+      if ((good && rescues == 0) || here.is_good(p.x, p.epsilon)) return end("tolerance_change");
       // First the others move without the parameters of dead columns, then all do, and so on.
       if (rescues < kRescues && !unscaled && (raised || raise(memory.scale))) {
         if (raised) memory.scale = scale_of(here);

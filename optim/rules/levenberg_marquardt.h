@@ -65,16 +65,17 @@ struct LevenbergMarquardt {
           "Levenberg 1944; Marquardt 1963; Moré 1978; Transtrum & Sethna 2012, arXiv:1201.5885",
       .when =
           "Curve fitting, and small nets with the squared error, in double. The closure returns "
-          "residuals: step([&] { return a * exp(b * x) - y; }). One step() is a whole fit, and "
-          "returns ½Σr² at its start.",
+          "residuals, as in the program below. One step() is a whole fit. It returns ½Σr² at its "
+          "start, and ended() says why it ended.",
       .avoid = "Mini-batches, other losses, more than some thousand weights.",
       .traps =
-          "Return residuals, not their squares, and do not call backward(). Use double. Start "
-          "near: what it finds is the nearest minimum.",
+          "Return residuals, not their squares, and do not call backward(). For a net, "
+          "nn::mse_residuals(net(x), y) checks the shapes. Use double. Start near: lm finds the "
+          "nearest minimum. If ended() is max_iter or no lower point, the fit has failed.",
       .state = 1,
       .most_weights = 10000,
       .full_batch = true,
-      .gradient_evaluations = 20};
+      .gradient_evaluations = 200};
   /// None: the memory keeps λ and D.
   static constexpr std::array<const char*, 0> slot_names{};
   static void fields(auto& r, auto&& f) {

@@ -23,8 +23,8 @@ struct NaturalMemory {
 /// residuals r:
 ///   δ = Jᵀ(JJᵀ + λI)⁻¹(r − μ·Jδ₋) + μ·δ₋,  θ −= t·δ,  t = min(η, max_norm/‖δ‖).
 /// If there are more residuals than parameters, (JᵀJ + λI)⁻¹Jᵀ gives the same δ.
-/// `line_search`: t is the one of η, η/2, …, η/2³⁰ with the smallest F; if F falls for none, θ
-/// stays. Deviation, as in the authors' code: no bias correction 1/√(1 − μ²ᵏ). Their code limits
+/// `line_search`: t is the one of t, t/2, …, t/2³⁰ with the smallest F, where the first t is the one
+/// above; if F falls for none, θ stays. Deviation, as in the authors' code: no bias correction 1/√(1 − μ²ᵏ). Their code limits
 /// ‖tδ‖ by the root of its norm constraint; max_norm is that root.
 ///
 /// The closure returns the residuals, a tensor of any shape, and calls no backward(); for the mean
@@ -47,10 +47,12 @@ struct NaturalGradient {
           "Physics-informed nets with up to some hundred points at a time, which may change at "
           "every step. The closure returns residuals.",
       .avoid = "Losses that are no sum of squares; many points: a step solves a system of them.",
-      .traps = "λ decides: 1e-3 early, 1e-6 and less near the end. Use double.",
+      .traps =
+          "λ decides, and may be a schedule: damping=exponential(1e-3, 0.99). If nothing moves at "
+          "first, λ is too small. Use double.",
       .state = 1,
       .most_weights = 10000,
-      .gradient_evaluations = 100};
+      .gradient_evaluations = 300};
   /// None: the memory keeps δ.
   static constexpr std::array<const char*, 0> slot_names{};
   static void fields(auto& r, auto&& f) {

@@ -36,7 +36,7 @@ struct CgMemory {
 /// Hestenes & Stiefel: β = gᵀy/d₋ᵀy.
 /// Choices: the first t is min(1, 1/‖g‖₁)·η; later searches start where the line falls by as much,
 /// to first order, as the last one did (eq. 3.60). If d leads uphill, or if a search finds nothing
-/// lower, d = −g.
+/// lower, d = −g, with t as at first. The search goes as PyTorch's L-BFGS.
 ///
 /// One step() makes max_iter iterations, or fewer if it runs out of evaluations or has converged.
 /// Needs a closure and one group. Works in double for every dtype. A missing gradient counts as 0.
@@ -55,7 +55,9 @@ struct NonlinearCG {
       .paper = "Polak & Ribière 1969; Nocedal & Wright 2006, Alg. 5.4",
       .when = "Smooth problems on the whole data with too many weights for lbfgs's memory.",
       .avoid = "Mini-batches and dropout. Where lbfgs fits in memory, it needs fewer evaluations.",
-      .traps = "Needs a closure; one step() evaluates many times. Keeps two numbers a parameter.",
+      .traps =
+          "Needs a closure; one step() evaluates many times. Keeps two numbers a parameter. "
+          "fletcher_reeves can creep for hundreds of iterations after one bad step.",
       .state = 2,
       .full_batch = true,
       .gradient_evaluations = 40};

@@ -81,6 +81,17 @@ std::int64_t Kfac::columns_of(const Pass& pass, const Parameters& all) {
   return pass.columns;
 }
 
+void Kfac::check_pairs() const {
+  for (const auto& [name, value] : factors) {
+    if (!name.starts_with("a/") && !name.starts_with("s/"))
+      fail<StateError>("kfac", "got a factor '", name,
+                       "', expected names that begin with a/ or s/");
+    const std::string other = (name.starts_with("a/") ? "s/" : "a/") + name.substr(2);
+    if (!factors.contains(other))
+      fail<StateError>("kfac", "got the factor '", name, "' without '", other, "', expected both");
+  }
+}
+
 void Kfac::begin(std::int64_t t) {
   due = updates == 0 || std::fmod(static_cast<double>(t), std::floor(frequency(t))) == 0;
   non_finite = false;
@@ -144,10 +155,7 @@ void Kfac::apply(Update& u) {
   if (non_finite) u.report_non_finite();
   const Parameters& all = u.parameters();
   const auto factor = [&](const std::string& name, std::int64_t n) {
-    const auto found = factors.find(name);
-    if (found == factors.end())
-      fail<StateError>("kfac", "got no factor '", name, "', expected one beside its other half");
-    const Tensor& f = found->second;
+    const Tensor& f = factors.at(name);
     if (!(f.shape() == Shape{n, n}) || f.dtype() != kFloat64 || !kernel::all_finite(f) ||
         min(diag(f)).item() < 0)
       fail<StateError>("kfac", "got a factor '", name, "' of ", f.dtype(), f.shape(),
@@ -183,8 +191,6 @@ void Kfac::apply(Update& u) {
   std::map<std::string, std::size_t> index;
   for (std::size_t i = 0; i < all.size(); ++i) index[all[i].name] = i;
   for (const auto& [key, value] : factors) {
-    if (!key.starts_with("a/") && !key.starts_with("s/"))
-      fail<StateError>("kfac", "got a factor '", key, "', expected names that begin with a/ or s/");
     const std::string name = key.substr(2);
     if (const auto weight = index.find(name); weight != index.end())
       take(name, weight->second, {});

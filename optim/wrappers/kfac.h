@@ -33,6 +33,9 @@ namespace descent::optim {
 /// call, and backward() runs on the thread of step(). In the further evaluations the gradients
 /// mean nothing, layers leave their running statistics alone, and dropout drops the same units.
 ///
+/// nn::Kfac has these factors of one batch as a matrix to multiply and to solve with; it damps by
+/// λI in place of the two shares. kfac() trains.
+///
 /// Layers are found where they run: any module may hold them. If one runs several times, its rows
 /// count together. A parameter outside them keeps its gradient, which is not clipped. If no layer
 /// is found, a warning says so. A compiled step evaluates the factors every time, whatever
@@ -46,7 +49,9 @@ struct Kfac {
   static constexpr Card card{
       .name = "kfac",
       .title = "K-FAC: natural gradient by Kronecker factors of each layer",
-      .formula = "g̃ = (S + √λ/π I)⁻¹ G (A + π√λ I)⁻¹,  A = E[hhᵀ],  S = E[δδᵀ] of the exact Fisher",
+      .formula =
+          "g̃ = (S + √λ/π I)⁻¹ G (A + π√λ I)⁻¹,  A = E[hhᵀ],  S = E[δδᵀ] of the exact Fisher,  λ: "
+          "damping,  π² = mean diag A/mean diag S",
       .paper = "Martens & Grosse 2015, arXiv:1503.05671",
       .when =
           "MLPs of a few outputs around sgd(momentum=0.9): far fewer steps than a first-order "
@@ -69,6 +74,7 @@ struct Kfac {
   void state(auto& visit) {
     visit("updates", updates);
     visit.all("factor/", factors);
+    if (visit.loads()) check_pairs();
   }
 
   /// Evaluates the gradient, and then the factors, with one evaluation for each output. The
@@ -129,6 +135,8 @@ struct Kfac {
     std::vector<Tensor> gradients;
   };
   std::int64_t columns_of(const descent::detail::FisherPass& pass, const Parameters& all);
+  /// Throws StateError if a layer has one of its factors alone.
+  void check_pairs() const;
   void begin(std::int64_t t);
   void gather(const Parameters& all, const descent::detail::FisherPass& pass);
   void end(std::int64_t t);

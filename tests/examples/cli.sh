@@ -172,6 +172,8 @@ expect 2 "got 'abc', expected a number above 0" train --lr abc
 expect 2 "Hint: sam(adamw)" train --optimizer sam
 expect 2 'so does the name muon_adamw' train --data iris --optimizer muon
 for rule in $("$descent" explain --names | grep -vxE 'muon|lm|gauss_newton|natural_gradient|spring|hessian_free'); do expect 0 'validation loss' train --data iris --optimizer "$rule" --epochs 1; done
+expect 2 "the class optim::LevenbergMarquardt, expected its name 'lm'" explain levenberg_marquardt
+expect 2 "got 'lm' for the classes of 'iris'" compare --data iris --optimizers lm,dog
 expect 2 'got classes for lm' train --data iris --optimizer lm
 expect 2 'has no rate' train --data iris --optimizer newton_cg --lr 0.1
 for rule in 'lm(max_iter=3)' 'gauss_newton(max_iter=1)' natural_gradient spring "hessian_free(max_cg=3)"; do expect 0 'R²' train --data table.csv --task regression --drop a --epochs 1 --optimizer "$rule"; done

@@ -5,6 +5,7 @@
 #                                       main_1.cpp and its output main_1.txt, autograd_1.cpp, …
 #   readme.sh run PROGRAM OUTPUT
 #   readme.sh table README DESCENT
+#   readme.sh card README DESCENT       the program on the card of lm is one of the README's
 # A program is a block ```cpp with an `int main`. If the next block is ```text, it is the output.
 set -euo pipefail
 case $1 in
@@ -47,5 +48,12 @@ case $1 in
       echo "The table in $2 is stale. Put the output of 'descent explain --markdown' between its two marks."
       exit 1
     fi
+    ;;
+  card)
+    program=$("$3" explain lm | sed -n 's/^    //; /^#include/,/^}/p')
+    [ -n "$program" ] && [[ $(<"$2") == *"$program"* ]] || {
+      printf '%s\nThis program, of descent explain lm, is not in %s.\n' "$program" "$2"
+      exit 1
+    }
     ;;
 esac

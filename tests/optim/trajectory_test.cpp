@@ -204,7 +204,8 @@ nets follow `tests/reference/kfac.py` for 300 steps to 1e-10 (`tests/optim/kfac_
 | SSBroyden: first τ | h/(1 + aθ), the authors' `initial_scale` | their default divides the identity by τ as at later steps |
 | Adafactor: ε₁ | added to g², as the paper | added to the factored V (PyTorch's newer `Adafactor`) |
 | SOAP: bases | one step of orthogonal iteration at each refresh, as Alg. 4 of the paper | eigenvectors anew: `exact_basis=true` |
-| LM: D and λ | D = max(diag(JᵀJ), ½D₋), λ starts at 1e-3, with acceleration | Moré's D: `scale_memory=1`; MINPACK bounds the step in place of λ |
+| LM: D and λ | D = max(diag(JᵀJ), κD₋), κ = ½ or, while λ > 0.1, 1; λ starts at 1e-3, with acceleration | Moré's D: `scale_memory=1`; MINPACK bounds the step in place of λ |
+| Newton–CG: matrix | the Hessian, as Nocedal & Wright; Martens' Gauss–Newton matrix: `hessian_free` | SciPy's Newton-CG has the Hessian; most 'Hessian-free' code has Gauss–Newton |
 | SPRING: bias correction | none, as the authors' code | Alg. 1 of the paper divides δ by √(1 − μ²ᵏ) |
 | K-FAC: Fisher | exact, of the model's own distribution (`kfac`, `nn::Kfac`) | the paper samples labels; others take the empirical Fisher of the true labels |
 | K-FAC: clip and momentum | κ bounds lr²⟨g̃, g⟩, momentum by the rule inside, as kfac-pytorch | the paper scales step and momentum by the exact quadratic model |

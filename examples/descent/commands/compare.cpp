@@ -29,7 +29,12 @@ void check(const Options& o, const std::vector<Entrant>& entrants,
     part_rows(s.from, held_rows(o, s).rest, 1 - o.validation, o.seed);
     for (const Entrant& e : entrants) {
       nn::Sequential model = make_model(o, s.set, s.schema);
-      make_optimizer(options_for(o, e, e.defaults, 1), model.parameters(), 100);
+      if (make_optimizer(options_for(o, e, e.defaults, 1), model.parameters(), 100)
+              .takes_residuals() &&
+          s.set.is_classification())
+        fail<UsageError>("--optimizers", "got '", e.name, "' for the classes of '", s.set.name,
+                         "', expected rules that take any loss: it minimises squared residuals. "
+                         "Hint: leave it out");
     }
   }
 }

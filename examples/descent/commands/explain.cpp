@@ -15,7 +15,7 @@ void list_all() {
   std::size_t width = 0;
   for (const optim::Entry& e : optim::registry()) width = std::max(width, e.name.size());
   for (const bool wrappers : {false, true}) {
-    std::cout << (wrappers ? "\nWrappers, around any of them, as sam(adamw):\n\n" : "");
+    std::cout << (wrappers ? "\nWrappers, around most rules, as sam(adamw):\n\n" : "");
     for (const optim::Entry& e : optim::registry())
       if (e.is_wrapper == wrappers)
         std::cout << e.name << std::string(width - e.name.size() + 2, ' ') << e.card.title << "\n";

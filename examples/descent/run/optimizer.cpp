@@ -113,10 +113,6 @@ std::vector<std::string> rule_names() {
   return names;
 }
 
-bool takes_residuals(const std::string& rule) {
-  return optim::make(rule, {{"w", ones({2, 2}).requires_grad_()}}).takes_residuals();
-}
-
 optim::Optimizer make_optimizer(const Options& o, const Parameters& parameters,
                                 std::int64_t steps) {
   const Described described(o.optimizer);

@@ -63,9 +63,6 @@ class Described {
 /// The names of all rules, without wrappers.
 std::vector<std::string> rule_names();
 
-/// True if the closure of this rule returns residuals, so that it trains no classes.
-bool takes_residuals(const std::string& rule);
-
 /// Makes the optimizer that the options describe, over these parameters. `steps` is the length of
 /// the run, over which schedules extend. The options can add wrappers. From the inside to the
 /// outside their order is --clip-value, --clip-norm, --sam, --ema, --swa. Throws UsageError if both

@@ -169,7 +169,7 @@ std::vector<Entrant> entrants_of(const Options& o) {
     if (asked == "all") {
       for (const std::string& name : rule_names())
         // Muon refuses biases, and rules of least squares refuse classes.
-        if (name != "muon" && !takes_residuals(name)) add(name, false);
+        if (name != "muon" && !optim::find_optimizer(name).takes_residuals) add(name, false);
     } else if (!family) {
       add(asked, !o.optimizer.empty());
     }
