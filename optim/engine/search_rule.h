@@ -27,6 +27,7 @@ namespace descent::optim {
 /// Why minimize() ended, for Optimizer::ended(): the name of the setting that ended it,
 /// "no lower point", or "" for a rule that does not say.
 using Ending = std::string_view;
+/// The ending of a search that found nothing lower where the gradient is not small.
 inline constexpr Ending kNoLowerPoint = "no lower point";
 
 /// What minimize() works on: all parameters of the optimizer, joined to one vector of n doubles.

@@ -143,7 +143,7 @@ TEST(Trainer, WarnsOnceAboutBatchesForARuleThatWantsAllData) {
   logging::set_sink({});
   ASSERT_EQ(messages.size(), 1U);
   EXPECT_NE(messages[0].find("Trainer: bfgs wants all 120 samples at each step, got batches of 32. "
-                             "Hint: batch_size = 120"),
+                             "Hint: one batch of all"),
             std::string::npos)
       << messages[0];
 }

@@ -123,7 +123,14 @@ TEST(StackModules, TakeOneRowAndRefuseWhatCountsDimensions) {
   EXPECT_TRUE(has_text(message_of<StateError>([&] {
                          nn::stack_modules({&relu, &single});
                        }),
-                       "of float64(4,) and float32(4,), expected modules that are alike"));
+                       "of float64(4,) and of float32(4,), expected modules that are alike"));
+  const auto pair = [] { return nn::Sequential(nn::Linear(2, 2), nn::Linear(2, 2)); };
+  nn::Sequential free = pair(), tied = pair();
+  tied.at<nn::Linear>(1).weight = tied.at<nn::Linear>(0).weight;
+  EXPECT_TRUE(has_text(message_of<StateError>([&] {
+                         nn::stack_modules({&tied, &free});
+                       }),
+                       "in 1 of 2 modules, expected it in all. Hint: are weights tied"));
   nn::Sequential more(nn::Linear(3, 4), nn::ReLU(), nn::Linear(4, 2), nn::Tanh());
   more.to(kFloat64);
   EXPECT_TRUE(has_text(message_of<StateError>([&] {
