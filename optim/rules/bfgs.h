@@ -35,8 +35,8 @@ struct BfgsMemory {
 /// `broyden`: φ and τ are those of Al-Baali, Spedicato & Maggioni 2014, as in Urbán et al. 2024,
 /// arXiv:2405.04230, eq. 13 to 23, and in their code (SSBroyden2 with its initial scale).
 /// Choices: strong Wolfe conditions with c₁ = 1e-4 and c₂ = 0.9. The first search starts at
-/// t = min(1, 1/‖g‖₁)·η, later searches start at t = η; the search goes as PyTorch's L-BFGS. If yᵀs <= 0, H stays as it is. If a search
-/// finds nothing lower, H becomes the identity.
+/// t = min(1, 1/‖g‖₁)·η, later searches start at t = η; the search goes as PyTorch's L-BFGS. If yᵀs
+/// <= 0, H stays as it is. If a search finds nothing lower, H becomes the identity.
 ///
 /// One step() makes max_iter iterations, or fewer if it runs out of evaluations or has converged.
 /// Needs a closure and one group. Works in double for every dtype. A missing gradient counts as 0.
@@ -57,7 +57,8 @@ struct BFGS {
       .when = "Smooth problems of up to some thousand weights on the whole data: fits, PINNs.",
       .avoid = "Mini-batches and dropout; more than 10,000 weights: take lbfgs.",
       .traps =
-          "Needs a closure; one step() evaluates many times. Its tolerances suit losses of about 1: "
+          "Needs a closure; one step() evaluates many times. Its tolerances suit losses of about "
+          "1: "
           "for a loss that is to fall below 1e-7, as a PINN's, set tolerance_grad=0 and "
           "tolerance_change=0, or minimise log(loss). ended() says which tolerance ended a step. "
           "Keeps n² numbers and reads them twice an iteration.",

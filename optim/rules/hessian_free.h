@@ -34,8 +34,7 @@ struct HessianFree {
       .when =
           "Least squares with too many weights for lm: smooth nets, physics-informed ones among "
           "them. The closure returns residuals.",
-      .avoid =
-          "Small problems: lm takes far fewer steps. relu: the net stops at a kink. Dropout.",
+      .avoid = "Small problems: lm takes far fewer steps. relu: the net stops at a kink. Dropout.",
       .traps = "Do not call backward(). A step costs two gradients for each product of CG.",
       .full_batch = true,
       .gradient_evaluations = 60};

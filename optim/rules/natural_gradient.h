@@ -23,9 +23,9 @@ struct NaturalMemory {
 /// residuals r:
 ///   δ = Jᵀ(JJᵀ + λI)⁻¹(r − μ·Jδ₋) + μ·δ₋,  θ −= t·δ,  t = min(η, max_norm/‖δ‖).
 /// If there are more residuals than parameters, (JᵀJ + λI)⁻¹Jᵀ gives the same δ.
-/// `line_search`: t is the one of t, t/2, …, t/2³⁰ with the smallest F, where the first t is the one
-/// above; if F falls for none, θ stays. Deviation, as in the authors' code: no bias correction 1/√(1 − μ²ᵏ). Their code limits
-/// ‖tδ‖ by the root of its norm constraint; max_norm is that root.
+/// `line_search`: t is the one of t, t/2, …, t/2³⁰ with the smallest F, where the first t is the
+/// one above; if F falls for none, θ stays. Deviation, as in the authors' code: no bias correction
+/// 1/√(1 − μ²ᵏ). Their code limits ‖tδ‖ by the root of its norm constraint; max_norm is that root.
 ///
 /// The closure returns the residuals, a tensor of any shape, and calls no backward(); for the mean
 /// of N squares it divides them by √N. Works in double for every dtype.

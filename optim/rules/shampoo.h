@@ -13,10 +13,10 @@ namespace descent::optim {
 /// The length is that of a grafted rule: Adam's a = m̂/(√v̂ + graft_eps), or SGD's a = m̂. With
 /// neither, u keeps its own. β₂ < 1 makes L and R moving averages, divided by 1−β₂ᵗ; 1 sums. The
 /// roots are computed every `frequency` steps, at the first step for the first time.
-/// A vector has the diagonal, new at each step: u = m̂/√(L + ε), L += g². A tensor of more dimensions counts as the
-/// matrix of its first extent × the rest.
-/// Deviations: Gupta's Alg. 1 has no momentum and no grafting. The code of Shi et al. takes the
-/// step of the grafted rule alone before the first root, and gives a vector a full matrix.
+/// A vector has the diagonal, new at each step: u = m̂/√(L + ε), L += g². A tensor of more
+/// dimensions counts as the matrix of its first extent × the rest. Deviations: Gupta's Alg. 1 has
+/// no momentum and no grafting. The code of Shi et al. takes the step of the grafted rule alone
+/// before the first root, and gives a vector a full matrix.
 struct Shampoo {
   /// lr: rate η. beta1, beta2: share of m, and of L and R, that each step keeps. eps: ε.
   /// weight_decay: decoupled decay λ. frequency: steps between new roots. graft_beta2, graft_eps:
