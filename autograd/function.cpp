@@ -2,7 +2,10 @@
 #include <descent/autograd/grad_mode.h>
 #include <descent/autograd/node.h>
 #include <descent/autograd/ops.h>
+#include <descent/core/create.h>
 #include <descent/core/floating_mode.h>
+
+#include <algorithm>
 
 namespace descent {
 
@@ -23,6 +26,12 @@ Tensor FunctionContext::saved(std::size_t i) const {
   return k.tensor;
 }
 
+FunctionContext FunctionContext::detached() const {
+  FunctionContext other = *this;
+  for (Kept& k : other.kept_) k.tensor = k.tensor.detach();
+  return other;
+}
+
 Tensor detail::call_without_recording(const std::function<Tensor()>& f) {
   const NoGradGuard guard;
   return f();
@@ -39,9 +48,10 @@ bool expands(const Shape& from, const Shape& to) {
 }
 }  // namespace
 
-Tensor record_function(const char* name, Tensor value, std::vector<Tensor> inputs,
-                       std::shared_ptr<FunctionContext> context,
-                       std::function<std::vector<Tensor>(const Tensor&)> backward) {
+Tensor record_function(
+    const char* name, Tensor value, std::vector<Tensor> inputs,
+    std::shared_ptr<FunctionContext> context,
+    std::function<std::vector<Tensor>(FunctionContext&, const Tensor&)> backward) {
   for (auto& kept : context->kept_) {
     for (const Tensor& input : inputs) kept.argument |= kept.tensor.is_same(input);
     kept.tensor = detail::with_present_history(kept.tensor);
@@ -54,12 +64,13 @@ Tensor record_function(const char* name, Tensor value, std::vector<Tensor> input
   for (const Tensor& input : inputs) shapes.push_back(input.shape());
   return detail::record_many(
       name, result, inputs,
-      [name, count = inputs.size(), shapes = std::move(shapes), backward = std::move(backward)](
-          const Tensor& g, detail::Need) {
-        std::vector<Tensor> grads = [&] {
+      [name, count = inputs.size(), shapes = std::move(shapes), context = std::move(context),
+       backward = std::move(backward)](const Tensor& g, detail::Need need) {
+        const auto run = [&](FunctionContext& ctx, const Tensor& at) {
           const detail::CallersMode floating;
-          return backward(g);
-        }();
+          return backward(ctx, at);
+        };
+        std::vector<Tensor> grads = run(*context, g);
         if (grads.size() != count)
           fail<GraphError>(name, "backward gave ", grads.size(), " gradients, expected ", count,
                            ", one for each Tensor argument");
@@ -68,14 +79,19 @@ Tensor record_function(const char* name, Tensor value, std::vector<Tensor> input
             fail<ShapeError>(name, "backward gave a gradient of ", grads[i].shape(),
                              " for argument ", i, " counted from 0, expected ", shapes[i],
                              ", the argument's own shape, or one that it expands to");
-        // A gradient is linear in g. One that has lost g can only be 0.
-        for (const Tensor& lost : grads)
-          if (grad_enabled() && g.requires_grad() && lost.defined() && !lost.requires_grad() &&
-              any(lost != 0).item() != 0)
-            fail<GraphError>(name,
-                             "backward gave a gradient that does not depend on g, so a derivative "
-                             "through it would be lost. Hint: compute it by operators on g, not by "
-                             "g.to_vector() or g.data_ptr()");
+        if (grad_enabled()) {
+          // A gradient is linear in g. What does not depend on g, with all else held fast, can only
+          // be 0, or has lost g.
+          FunctionContext fast = context->detached();
+          const std::vector<Tensor> probe = run(fast, ones_like(g).requires_grad_());
+          for (std::size_t i = 0; i < std::min(count, probe.size()); ++i)
+            if (need[i] && probe[i].defined() && !probe[i].requires_grad() &&
+                any(probe[i] != 0).item() != 0)
+              fail<GraphError>(name, "backward gave a gradient of argument ", i,
+                               " counted from 0 that does not depend on g, expected one that does: "
+                               "a derivative through it would be lost. Hint: compute it by "
+                               "operators on g, not by g.to_vector() or g.item()");
+        }
         return detail::Grads(std::move(grads));
       });
 }

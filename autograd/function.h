@@ -16,8 +16,8 @@
 // value. It returns one gradient for each Tensor argument of forward(), in the order of the
 // arguments. An undefined gradient means zero. If backward() is written in Descent's operators, it
 // can be differentiated again. Second derivatives need this, and so do jvp(), jacobian() and the
-// optimizers that take residuals. A backward() that computes in plain numbers throws GraphError
-// there.
+// optimizers that take residuals. There backward() runs twice for each gradient, and throws
+// GraphError if its gradient has lost g: if it computes in plain numbers, or gives a constant.
 #pragma once
 
 #include <descent/core/tensor.h>
@@ -40,9 +40,11 @@ class FunctionContext {
  private:
   template <class F>
   friend struct Function;
-  friend Tensor record_function(const char*, Tensor, std::vector<Tensor>,
-                                std::shared_ptr<FunctionContext>,
-                                std::function<std::vector<Tensor>(const Tensor&)>);
+  friend Tensor record_function(
+      const char*, Tensor, std::vector<Tensor>, std::shared_ptr<FunctionContext>,
+      std::function<std::vector<Tensor>(FunctionContext&, const Tensor&)>);
+  /// The same without the history of what was saved.
+  FunctionContext detached() const;
   struct Kept {
     Tensor tensor;
     std::uint32_t version;
@@ -54,9 +56,10 @@ class FunctionContext {
 
 /// Gives `value` the history of a Function. Function::apply() calls this function. `name` must
 /// outlive the graph.
-Tensor record_function(const char* name, Tensor value, std::vector<Tensor> inputs,
-                       std::shared_ptr<FunctionContext> context,
-                       std::function<std::vector<Tensor>(const Tensor&)> backward);
+Tensor record_function(
+    const char* name, Tensor value, std::vector<Tensor> inputs,
+    std::shared_ptr<FunctionContext> context,
+    std::function<std::vector<Tensor>(FunctionContext&, const Tensor&)> backward);
 
 /// The base of a user's operator F, which has forward() and backward(); see the top of this file.
 template <class F>
@@ -78,8 +81,9 @@ struct Function {
     std::vector<Tensor> inputs;
     (collect(inputs, args), ...);
     Tensor value = without_recording([&] { return F::forward(*context, args...); });
-    return record_function(called, std::move(value), std::move(inputs), context,
-                           [context](const Tensor& g) { return F::backward(*context, g); });
+    return record_function(
+        called, std::move(value), std::move(inputs), context,
+        [](FunctionContext& ctx, const Tensor& g) { return F::backward(ctx, g); });
   }
 
  private:

@@ -132,7 +132,7 @@ void Groups::add(Parameters parameters, std::unique_ptr<AnyRule> rule) {
   for (const Parameter& p : parameters) weights += p.value.numel();
   if (const std::int64_t most = rule->card.most_weights; most > 0 && weights > most)
     fail<ValueError>(name, "got ", weights, " weights, expected at most ", most,
-                     ", because it keeps a matrix. Hint: ",
+                     ", because it makes a matrix. Hint: ",
                      rule->residuals ? "hessian_free" : "lbfgs", " keeps none");
   for (const Parameter& p : parameters) rule->check_parameter(p.name, p.value);
   // First makes all that takes memory. What follows cannot fail, so no group is added by half.
@@ -389,17 +389,17 @@ bool Groups::refuses(const Update& update) const {
   if (search_ && culprit == none && searched.empty()) searched = search_->gradient_not_finite();
   if (culprit == none && !update.non_finite() && searched.empty()) return false;
   if (policy == NonFinite::throw_error)
-    fail<NonFiniteError>("step", "got a NaN or infinity in ",
-                         culprit < none
-                             ? to_text("the gradient of '", parameters()[culprit].name, "'")
-                         : searched.empty() ? std::string("the norm of all gradients")
-                                            : std::string(searched),
-                         ", expected numbers; nothing was changed. Hint: ",
-                         takes_residuals() ? "start where the model is finite, or make the "
-                                             "residuals smaller; AnomalyGuard finds the operator"
-                         : searches()      ? "start elsewhere; AnomalyGuard finds the operator"
-                                      : "lower lr, clip with clip_norm, or find the operator with "
-                                        "AnomalyGuard");
+    fail<NonFiniteError>(
+        "step", "got a NaN or infinity in ",
+        culprit < none     ? to_text("the gradient of '", parameters()[culprit].name, "'")
+        : searched.empty() ? std::string("the norm of all gradients")
+                           : std::string(searched),
+        ", expected numbers; nothing was changed. Hint: ",
+        takes_residuals() ? "start where the model is finite, or make the "
+                            "residuals smaller; AnomalyGuard finds the operator"
+        : searches()      ? "start elsewhere, or lower lr; AnomalyGuard finds the operator"
+                          : "lower lr, clip with clip_norm, or find the operator with "
+                            "AnomalyGuard");
   return true;
 }
 

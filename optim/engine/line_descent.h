@@ -64,8 +64,10 @@ void descend(Search& s, const LineLimits& limits, Memory& memory) {
     memory.learn(Line{step, s.g, p.g, p.t, slope});
     s.loss = p.f;
     s.g = p.g;
-    if (++n == limits.max_iter) return end("max_iter");
-    if (used >= limits.max_eval) return end("max_eval");
+    if (++n == limits.max_iter || used >= limits.max_eval)
+      return end(largest(s.g) <= limits.tolerance_grad ? "tolerance_grad"
+                 : n == limits.max_iter                ? "max_iter"
+                                                       : "max_eval");
     if (largest(step) <= limits.tolerance_change || fall < limits.tolerance_change)
       return end("tolerance_change");
   }

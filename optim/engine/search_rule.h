@@ -20,13 +20,11 @@
 #include <descent/optim/engine/any_rule.h>
 #include <descent/optim/engine/state.h>
 
-#include <string_view>
-
 namespace descent::optim {
 
 /// Why minimize() ended, for Optimizer::ended(): the name of the setting that ended it,
 /// "no lower point", or "" for a rule that does not say.
-using Ending = std::string_view;
+using Ending = const char*;
 /// The ending of a search that found nothing lower where the gradient is not small.
 inline constexpr Ending kNoLowerPoint = "no lower point";
 
@@ -45,7 +43,7 @@ struct Search {
   /// an evaluation. Empty unless the rule has `static constexpr bool uses_hessian = true`. Call it
   /// before evaluate().
   std::function<Tensor(const Tensor& v)> hessian;
-  Ending ended = {};  ///< minimize() may say why it ended
+  Ending ended = "";  ///< minimize() may say why it ended
 };
 
 /// What minimize() of a rule of least squares works on: the loss is ½Σr², with m residuals r that
@@ -63,10 +61,11 @@ struct LeastSquares {
   /// evaluations.
   std::function<Tensor()> jacobian;
   /// The same derivatives J by their products: J·v (m) for v (n), and Jᵀ·u (n) for u (m). Each
-  /// takes a backward pass, which counts as an evaluation.
+  /// takes a backward pass, which counts as an evaluation. The first jvp() at a point takes
+  /// another.
   std::function<Tensor(const Tensor& v)> jvp;
   std::function<Tensor(const Tensor& u)> vjp;  ///< see jvp
-  Ending ended = {};                           ///< minimize() may say why it ended
+  Ending ended = "";                           ///< minimize() may say why it ended
 };
 
 namespace detail {

@@ -4,6 +4,7 @@
 #include <descent/core/create.h>
 #include <descent/core/floating_mode.h>
 #include <descent/core/kernels/copy.h>
+#include <descent/core/kernels/norm.h>
 #include <descent/core/kernels/pointwise.h>
 #include <descent/core/log.h>
 #include <descent/optim/engine/line_search.h>
@@ -226,13 +227,13 @@ class Derivatives {
   /// J·v, for v (n): (m). Here as in back(), a vector of length 1 goes through the graph: if the
   /// graph computes in float, small numbers would underflow.
   Tensor along(const Tensor& v) {
-    const double length = std::sqrt(inner(v, v));
-    return length > 0 ? along_unit(v / length) * length : zeros({r_.numel()}, kFloat64);
+    const double length = kernel::norm2(v);
+    return length == 0 ? zeros({r_.numel()}, kFloat64) : along_unit(v / length) * length;
   }
   /// Jᵀ·u, for u (m): (n).
   Tensor back(const Tensor& u) const {
-    const double length = std::sqrt(inner(u, u));
-    return length > 0 ? back_unit(u / length) * length : zeros({n_}, kFloat64);
+    const double length = kernel::norm2(u);
+    return length == 0 ? zeros({n_}, kFloat64) : back_unit(u / length) * length;
   }
 
   /// J (m, n): row by row, or column by column if there are fewer columns.

@@ -50,7 +50,9 @@ std::string cost_text(const Card& c) {
 
 /// How the optimizer is written in C++.
 std::string code_of(const Entry& e) {
-  return e.is_preset ? to_text("optim::make(\"", e.name, "\", parameters)") : e.type;
+  if (e.is_preset)
+    return to_text("optim::make(\"", e.name, e.is_wrapper ? "(adamw)" : "", "\", parameters)");
+  return e.is_wrapper ? to_text("optim::wrap(optimizer, ", e.type, "{})") : e.type;
 }
 
 /// A whole program, for a rule whose closure differs from those of other rules.

@@ -35,7 +35,7 @@ void GaussNewton::minimize(LeastSquares& p, Memory&) const {
     if (!is_finite(j)) return end(kNoLowerPoint);
     const Tensor step = shortest_step(j, p.r, rank);
     const double loss = inner(p.r, p.r) / 2, slope = inner(p.r, product(j, step));
-    if (!(slope < 0)) return end("tolerance_change");
+    if (!(slope < 0)) return end(slope >= 0 ? "tolerance_change" : kNoLowerPoint);
     double t = 1;
     Tensor r;
     for (;; t /= 2) {

@@ -1,5 +1,7 @@
 #include <descent/optim/rules/hessian_free.h>
 
+#include <cmath>
+
 namespace descent::optim {
 
 void HessianFree::minimize(LeastSquares& p, Memory& memory) const {
@@ -7,7 +9,9 @@ void HessianFree::minimize(LeastSquares& p, Memory& memory) const {
   const Tensor g = p.vjp(p.r);
   if (const double size = detail::inner(g, g); !memory.begun && size > 0) {
     const Tensor along = p.jvp(g);
-    memory = {damping(p.step) * detail::inner(along, along) / size, true};
+    const double first = damping(p.step) * detail::inner(along, along) / size;
+    if (!std::isfinite(first)) return;
+    memory = {first, true};
   }
   p.x = detail::truncated_newton(
       p.x, half_square(p.r), g, static_cast<std::int64_t>(max_cg(p.step)), memory.damping,

@@ -34,6 +34,7 @@ void LBFGS::minimize(Search& s, LbfgsMemory& memory) const {
     if (strong_wolfe) {
       LineSearch line(s, memory.direction, slope);
       const LinePoint p = line.run(memory.t);
+      if (p.t == 0) return end(kNoLowerPoint);
       used += line.evaluations();
       memory.t = p.t;
       s.x = s.x + memory.direction * p.t;

@@ -19,6 +19,7 @@ void LmMemory::state(StateVisitor& visit, std::int64_t n) {
   visit("damping", damping, true);
   visit("growth", growth, true);
   visit("scale", scale, {n}, kFloat64, damping > 0);
+  visit("rescues", rescues);
 }
 
 namespace {
@@ -106,8 +107,6 @@ void LevenbergMarquardt::minimize(LeastSquares& p, Memory& memory) const {
   const auto warn = [&](const std::string& text) {
     if (!std::exchange(memory.warned, true)) logging::warning(text);
   };
-  bool raised = false;
-  int rescues = 0;
   Place here(p.r, p.jacobian());
   const auto scale_of = [&](const Place& at) {
     if (unscaled) return ones_like(p.x);
@@ -150,12 +149,13 @@ void LevenbergMarquardt::minimize(LeastSquares& p, Memory& memory) const {
       }
     }
     if (tiny && is_finite(step)) {
-      if ((good && rescues == 0) || here.is_good(p.x, p.epsilon)) return end("tolerance_change");
+      if ((good && memory.rescues == 0) || here.is_good(p.x, p.epsilon))
+        return end("tolerance_change");
       // First the others move without the parameters of dead columns, then all do, and so on.
-      if (rescues < kRescues && !unscaled && (raised || raise(memory.scale))) {
+      const bool raised = memory.rescues % 2 != 0;
+      if (memory.rescues < kRescues && !unscaled && (raised || raise(memory.scale))) {
         if (raised) memory.scale = scale_of(here);
-        raised = !raised;
-        ++rescues;
+        ++memory.rescues;
         memory.damping = damping(p.step);
         memory.growth = 2;
         continue;
@@ -171,6 +171,7 @@ void LevenbergMarquardt::minimize(LeastSquares& p, Memory& memory) const {
     }
     memory.damping = std::clamp(memory.damping, 1e-30, 1e300);
   }
+  if (here.is_flat(flat)) return end("tolerance_grad");
   p.ended = "max_iter";
   if (const double most = max_iter(p.step); most >= 100)
     warn(to_text("lm: the fit has not converged after max_iter = ", most,

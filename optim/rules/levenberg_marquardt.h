@@ -15,6 +15,7 @@ namespace detail {
 struct LmMemory {
   double damping = 0, growth = 2;  ///< λ, 0 before the first step; ν, its factor when it next grows
   Tensor scale;                    ///< the diagonal of D, (n)
+  std::int64_t rescues = 0;        ///< how often this fit was stuck; odd while D is raised
   bool warned = false;  ///< true if a fit has failed and it was said; no part of the state
   /// Ends a fit: the next step begins another, with λ and D of its own.
   void end();
@@ -31,18 +32,18 @@ struct LmMemory {
 ///   ρ > 1e-4: θ += δ, λ ← λ·max(⅓, 1 − (2ρ−1)³), ν = 2;  otherwise λ ← λν, ν ← 2ν.
 /// The system is solved by QR of [J; √λ√D], not by JᵀJ. D starts at diag(JᵀJ), with 1 for a column
 /// of zeros. After each accepted step D = max(diag(JᵀJ), κD₋), where κ is `scale_memory`, or 1
-/// while λ > 0.1; Moré's D is that of scale_memory = 1, Marquardt's that of 0. λ starts at
-/// `damping`, or at damping·max diag(JᵀJ) with `unscaled`, which sets D = I. `acceleration` α > 0
-/// bends the step: δ += a/2 with (JᵀJ + λD)a = −Jᵀr″, where r″ is the second derivative along δ,
-/// 2/h·((r(θ + hδ) − r)/h − Jδ) with h = 0.1. A step with 2‖√D·a‖ > α‖√D·δ‖ is rejected. ρ compares
-/// with what δ alone foretells.
+/// while λ > 0.1 unless `scale_memory` is 0; Moré's D is that of scale_memory = 1, Marquardt's that
+/// of 0. λ starts at `damping`, or at damping·max diag(JᵀJ) with `unscaled`, which sets D = I.
+/// `acceleration` α > 0 bends the step: δ += a/2 with (JᵀJ + λD)a = −Jᵀr″, where r″ is the second
+/// derivative along δ, 2/h·((r(θ + hδ) − r)/h − Jδ) with h = 0.1. A step with 2‖√D·a‖ > α‖√D·δ‖ is
+/// rejected. ρ compares with what δ alone foretells.
 ///
 /// The closure returns the residuals, a tensor of any shape, and calls no backward(). One step() is
 /// a whole fit: it ends once each |δ| <= tolerance_change·|θ|, once each column of J is as good as
 /// orthogonal to r, |(Jᵀr)_j| <= tolerance_grad·‖J_j‖‖r‖, once δ no longer changes θ, or after
 /// max_iter accepted or rejected steps. Optimizer::ended() tells which. If no λ leads lower and a
 /// column of J is all but 0, the elements of D are raised to 1e-16 of the largest, and λ starts
-/// anew, so that the other parameters move on; then all move again, up to ten times in a step(). A
+/// anew, so that the other parameters move on; then all move again, up to ten times in a fit. A
 /// fit that fails is warned of, once for an optimizer. If max_iter ended it, the next step() goes
 /// on; otherwise the next step() begins a fit with λ and D of its own. Works in double for every
 /// dtype. All data at once: the residuals of a step are always the same. Deviation: no tolerance of

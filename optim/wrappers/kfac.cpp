@@ -81,14 +81,15 @@ std::int64_t Kfac::columns_of(const Pass& pass, const Parameters& all) {
   return pass.columns;
 }
 
-void Kfac::check_pairs() const {
+void Kfac::check_pairs(const State& factors) {
   for (const auto& [name, value] : factors) {
     if (!name.starts_with("a/") && !name.starts_with("s/"))
       fail<StateError>("kfac", "got a factor '", name,
                        "', expected names that begin with a/ or s/");
     const std::string other = (name.starts_with("a/") ? "s/" : "a/") + name.substr(2);
     if (!factors.contains(other))
-      fail<StateError>("kfac", "got the factor '", name, "' without '", other, "', expected both");
+      fail<StateError>("kfac", "got the factor '", name, "' without '", other,
+                       "', expected both. Hint: the closure runs the same layers at each call");
   }
 }
 
@@ -132,6 +133,7 @@ void Kfac::end(std::int64_t t) {
   }
   fresh.clear();
   if (non_finite) return;  // apply() says so
+  check_pairs(next);
   factors = std::move(next);
   ++updates;
 }

@@ -74,7 +74,7 @@ struct Kfac {
   void state(auto& visit) {
     visit("updates", updates);
     visit.all("factor/", factors);
-    if (visit.loads()) check_pairs();
+    if (visit.loads()) check_pairs(factors);
   }
 
   /// Evaluates the gradient, and then the factors, with one evaluation for each output. The
@@ -136,7 +136,7 @@ struct Kfac {
   };
   std::int64_t columns_of(const descent::detail::FisherPass& pass, const Parameters& all);
   /// Throws StateError if a layer has one of its factors alone.
-  void check_pairs() const;
+  static void check_pairs(const State& factors);
   void begin(std::int64_t t);
   void gather(const Parameters& all, const descent::detail::FisherPass& pass);
   void end(std::int64_t t);

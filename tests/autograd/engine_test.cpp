@@ -238,6 +238,15 @@ struct InNumbers : Function<InNumbers> {
     return {tensor(v, g.shape()).to(g.dtype())};
   }
 };
+struct HalfInNumbers : Function<HalfInNumbers> {
+  static Tensor forward(FunctionContext& ctx, const Tensor& x) {
+    ctx.save(x);
+    return square(x) / 2;
+  }
+  static std::vector<Tensor> backward(FunctionContext& ctx, const Tensor& g) {
+    return {ctx.saved(0) * g.item()};
+  }
+};
 struct Wrong : Function<Wrong> {
   static Tensor forward(FunctionContext&, const Tensor& a, const Tensor& b) { return a + b; }
   static std::vector<Tensor> backward(FunctionContext&, const Tensor& g) { return {g}; }
@@ -261,9 +270,13 @@ TEST(Functions, SayWhenASecondDerivativeWouldBeLost) {
   EXPECT_NEAR(grad({numbers(x)}, {x})[0].item(), std::exp(1), 1e-15);
   for (const auto& derivative : std::vector<std::function<void()>>{
            [&] { jvp(numbers, x.detach(), ones_like(x)); }, [&] { jacfwd(numbers, x.detach()); },
-           [&] { hessian([&](const Tensor& at) { return square(numbers(at)); }, x.detach()); }})
+           [&] { hessian([&](const Tensor& at) { return square(numbers(at)); }, x.detach()); },
+           [&] { hessian([&](const Tensor& at) { return sum(numbers(at)); }, x.detach()); },
+           [&] {
+             jvp([](const Tensor& at) { return HalfInNumbers::apply(at); }, x.detach(), x.detach());
+           }})
     EXPECT_TRUE(has_text(message_of<GraphError>(derivative),
-                         "InNumbers] backward gave a gradient that does not depend on g"));
+                         "backward gave a gradient of argument 0 counted from 0 that does not"));
   EXPECT_TRUE(has_text(message_of<GraphError>([&] { Wrong::apply(x, x).backward(); }),
                        "backward gave 1 gradients, expected 2"));
 }

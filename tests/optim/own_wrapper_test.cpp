@@ -200,10 +200,10 @@ TEST(Registry, TakesNamesThatTextCanHave) {
 
 TEST(Registry, ExplainsACardThatHasANameAlone) {
   // Without the registry, which other tests go through.
-  EXPECT_EQ(
-      explain(optim::detail::entry("own", Climbs{}, {})),
-      "own\n\n  in C++     Climbs\n  state      0 numbers per parameter (0 bytes in float32)\n"
-      "  gradients  1 evaluation a step\n");
+  EXPECT_EQ(explain(optim::detail::entry("own", Climbs{}, {})),
+            "own\n\n  in C++     optim::wrap(optimizer, Climbs{})\n  state      0 numbers per "
+            "parameter (0 bytes in float32)\n"
+            "  gradients  1 evaluation a step\n");
 }
 
 struct Averages {

@@ -433,6 +433,10 @@ TEST(Searches, SayWhyTheyEnded) {
               "tolerance_change")
         << rule;
   }
+  for (const char* rule : {"lbfgs", "bfgs", "cg"})  // a gradient that leads uphill
+    EXPECT_EQ(ended(rule, [](const Tensor& w) { return sum(w.detach() * 2 - w); }),
+              "no lower point")
+        << rule;
   EXPECT_EQ(ended("adam", bowl), "");
 }
 
