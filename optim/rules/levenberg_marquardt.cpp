@@ -45,11 +45,10 @@ struct Place {
     return loss == 0 || !some(abs(g) > sqrt(columns) * (tolerance * std::sqrt(2 * loss)));
   }
   /// True if r could hardly become shorter: it is nearly orthogonal to J, or no longer than what
-  /// rounding leaves of a fit at x, or hardly depends on x.
+  /// rounding leaves of a fit at x.
   bool is_good(const Tensor& x, double epsilon) const {
-    const double slack = std::max(1e-5, 1e4 * epsilon), length = std::sqrt(2 * loss),
-                 reach = max(sqrt(columns) * abs(x)).item();
-    return is_flat(slack) || length <= 1e3 * epsilon * reach || reach <= slack * length;
+    return is_flat(std::max(1e-5, 1e4 * epsilon)) ||
+           std::sqrt(2 * loss) <= 1e3 * epsilon * max(sqrt(columns) * abs(x)).item();
   }
 };
 
