@@ -111,9 +111,18 @@ void LevenbergMarquardt::minimize(LeastSquares& p, Memory& memory) const {
     if (unscaled) return ones_like(p.x);
     return where(at.columns > 0, at.columns, ones_like(at.columns));
   };
+  const auto first_damping = [&] {
+    return damping(p.step) * (unscaled ? max(here.columns).item() : 1);
+  };
+  // True if r is small or flat, or if even a step with little damping would hardly move.
+  const auto has_converged = [&] {
+    if (here.is_good(p.x, p.epsilon)) return true;
+    const Tensor full = Damped(here.j, first_damping(), scale_of(here)).solve(here.r);
+    return largest(full) <= 1e-6 * largest(p.x);  // false for NaN
+  };
   if (!(memory.damping > 0) || !is_finite(memory.scale)) {
     memory.scale = scale_of(here);
-    memory.damping = damping(p.step) * (unscaled ? max(here.columns).item() : 1);
+    memory.damping = first_damping();
   }
   for (auto left = static_cast<std::int64_t>(max_iter(p.step)); left > 0; --left) {
     if (here.is_flat(flat)) return end("tolerance_grad");
@@ -148,14 +157,13 @@ void LevenbergMarquardt::minimize(LeastSquares& p, Memory& memory) const {
       }
     }
     if (tiny && is_finite(step)) {
-      if ((good && memory.rescues == 0) || here.is_good(p.x, p.epsilon))
-        return end("tolerance_change");
+      if ((good && memory.rescues == 0) || has_converged()) return end("tolerance_change");
       // First the others move without the parameters of dead columns, then all do, and so on.
       const bool raised = memory.rescues % 2 != 0;
       if (memory.rescues < kRescues && !unscaled && (raised || raise(memory.scale))) {
         if (raised) memory.scale = scale_of(here);
         ++memory.rescues;
-        memory.damping = damping(p.step);
+        memory.damping = first_damping();
         memory.growth = 2;
         continue;
       }
