@@ -57,7 +57,8 @@ TEST(LeastSquares, WarnsOnceOfASumInPlaceOfResiduals) {
   Line line;
   std::vector<std::string> heard;
   logging::set_sink([&](logging::Level, std::string_view text) {
-    if (has_text(text, "one residual")) heard.emplace_back(text);  // the fit itself may go wrong
+    const bool ours = text.find("one residual") != text.npos;
+    if (ours) heard.emplace_back(text);  // the fit itself may fail as well
   });
   for (int i = 0; i < 2; ++i) line.lm.step([&] { return sum(square(line.residuals())); });
   Line other;
